@@ -1,0 +1,87 @@
+# Kernelpod: `make help` lists every target. Everything lives in folders of this
+# checkout (.tools .envs .venv .cache); nothing is installed globally.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PY_VERSION := 3.11
+UV_VERSION := 0.13.8
+UV := .tools/bin/uv
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export UV_NO_CONFIG := 1
+LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hashes --no-emit-index-url --no-header --no-annotate
+INSTALL := $(UV) pip sync --quiet --require-hashes --compile-bytecode
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/.ready .envs/hub/.ready .envs/kernels/.ready ## make the three environments: gateway + tools, hub + Lab, kernels
+
+demo: env ## hub, Lab, gateway and kernels on this machine; Ctrl-C stops it
+	.venv/bin/kernelpod demo
+
+demo-check: env ## the same without a person: runs the Alice scenario and says what held
+	.venv/bin/kernelpod demo --check
+
+test: env ## unit and local tests (no root needed; no network beyond the package indexes)
+	.venv/bin/python -m pytest
+	.envs/hub/bin/python -m pytest -m hub tests/unit
+
+test-unit: env ## the fast tests only
+	.venv/bin/python -m pytest tests/unit
+	.envs/hub/bin/python -m pytest -m hub tests/unit
+
+test-pythons: .tools/.ready ## the base package on every Python it supports
+	for v in 3.10 3.12 3.13; do $(UV) run --quiet --isolated --no-project --python $$v --with-editable . --with pytest --with pytest-asyncio --with pytest-timeout --with kubernetes-validate python -m pytest -q tests/unit; done
+
+lint: env ## ruff, mypy --strict, layers, generated files
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(MAKE) --no-print-directory docs-check
+
+format: env ## rewrite the code the way lint wants it
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+docs: env ## regenerate docs/settings.md, docs/cli.md, docs/errors.md
+	.venv/bin/python -m kernelpod.cli.reference docs
+
+docs-check: env ## fail when a generated page is not what the code says
+	.venv/bin/python -m kernelpod.cli.reference --check docs
+
+bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table
+	.venv/bin/python -m bench.local $(if $(JSON),--json $(JSON))
+
+locks: .tools/.ready ## refresh requirements/*.txt
+	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
+	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
+	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
+
+clean: ## remove the environments and caches of this checkout
+	rm -rf .venv .envs .tools .cache dist
+
+.tools/.ready:
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+.venv/.ready: requirements/gateway.txt pyproject.toml .tools/.ready
+	$(UV) venv --quiet --clear --python $(PY_VERSION) .venv
+	$(INSTALL) --python .venv/bin/python $<
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
+	touch $@
+
+.envs/hub/.ready: requirements/hub.txt pyproject.toml .tools/.ready
+	$(UV) venv --quiet --clear --python $(PY_VERSION) .envs/hub
+	$(INSTALL) --python .envs/hub/bin/python $<
+	$(UV) pip install --quiet --python .envs/hub/bin/python --no-deps --editable .
+	touch $@
+
+.envs/kernels/.ready: requirements/kernels.txt .tools/.ready
+	$(UV) venv --quiet --clear --python $(PY_VERSION) .envs/kernels
+	$(INSTALL) --python .envs/kernels/bin/python $<
+	touch $@
+
+.PHONY: help env demo demo-check test test-unit test-pythons lint format docs docs-check bench-local locks clean

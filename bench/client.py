@@ -1,0 +1,220 @@
+"""Kernel clients: the gateway's websocket and a kernel's own ZeroMQ sockets, behind one `Channel`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import websocket
+from zmq.constants import DEALER, LINGER, POLLIN, RECONNECT_IVL, SUB, SUBSCRIBE
+from zmq.sugar.context import Context
+from zmq.sugar.poll import Poller
+
+from bench.processes import BenchError
+
+OUTPUTS = frozenset({"stream", "display_data", "execute_result"})
+DELIMITER = b"<IDS|MSG>"
+RECONNECT_MILLISECONDS = 5  # ZeroMQ's own 100 ms would be added to the start time of a bare kernel
+
+
+class Address(Protocol):
+    """Where a kernel is reached: plain data, so that another process can open it too."""
+
+    def open(self, timeout_seconds: float = 60.0) -> Channel:
+        """An open channel whose next `execute` loses no message."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """The parts of a Jupyter message the benchmark looks at."""
+
+    kind: str
+    parent: str
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One executed cell: seconds from sending to reply *and* idle, and how many outputs came."""
+
+    seconds: float
+    outputs: int
+
+
+class Channel(ABC):
+    """One client of one kernel; not safe for threads."""
+
+    def __init__(self) -> None:
+        self.session = uuid.uuid4().hex
+
+    @abstractmethod
+    def send(self, header: dict[str, Any], content: dict[str, Any]) -> None:
+        """Send a shell message."""
+
+    @abstractmethod
+    def receive(self, deadline: float) -> Message:
+        """The next message of shell or iopub; BenchError once `time.monotonic()` passes `deadline`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the sockets; the kernel lives on."""
+
+    def request(self, kind: str, content: dict[str, Any]) -> str:
+        """Send a request; returns its id, which every answer names as its parent."""
+        header = {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": kind,
+            "session": self.session,
+            "username": "bench",
+            "date": "2000-01-01T00:00:00Z",
+            "version": "5.3",
+        }
+        self.send(header, content)
+        return str(header["msg_id"])
+
+    def submit(self, code: str) -> str:
+        """Send an execute_request the way a notebook does; returns its id."""
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        return self.request("execute_request", content | {"allow_stdin": False, "stop_on_error": True})
+
+    def execute(self, code: str, timeout_seconds: float = 60.0) -> Outcome:
+        """Run a cell and wait for both its reply and the status idle."""
+        deadline = time.monotonic() + timeout_seconds
+        outputs, replied, idle = 0, False, False
+        start = time.perf_counter()
+        parent = self.submit(code)
+        while not (replied and idle):
+            message = self.receive(deadline)
+            if message.parent != parent:
+                continue
+            if message.kind in OUTPUTS:
+                outputs += 1
+            elif message.kind == "status":
+                idle = message.content["execution_state"] == "idle"
+            elif message.kind == "execute_reply":
+                replied = True
+                if message.content["status"] != "ok":
+                    raise BenchError(f"the cell failed: {message.content.get('evalue')}")
+        return Outcome(time.perf_counter() - start, outputs)
+
+
+@dataclass(frozen=True)
+class WebSocketAddress:
+    """A kernel behind a gateway; `url` is the ws:// address of its channels."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def open(self, timeout_seconds: float = 60.0) -> Channel:
+        """A channel in the legacy JSON text protocol; gateways answer once the kernel has answered."""
+        return WebSocketChannel(self, timeout_seconds)
+
+
+class WebSocketChannel(Channel):
+    """The kernel websocket of Jupyter Server, legacy protocol: one JSON text a message."""
+
+    def __init__(self, address: WebSocketAddress, timeout_seconds: float) -> None:
+        super().__init__()
+        url = f"{address.url}?session_id={self.session}"
+        options = {"timeout": timeout_seconds, "header": address.headers, "http_no_proxy": ["127.0.0.1"]}
+        try:
+            self._socket = websocket.create_connection(url, **options)
+        except websocket.WebSocketException as error:
+            raise BenchError(f"the kernel's websocket does not open: {error}") from error
+
+    def send(self, header: dict[str, Any], content: dict[str, Any]) -> None:
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+        self._socket.send(json.dumps(message | {"channel": "shell", "buffers": []}))
+
+    def receive(self, deadline: float) -> Message:
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            text = self._socket.recv()
+        except websocket.WebSocketException as error:
+            raise BenchError(f"no message from the kernel's websocket: {error}") from error
+        message = json.loads(text)
+        return Message(message["header"]["msg_type"], _parent(message["parent_header"]), message["content"])
+
+    def close(self) -> None:
+        self._socket.close(timeout=2)
+
+
+@dataclass(frozen=True)
+class ZmqAddress:
+    """A kernel without a gateway: the contents of its connection file (transport tcp)."""
+
+    connection: dict[str, Any]
+
+    def open(self, timeout_seconds: float = 60.0) -> Channel:
+        """A channel whose iopub subscription is known to have arrived."""
+        channel = ZmqChannel(self)
+        channel.wait_subscribed(time.monotonic() + timeout_seconds)
+        return channel
+
+
+class ZmqChannel(Channel):
+    """DEALER and SUB straight to the kernel, signed with HMAC-SHA256."""
+
+    def __init__(self, address: ZmqAddress) -> None:
+        super().__init__()
+        self._key = address.connection["key"].encode()
+        self._context = Context()
+        self._shell = self._connect(DEALER, address.connection, "shell_port")
+        self._iopub = self._connect(SUB, address.connection, "iopub_port")
+        self._iopub.setsockopt(SUBSCRIBE, b"")
+        self._poller = Poller()
+        self._poller.register(self._shell, POLLIN)
+        self._poller.register(self._iopub, POLLIN)
+
+    def _connect(self, kind: int, connection: dict[str, Any], port: str) -> Any:
+        sock = self._context.socket(kind)
+        sock.setsockopt(LINGER, 0)
+        sock.setsockopt(RECONNECT_IVL, RECONNECT_MILLISECONDS)
+        sock.connect(f"{connection['transport']}://{connection['ip']}:{connection[port]}")
+        return sock
+
+    def send(self, header: dict[str, Any], content: dict[str, Any]) -> None:
+        frames = [json.dumps(part).encode() for part in (header, {}, {}, content)]
+        signature = hmac.new(self._key, b"".join(frames), hashlib.sha256).hexdigest().encode()
+        self._shell.send_multipart([DELIMITER, signature, *frames])
+
+    def receive(self, deadline: float) -> Message:
+        ready = self._poller.poll(max(deadline - time.monotonic(), 0) * 1000)
+        if not ready:
+            raise BenchError("no message from the kernel's sockets in time")
+        frames = ready[0][0].recv_multipart()
+        frames = frames[frames.index(DELIMITER) + 2 :]
+        header, parent, content = (json.loads(frames[part]) for part in (0, 1, 3))
+        return Message(header["msg_type"], _parent(parent), content)
+
+    def wait_reply(self, deadline: float) -> None:
+        """Return once kernel_info is answered: the kernel takes work from here on."""
+        parent = self.request("kernel_info_request", {})
+        while True:
+            message = self.receive(deadline)
+            if message.kind == "kernel_info_reply" and message.parent == parent:
+                return
+
+    def wait_subscribed(self, deadline: float) -> None:
+        """Return once an iopub message came; what a SUB socket missed before that is lost for good."""
+        while True:
+            self.request("kernel_info_request", {})
+            patience = min(deadline, time.monotonic() + 0.2)
+            while patience > time.monotonic() and self._poller.poll(50):
+                if self.receive(patience).kind == "status":
+                    return
+            if time.monotonic() > deadline:
+                raise BenchError("the kernel's iopub socket stays silent")
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+
+def _parent(header: dict[str, Any]) -> str:
+    return str(header.get("msg_id", ""))

@@ -1,0 +1,108 @@
+"""`python -m bench.local`: Kernelpod's gateway against stock Enterprise Gateway, on one machine, in one run.
+
+The same kernel behind every peer, everything on loopback; exit status 0 says that the benchmark ran,
+not that its goals were met: the table says that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bench import measures, turns
+from bench.peers import BarePeer, Peer, StockLocalPeer, StockPeer
+from bench.processes import BenchError, adopt_orphans, sweep
+from bench.table import Measure, render, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def available() -> dict[str, type[Peer]]:
+    """The peers there are, by name, in the order they are asked."""
+    peers: list[type[Peer]] = [StockPeer, StockLocalPeer, BarePeer]
+    if importlib.util.find_spec("bench.ours"):
+        peers.insert(1, importlib.import_module("bench.ours").OursPeer)
+    return {peer.name: peer for peer in peers}
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.local", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as a JSON list")
+    parser.add_argument("--kernels", type=int, metavar="N", help="kernels alive for the listing (30)")
+    parser.add_argument("--small", action="store_true", help="one tiny case of each, for CI")
+    parser.add_argument("--peers", default=",".join(available()), help="comma-separated (%(default)s)")
+    options = parser.parse_args(argv)
+    unknown = set(options.peers.split(",")) - set(available())
+    if unknown:
+        parser.error(f"unknown peers {sorted(unknown)}; there are {', '.join(available())}")
+    if options.json and not options.json.resolve().parent.is_dir():
+        parser.error(f"--json: no folder {options.json.resolve().parent}")
+    return options
+
+
+def measure(peers: Sequence[Peer], size: measures.Size) -> list[Measure]:
+    """All rows. Every process the peers start is ended on the way out, whatever the reason."""
+    with ExitStack() as stack:
+        stack.callback(sweep)
+        for peer in peers:
+            stack.callback(peer.stop)
+        stack.callback(finish)
+        kernels = {}
+        for peer in peers:
+            turns.say(f"{peer.name}: starting")
+            peer.start()
+            kernels[peer.name] = turns.usable_kernel(peer)
+        turns.wait_quiet()
+        rows = measures.round_trip(peers, kernels, size)
+        rows += measures.streaming(peers, kernels, size)
+        rows += measures.starting(peers, size)
+        flood = measures.flooded(peers, kernels, size)
+        for peer in peers:
+            peer.stop()
+        return [*rows, *measures.many_kernels(peers, size), *flood, turns.failures(peers)]
+
+
+def finish() -> None:
+    """From here on the run cleans up, and a second Ctrl-C must not stop it half-way."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def terminated(signum: int, _frame: object) -> NoReturn:
+    """SIGTERM ends the run like Ctrl-C does: through every `finally`."""
+    raise SystemExit(128 + signum)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 when the benchmark ran, 1 when it could not."""
+    options = arguments(argv)
+    size = measures.SMALL if options.small else measures.Size()
+    if options.kernels:
+        size = dataclasses.replace(size, kernels=options.kernels)
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, terminated)
+    wanted = options.peers.split(",")
+    try:
+        rows = measure([kind() for name, kind in available().items() if name in wanted], size)
+    except (BenchError, OSError) as error:
+        print(f"bench.local: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(render(rows))
+    if options.json:
+        write_json(rows, options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

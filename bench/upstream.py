@@ -1,0 +1,78 @@
+"""What a stock kernel image holds, fetched when a benchmark runs and kept under .cache/bench.
+
+Nothing of it is part of this repository. Versions and hashes are those of requirements/gateway.txt.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+from bench.processes import BenchError
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".cache" / "bench"
+PINS = ROOT / "requirements" / "gateway.txt"
+KERNEL_PYTHON = ROOT / ".envs" / "kernels" / "bin" / "python"
+LAUNCHER = "etc/kernel-launchers/python/scripts/launch_ipykernel.py"
+TIMEOUT_SECONDS = 300
+
+
+def stock_launcher() -> Path:
+    """The launcher script of the pinned Enterprise Gateway, taken out of its source archive."""
+    target = CACHE / "launch_ipykernel.py"
+    if not target.exists():
+        requirement = pinned("jupyter-enterprise-gateway")
+        # pip, not uv: only pip can download a source archive without installing it
+        pip = [str(ROOT / ".tools" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+        which = ["--no-deps", "--no-binary", "jupyter-enterprise-gateway", "--require-hashes"]
+        run([*pip, "download", "--quiet", *which, "--dest", str(CACHE), "--requirement", str(requirement)])
+        target.write_bytes(member(next(CACHE.glob("jupyter_enterprise_gateway-*.tar.gz")), LAUNCHER))
+    return target
+
+
+def stock_site() -> Path:
+    """A folder for PYTHONPATH with the one package the stock launcher needs next to ipykernel."""
+    target = CACHE / "site"
+    if not (target / "Cryptodome").exists():
+        requirement = pinned("pycryptodomex")
+        uv = [str(ROOT / ".tools" / "bin" / "uv"), "pip", "install", "--quiet", "--no-deps"]
+        where = ["--python", str(KERNEL_PYTHON), "--target", str(target)]
+        run([*uv, "--require-hashes", *where, "--requirement", str(requirement)])
+    return target
+
+
+def pinned(name: str) -> Path:
+    """A requirements file with the lock's lines for one package: version and hashes."""
+    lines = PINS.read_text(encoding="utf-8").splitlines()
+    start = next((index for index, line in enumerate(lines) if line.startswith(f"{name}==")), None)
+    if start is None:
+        raise BenchError(f"{PINS} does not pin {name}")
+    last = next(index for index in range(start, len(lines)) if not lines[index].endswith("\\"))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    target = CACHE / f"{name}.txt"
+    target.write_text("\n".join(lines[start : last + 1]) + "\n", encoding="utf-8")
+    return target
+
+
+def member(archive: Path, path: str) -> bytes:
+    """One file of a source archive, by its path below the archive's top folder."""
+    with tarfile.open(archive) as opened:
+        for entry in opened:
+            if entry.name.partition("/")[2] == path:
+                content = opened.extractfile(entry)
+                if content is not None:
+                    return content.read()
+    raise BenchError(f"{archive.name} holds no {path}")
+
+
+def run(command: list[str]) -> None:
+    """Run an installer with the caller's index settings; BenchError with its words when it fails."""
+    environment = {"UV_CACHE_DIR": str(ROOT / ".cache" / "uv"), "UV_NO_CONFIG": "1"} | os.environ
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
+    if done.returncode:
+        raise BenchError(f"{' '.join(command[:4])} failed:\n{done.stderr.strip()[-2000:]}")

@@ -1,0 +1,1 @@
+"""The gateway: Jupyter Enterprise Gateway, subclassed; the only package that imports it."""

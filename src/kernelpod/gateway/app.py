@@ -1,0 +1,179 @@
+"""The gateway's program: Enterprise Gateway's application with our managers, pages and manners."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+
+from kernelpod import __version__
+from kernelpod.errors import KernelpodError
+from kernelpod.gateway.handlers import ROUTES
+from kernelpod.gateway.hubclient import ask_hub, check_service
+from kernelpod.gateway.kernels import DirectMappingKernelManager
+from kernelpod.gateway.metrics import Metrics
+from kernelpod.identity import Prover
+from kernelpod.kernelspecs.published import PublishedKernelspecs
+from kernelpod.launch import House
+from kernelpod.runtime import Runtime
+from kernelpod.runtime.local import LocalRuntime
+from kernelpod.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A body up to this many times the limit is read and refused with a sentence; beyond, the line is cut.
+BODY_SLACK = 32
+
+
+@dataclass
+class Services:
+    """What the pages work with."""
+
+    settings: Settings
+    prover: Prover
+    house: House
+    kernels: DirectMappingKernelManager
+    metrics: Metrics
+    ready: bool = False
+
+
+def make_runtime(settings: Settings) -> Runtime:
+    """Return the runtime the settings name; a kernelspec or a client has no say in it."""
+    if settings.runtime.kind == "local":
+        return LocalRuntime(settings.runtime.local)
+    raise KernelpodError("runtime.kind kubernetes is not built yet; set runtime.kind: local in the settings file.")
+
+
+class KernelpodGateway(EnterpriseGatewayApp):
+    """Enterprise Gateway for many users: proven identity, owned kernels, direct connection."""
+
+    name = "kernelpod-gateway"
+    version = __version__
+    description = "Starts Jupyter kernels with their users' own homes."
+
+    def __init__(self, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.house_settings = settings
+        self.runtime = make_runtime(settings)
+
+    def init_configurables(self) -> None:
+        """Make the managers, and find the kernels that an earlier gateway left running.
+
+        Stock options that would weaken the house (a shared token, a port range, sessions on disk) are reset.
+        """
+        gateway = self.house_settings.gateway
+        self.ip, self.port, self.auth_token = gateway.ip, gateway.port, ""
+        self.availability_mode, self.list_kernels = None, True
+        self.kernel_manager_class = DirectMappingKernelManager
+        super().init_configurables()
+        kernels = self.kernel_manager
+        kernels.runtime, kernels.limits = self.runtime, gateway
+        kernels.cull_idle_timeout = int(gateway.cull_idle_seconds)
+        specs = self.house_settings.kernelspecs
+        hub = self.house_settings.hubs[0]
+        self.services = Services(
+            settings=self.house_settings,
+            prover=Prover(hub, self.house_settings.identity, ask_hub),
+            house=House(
+                settings=self.house_settings,
+                kernelspecs=PublishedKernelspecs(specs.path, specs.refresh_seconds),
+                owners=kernels.owners,
+                run=kernels.run,
+            ),
+            kernels=kernels,
+            metrics=Metrics(),
+        )
+        IOLoop.current().run_sync(self._open)
+
+    async def _open(self) -> None:
+        await self.runtime.open()
+        await self.kernel_manager.adopt()
+        self.services.house.kernelspecs.all()
+        self.services.ready = True
+        self._checking = asyncio.ensure_future(self._check_hub())
+
+    async def _check_hub(self) -> None:
+        for hub in self.house_settings.hubs:
+            if fault := await check_service(hub):
+                log.error("%s", fault)
+
+    def _create_request_handlers(self) -> list[tuple[Any, ...]]:
+        """Return our routes only: sessions, swagger and what else stock serves has no owner."""
+        return [(rf"{self.base_url.rstrip('/')}{pattern}", page) for pattern, page in ROUTES]
+
+    def init_webapp(self) -> None:
+        """Make the web application; its log lines hold no query, where a token could stand."""
+        super().init_webapp()
+        gateway = self.house_settings.gateway
+        self.web_app.settings.update(
+            kernelpod=self.services,
+            log_function=log_request,
+            websocket_max_message_size=gateway.max_message_bytes,
+        )
+
+    def init_http_server(self) -> None:
+        """Listen on exactly the address that the settings name (port 0: a free one)."""
+        gateway = self.house_settings.gateway
+        self.http_server = HTTPServer(
+            self.web_app,
+            xheaders=False,
+            max_body_size=BODY_SLACK * gateway.max_body_bytes,
+            idle_connection_timeout=300,
+        )
+        sockets = bind_sockets(gateway.port, gateway.ip)
+        self.port = sockets[0].getsockname()[1]
+        self.http_server.add_sockets(sockets)
+
+    def start(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        log.info("kernelpod gateway %s listens on http://%s:%d, runtime %s",
+                 __version__, self.ip, self.port, self.house_settings.runtime.kind)  # fmt: skip
+        self.io_loop = IOLoop.current()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._signal_stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            self.io_loop.start()
+        finally:
+            self.shutdown()
+
+    def shutdown(self) -> None:
+        """Leave the kernels running, unless the settings say otherwise; the next gateway finds them."""
+        self.io_loop.run_sync(self._close)
+
+    async def _close(self) -> None:
+        self.http_server.stop()
+        if self.house_settings.gateway.stop_kernels_on_exit:
+            ids = self.kernel_manager.list_kernel_ids()
+            await asyncio.gather(*map(self.kernel_manager.shutdown_kernel, ids), return_exceptions=True)
+        log.info("gateway ends; %d kernels live on", len(self.kernel_manager))
+        await self.runtime.close()
+
+
+def log_request(handler: Any) -> None:
+    """Log one line a request: method, path, status, time; successful polls only at DEBUG."""
+    level = logging.DEBUG if handler.get_status() < 400 and handler.request.method == "GET" else logging.INFO
+    log.log(level, "%s %s %d %.1f ms", handler.request.method, handler.request.path,
+            handler.get_status(), 1000 * handler.request.request_time())  # fmt: skip
+
+
+def run(settings: Settings) -> None:
+    """Run the gateway until it is asked to end. Raises KernelpodError if it cannot start."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
+                        datefmt="%Y-%m-%dT%H:%M:%S")  # fmt: skip
+    os.umask(0o077)
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    app = KernelpodGateway(settings)
+    app.log_level = logging.INFO
+    app.initialize([])
+    app.start()

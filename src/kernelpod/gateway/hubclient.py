@@ -1,0 +1,66 @@
+"""Asks a hub who is behind a token."""
+
+from __future__ import annotations
+
+import logging
+
+from pydantic import SecretStr
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+
+from kernelpod.errors import SettingsError
+from kernelpod.identity import HubAnswer, HubSilentError, parse_answer
+from kernelpod.settings import Hub
+
+log = logging.getLogger(__name__)
+
+MAX_CLIENTS = 50
+MAX_ANSWER_BYTES = 1024 * 1024
+
+
+async def ask_hub(hub: Hub, token: SecretStr) -> HubAnswer:
+    """Return the hub's answer to `GET /user` with this token. Raises HubSilentError; never logs the token."""
+    client = AsyncHTTPClient(force_instance=True, max_clients=MAX_CLIENTS, defaults={"follow_redirects": False})
+    request = HTTPRequest(
+        f"{hub.api_url.rstrip('/')}/user",
+        headers={"Authorization": f"token {token.get_secret_value()}", "Accept": "application/json"},
+        connect_timeout=hub.timeout_seconds,
+        request_timeout=hub.timeout_seconds,
+    )
+    try:
+        response = await client.fetch(request, raise_error=False)
+    except (OSError, HTTPClientError) as error:
+        log.warning("hub %s cannot be asked: %s", hub.name, error)
+        raise HubSilentError from error
+    finally:
+        client.close()
+    if response.code == 599:
+        log.warning("hub %s cannot be asked: %s", hub.name, response.error)
+        raise HubSilentError
+    return HubAnswer(response.code, response.body[:MAX_ANSWER_BYTES])
+
+
+async def check_service(hub: Hub) -> str:
+    """Return what is wrong with the gateway's place in the hub, in a sentence; empty if nothing is.
+
+    The hub drops scopes that a user does not hold without a word, and a scope for a service that does not
+    exist is held by nobody: then every start is refused, and this sentence says why.
+    """
+    try:
+        token = hub.service_token()
+    except SettingsError as error:
+        return error.message
+    if token is None:
+        return ""
+    try:
+        answer = await ask_hub(hub, token)
+        if answer.status in (401, 403):
+            return (
+                f"hub {hub.name} does not know the gateway's own token: add the service {hub.service!r} with this "
+                "token to the hub (c.JupyterHub.services, or hub.services in the chart)"
+            )
+        identity = parse_answer(hub, answer)
+    except HubSilentError:
+        return f"hub {hub.name} does not answer at {hub.api_url}; nobody can start a kernel until it does"
+    if identity.owner.kind != "service" or identity.name != hub.service:
+        return f"the gateway's own token belongs to {identity.owner}, not to the service {hub.service!r}"
+    return ""

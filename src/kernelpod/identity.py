@@ -1,0 +1,214 @@
+"""Who asks: proven by the hub from the bearer token, never read from the request.
+
+The hub answers `GET /hub/api/user` for the token's owner (JupyterHub REST API). Answers are cached for a
+short time by the token's hash, one question a token is under way at a time, and while the hub is silent a
+proven token keeps reaching the kernels it owns, but nothing new is allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
+from kernelpod.settings import Hub
+from kernelpod.settings import Identity as Times
+
+log = logging.getLogger(__name__)
+
+MAX_CACHED = 10_000
+MAX_TOKEN_LENGTH = 4096
+
+
+class Owner(BaseModel):
+    """Whose kernel it is: alice of one hub is not alice of another, nor a service called alice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hub: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.hub}:{self.name}" if self.kind == "user" else f"{self.hub}:{self.kind}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A caller as the hub knows her. `user_options` is her own wish at spawn, never a right."""
+
+    owner: Owner
+    groups: tuple[str, ...] = ()
+    server: str = ""
+    scopes: frozenset[str] = frozenset()
+    user_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The raw user name, as the hub spells it."""
+        return self.owner.name
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An identity, and whether it is an older answer used because the hub is silent."""
+
+    identity: Identity
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class HubAnswer:
+    """The hub's reply to `GET /user`."""
+
+    status: int
+    body: bytes
+
+
+class HubSilentError(Exception):
+    """The hub could not be reached or did not answer in time."""
+
+
+# Asks one hub about one token. Raises HubSilentError.
+AskHub = Callable[[Hub, SecretStr], Awaitable[HubAnswer]]
+
+
+@dataclass(frozen=True)
+class _Known:
+    identity: Identity
+    at: float
+
+
+@dataclass(frozen=True)
+class _Refused:
+    error: UserError
+    at: float
+
+
+class Prover:
+    """Proves tokens for one hub; the only way to get an Identity in the gateway."""
+
+    def __init__(self, hub: Hub, times: Times, ask: AskHub, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hub, self._times, self._ask, self._clock = hub, times, ask, clock
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._refused: OrderedDict[str, _Refused] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[Identity]] = {}
+        self._silent_until = float("-inf")
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last question to the hub was answered."""
+        return self._clock() >= self._silent_until
+
+    async def prove(self, token: SecretStr, *, fresh: bool = False) -> Proof:
+        """Return who is behind `token`; with `fresh`, ask even if the answer is cached.
+
+        Raises NotProven (unknown_token), Denied (missing_scope) or HubUnavailable. An answer older than
+        `cache_seconds` is used only while the hub is silent, for `stale_seconds`, and is marked stale.
+        """
+        key = hashlib.sha256(token.get_secret_value().encode("utf-8", "surrogatepass")).hexdigest()
+        now = self._clock()
+        known = self._known.get(key)
+        if known and not fresh and now - known.at < self._times.cache_seconds:
+            return Proof(known.identity)
+        refused = self._refused.get(key)
+        if refused and now - refused.at < self._times.negative_cache_seconds:
+            raise refused.error
+        try:
+            if now < self._silent_until:
+                raise HubSilentError
+            return Proof(await self._ask_once(key, token))
+        except HubSilentError as error:
+            if known and now - known.at < self._times.stale_seconds:
+                return Proof(known.identity, stale=True)
+            raise HubUnavailable(
+                "hub_unavailable",
+                "The hub does not answer, so nobody can be proven. Try again in a few seconds.",
+            ) from error
+
+    async def _ask_once(self, key: str, token: SecretStr) -> Identity:
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._ask_hub(key, token))
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _ask_hub(self, key: str, token: SecretStr) -> Identity:
+        try:
+            identity = self._read(await self._ask(self._hub, token))
+        except HubSilentError:
+            # Not asked again at once: with a dead hub every request would wait the whole time-out.
+            self._silent_until = self._clock() + min(1.0, self._times.negative_cache_seconds)
+            raise
+        except UserError as error:
+            self._known.pop(key, None)
+            _remember(self._refused, key, _Refused(error, self._clock()))
+            raise
+        self._refused.pop(key, None)
+        _remember(self._known, key, _Known(identity, self._clock()))
+        return identity
+
+    def _read(self, answer: HubAnswer) -> Identity:
+        if answer.status in (401, 403, 404):
+            raise NotProven(
+                "unknown_token", "The hub does not know your token. Log in again, or restart your server."
+            )
+        identity = parse_answer(self._hub, answer)
+        if f"access:services!service={self._hub.service}" not in identity.scopes and (
+            "access:services" not in identity.scopes
+        ):
+            raise Denied(
+                "missing_scope",
+                f"Your token may not use the service {self._hub.service!r}. Restart your server from the hub; "
+                "if that does not help, the hub must grant the scope "
+                f"access:services!service={self._hub.service} to users and to their servers.",
+                detail=f"{identity.owner} lacks access:services!service={self._hub.service}",
+            )
+        return identity
+
+
+def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
+    """Return the identity in a hub's answer with status 200.
+
+    Raises HubSilentError for any other status, and for what is not the hub's JSON (a proxy's page, say).
+    """
+    if answer.status != 200:
+        log.warning("hub %s answered status %d", hub.name, answer.status)
+        raise HubSilentError
+    try:
+        model = json.loads(answer.body)
+        kind, name = model["kind"], model["name"]
+        groups, scopes = model.get("groups") or [], model.get("scopes") or []
+        servers = model.get("servers") or {}
+        fits = all(isinstance(text, str) for text in [kind, name, *groups, *scopes]) and isinstance(servers, dict)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        fits = False
+    if not fits or kind not in ("user", "service") or not name:
+        log.warning("hub %s answered something that is not a user model", hub.name)
+        raise HubSilentError
+    # A server's token lists exactly its own server; any other token may list several, and names none.
+    server, options = next(iter(servers.items())) if len(servers) == 1 else ("", {})
+    return Identity(
+        owner=Owner(hub=hub.name, kind=kind, name=name),
+        groups=tuple(sorted(groups)),
+        server=server,
+        scopes=frozenset(scopes),
+        user_options=(options.get("user_options") or {}) if isinstance(options, dict) else {},
+    )
+
+
+def _remember(cache: OrderedDict[str, Any], key: str, value: Any) -> None:
+    cache[key] = value
+    cache.move_to_end(key)
+    while len(cache) > MAX_CACHED:
+        cache.popitem(last=False)

@@ -1,0 +1,1 @@
+"""Kernelspecs as admins publish them: the form of kernel.json, and the published folder."""

@@ -1,0 +1,78 @@
+"""The published folder: what may be started, read again when a file in it changes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from kernelpod.errors import NotFound, StartFailed
+from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, read_folder
+
+log = logging.getLogger(__name__)
+
+_State = tuple[tuple[str, int, int], ...]
+
+
+class PublishedKernelspecs:
+    """The kernelspecs of exactly one folder; a bad one is left out of the listing, with a line in the log."""
+
+    def __init__(self, path: Path, refresh_seconds: float) -> None:
+        self._path = path
+        self._refresh_seconds = refresh_seconds
+        self._looked_at = float("-inf")
+        self._state: _State | None = None
+        self._specs: dict[str, KernelSpec] = {}
+        self._faults: dict[str, str] = {}
+
+    def all(self) -> dict[str, KernelSpec]:
+        """Return every usable kernelspec and profile by its address; empty if the folder cannot be read."""
+        now = time.monotonic()
+        if now - self._looked_at >= self._refresh_seconds:
+            self._looked_at = now
+            self._refresh()
+        return self._specs
+
+    def get(self, spec: str, profile: str) -> KernelSpec:
+        """Return the kernelspec or profile of that name.
+
+        Raises NotFound if there is none, StartFailed (kernelspec_unusable) if its kernel.json is bad.
+        """
+        address = f"{spec}.{profile}" if profile else spec
+        if found := self.all().get(address):
+            return found
+        if fault := self._faults.get(spec):
+            raise StartFailed("kernelspec_unusable", f"The kernelspec {spec!r} cannot be used: {fault}")
+        raise NotFound(
+            "kernelspec_not_found",
+            f"There is no kernelspec {address[:100]!r}; reload the page to see which there are.",
+        )
+
+    def _refresh(self) -> None:
+        state = self._look()
+        if state == self._state:
+            return
+        self._state, self._specs, self._faults = state, {}, {}
+        for name, _, _ in state:
+            try:
+                variants = read_folder(self._path / name)
+            except ValueError as error:
+                self._faults[name] = str(error)
+                log.warning("kernelspec %s is not listed: %s", name, error)
+            else:
+                self._specs.update({variant.address: variant for variant in variants})
+        log.info("kernelspecs in %s: %s", self._path, ", ".join(self._specs) or "none")
+
+    def _look(self) -> _State:
+        state = []
+        try:
+            for folder in sorted(self._path.iterdir()):
+                file = folder / "kernel.json"
+                if (SPEC_NAME.match(folder.name) or file.is_file()) and not folder.name.startswith("."):
+                    status = file.stat() if file.is_file() else None
+                    state.append(
+                        (folder.name, status.st_mtime_ns if status else 0, status.st_size if status else 0)
+                    )
+        except OSError as error:
+            log.error("kernelspecs cannot be listed: %s", error)
+        return tuple(state)

@@ -1,0 +1,261 @@
+"""The Secret and the Pod of a plan: rendered from the template, then compared with the plan.
+
+A pure function of record and connection. The template may add where a pod is scheduled; everything that
+decides what it can reach is computed here as well and must come out exactly so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.sandbox
+import yaml
+
+from kernelpod import names
+from kernelpod.connection import CHANNELS, Connection
+from kernelpod.errors import TemplateError
+from kernelpod.mounts import Mount
+from kernelpod.plan import KernelPlan
+from kernelpod.quantities import format_bytes, format_millicores
+from kernelpod.record import KernelRecord
+
+TEMPLATE = "kernel-pod.yaml.j2"
+CONNECTION_FOLDER = "/var/run/kernelpod"
+CONNECTION_FILE = f"{CONNECTION_FOLDER}/connection.json"
+
+# Below the ephemeral range (32768 and up), where an outgoing connection could hold a port already.
+POD_PORTS = [20001, 20002, 20003, 20004, 20005]
+
+# What a template may add to the pod's spec: where it runs, never what it can reach.
+SCHEDULING_KEYS = frozenset(
+    {
+        "affinity",
+        "imagePullSecrets",
+        "nodeSelector",
+        "priorityClassName",
+        "runtimeClassName",
+        "schedulerName",
+        "tolerations",
+        "topologySpreadConstraints",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A Secret that holds connection.json and nothing else, and the Pod that reads it."""
+
+    secret: dict[str, Any]
+    pod: dict[str, Any]
+
+    def to_yaml(self) -> str:
+        """Return both documents as YAML, the key in clear."""
+        return yaml.safe_dump_all([self.secret, self.pod], sort_keys=False, allow_unicode=True, width=110)
+
+
+def shipped_template() -> Path:
+    """Return the template in the installed package, or the one of the checkout."""
+    packaged = Path(__file__).parent / "launchers" / TEMPLATE
+    return packaged if packaged.exists() else Path(__file__).parents[2] / "launchers" / TEMPLATE
+
+
+def render(record: KernelRecord, connection: Connection, incarnation: str, template: str) -> Manifest:
+    """Return Secret and Pod for a plan; `incarnation` (six hex digits) makes the name unique per start.
+
+    Raises TemplateError if the template fails or what it made differs from the plan.
+    """
+    plan = record.plan
+    name = names.pod_name(plan.owner.name, plan.kernel_id, incarnation)
+    expected = _secret(plan, name, connection), _pod(record, name, connection)
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["yaml"] = to_yaml_leaf
+    try:
+        text = environment.from_string(template).render(**_variables(record, name, connection, expected[1]))
+        documents = list(yaml.safe_load_all(text))
+    except jinja2.TemplateError as error:
+        raise TemplateError(f"the pod template cannot be rendered: {error}") from error
+    except yaml.YAMLError as error:
+        raise TemplateError(f"the pod template does not make YAML: {' '.join(str(error).split())}") from error
+    return _compared(documents, expected)
+
+
+def to_yaml_leaf(value: Any) -> str:
+    """Return `value` as one line of YAML in which every string is double-quoted.
+
+    Whatever a string holds (quotes, braces, newlines, "$(...)", YAML or Jinja syntax), it reads back as the
+    same string, and nothing of it becomes structure.
+    """
+    if isinstance(value, bool) or value is None or isinstance(value, (int, float)):
+        text: str = yaml.safe_dump(value)
+        return text.removesuffix("...\n").strip()
+    if isinstance(value, str):
+        quoted: str = yaml.dump(value, Dumper=yaml.SafeDumper, default_style='"', width=math.inf)
+        return quoted.strip()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{to_yaml_leaf(str(k))}: {to_yaml_leaf(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(to_yaml_leaf, value)) + "]"
+    raise TemplateError(f"the yaml filter cannot write a {type(value).__name__}")
+
+
+def _variables(record: KernelRecord, name: str, connection: Connection, pod: dict[str, Any]) -> dict[str, Any]:
+    container = pod["spec"]["containers"][0]
+    return {
+        "plan": record.plan.model_dump(mode="json"),
+        "name": name,
+        "labels": pod["metadata"]["labels"],
+        "annotations": pod["metadata"]["annotations"],
+        "connection_json": connection.to_json(),
+        "grace_period_seconds": pod["spec"]["terminationGracePeriodSeconds"],
+        "supplemental_groups": pod["spec"]["securityContext"]["supplementalGroups"],
+        "command": container["command"],
+        "env": container["env"],
+        "ports": container["ports"],
+        "requests": container["resources"]["requests"],
+        "limits": container["resources"]["limits"],
+        "volume_mounts": container["volumeMounts"],
+        "volumes": pod["spec"]["volumes"],
+    }
+
+
+def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": plan.namespace, "labels": _labels(plan)},
+        "type": "Opaque",
+        "immutable": True,
+        "stringData": {"connection.json": connection.to_json()},
+    }
+
+
+def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, Any]:
+    plan = record.plan
+    mounts = plan.mounts.all()
+    secret = {
+        "secretName": name,
+        "defaultMode": 0o440,
+        "items": [{"key": "connection.json", "path": "connection.json"}],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": plan.namespace,
+            "labels": _labels(plan),
+            "annotations": {
+                names.ANNOTATION_USER: plan.owner.name,
+                names.ANNOTATION_RECORD: record.to_json(),
+            },
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": math.ceil(plan.grace_period_seconds),
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "shareProcessNamespace": True,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": plan.uid,
+                "runAsGroup": plan.gid,
+                "fsGroup": plan.gid,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "supplementalGroups": list(plan.supplemental_groups),
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(plan, mounts, connection)],
+            "volumes": [*map(_volume, mounts), {"name": "connection", "secret": secret}],
+        },
+    }
+
+
+def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connection) -> dict[str, Any]:
+    resources = plan.resources
+    command = [_literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
+    return {
+        "name": "kernel",
+        "image": plan.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": command,
+        "workingDir": plan.working_dir,
+        "env": [{"name": name, "value": _literal(value)} for name, value in plan.env.items()],
+        "ports": [
+            {"name": channel, "containerPort": port}
+            for channel, port in zip(CHANNELS, connection.ports(), strict=True)
+        ],
+        "resources": {
+            "requests": {
+                "cpu": format_millicores(resources.cpu_millicores),
+                "memory": format_bytes(resources.memory_bytes),
+            },
+            "limits": {
+                "cpu": format_millicores(resources.cpu_limit_millicores),
+                "memory": format_bytes(resources.memory_limit_bytes),
+            },
+        },
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [
+            *map(_volume_mount, mounts),
+            {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
+        ],
+    }
+
+
+def _literal(text: str) -> str:
+    """Return `text` so that kubelet does not expand "$(NAME)" in it (Kubernetes API, Container.command)."""
+    return text.replace("$(", "$$(")
+
+
+def _labels(plan: KernelPlan) -> dict[str, str]:
+    return names.labels(plan.owner.hub, plan.owner.name, plan.spec, plan.kernel_id)
+
+
+def _volume(mount: Mount) -> dict[str, Any]:
+    if mount.volume.kind == "nfs":
+        nfs = {"server": mount.volume.server, "path": mount.path, "readOnly": mount.read_only}
+        return {"name": mount.name, "nfs": nfs}
+    return {
+        "name": mount.name,
+        "persistentVolumeClaim": {"claimName": mount.volume.claim, "readOnly": mount.read_only},
+    }
+
+
+def _volume_mount(mount: Mount) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
+    if mount.volume.kind == "pvc" and mount.sub_path:
+        made["subPath"] = mount.sub_path
+    return made
+
+
+def _compared(documents: list[Any], expected: tuple[dict[str, Any], dict[str, Any]]) -> Manifest:
+    if len(documents) != len(expected) or not all(isinstance(document, dict) for document in documents):
+        raise TemplateError("the pod template must make exactly a Secret and a Pod")
+    secret, pod = documents
+    extra = {key: value for key, value in (pod.get("spec") or {}).items() if key in SCHEDULING_KEYS}
+    wanted = {**expected[1], "spec": {**expected[1]["spec"], **extra}}
+    for made, planned in ((secret, expected[0]), (pod, wanted)):
+        if places := list(_differences(made, planned, str(planned["kind"]))):
+            raise TemplateError(f"the pod template differs from the plan at {', '.join(places[:5])}")
+    return Manifest(secret, pod)
+
+
+def _differences(made: Any, planned: Any, place: str) -> list[str]:
+    """Return the places where two documents differ; values are left out, they may be secret."""
+    if isinstance(made, dict) and isinstance(planned, dict):
+        keys = [*planned, *(key for key in made if key not in planned)]
+        missing = object()
+        return [
+            found
+            for key in keys
+            for found in _differences(made.get(key, missing), planned.get(key, missing), f"{place}.{key}")
+        ]
+    if type(made) is type(planned) and made == planned:
+        return []
+    return [place]

@@ -1,0 +1,83 @@
+"""Names of pods, labels, annotations and homes: total, collision-free, valid for Kubernetes.
+
+The slugs are KubeSpawner's "safe" scheme (kubespawner/slugs.py, `slug_scheme = "safe"`), so that the
+folder that the spawner mounts as `{username}` and the one the gateway computes are the same for every
+user name. A contract test compares the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+# Fixed once and for all: another prefix would orphan every running kernel.
+PREFIX = "kernelpod.io"
+
+LABEL_KERNEL_ID = f"{PREFIX}/kernel-id"
+LABEL_HUB = f"{PREFIX}/hub"
+LABEL_USER = f"{PREFIX}/user"
+LABEL_SPEC = f"{PREFIX}/spec"
+ANNOTATION_RECORD = f"{PREFIX}/record"
+ANNOTATION_USER = f"{PREFIX}/username"
+
+USER_SLUG_LENGTH = 48  # what KubeSpawner uses for {username}
+_HASH_LENGTH = 8
+_OBJECT_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
+_POD_SLUG_LENGTH = 20
+
+
+def safe_slug(name: str, max_length: int) -> str:
+    """Return `name` if it is a DNS label of at most `max_length` characters, else a hashed slug.
+
+    The slug is 1 to 63 characters of a-z, 0-9 and "-", starts with a letter and ends with a letter or
+    digit. Names that hold "--" are always hashed, so no name can pose as another's slug.
+    Raises ValueError if `max_length` leaves no room for the hash (12 is the least).
+    """
+    if "--" not in name and len(name) <= max_length and _OBJECT_NAME.match(name):
+        return name
+    room = max_length - (_HASH_LENGTH + 3)
+    if room < 1:
+        raise ValueError(f"no room for a hash in {max_length} characters")
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    return f"{_readable(name, room)}---{digest}"
+
+
+def _readable(name: str, length: int) -> str:
+    """Return the part of a hashed slug that people recognise; collisions are the hash's business."""
+    text = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-")[:length].rstrip("-")
+    if text and not text[0].isalpha():
+        text = "x-" + text[: length - 2]
+    return text or "x"
+
+
+def user_slug(username: str) -> str:
+    """Return KubeSpawner's `{username}` for the hub's raw user name (at most 48 characters)."""
+    return safe_slug(username, USER_SLUG_LENGTH)
+
+
+def pod_name(username: str, kernel_id: str, incarnation: str) -> str:
+    """Return the name of a kernel's Secret and Pod: at most 63 characters, unique per start.
+
+    `kernel_id` is a UUID, `incarnation` six hex digits that differ at each (re)start, because a restart
+    creates the new pod while the old one terminates.
+    """
+    return f"k-{safe_slug(username, _POD_SLUG_LENGTH)}-{kernel_id.replace('-', '')}-{incarnation}"
+
+
+def label_value(text: str) -> str:
+    """Return `text` if it may be a label value, else its slug; empty text stays empty."""
+    return text if not text or _LABEL_VALUE.match(text) else safe_slug(text, 63)
+
+
+def labels(hub: str, username: str, spec: str, kernel_id: str) -> dict[str, str]:
+    """Return the labels of everything that belongs to one kernel, recommended ones included."""
+    return {
+        "app.kubernetes.io/name": "kernelpod",
+        "app.kubernetes.io/component": "kernel",
+        "app.kubernetes.io/managed-by": "kernelpod",
+        LABEL_KERNEL_ID: kernel_id,
+        LABEL_HUB: label_value(hub),
+        LABEL_USER: user_slug(username),
+        LABEL_SPEC: label_value(spec),
+    }

@@ -1,0 +1,58 @@
+"""What will run: the one object that everything after policy looks at."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from kernelpod.identity import Owner
+from kernelpod.mounts import UserMounts
+
+
+class PlannedResources(BaseModel):
+    """What is guaranteed to a kernel, and the most it may use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu_millicores: int
+    cpu_limit_millicores: int
+    memory_bytes: int
+    memory_limit_bytes: int
+
+
+class KernelPlan(BaseModel):
+    """Everything that decides how a kernel runs; made by policy only, printed, stored and compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kernel_id: str
+    owner: Owner
+    server: str
+    """Name of the owner's server that asked; empty for the default one."""
+    spec: str
+    profile: str
+    display_name: str
+    namespace: str
+    image: str
+    argv: tuple[str, ...]
+    """The kernelspec's command; `{connection_file}` is filled in by the runtime."""
+    env: dict[str, str]
+    """The kernel's whole environment beside what its image sets."""
+    mounts: UserMounts
+    working_dir: str
+    uid: int
+    gid: int
+    supplemental_groups: tuple[int, ...]
+    resources: PlannedResources
+    interrupt_mode: Literal["message", "signal"]
+    transport: Literal["ipc", "tcp"]
+    launch_timeout_seconds: float
+    grace_period_seconds: float
+    notes: tuple[str, ...] = ()
+    """Where the plan differs from the wish, in sentences for the user."""
+
+    @property
+    def address(self) -> str:
+        """The kernelspec's name as clients know it."""
+        return f"{self.spec}.{self.profile}" if self.profile else self.spec

@@ -1,0 +1,68 @@
+"""What is stored with a kernel: enough to own it, restart it and find it again, and no secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kernelpod.errors import RecordError
+from kernelpod.identity import Owner
+from kernelpod.plan import KernelPlan
+
+VERSION = 1
+
+# From an older version to the next one. A gateway reads its own version and the one before it, so that
+# an upgrade finds the kernels that the old gateway left running.
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+class KernelRecord(BaseModel):
+    """A kernel's owner, kernelspec and plan; kept as long as the kernel, read back by any gateway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = VERSION
+    created: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+    plan: KernelPlan
+
+    @property
+    def kernel_id(self) -> str:
+        """The kernel's UUID."""
+        return self.plan.kernel_id
+
+    @property
+    def owner(self) -> Owner:
+        """Whose kernel it is."""
+        return self.plan.owner
+
+    def to_json(self) -> str:
+        """Return the record as one line of JSON."""
+        return self.model_dump_json()
+
+
+def read(text: str, upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = UPGRADES) -> KernelRecord:
+    """Return the record in `text`, brought up to today's version.
+
+    Raises RecordError if it is damaged, too old or of a newer gateway; its kernel is then left alone.
+    """
+    try:
+        data = json.loads(text)
+        version = data["version"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise RecordError("a kernel's record is not JSON with a version") from error
+    if version != VERSION:
+        upgrade = upgrades.get(version)
+        if upgrade is None:
+            raise RecordError(
+                f"a kernel's record has version {version!r}; this gateway reads {VERSION} and the one before"
+            )
+        data = upgrade(data)
+    try:
+        return KernelRecord.model_validate(data)
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, item["loc"])) for item in error.errors()}))
+        raise RecordError(f"a kernel's record does not fit version {VERSION}: {fields}") from error

@@ -1,0 +1,151 @@
+"""What a client asks for: parsed, bounded, and believed in nothing.
+
+A request is untrusted. Only the wishes below are kept; everything that would choose a namespace, image,
+user id, volume, service account, pod name or kernel id is dropped, and its name is kept for the audit log.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernelpod.errors import BadRequest
+from kernelpod.quantities import parse_bytes, parse_millicores
+
+MAX_VALUE_LENGTH = 4096
+MAX_NAME_LENGTH = 128
+_CONTROL_CHARACTERS = frozenset(map(chr, [*range(32), 127]))
+
+
+@dataclass(frozen=True)
+class ResourceWish:
+    """Resources a client would like: millicores and bytes, None where it says nothing."""
+
+    cpu: int | None = None
+    cpu_limit: int | None = None
+    memory: int | None = None
+    memory_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class KernelRequest:
+    """A wish for a kernel; `spec` and `profile` come from the name `<spec>.<profile>`."""
+
+    spec: str
+    profile: str = ""
+    username: str | None = None
+    kernel_path: str | None = None
+    working_dir: str | None = None
+    launch_timeout_seconds: float | None = None
+    resources: ResourceWish = field(default_factory=ResourceWish)
+    dropped: tuple[str, ...] = ()
+
+
+def from_body(body: bytes, default_spec: str) -> KernelRequest:
+    """Return the request of a `POST /api/kernels` body; an empty body asks for the default kernelspec.
+
+    Raises BadRequest (bad_json, bad_env, value_too_long, bad_wish).
+    """
+    try:
+        model = json.loads(body.decode("utf-8")) if body.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("bad_json", "The request body is not JSON in UTF-8.") from error
+    if not isinstance(model, dict):
+        raise BadRequest("bad_json", 'The request body must be a JSON object such as {"name": "python-pod"}.')
+    name = default_spec if model.get("name") in (None, "") else model["name"]
+    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH:
+        raise BadRequest(
+            "bad_json", f"`name` must be a kernelspec's name of at most {MAX_NAME_LENGTH} characters."
+        )
+    env = {} if model.get("env") is None else model["env"]
+    if not isinstance(env, dict):
+        raise BadRequest("bad_env", "`env` must be a JSON object of strings.")
+    strangers = sorted(str(key)[:MAX_NAME_LENGTH] for key in model.keys() - {"name", "env", "path"})
+    return from_environment(env, name, dropped=strangers)
+
+
+def from_environment(env: Mapping[str, Any], address: str, *, dropped: list[str] | None = None) -> KernelRequest:
+    """Return the request that `KERNEL_*` variables and a kernelspec address `<spec>.<profile>` make.
+
+    Raises BadRequest (bad_env, value_too_long, bad_wish).
+    """
+    known: dict[str, str] = {}
+    rest = list(dropped or ())
+    for name, value in env.items():
+        text = _plain_text(name, value)
+        if name in _WISHES:
+            known[name] = text
+        else:
+            rest.append(name[:MAX_NAME_LENGTH])
+    spec, _, profile = address.partition(".")
+    return KernelRequest(
+        spec=spec,
+        profile=profile,
+        username=known.get("KERNEL_USERNAME"),
+        kernel_path=known.get("KERNEL_PATH"),
+        working_dir=known.get("KERNEL_WORKING_DIR"),
+        launch_timeout_seconds=_wish(known, "KERNEL_LAUNCH_TIMEOUT", _seconds),
+        resources=ResourceWish(
+            cpu=_wish(known, "KERNEL_CPUS", parse_millicores),
+            cpu_limit=_wish(known, "KERNEL_CPUS_LIMIT", parse_millicores),
+            memory=_wish(known, "KERNEL_MEMORY", parse_bytes),
+            memory_limit=_wish(known, "KERNEL_MEMORY_LIMIT", parse_bytes),
+        ),
+        dropped=tuple(sorted(rest)),
+    )
+
+
+_WISHES = frozenset(
+    {
+        "KERNEL_USERNAME",
+        "KERNEL_PATH",
+        "KERNEL_WORKING_DIR",
+        "KERNEL_LAUNCH_TIMEOUT",
+        "KERNEL_CPUS",
+        "KERNEL_CPUS_LIMIT",
+        "KERNEL_MEMORY",
+        "KERNEL_MEMORY_LIMIT",
+    }
+)
+
+
+def _plain_text(name: str, value: Any) -> str:
+    shown = ascii(name[:64])
+    if not isinstance(value, str):
+        raise BadRequest("bad_env", f"`env` {shown}: the value must be a string.")
+    if len(value) > MAX_VALUE_LENGTH:
+        raise BadRequest(
+            "value_too_long",
+            f"`env` {shown}: {len(value)} characters; at most {MAX_VALUE_LENGTH} are allowed.",
+        )
+    for text in (name, value):
+        if not _CONTROL_CHARACTERS.isdisjoint(text):
+            raise BadRequest("bad_env", f"`env` {shown} holds a control character such as NUL or a newline.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise BadRequest("bad_env", f"`env` {shown} is not valid UTF-8.") from error
+    return value
+
+
+def _wish(env: Mapping[str, str], name: str, parse: Any) -> Any:
+    text = env.get(name, "")
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise BadRequest("bad_wish", f"{name}: {error}.") from error
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:32]!r} is not a number of seconds") from error
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise ValueError(f"{text[:32]!r} is not a number of seconds above 0")
+    return seconds

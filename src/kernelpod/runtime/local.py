@@ -1,0 +1,313 @@
+"""Kernels as processes of this machine: the plan of a pod, run in a sandbox.
+
+Each start has a folder `<state_dir>/<kernel id>-<incarnation>`: `record.json` and `process.json` (0600) for
+the gateway, and `c/` (0700, the kernel's uid) with the connection file and the ipc sockets. The folder is
+the only trace; whoever opens the runtime next finds the kernel by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from kernelpod.connection import Connection, new_connection, read_connection
+from kernelpod.errors import KernelpodError, StartFailed
+from kernelpod.mounts import Mount
+from kernelpod.plan import KernelPlan
+from kernelpod.record import KernelRecord, read
+from kernelpod.runtime import Ended, RunningKernel
+from kernelpod.runtime.processes import Process, Transcript, find_process, spawn
+from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox
+from kernelpod.settings import Local
+
+log = logging.getLogger(__name__)
+
+INSIDE = "/run/kernelpod"
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+KILL_TIMEOUT_SECONDS = 10
+
+
+@dataclass
+class _Local:
+    """What is known of one running start; `transcript` only by the gateway that started it."""
+
+    folder: Path
+    process: Process
+    gone: asyncio.Event
+    transcript: Transcript | None = None
+    ended: Ended | None = None
+
+
+class LocalRuntime:
+    """Runs plans as local processes; `state_dir` must belong to this gateway alone."""
+
+    def __init__(self, settings: Local) -> None:
+        self._settings = settings
+        self._sandboxed = settings.sandbox == "required"
+        self._kernels: dict[str, _Local] = {}
+
+    async def open(self) -> None:
+        """Make the state folder; raises StartFailed (sandbox_missing) where a sandbox is required and absent."""
+        if self._sandboxed:
+            await asyncio.to_thread(check)
+        else:
+            log.warning("runtime.local.sandbox is none: no isolation between users")
+        state = self._settings.state_dir
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o711)
+        if state.stat().st_uid != os.getuid():
+            raise StartFailed(
+                "kernel_start_failed", f"{state} belongs to another user; choose runtime.local.state_dir"
+            )
+
+    async def close(self) -> None:
+        """Stop watching; kernels live on."""
+        loop = asyncio.get_running_loop()
+        for kernel in self._kernels.values():
+            kernel.process.unwatch(loop)
+        self._kernels.clear()
+
+    async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
+        """Start the plan in its sandbox; see `Runtime.start`."""
+        incarnation = secrets.token_hex(3)
+        folder = self._folder(record.kernel_id, incarnation)
+        task = asyncio.ensure_future(self._start(record, key, incarnation, folder))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Half a start cannot be undone; a whole one can.
+            with contextlib.suppress(KernelpodError, OSError):
+                await self.stop(await task, 0)
+            raise
+        except BaseException as error:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+            if isinstance(error, OSError):
+                raise StartFailed(
+                    "kernel_start_failed",
+                    "The kernel's process could not be started here.",
+                    detail=repr(error),
+                ) from error
+            raise
+
+    async def _start(
+        self, record: KernelRecord, key: SecretStr | None, incarnation: str, folder: Path
+    ) -> RunningKernel:
+        plan = record.plan
+        working_dir, notes = await asyncio.to_thread(_check_places, plan)
+        connection = self._connection(plan, folder, key)
+        await asyncio.to_thread(self._write, record, connection, folder)
+        sandbox = self._sandbox(plan, folder, working_dir)
+        inside = f"{INSIDE if self._sandboxed else folder / 'c'}/connection.json"
+        argv = [word.replace("{connection_file}", inside) for word in plan.argv]
+        process, transcript = await spawn(
+            lambda info_fd: in_sandbox(sandbox, argv, info_fd) if self._sandboxed else as_user(sandbox, argv),
+            env={"PATH": self._search_path(), **plan.env, "HOME": self._place(plan.mounts.home)},
+            cwd="/" if self._sandboxed else sandbox.working_dir,
+            sandboxed=self._sandboxed,
+        )
+        try:
+            _write_private(folder / "process.json", json.dumps(process.identity()))
+        except BaseException:
+            process.kill()
+            raise
+        kernel = RunningKernel(record, connection, incarnation, notes)
+        self._watch(kernel, folder, process, transcript)
+        return kernel
+
+    async def running(self) -> list[RunningKernel]:
+        """Return the kernels whose folders hold a living process; remove the other folders."""
+        found = []
+        for folder in sorted(self._settings.state_dir.glob("*-*")):
+            try:
+                record = read((folder / "record.json").read_text(encoding="utf-8"))
+                seen = read_connection((folder / "c" / "connection.json").read_text(encoding="utf-8"))
+                process = Process.found(json.loads((folder / "process.json").read_text(encoding="utf-8")))
+            except KernelpodError as error:
+                log.error("%s is left alone: %s", folder.name, error)
+                continue
+            except (OSError, ValueError) as error:
+                log.warning("%s was left by a start that never finished: %s", folder.name, type(error).__name__)
+                if stray := find_process(str(folder / "c")):
+                    stray.kill()
+                process = None
+            if process is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            incarnation = folder.name.rpartition("-")[2]
+            connection = seen if seen.transport == "tcp" else seen.at(str(folder / "c" / "s"))
+            kernel = RunningKernel(record, connection, incarnation)
+            self._watch(kernel, folder, process, None)
+            found.append(kernel)
+        return found
+
+    def ended(self, kernel: RunningKernel) -> Ended | None:
+        """Return why the kernel ended; a kernel this runtime does not know has ended."""
+        local = self._kernels.get(_key(kernel))
+        return local.ended if local else Ended("The kernel no longer runs.")
+
+    async def wait_ended(self, kernel: RunningKernel) -> Ended:
+        """Return once the kernel's process is gone."""
+        local = self._kernels.get(_key(kernel))
+        if local:
+            await local.gone.wait()
+        return (local and local.ended) or Ended("The kernel no longer runs.")
+
+    async def signal(self, kernel: RunningKernel, signum: int) -> None:
+        """Signal the kernel's process group."""
+        local = self._kernels.get(_key(kernel))
+        if local and not local.ended:
+            local.process.signal(signum)
+
+    async def stop(self, kernel: RunningKernel, grace_seconds: float) -> None:
+        """Wait half the grace for the kernel to end, ask it with SIGTERM, kill the rest of it."""
+        local = self._kernels.get(_key(kernel))
+        if local is None:
+            return
+        if grace_seconds > 0:
+            for signum in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(local.gone.wait(), grace_seconds / 2)
+                if local.ended:
+                    break
+                if signum == signal.SIGTERM:
+                    local.process.signal(signum)
+        local.process.kill()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(local.gone.wait(), KILL_TIMEOUT_SECONDS)
+        local.process.unwatch(asyncio.get_running_loop())
+        self._kernels.pop(_key(kernel), None)
+        await asyncio.to_thread(shutil.rmtree, local.folder, True)
+
+    def _watch(self, kernel: RunningKernel, folder: Path, process: Process, transcript: Transcript | None) -> None:
+        local = _Local(folder, process, asyncio.Event(), transcript)
+        self._kernels[_key(kernel)] = local
+
+        def ended(exit_code: int | None) -> None:
+            local.ended = _explain(kernel.record.plan, exit_code, transcript)
+            local.gone.set()
+            log.info("kernel %s ended, exit code %s", kernel.record.kernel_id, exit_code)
+
+        process.watch(asyncio.get_running_loop(), ended)
+
+    def _folder(self, kernel_id: str, incarnation: str) -> Path:
+        return self._settings.state_dir / f"{kernel_id.replace('-', '')}-{incarnation}"
+
+    def _search_path(self) -> str:
+        return ":".join([*self._settings.search_path, DEFAULT_PATH])
+
+    def _place(self, mount: Mount) -> str:
+        return mount.mount_path if self._sandboxed else mount.path
+
+    def _connection(self, plan: KernelPlan, folder: Path, key: SecretStr | None) -> Connection:
+        """Return the connection as the gateway sees it: sockets in the kernel's folder, or free ports."""
+        if plan.transport == "ipc":
+            return new_connection("ipc", str(folder / "c" / "s"), [1, 2, 3, 4, 5], plan.address, key)
+        return new_connection("tcp", "127.0.0.1", _free_ports(5), plan.address, key)
+
+    def _write(self, record: KernelRecord, connection: Connection, folder: Path) -> None:
+        plan = record.plan
+        folder.mkdir()
+        folder.chmod(0o711)  # whatever the umask: without a sandbox the kernel's uid passes through
+        private = folder / "c"
+        private.mkdir(mode=0o700)
+        _write_private(folder / "record.json", record.to_json())
+        seen = connection.at(f"{INSIDE}/s") if self._sandboxed and plan.transport == "ipc" else connection
+        _write_private(private / "connection.json", seen.to_json())
+        if os.getuid() == 0:
+            for path in (private, private / "connection.json"):
+                os.chown(path, plan.uid, plan.gid)
+
+    def _sandbox(self, plan: KernelPlan, folder: Path, working_dir: str) -> Sandbox:
+        system = tuple(Bind(path, path, read_only=True) for path in self._settings.read_only_paths)
+        sandbox = Sandbox(
+            binds=(*system, *map(_bind, plan.mounts.all()), Bind(str(folder / "c"), INSIDE)),
+            uid=plan.uid,
+            gid=plan.gid,
+            groups=plan.supplemental_groups,
+            working_dir=working_dir,
+            memory_limit_bytes=plan.resources.memory_limit_bytes,
+        )
+        return sandbox if self._sandboxed else replace(sandbox, working_dir=_on_disk(plan, working_dir))
+
+
+def _key(kernel: RunningKernel) -> str:
+    return f"{kernel.record.kernel_id}-{kernel.incarnation}"
+
+
+def _bind(mount: Mount) -> Bind:
+    return Bind(mount.path, mount.mount_path, mount.read_only)
+
+
+def _check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
+    """Return the working directory that exists, and a note where it is not the wished one.
+
+    Raises StartFailed (home_missing, home_escapes) before anything is made.
+    """
+    for mount in plan.mounts.all():
+        root = mount.path.removesuffix(mount.sub_path) if mount.sub_path else mount.path
+        if os.path.realpath(mount.path) != os.path.normpath(Path(os.path.realpath(root)) / mount.sub_path):
+            raise StartFailed(
+                "home_escapes",
+                f"Your folder {mount.path!r} is a symbolic link; an admin must replace it by a folder.",
+            )
+        if not Path(mount.path).is_dir():
+            raise StartFailed(
+                "home_missing",
+                f"Your folder {mount.path!r} does not exist. Start your server first, it makes it; "
+                "if it does, ask an admin.",
+            )
+    home = plan.mounts.home.mount_path
+    if plan.working_dir != home and not Path(_on_disk(plan, plan.working_dir)).is_dir():
+        return home, (f"The folder {plan.working_dir!r} does not exist; the kernel started in {home!r}.",)
+    return plan.working_dir, ()
+
+
+def _on_disk(plan: KernelPlan, place: str) -> str:
+    """Return the path on this machine of a place in the kernel."""
+    for mount in plan.mounts.all():
+        if place == mount.mount_path or place.startswith(mount.mount_path + "/"):
+            return mount.path + place[len(mount.mount_path) :]
+    return place
+
+
+def _explain(plan: KernelPlan, exit_code: int | None, transcript: Transcript | None) -> Ended:
+    said = transcript.tail() if transcript else ""
+    if exit_code == 127:
+        return Ended(
+            f"The command {plan.argv[0]!r} of the kernelspec {plan.address!r} does not exist where kernels run.",
+            "command_not_found",
+            said,
+        )
+    how = "" if exit_code is None else f" with exit code {exit_code}"
+    if exit_code is not None and exit_code > 128:
+        how = f" by signal {exit_code - 128}"
+    last = said.splitlines()[-1][:200] if said else ""
+    return Ended(f"The kernel ended{how}." + (f" Its last words: {last}" if last else ""), "kernel_exited", said)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free now; a kernel that cannot do ipc has no better offer on this machine."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read, whole or not at all."""
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)

@@ -1,0 +1,162 @@
+"""The command line that runs a process with a user's mounts and nobody else's: bubblewrap.
+
+Used for kernels by `runtime/local.py` and for servers by the demo's spawner, so both see the same places.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from kernelpod.errors import StartFailed
+
+CHECK_TIMEOUT_SECONDS = 10
+
+# What a program needs of /etc; no password hashes, no keys, no configuration of this machine's services.
+_ETC = (
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "fonts",
+    "group",
+    "hosts",
+    "inputrc",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "magic",
+    "mime.types",
+    "nsswitch.conf",
+    "passwd",
+    "pki",
+    "profile",
+    "resolv.conf",
+    "ssl",
+    "terminfo",
+    "timezone",
+)
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A folder of this machine at a place in the sandbox."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What a process may see and be: its binds, its ids, its folder, its memory."""
+
+    binds: tuple[Bind, ...]
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    working_dir: str
+    memory_limit_bytes: int | None = None
+
+
+def in_sandbox(sandbox: Sandbox, argv: list[str], info_fd: int | None = None) -> list[str]:
+    """Return the command that runs `argv` in the sandbox; the environment is passed on as it is.
+
+    System folders are read-only, /tmp and /dev/shm are its own, other processes and homes are absent, the
+    network is kept. As root the process gets the sandbox's ids and no capability; otherwise it keeps the
+    caller's. With `info_fd`, bubblewrap writes a JSON object with `child-pid` to that descriptor.
+    """
+    command = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try", "--new-session"]
+    if os.getuid() != 0:
+        command += ["--unshare-user"]
+    command += ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc()]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    for place in ("/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
+        command += ["--perms", "1777", "--tmpfs", place]
+    for bind in sandbox.binds:
+        # bubblewrap makes the folders above a bind with mode 0700, which only root could pass.
+        for parent in reversed(PurePosixPath(bind.target).parents[:-1]):
+            command += ["--perms", "0755", "--dir", str(parent)]
+        command += ["--ro-bind" if bind.read_only else "--bind", bind.source, bind.target]
+    command += ["--chdir", sandbox.working_dir]
+    if info_fd is not None:
+        command += ["--info-fd", str(info_fd)]
+    if os.getuid() == 0:
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+            command += ["--cap-add", capability]
+    return [*command, "--", *as_user(sandbox, argv)]
+
+
+def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
+    """Return the command that gives up rights and sets limits, then becomes `argv` (exit 127: no such command)."""
+    command = []
+    if os.getuid() == 0:
+        groups = ["--groups", ",".join(map(str, sandbox.groups))] if sandbox.groups else ["--clear-groups"]
+        command += ["setpriv", "--reuid", str(sandbox.uid), "--regid", str(sandbox.gid), *groups]
+        command += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
+    limits = ["--core=0"]
+    if sandbox.memory_limit_bytes is not None:
+        limits.append(f"--data={sandbox.memory_limit_bytes}")
+    return [*command, "prlimit", *limits, "--", *argv]
+
+
+def payload_pid(child_pid: int) -> int | None:
+    """Return the pid (as this machine sees it) of the command in a sandbox, or None if it has ended.
+
+    `child_pid` is bubblewrap's first process, PID 1 of the sandbox; the command is always PID 2 there.
+    """
+    try:
+        children = Path(f"/proc/{child_pid}/task/{child_pid}/children").read_text(encoding="ascii").split()
+        for child in map(int, children):
+            for line in Path(f"/proc/{child}/status").read_text(encoding="utf-8").splitlines():
+                if line.startswith("NSpid:") and line.split()[-1] == "2":
+                    return child
+    except OSError:
+        return None
+    return None
+
+
+def check() -> None:
+    """Return if a sandbox can be made here. Raises StartFailed (sandbox_missing) with the next step."""
+    if shutil.which("bwrap") is None:
+        raise StartFailed(
+            "sandbox_missing",
+            "Kernels run in a bubblewrap sandbox here, and `bwrap` is not installed. Install the package "
+            "bubblewrap (apt-get install bubblewrap, dnf install bubblewrap).",
+        )
+    probe = Sandbox(binds=(), uid=os.getuid() or 65534, gid=os.getgid() or 65534, groups=(), working_dir="/")
+    try:
+        done = subprocess.run(
+            in_sandbox(probe, ["true"]),
+            capture_output=True,
+            timeout=CHECK_TIMEOUT_SECONDS,
+            check=False,
+            text=True,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StartFailed("sandbox_missing", f"bubblewrap cannot be run here: {error}") from error
+    if done.returncode != 0:
+        raise StartFailed(
+            "sandbox_missing",
+            f"bubblewrap is installed but cannot make a sandbox here: {done.stderr.strip()[:300]}. It needs root, "
+            "or user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for bwrap).",
+        )
+
+
+def _top_level() -> list[str]:
+    """Return how /bin, /lib and the like appear: as links on a merged-/usr system, else bound."""
+    made: list[str] = []
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/") / name
+        if path.is_symlink():
+            made += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            made += ["--ro-bind", str(path), str(path)]
+    return made
+
+
+def _etc() -> list[str]:
+    return [word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]

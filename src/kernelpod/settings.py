@@ -1,0 +1,389 @@
+"""Every setting, once: the models, the file they come from, and what is said when the file is wrong.
+
+The same models make `docs/settings.md`, the JSON schema and `kernelpod settings`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import string
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from kernelpod.errors import SettingsError
+
+FILE_VARIABLE = "KERNELPOD_SETTINGS"
+
+_PLACEHOLDERS = {"hub", "username"}
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or path != str(PurePosixPath(path)) or ".." in path.split("/"):
+        raise ValueError("write an absolute path in its plain form, without '..', '//' or a trailing '/'")
+    return path
+
+
+def _template(path: str) -> str:
+    if path.startswith("/") or not path or path != str(PurePosixPath(path)) or ".." in path.split("/"):
+        raise ValueError("write a relative path in its plain form, such as '{username}' or '{hub}/{username}'")
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"not a template: {error}") from error
+    if unknown := names - _PLACEHOLDERS:
+        raise ValueError(f"unknown placeholder {sorted(unknown)}; known: {sorted(_PLACEHOLDERS)}")
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+PathTemplate = Annotated[str, AfterValidator(_template)]
+Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of the settings: read-only, and no unknown key passes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Hub(Section):
+    """A JupyterHub whose users may start kernels."""
+
+    name: Name = "hub"
+    """Name of the hub in records, labels and logs; part of every owner, so never reuse one."""
+    api_url: str = Field("http://127.0.0.1:8081/hub/api", pattern=r"^https?://[^\s?#]+$")
+    """Where the gateway reaches the hub's REST API; across namespaces `http://hub.<namespace>:8081/hub/api`."""
+    service: Name = "kernelpod"
+    """Name of the hub service that stands for the gateway; callers need `access:services!service=<it>`."""
+    token: SecretStr | None = None
+    """The service's own token, for the check at start; better given as `token_file`."""
+    token_file: Path | None = None
+    """File that holds the service's own token."""
+    timeout_seconds: Seconds = 5
+    """How long one question to the hub may take."""
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Hub:
+        if self.token and self.token_file:
+            raise ValueError("give token or token_file, not both")
+        return self
+
+    def service_token(self) -> SecretStr | None:
+        """Return the service's own token, or None where none is configured.
+
+        Raises SettingsError if the token file cannot be read or is empty.
+        """
+        if self.token_file is None:
+            return self.token
+        try:
+            text = self.token_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"hubs.token_file {self.token_file}: {error.strerror}") from error
+        if not text:
+            raise SettingsError(f"hubs.token_file {self.token_file} is empty; write the service's token into it")
+        return SecretStr(text)
+
+
+class Gateway(Section):
+    """The HTTP side of the gateway."""
+
+    ip: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` in a pod."""
+    port: int = Field(8888, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    stop_kernels_on_exit: bool = False
+    """Stop every kernel when the gateway is asked to end. Otherwise they live on and are found again."""
+    max_body_bytes: Size = 1024 * 1024
+    """Largest request body."""
+    max_message_bytes: Size = 64 * 1024 * 1024
+    """Largest message on a kernel's websocket, either way; a larger one is not passed on."""
+    max_backlog_bytes: Size = 128 * 1024 * 1024
+    """Output waiting for a client that does not read; beyond it the kernel's output is held back."""
+    max_offline_bytes: Size = 16 * 1024 * 1024
+    """Output kept for a client that lost its connection; the oldest goes first."""
+    ping_interval_seconds: Seconds = 30
+    """How often an open websocket is pinged; keep it under every proxy's idle time-out."""
+    cull_idle_seconds: float = Field(0, ge=0)
+    """Stop kernels that were idle, without a client, for this long; 0 never does."""
+
+
+class Identity(Section):
+    """How callers are proven."""
+
+    cache_seconds: Seconds = 30
+    """How long the hub's answer for a token is used without asking again."""
+    negative_cache_seconds: Seconds = 5
+    """How long a refused token is refused without asking again."""
+    stale_seconds: Seconds = 600
+    """While the hub cannot be asked: how long a proven token still reaches the kernels it owns."""
+    recheck_seconds: Seconds = 60
+    """How often the token behind an open websocket is proven again."""
+    admin_scope: str = Field("custom:kernelpod:admin", min_length=1)
+    """Who holds this scope sees and stops every kernel of the hub."""
+    metrics_scope: str = Field("read:metrics", min_length=1)
+    """Who holds this scope may read `/metrics`."""
+
+
+class Kernelspecs(Section):
+    """Where the published kernelspecs lie."""
+
+    path: Path = Path("/srv/kernelpod/kernelspecs")
+    """The one folder kernelspecs are read from; no user, system or native kernels beside it."""
+    default: str = "python-pod"
+    """Kernelspec of a request that names none."""
+    refresh_seconds: Seconds = 2
+    """How long a listing is used before the folder is looked at again."""
+
+
+class Start(Section):
+    """Starting and stopping a kernel."""
+
+    launch_timeout_seconds: Seconds = 60
+    """From the request until the kernel answers; a client may ask for less. Every other time-out
+    of the way from browser to kernel is computed from this one."""
+    grace_period_seconds: Seconds = 10
+    """How long a kernel may take to end by itself before it is killed."""
+
+
+class Rule(Section):
+    """What differs for some users; of several matching rules the first that sets a value wins."""
+
+    users: tuple[str, ...] = ()
+    """Raw user names the rule is for."""
+    groups: tuple[str, ...] = ()
+    """Hub groups the rule is for."""
+    uid: int | None = Field(None, ge=1, le=2**31 - 1)
+    """User id of kernels and servers."""
+    gid: int | None = Field(None, ge=1, le=2**31 - 1)
+    """Group id of kernels and servers."""
+    supplemental_groups: tuple[Annotated[int, Field(ge=1, le=2**31 - 1)], ...] | None = None
+    """Further group ids."""
+    max_kernels_per_user: Count | None = None
+    """Kernels one of these users may run."""
+
+    @model_validator(mode="after")
+    def _for_somebody(self) -> Rule:
+        if not (self.users or self.groups):
+            raise ValueError("a rule names users or groups")
+        return self
+
+
+class Policy(Section):
+    """What a proven user may have."""
+
+    uid: int = Field(1000, ge=0, le=2**31 - 1)
+    """User id of kernels and servers where no rule says otherwise; 0 only in a local sandbox."""
+    gid: int = Field(100, ge=0, le=2**31 - 1)
+    """Group id of kernels and servers where no rule says otherwise."""
+    max_kernels: Count | None = None
+    """Kernels that may run in all."""
+    max_kernels_per_user: Count | None = None
+    """Kernels one user may run where no rule says otherwise."""
+    over_bounds: Literal["clamp", "refuse"] = "clamp"
+    """A wish over the kernelspec's bound is cut to the bound, or refused."""
+    rules: tuple[Rule, ...] = ()
+    """Exceptions for users and groups."""
+
+
+class Volume(Section):
+    """The storage behind a mount, as a pod names it; a local runtime uses the path itself."""
+
+    kind: Literal["pvc", "nfs"] = "pvc"
+    """A persistent volume claim (with a subPath), or an inline NFS volume."""
+    claim: Name = "homes"
+    """Name of the claim in the kernels' namespace; it must be bound to `root` of the same export."""
+    server: str = Field("", pattern=r"^[A-Za-z0-9.:-]*$")
+    """NFS server, for `kind: nfs`."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Volume:
+        if self.kind == "nfs" and not self.server:
+            raise ValueError("an nfs volume needs server")
+        return self
+
+
+class Homes(Section):
+    """Where homes lie, and where server and kernel see them."""
+
+    root: AbsolutePath = "/home/nfs_share/claim"
+    """Folder that holds every home; on NFS a path of the export."""
+    path_template: PathTemplate = "{username}"
+    """A home below `root`; `{username}` is KubeSpawner's slug, `{hub}` the hub's name."""
+    mount_path: AbsolutePath = "/home/jovyan"
+    """Where server and kernel see the home."""
+    create_local: bool = False
+    """Let the server's side make a missing home on this machine (mode 0700)."""
+    volume: Volume = Volume()
+    """The storage behind `root`."""
+
+    @model_validator(mode="after")
+    def _own_home_each(self) -> Homes:
+        if "{username}" not in self.path_template:
+            raise ValueError("path_template needs {username}, or users would share a home")
+        return self
+
+
+class SharedMount(Section):
+    """A folder that some users see beside their home, in server and kernel alike."""
+
+    name: Name
+    """Name of the mount; unique."""
+    root: AbsolutePath
+    """Folder on the storage; for a claim, where the claim begins."""
+    path_template: PathTemplate | None = None
+    """The folder below `root`; all of `root` if absent."""
+    mount_path: AbsolutePath
+    """Where server and kernel see it."""
+    read_only: bool = True
+    """Whether it can be written."""
+    writers: tuple[str, ...] = ()
+    """Groups that may write it although it is read-only for the rest."""
+    users: tuple[str, ...] = ()
+    """Raw user names who get it; with neither users nor groups everybody does."""
+    groups: tuple[str, ...] = ()
+    """Hub groups that get it."""
+    volume: Volume = Volume()
+    """The storage behind `root`."""
+
+
+class Local(Section):
+    """Kernels as processes of this machine."""
+
+    state_dir: Path = Path("/run/kernelpod")
+    """Folder for records and sockets of running kernels (0700); short, since it is part of socket names."""
+    sandbox: Literal["required", "none"] = "required"
+    """Run kernels in a bubblewrap sandbox; `none` leaves users unprotected from each other."""
+    search_path: tuple[AbsolutePath, ...] = ()
+    """Folders put first on PATH; what the image is for a pod."""
+    read_only_paths: tuple[AbsolutePath, ...] = ()
+    """Further folders kernels may read, such as the environment their command lies in."""
+
+    @model_validator(mode="after")
+    def _short(self) -> Local:
+        if len(str(self.state_dir)) > 60 or not self.state_dir.is_absolute():
+            raise ValueError("state_dir must be absolute and at most 60 characters (names of sockets are short)")
+        return self
+
+
+class Kubernetes(Section):
+    """Kernels as pods."""
+
+    namespace: Name = "kernels"
+    """Namespace of kernel pods; never chosen by a client."""
+
+
+class Runtime(Section):
+    """Where kernels run; never chosen by a kernelspec or a client."""
+
+    kind: Literal["local", "kubernetes"] = "kubernetes"
+    """Pods of a cluster, or processes of this machine."""
+    local: Local = Local()
+    kubernetes: Kubernetes = Kubernetes()
+
+
+class Settings(Section):
+    """All settings of one gateway and of the hubs it serves."""
+
+    hubs: tuple[Hub, ...] = Field((Hub(),), min_length=1, max_length=1)
+    """The hubs whose users may start kernels; one for now."""
+    gateway: Gateway = Gateway()
+    identity: Identity = Identity()
+    kernelspecs: Kernelspecs = Kernelspecs()
+    start: Start = Start()
+    policy: Policy = Policy()
+    homes: Homes = Homes()
+    mounts: tuple[SharedMount, ...] = ()
+    """Folders beside the home."""
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _no_root_pods(self) -> Settings:
+        if self.runtime.kind == "kubernetes" and self.policy.uid == 0:
+            raise ValueError("policy.uid: pods never run as root; 0 is for a local runtime")
+        return self
+
+    @model_validator(mode="after")
+    def _mounts_apart(self) -> Settings:
+        names = [mount.name for mount in self.mounts]
+        paths = [self.homes.mount_path, *(mount.mount_path for mount in self.mounts)]
+        if len(set(names)) < len(names) or {"home", "connection"} & set(names):
+            raise ValueError("mounts: every mount needs a name of its own, not 'home' or 'connection'")
+        if len(set(paths)) < len(paths):
+            raise ValueError("mounts: every mount needs a mount_path of its own")
+        return self
+
+
+def default_file() -> Path | None:
+    """Return the settings file that is used when none is named: the variable's, else the XDG one if it exists."""
+    if named := os.environ.get(FILE_VARIABLE):
+        return Path(named)
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    found = config / "kernelpod" / "settings.yaml"
+    return found if found.exists() else None
+
+
+def load(path: Path | None) -> Settings:
+    """Return the settings of a YAML file; without a file, the defaults.
+
+    Raises SettingsError naming the file, every wrong key by its path, and the nearest known key.
+    """
+    if path is None:
+        return Settings()
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"settings file {path} is not YAML: {' '.join(str(error).split())}") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"settings file {path} must hold a mapping of sections such as homes: and hubs:")
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        lines = [f"  {sentence(dict(item), Settings)}" for item in error.errors(include_url=False)]
+        raise SettingsError("\n".join([f"settings file {path} cannot be used:", *lines])) from error
+
+
+def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
+    """Return one pydantic error as "key.path: what is wrong, and what to write" (values are not repeated)."""
+    path = tuple(error["loc"])
+    key = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        known = known_keys(model, path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    unit = next((unit for unit in ("seconds", "bytes") if str(path[-1] if path else "").endswith(f"_{unit}")), "")
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{key}: {text}" + (f" (a plain number of {unit})" if unit else "")
+
+
+def known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Return the keys a section at `path` may have; empty where the path leads to no section."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(str(part))
+        inner = _section(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _section(argument):
+            return found
+    return None
