@@ -125,4 +125,5 @@ def _pad(cell: str, width: int, column: str) -> str:
 
 def write_json(rows: Sequence[Measure], path: Path) -> None:
     """The rows as a JSON list; the folder must exist."""
-    path.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n", encoding="utf-8")
+    text = json.dumps([row.as_json() for row in rows], indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

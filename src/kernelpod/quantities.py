@@ -41,9 +41,10 @@ def parse_bytes(text: str) -> int:
     Raises ValueError with a sentence otherwise. Source: Kubernetes, "Resource units".
     """
     match = _NUMBER.match(text)
-    if not match or match[2] not in _MEMORY_UNITS or Decimal(match[1]) == 0:
+    amount = int(Decimal(match[1]) * _MEMORY_UNITS.get(match[2], 0)) if match else 0
+    if amount == 0:
         raise ValueError(f"{text!r} is not an amount of memory; write 512Mi, 2Gi or bytes")
-    return int(Decimal(match[1]) * _MEMORY_UNITS[match[2]])
+    return amount
 
 
 def format_millicores(millicores: int) -> str:

@@ -131,6 +131,22 @@ class Identity(Section):
     """Who holds this scope may read `/metrics`."""
 
 
+class Servers(Section):
+    """What single-user servers are told by the hub."""
+
+    gateway_url: str = Field("http://127.0.0.1:8888", pattern=r"^https?://[^\s?#]+$")
+    """Where servers reach the gateway; across namespaces `http://<service>.<namespace>:8888`."""
+    connect_timeout_seconds: Seconds = 10
+    """How long connecting to the gateway may take."""
+    grace_period_seconds: Seconds = 30
+    """How long a stopping server may take; it deletes its kernels one after another meanwhile."""
+    extra_token_scopes: tuple[str, ...] = ()
+    """Further scopes for every server's token, beside the three that are needed."""
+    extension: bool = True
+    """Whether kernelpod is installed beside jupyter_server; without it servers log warnings only, since
+    jupyter_server writes every token of its environment to its log at each kernel start."""
+
+
 class Kernelspecs(Section):
     """Where the published kernelspecs lie."""
 
@@ -295,6 +311,7 @@ class Settings(Section):
     """The hubs whose users may start kernels; one for now."""
     gateway: Gateway = Gateway()
     identity: Identity = Identity()
+    servers: Servers = Servers()
     kernelspecs: Kernelspecs = Kernelspecs()
     start: Start = Start()
     policy: Policy = Policy()
@@ -349,8 +366,15 @@ def load(path: Path | None) -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        lines = [f"  {sentence(dict(item), Settings)}" for item in error.errors(include_url=False)]
+        lines = [f"  {line}" for line in sentences(error, Settings)]
         raise SettingsError("\n".join([f"settings file {path} cannot be used:", *lines])) from error
+
+
+def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return what is wrong, one sentence a mistake: a list with wrong items is not called too short as well."""
+    faults = error.errors(include_url=False)
+    above = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+    return [sentence(dict(fault), model) for fault in faults if fault["type"] != "too_short" or fault["loc"] not in above]
 
 
 def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 # A body up to this many times the limit is read and refused with a sentence; beyond, the line is cut.
 BODY_SLACK = 32
+HUB_CHECK_SECONDS = 5
 
 
 @dataclass
@@ -102,9 +103,14 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self._checking = asyncio.ensure_future(self._check_hub())
 
     async def _check_hub(self) -> None:
-        for hub in self.house_settings.hubs:
-            if fault := await check_service(hub):
+        """Say what is wrong with the gateway's place in the hub, once a fault, until nothing is."""
+        hub, said = self.house_settings.hubs[0], ""
+        while fault := await check_service(hub):
+            if fault != said:
                 log.error("%s", fault)
+            said = fault
+            await asyncio.sleep(HUB_CHECK_SECONDS)
+        log.info("hub %s at %s serves this gateway", hub.name, hub.api_url)
 
     def _create_request_handlers(self) -> list[tuple[Any, ...]]:
         """Return our routes only: sessions, swagger and what else stock serves has no owner."""

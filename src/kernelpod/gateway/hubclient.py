@@ -29,12 +29,12 @@ async def ask_hub(hub: Hub, token: SecretStr) -> HubAnswer:
     try:
         response = await client.fetch(request, raise_error=False)
     except (OSError, HTTPClientError) as error:
-        log.warning("hub %s cannot be asked: %s", hub.name, error)
+        log.info("hub %s cannot be asked: %s", hub.name, error)
         raise HubSilentError from error
     finally:
         client.close()
     if response.code == 599:
-        log.warning("hub %s cannot be asked: %s", hub.name, response.error)
+        log.info("hub %s cannot be asked: %s", hub.name, response.error)
         raise HubSilentError
     return HubAnswer(response.code, response.body[:MAX_ANSWER_BYTES])
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kernelpod.quantities import Bytes, Millicores
-from kernelpod.settings import sentence
+from kernelpod.settings import sentences
 
 # Rule: jupyter_client maps kernelspecs called `python`, `python2`, `python3` to the native kernel.
 NATIVE_NAMES = frozenset({"python", "python2", "python3"})
@@ -147,8 +147,7 @@ def read_folder(folder: Path) -> tuple[KernelSpec, ...]:
     try:
         parsed = _KernelJson.model_validate(data)
     except ValidationError as error:
-        lines = [sentence(dict(item), _KernelJson) for item in error.errors(include_url=False)]
-        raise ValueError(f"kernel.json: {'; '.join(lines)}") from error
+        raise ValueError(f"kernel.json: {'; '.join(sentences(error, _KernelJson))}") from error
     return _variants(folder, parsed)
 
 

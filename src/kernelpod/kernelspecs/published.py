@@ -76,3 +76,9 @@ class PublishedKernelspecs:
         except OSError as error:
             log.error("kernelspecs cannot be listed: %s", error)
         return tuple(state)
+
+
+def shipped_kernelspecs() -> Path:
+    """Return the folder of kernelspecs in the installed package, or the one of the checkout."""
+    packaged = Path(__file__).parent / "shipped"
+    return packaged if packaged.exists() else Path(__file__).parents[3] / "kernelspecs"

@@ -1,0 +1,72 @@
+"""`kernelpod demo`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from kernelpod.demo.stack import USERS, Stack, running_stack
+
+
+def _checkout() -> Path:
+    return Path(__file__).resolve().parents[3]
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Run the Alice scenario instead of waiting, and say what held.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: print the results as JSON.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where homes and logs are kept; else kernelpod/demo in the XDG state folder.",
+)
+def demo(check: bool, as_json: bool, folder: Path | None) -> None:
+    """Run hub, Lab, gateway and kernels on this machine, without Kubernetes.
+
+    \b
+    Examples:
+      kernelpod demo              then open the URL it prints; Ctrl-C stops everything
+      kernelpod demo --check      the same without a person; the exit status tells
+    """
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - began:6.1f} s  {text}", err=True)
+
+    if check:
+        from kernelpod.demo.check import run_check  # noqa: PLC0415 - needs the demo's HTTP clients
+
+        raise SystemExit(run_check(_checkout(), say, as_json=as_json))
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with running_stack(_checkout(), folder or state / "kernelpod" / "demo", say) as stack:
+            click.echo(table(stack))
+            while all(process.poll() is None for process in stack.processes.values()):
+                time.sleep(0.5)
+            say("a part of the demo has ended; see its log")
+            raise SystemExit(1)
+    except KeyboardInterrupt:
+        say("stopped; homes and logs stay")
+
+
+def table(stack: Stack) -> str:
+    """Return what a person needs to know of a running demo."""
+    rows = {
+        "open": stack.url,
+        "users": ", ".join(USERS),
+        "password": stack.password,
+        "isolation": "each server and kernel in its own sandbox"
+        if stack.sandboxed
+        else "NO ISOLATION BETWEEN USERS (bubblewrap is missing)",
+        "homes": str(stack.homes),
+        "settings": str(stack.settings_file),
+        "logs": str(stack.folder / "logs"),
+        "gateway": stack.gateway_url,
+        "stop": "Ctrl-C",
+    }
+    return "\n".join(["", *(f"  {name:<10} {value}" for name, value in rows.items()), ""])

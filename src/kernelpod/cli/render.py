@@ -1,0 +1,67 @@
+"""`kernelpod render`."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.connection import new_connection
+from kernelpod.identity import Identity, Owner
+from kernelpod.kernelspecs.published import PublishedKernelspecs, shipped_kernelspecs
+from kernelpod.manifest import POD_PORTS, shipped_template
+from kernelpod.manifest import render as render_manifest
+from kernelpod.policy import Usage, decide
+from kernelpod.record import KernelRecord
+from kernelpod.request import from_environment
+
+
+@click.command()
+@settings_option
+@click.option("--user", required=True, help="Raw user name, as the hub spells it.")
+@click.option("--group", "groups", multiple=True, help="Hub group of the user; repeat for more.")
+@click.option("--spec", required=True, help="Kernelspec, or <kernelspec>.<profile>.")
+@click.option("--env", "env", multiple=True, metavar="KERNEL_X=VALUE", help="Wish of the client; repeat for more.")
+@click.option(
+    "--kernelspecs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of kernelspecs; else the settings' one, else those that come with kernelpod.",
+)
+@click.option("--plan", "as_plan", is_flag=True, help="Print the plan as JSON instead of the manifests.")
+def render(
+    settings_file: Path | None,
+    user: str,
+    groups: tuple[str, ...],
+    spec: str,
+    env: tuple[str, ...],
+    kernelspecs: Path | None,
+    as_plan: bool,
+) -> None:
+    """Print the Secret and Pod that a user's kernel would be; nothing is started.
+
+    \b
+    Examples:
+      kernelpod render --user john.doe --spec python-pod
+      kernelpod render --user alice --group graders --spec python-pod.large --env KERNEL_CPUS=2
+    """
+    settings = load_settings(settings_file)
+    wishes = dict(pair.partition("=")[::2] for pair in env)
+    request = from_environment(wishes, spec)
+    folder = kernelspecs or (
+        settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped_kernelspecs()
+    )
+    published = PublishedKernelspecs(folder, settings.kernelspecs.refresh_seconds)
+    identity = Identity(Owner(hub=settings.hubs[0].name, kind="user", name=user), groups=tuple(sorted(groups)))
+    found = published.get(request.spec, request.profile)
+    plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage())
+    if as_plan:
+        click.echo(json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        return
+    key = SecretStr("(made anew at each start)")
+    connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
+    template = shipped_template().read_text(encoding="utf-8")
+    click.echo(render_manifest(KernelRecord(plan=plan), connection, "000000", template).to_yaml(), nl=False)

@@ -1,0 +1,50 @@
+"""Keeps tokens out of a server's log.
+
+jupyter_server 2.21 writes the whole environment at INFO whenever it starts a kernel through a gateway
+(gateway/managers.py, "started kernel"): JUPYTERHUB_API_TOKEN and JUPYTER_GATEWAY_AUTH_TOKEN in clear.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "[hidden]"
+MIN_LENGTH = 8
+_TELLING = ("TOKEN", "SECRET", "PASSWORD", "COOKIE", "_KEY")
+
+
+def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values that must not be logged, longest first; short ones are words, not secrets."""
+    found = {
+        value
+        for name, value in environment.items()
+        if any(word in name.upper() for word in _TELLING)
+        and len(value) >= MIN_LENGTH
+        and not value.startswith("/")
+    }
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def hide(secrets: tuple[str, ...]) -> None:
+    """Mask these values in every log line of this process from now on, whichever logger writes it."""
+    make = logging.getLogRecordFactory()
+
+    def masked(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        text = record.getMessage()
+        if any(secret in text for secret in secrets):
+            for secret in secrets:
+                text = text.replace(secret, MASK)
+            record.msg, record.args = text, ()
+        return record
+
+    logging.setLogRecordFactory(masked)
+
+
+def load_extension(serverapp: Any) -> None:
+    """Switch the masking on (called by jupyter_server)."""
+    hide(secrets_in(os.environ))
+    serverapp.log.info("kernelpod: tokens are masked in this log")

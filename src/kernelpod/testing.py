@@ -1,0 +1,291 @@
+"""Doubles that are real: a hub that answers over HTTP, a gateway that runs as it ships, and complete plans.
+
+For tests only; nothing that ships imports this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from kernelpod.connection import Connection, new_connection
+from kernelpod.identity import Identity, Owner
+from kernelpod.kernelspecs.model import KernelSpec, Resources
+from kernelpod.manifest import POD_PORTS
+from kernelpod.plan import KernelPlan
+from kernelpod.policy import Usage, decide
+from kernelpod.request import KernelRequest
+from kernelpod.runtime.processes import Process, find_process
+from kernelpod.settings import Settings
+
+ACCESS = "access:services!service=kernelpod"
+KERNEL_ID = "0123abcd-1111-4222-8333-444455556666"
+PATIENCE_SECONDS = 60.0
+
+_RUN_GATEWAY = "import sys, pathlib; from kernelpod.gateway.app import run; from kernelpod.settings import load; "
+_RUN_GATEWAY += "run(load(pathlib.Path(sys.argv[1])))"
+_LISTENS = re.compile(r"listens on (http://127\.0\.0\.1:\d+)")
+
+
+def eventually(question: Callable[[], Any], seconds: float = PATIENCE_SECONDS, *, what: str = "") -> Any:
+    """Return the first true answer. Raises AssertionError when there was none in time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what or question!r}")
+        time.sleep(0.02)
+    return answer
+
+
+def an_identity(name: str = "alice", **changes: Any) -> Identity:
+    """Return a user of the hub "hub" who may use the gateway."""
+    owner = Owner(hub="hub", kind=changes.pop("kind", "user"), name=name)
+    return Identity(owner=owner, **{"scopes": frozenset({ACCESS}), **changes})
+
+
+def a_spec(**changes: Any) -> KernelSpec:
+    """Return a kernelspec as `read_folder` would."""
+    whole: dict[str, Any] = {
+        "spec": "python-pod",
+        "display_name": "Python",
+        "language": "python",
+        "argv": ("python", "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+        "env": {},
+        "interrupt_mode": "message",
+        "image": "registry.example/kernel:1",
+        "resources": Resources(),
+        "groups": (),
+        "transport": "ipc",
+        "debugger": True,
+        "folder": Path("/nowhere"),
+    }
+    return KernelSpec(**{**whole, **changes})
+
+
+def a_plan(
+    request: KernelRequest | None = None,
+    identity: Identity | None = None,
+    spec: KernelSpec | None = None,
+    settings: Settings | None = None,
+    usage: Usage | None = None,
+) -> KernelPlan:
+    """Return what policy decides; every part that is not given is ordinary."""
+    wish = request or KernelRequest(spec="python-pod")
+    house = settings or Settings()
+    return decide(KERNEL_ID, wish, identity or an_identity(), spec or a_spec(), house, usage or Usage())
+
+
+def a_connection(**changes: Any) -> Connection:
+    """Return the connection of a pod, with a key that is always the same."""
+    made = new_connection("tcp", "0.0.0.0", POD_PORTS, "python-pod")
+    return Connection.model_validate({**made.model_dump(), "key": "k" * 64, **changes})
+
+
+def user_model(name: str, **changes: Any) -> dict[str, Any]:
+    """Return what JupyterHub 6 answers to `GET /hub/api/user` with a server's own token."""
+    server = {"name": "", "ready": True, "url": f"/user/{name}/", "user_options": {}}
+    model = {
+        "kind": "user",
+        "name": name,
+        "admin": False,
+        "groups": [],
+        "scopes": [ACCESS],
+        "servers": {"": server},
+    }
+    return {**model, **changes}
+
+
+class FakeHub:
+    """JupyterHub's `/hub/api/user` on loopback; `mode` says how it fails, `stop()` makes it unreachable."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, dict[str, Any]] = {}
+        self.mode = "ok"
+        """ok, or one of: error (500), html (a proxy's page), slow (no answer before the mode changes)."""
+        self.asked = 0
+        self._port = 0
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Where the hub is, also while it is down."""
+        return f"http://127.0.0.1:{self._port}/hub/api"
+
+    def start(self) -> None:
+        """Listen; again on the same port after `stop()`."""
+        self._server = _server = _HubServer(("127.0.0.1", self._port), _HubPage)
+        _server.hub = self
+        self._port = int(_server.server_address[1])
+        threading.Thread(target=_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse connections."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __enter__(self) -> FakeHub:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.mode = "ok"
+        self.stop()
+
+    def answer(self, path: str, token: str) -> tuple[int, str, bytes]:
+        """Return status, content type and body."""
+        self.asked += 1
+        mode = self.mode
+        if mode == "slow":
+            eventually(lambda: self.mode != "slow" or self._server is None, what="the hub is fast again")
+        if mode == "error":
+            return 500, "text/plain", b"Internal Server Error"
+        if mode == "html":
+            return 200, "text/html", b"<html><body>Please log in</body></html>"
+        if path != "/hub/api/user":
+            return 404, "application/json", b'{"status": 404, "message": "Not Found"}'
+        if token not in self.users:
+            return 403, "application/json", b'{"status": 403, "message": "Forbidden"}'
+        return 200, "application/json", json.dumps(self.users[token]).encode()
+
+
+class _HubServer(ThreadingHTTPServer):
+    hub: FakeHub
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+
+class _HubPage(BaseHTTPRequestHandler):
+    server: _HubServer
+
+    def do_GET(self) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("token ")
+        status, content_type, body = self.server.hub.answer(self.path, token)
+        with contextlib.suppress(OSError):  # the gateway may have given up
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class GatewayProcess:
+    """A gateway in a process of its own, on a free port of loopback, with a log to read.
+
+    `state_dir` must be the test's own: `remove()` ends every kernel that has a folder in it.
+    """
+
+    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+        self.state_dir = Path(settings["runtime"]["local"]["state_dir"])
+        self.url = ""
+        self._settings_file, self._log_file = folder / "settings.yaml", folder / "gateway.log"
+        self._settings_file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        self._log_file.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """Everything the gateway has said, over all its starts."""
+        return self._log_file.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """The gateway's process."""
+        assert self._process is not None  # noqa: S101
+        return self._process.pid
+
+    def start(self, **environment: str) -> None:
+        """Return when it listens. Raises AssertionError with its last words if it ends instead."""
+        before = len(self.log)
+        with self._log_file.open("ab") as output:
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-c", _RUN_GATEWAY, str(self._settings_file)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+        said = eventually(
+            lambda: _LISTENS.search(self.log, before) or process.poll() is not None, what="listening"
+        )
+        if said is True:
+            raise AssertionError(f"the gateway ended: {self.log[before:][-3000:]}")
+        self.url = said[1]
+
+    def memory_bytes(self) -> int:
+        """Return its resident memory."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def stop(self, signum: int = signal.SIGTERM) -> None:
+        """Signal it and return when it has ended; nothing happens if it has."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signum)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(30)
+            self._process = None
+
+    def kernels(self) -> list[Process]:
+        """Return the processes of the kernels that live, found by what the runtime noted in `state_dir`."""
+        found = []
+        for folder in sorted(self.state_dir.glob("*-*")):
+            with contextlib.suppress(OSError, ValueError):
+                noted = json.loads((folder / "process.json").read_text(encoding="utf-8"))
+                if process := Process.found(noted):
+                    found.append(process)
+        return found
+
+    def traces(self) -> list[str]:
+        """Return all that is left of kernels: folders, and sandboxes of this state folder."""
+        folders = [folder.name for folder in self.state_dir.glob("*")]
+        return [*folders, *(" ".join(words[-4:]) for words in _sandboxes(str(self.state_dir)))]
+
+    def remove(self) -> None:
+        """End the gateway and its kernels, and remove the state folder."""
+        self.stop()
+        for process in self.kernels():
+            process.kill()
+        for folder in self.state_dir.glob("*-*"):
+            if stray := find_process(str(folder / "c")):
+                stray.kill()
+        eventually(lambda: not _sandboxes(str(self.state_dir)), what="all kernels gone")
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
+
+def _sandboxes(state_dir: str) -> list[list[str]]:
+    """Return the command lines of the sandboxes that bind something below `state_dir`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+                if words[0] == "bwrap" and any(word.startswith(state_dir) for word in words):
+                    found.append(words)
+    return found
