@@ -13,7 +13,7 @@ LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hash
 INSTALL := $(UV) pip sync --quiet --require-hashes --compile-bytecode
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: .venv/.ready .envs/hub/.ready .envs/kernels/.ready ## make the three environments: gateway + tools, hub + Lab, kernels
 
@@ -51,8 +51,12 @@ docs: env ## regenerate docs/settings.md, docs/cli.md, docs/errors.md
 docs-check: env ## fail when a generated page is not what the code says
 	.venv/bin/python -m kernelpod.cli.reference --check docs
 
-bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table
-	.venv/bin/python -m bench.local $(if $(JSON),--json $(JSON))
+test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
+	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .
+	$(UV) run --quiet --isolated --no-project --python $(PY_VERSION) --with .cache/wheel/*.whl kernelpod render --user john.doe --spec python-pod --settings /dev/null | grep -c '^kind:'
+
+bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short one
+	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
 locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
@@ -68,20 +72,20 @@ clean: ## remove the environments and caches of this checkout
 	touch $@
 
 .venv/.ready: requirements/gateway.txt pyproject.toml .tools/.ready
-	$(UV) venv --quiet --clear --python $(PY_VERSION) .venv
+	test -x .venv/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .venv
 	$(INSTALL) --python .venv/bin/python $<
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
 	touch $@
 
 .envs/hub/.ready: requirements/hub.txt pyproject.toml .tools/.ready
-	$(UV) venv --quiet --clear --python $(PY_VERSION) .envs/hub
+	test -x .envs/hub/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/hub
 	$(INSTALL) --python .envs/hub/bin/python $<
 	$(UV) pip install --quiet --python .envs/hub/bin/python --no-deps --editable .
 	touch $@
 
 .envs/kernels/.ready: requirements/kernels.txt .tools/.ready
-	$(UV) venv --quiet --clear --python $(PY_VERSION) .envs/kernels
+	test -x .envs/kernels/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/kernels
 	$(INSTALL) --python .envs/kernels/bin/python $<
 	touch $@
 
-.PHONY: help env demo demo-check test test-unit test-pythons lint format docs docs-check bench-local locks clean
+.PHONY: help env demo demo-check test test-unit test-pythons test-wheel lint format docs docs-check bench-local locks clean

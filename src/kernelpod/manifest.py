@@ -44,6 +44,9 @@ SCHEDULING_KEYS = frozenset(
     }
 )
 
+# What an expression in a template can raise beside Jinja's own errors ("1 / 0", a range without end).
+_EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -78,10 +81,10 @@ def render(record: KernelRecord, connection: Connection, incarnation: str, templ
     try:
         text = environment.from_string(template).render(**_variables(record, name, connection, expected[1]))
         documents = list(yaml.safe_load_all(text))
-    except jinja2.TemplateError as error:
-        raise TemplateError(f"the pod template cannot be rendered: {error}") from error
     except yaml.YAMLError as error:
         raise TemplateError(f"the pod template does not make YAML: {' '.join(str(error).split())}") from error
+    except (jinja2.TemplateError, *_EXPRESSION_ERRORS) as error:
+        raise TemplateError(f"the pod template cannot be rendered: {error}") from error
     return _compared(documents, expected)
 
 
@@ -238,7 +241,8 @@ def _compared(documents: list[Any], expected: tuple[dict[str, Any], dict[str, An
     if len(documents) != len(expected) or not all(isinstance(document, dict) for document in documents):
         raise TemplateError("the pod template must make exactly a Secret and a Pod")
     secret, pod = documents
-    extra = {key: value for key, value in (pod.get("spec") or {}).items() if key in SCHEDULING_KEYS}
+    spec = pod.get("spec")
+    extra = {key: spec[key] for key in SCHEDULING_KEYS & spec.keys()} if isinstance(spec, dict) else {}
     wanted = {**expected[1], "spec": {**expected[1]["spec"], **extra}}
     for made, planned in ((secret, expected[0]), (pod, wanted)):
         if places := list(_differences(made, planned, str(planned["kind"]))):

@@ -52,10 +52,10 @@ def read(text: str, upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, 
     try:
         data = json.loads(text)
         version = data["version"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RecordError("a kernel's record is not JSON with a version") from error
     if version != VERSION:
-        upgrade = upgrades.get(version)
+        upgrade = upgrades.get(version) if isinstance(version, int) else None
         if upgrade is None:
             raise RecordError(
                 f"a kernel's record has version {version!r}; this gateway reads {VERSION} and the one before"

@@ -5,46 +5,18 @@ The same models make `docs/settings.md`, the JSON schema and `kernelpod settings
 
 from __future__ import annotations
 
-import difflib
 import os
-import string
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from kernelpod.errors import SettingsError
+from kernelpod.fields import AbsolutePath, Count, Name, PathTemplate, Seconds, Size
+from kernelpod.sentences import sentences
 
 FILE_VARIABLE = "KERNELPOD_SETTINGS"
-
-_PLACEHOLDERS = {"hub", "username"}
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or path != str(PurePosixPath(path)) or ".." in path.split("/"):
-        raise ValueError("write an absolute path in its plain form, without '..', '//' or a trailing '/'")
-    return path
-
-
-def _template(path: str) -> str:
-    if path.startswith("/") or not path or path != str(PurePosixPath(path)) or ".." in path.split("/"):
-        raise ValueError("write a relative path in its plain form, such as '{username}' or '{hub}/{username}'")
-    try:
-        names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
-    except ValueError as error:
-        raise ValueError(f"not a template: {error}") from error
-    if unknown := names - _PLACEHOLDERS:
-        raise ValueError(f"unknown placeholder {sorted(unknown)}; known: {sorted(_PLACEHOLDERS)}")
-    return path
-
-
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
-PathTemplate = Annotated[str, AfterValidator(_template)]
-Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Size = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
@@ -368,46 +340,3 @@ def load(path: Path | None) -> Settings:
     except ValidationError as error:
         lines = [f"  {line}" for line in sentences(error, Settings)]
         raise SettingsError("\n".join([f"settings file {path} cannot be used:", *lines])) from error
-
-
-def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return what is wrong, one sentence a mistake: a list with wrong items is not called too short as well."""
-    faults = error.errors(include_url=False)
-    above = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
-    return [sentence(dict(fault), model) for fault in faults if fault["type"] != "too_short" or fault["loc"] not in above]
-
-
-def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
-    """Return one pydantic error as "key.path: what is wrong, and what to write" (values are not repeated)."""
-    path = tuple(error["loc"])
-    key = ".".join(str(part) for part in path)
-    if error["type"] == "extra_forbidden":
-        known = known_keys(model, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    unit = next((unit for unit in ("seconds", "bytes") if str(path[-1] if path else "").endswith(f"_{unit}")), "")
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{key}: {text}" + (f" (a plain number of {unit})" if unit else "")
-
-
-def known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Return the keys a section at `path` may have; empty where the path leads to no section."""
-    for part in path:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(str(part))
-        inner = _section(field.annotation) if field else None
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if found := _section(argument):
-            return found
-    return None

@@ -172,9 +172,7 @@ async def test_a_silent_hub_is_not_asked_by_every_request(hub: AskedHub) -> None
     assert hub.prover.reachable
 
 
-async def test_the_caches_are_bounded_and_the_oldest_goes(
-    hub: AskedHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_caches_are_bounded_and_the_oldest_goes(hub: AskedHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity_module, "MAX_CACHED", 3)
     for number in range(5):
         await hub.prover.prove(SecretStr(f"t{number}"))

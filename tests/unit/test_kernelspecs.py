@@ -73,12 +73,14 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "said"), BAD.values(), ids=BAD)
 def test_a_bad_kernel_json_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ValueError, match="kernel.json") as caught:
+    with pytest.raises(ValueError, match=r"kernel\.json") as caught:
         read_folder(write(tmp_path, text=text))
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["python", "python2", "python3", "Python-pod", "a_b", "a.b", "-a", "a" * 41, "1a"])
+@pytest.mark.parametrize(
+    "name", ["python", "python2", "python3", "Python-pod", "a_b", "a.b", "-a", "a" * 41, "1a"]
+)
 def test_these_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="the folder's name must be"):
         read_folder(write(tmp_path, name))
@@ -102,7 +104,10 @@ def test_process_proxies_are_ignored_and_never_imported(tmp_path: Path, monkeypa
 
 
 def test_a_profile_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> None:
-    profiles = {"large": {"display_name": "Large", "groups": ["ml"]}, "gpu": {"display_name": "GPU", "image": "gpu:1"}}
+    profiles = {
+        "large": {"display_name": "Large", "groups": ["ml"]},
+        "gpu": {"display_name": "GPU", "image": "gpu:1"},
+    }
     whole, large, gpu = read_folder(write(tmp_path, **stanza(groups=["staff"], profiles=profiles)))
     assert [spec.address for spec in (whole, large, gpu)] == ["python-pod", "python-pod.large", "python-pod.gpu"]
     assert (large.image, large.groups, gpu.image, gpu.groups) == ("i", ("ml",), "gpu:1", ("staff",))
@@ -126,13 +131,14 @@ def test_good_ones_are_listed_beside_bad_ones_and_a_bad_one_says_why(tmp_path: P
     (tmp_path / "README.md").write_text("x", encoding="utf-8")
     specs = published(tmp_path)
     assert list(specs.all()) == ["python-pod"]
-    with pytest.raises(StartFailed, match="'broken' cannot be used: kernel.json is not JSON") as caught:
+    with pytest.raises(StartFailed, match=r"'broken' cannot be used: kernel\.json is not JSON") as caught:
         specs.get("broken", "")
     assert caught.value.code == "kernelspec_unusable"
 
 
 @pytest.mark.parametrize(
-    ("spec", "profile"), [("absent", ""), ("python-pod", "huge"), ("", ""), ("..", ""), ("python-pod", "x.y"), (".hidden", "")]
+    ("spec", "profile"),
+    [("absent", ""), ("python-pod", "huge"), ("", ""), ("..", ""), ("python-pod", "x.y"), (".hidden", "")],
 )
 def test_what_is_not_there_is_not_found(tmp_path: Path, spec: str, profile: str) -> None:
     write(tmp_path)

@@ -24,7 +24,9 @@ def test_the_home_is_the_slug_below_the_root() -> None:
     assert mounts("john.doe").home.path == f"{ROOT}/john-doe---30f69670"
 
 
-@pytest.mark.parametrize("username", ["../bob", "bob/../../etc", "/etc", "..", ".", "", "a/b", "bob\0", "{hub}", "$(id)"])
+@pytest.mark.parametrize(
+    "username", ["../bob", "bob/../../etc", "/etc", "..", ".", "", "a/b", "bob\0", "{hub}", "$(id)"]
+)
 def test_no_name_leads_out_of_the_root(username: str) -> None:
     home = mounts(username).home
     assert home.path == f"{ROOT}/{home.sub_path}"
@@ -62,7 +64,7 @@ REFUSED = {
     "a template's": "{{ '/' }}",
     "5,000 characters": "/" + "x" * 5000,
     "a prefix": f"{ROOT}/ali",
-    "a look-alike": f"{ROOT}/аlice",
+    "a look-alike": f"{ROOT}/\u0430lice",
 }
 
 
@@ -97,7 +99,9 @@ def test_shared_folders_are_for_users_and_groups(username: str, groups: tuple[st
 
 
 def test_shared_folders_are_read_only_except_for_writers() -> None:
-    reader, chief = (mounts("bob", groups, mounts=SHARED).shared[1] for groups in (("staff",), ("staff", "chiefs")))
+    reader, chief = (
+        mounts("bob", groups, mounts=SHARED).shared[1] for groups in (("staff",), ("staff", "chiefs"))
+    )
     assert (reader.read_only, chief.read_only) == (True, False)
     assert (reader.path, reader.sub_path) == ("/srv/team", "")
     assert mounts(mounts=SHARED).shared[1].path == "/srv/box/alice"
@@ -124,7 +128,17 @@ def test_a_folder_in_a_mount_is_the_same_place_in_the_kernel(wished: str | None,
     assert working_dir(wished, mounts(mounts=SHARED)) == (made, "")
 
 
-OUTSIDE = ["/", "/etc", "/home", "/home/jovyan/..", "/home/jovyan/../bob", "../..", "/home/jovyanx", f"{ROOT}/bob", "/team"]
+OUTSIDE = [
+    "/",
+    "/etc",
+    "/home",
+    "/home/jovyan/..",
+    "/home/jovyan/../bob",
+    "../..",
+    "/home/jovyanx",
+    f"{ROOT}/bob",
+    "/team",
+]
 
 
 @pytest.mark.parametrize("wished", OUTSIDE)

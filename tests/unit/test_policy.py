@@ -163,7 +163,9 @@ def test_a_client_may_ask_for_less_patience_only(wished: float | None, made: flo
 
 
 def test_the_environment_is_an_explicit_list() -> None:
-    spec = a_spec(env={"HOME": "/root", "KERNEL_ID": "x", "KERNEL_USERNAME": "root", "LANG": "de_DE.UTF-8", "A": "b"})
+    spec = a_spec(
+        env={"HOME": "/root", "KERNEL_ID": "x", "KERNEL_USERNAME": "root", "LANG": "de_DE.UTF-8", "A": "b"}
+    )
     assert a_plan(spec=spec).env == {
         "LANG": "de_DE.UTF-8",
         "SHELL": "/bin/bash",

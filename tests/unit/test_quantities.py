@@ -9,7 +9,8 @@ from kernelpod.quantities import Bytes, Millicores, format_bytes, format_millico
 
 
 @pytest.mark.parametrize(
-    ("text", "millicores"), [("2", 2000), ("0.5", 500), ("500m", 500), ("0.0001", 1), ("1.5m", 2), ("100", 100_000)]
+    ("text", "millicores"),
+    [("2", 2000), ("0.5", 500), ("500m", 500), ("0.0001", 1), ("1.5m", 2), ("100", 100_000)],
 )
 def test_cpu(text: str, millicores: int) -> None:
     assert parse_millicores(text) == millicores
@@ -23,7 +24,25 @@ def test_memory(text: str, amount: int) -> None:
     assert parse_bytes(text) == amount
 
 
-BAD = ["", " ", "-1", "+1", "0", "0.0", "1e3", "1 Gi", "Gi", "nan", "inf", "1\n", "1Gib", "0x10", "١", "1,5", "9" * 16]
+BAD = [
+    "",
+    " ",
+    "-1",
+    "+1",
+    "0",
+    "0.0",
+    "1e3",
+    "1 Gi",
+    "Gi",
+    "nan",
+    "inf",
+    "1\n",
+    "1Gib",
+    "0x10",
+    "\u0661",
+    "1,5",
+    "9" * 16,
+]
 
 
 @pytest.mark.parametrize("text", [*BAD, "1Mi", "2M"])

@@ -130,7 +130,9 @@ def test_unknown_keys_of_the_body_are_dropped_too() -> None:
     assert ask(kernel_id="x", process_proxy={}, path="a.ipynb").dropped == ("kernel_id", "process_proxy")
 
 
-@pytest.mark.parametrize("text", ["$(id)", "{{ 7*7 }}", "{% raw %}", "a: [b", "&x *x", "'; rm -rf /", '"', "\\", "\u2028"])
+@pytest.mark.parametrize(
+    "text", ["$(id)", "{{ 7*7 }}", "{% raw %}", "a: [b", "&x *x", "'; rm -rf /", '"', "\\", "\u2028"]
+)
 def test_hostile_text_is_only_text(text: str) -> None:
     assert ask(env={"KERNEL_WORKING_DIR": text}).working_dir == text
 

@@ -66,7 +66,12 @@ def test_several_mistakes_make_several_lines(tmp_path: Path) -> None:
 
 
 def test_a_value_is_never_repeated_since_it_may_be_a_secret(tmp_path: Path) -> None:
-    for text in ("hubs: [{token: [hunter2]}]", "hubs: [{token: {a: hunter2}}]", "hubs: hunter2", "hubs: [hunter2]"):
+    for text in (
+        "hubs: [{token: [hunter2]}]",
+        "hubs: [{token: {a: hunter2}}]",
+        "hubs: hunter2",
+        "hubs: [hunter2]",
+    ):
         assert "hunter2" not in "".join(told(tmp_path, text))
 
 
@@ -77,7 +82,9 @@ def test_a_file_that_is_no_mapping(tmp_path: Path, text: str) -> None:
         load(tmp_path / "s.yaml")
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"a: b: c", b"\ta: 1", b"a: *nowhere", b"!!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"a: b: c", b"\ta: 1", b"a: *nowhere", b"!!python/object:os.system {}"]
+)
 def test_a_file_that_is_not_yaml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s.yaml").write_bytes(content)
     with pytest.raises(SettingsError, match="is not YAML"):

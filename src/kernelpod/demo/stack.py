@@ -104,7 +104,7 @@ class Stack:
             )
 
     def wait_for(self, name: str, url: str) -> None:
-        """Return when `url` answers below 500. Raises KernelpodError with the log's end if the process gives up."""
+        """Return when `url` answers. Raises KernelpodError with the log's end if the process gives up."""
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if self.processes[name].poll() is not None:
@@ -241,6 +241,7 @@ def _hub_config(stack: Stack) -> str:
         "JupyterHub.db_url": f"sqlite:///{stack.state}/jupyterhub.sqlite",
         "JupyterHub.cookie_secret_file": f"{stack.state}/cookie-secret",
         "JupyterHub.authenticator_class": "shared-password",
+        "ConfigurableHTTPProxy.command": [str(hub / "bin" / "python"), "-m", "kernelpod.hub.proxy"],
         "ConfigurableHTTPProxy.api_url": f"http://127.0.0.1:{stack.ports['proxy-api']}",
         "ConfigurableHTTPProxy.pid_file": f"{stack.state}/proxy.pid",
         "SharedPasswordAuthenticator.user_password": stack.password,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http
 import json
 import logging
 import uuid
@@ -15,162 +14,26 @@ import jupyter_server
 from enterprise_gateway.services.kernels import handlers as stock
 from jupyter_client.jsonutil import date_default
 from jupyter_server.services.kernels.handlers import KernelActionHandler
-from pydantic import SecretStr
 from tornado import web
 
 from kernelpod import __version__
 from kernelpod.errors import (
-    BadRequest,
     Denied,
-    HubUnavailable,
     NotFound,
-    NotProven,
     UserError,
-    kernel_not_found,
 )
-from kernelpod.identity import MAX_TOKEN_LENGTH, Owner, Proof
+from kernelpod.gateway.channels import ChannelsPage
+from kernelpod.gateway.proven import JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.launch import launch
 from kernelpod.request import from_body
 
 if TYPE_CHECKING:
-    from kernelpod.gateway.app import Services
-    from kernelpod.gateway.kernels import DirectKernelManager, DirectMappingKernelManager
+    from kernelpod.gateway.kernels import DirectKernelManager
 
 log = logging.getLogger(__name__)
 
-HTTP_PHRASES = {int(status): status.phrase for status in http.HTTPStatus}
 LOGOS = {"logo-32x32.png": "image/png", "logo-64x64.png": "image/png", "logo-svg.svg": "image/svg+xml"}
-
-
-class JsonPage:
-    """Errors as JSON with `reason`, `message` and `code`; no traceback ever reaches a client."""
-
-    request: Any
-    set_status: Any
-    set_header: Any
-    finish: Any
-    clear_header: Any
-
-    @property
-    def services(self) -> Services:
-        """What every page works with."""
-        found: Services = self.settings["kernelpod"]  # type: ignore[attr-defined]
-        return found
-
-    def set_default_headers(self) -> None:
-        """Nothing here is for a browser to run or to keep."""
-        self.set_header("Content-Type", "application/json")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "no-store")
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the error's sentence; what is not ours is "internal" and nothing more."""
-        error = (kwargs.get("exc_info") or (None, None, None))[1]
-        if isinstance(error, UserError):
-            status_code, body = error.status, error.body()
-        elif isinstance(error, web.HTTPError):
-            text = error.reason or HTTP_PHRASES.get(status_code, "Error")
-            body = {
-                "reason": text,
-                "message": text,
-                "code": "page_not_found" if status_code == 404 else "bad_json",
-            }
-        else:
-            text = "The gateway met an error of its own; an admin finds it in its log."
-            body = {"reason": text, "message": text, "code": "internal"}
-        self.set_status(status_code)
-        if isinstance(error, HubUnavailable):
-            self.set_header("Retry-After", str(error.retry_after_seconds))
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(body))
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """One line for what a caller did or may hear; a traceback only for a fault of our own."""
-        if isinstance(value, UserError):
-            log.info(
-                "%s %s: %s %s",
-                self.request.method,
-                self.request.path,
-                value.code,
-                value.detail or value.message,
-            )
-        else:
-            super().log_exception(typ, value, tb)  # type: ignore[misc]
-
-
-class Proven(JsonPage):
-    """Runs before every method, for HTTP and for the upgrade to a websocket: who asks?
-
-    Stands first in each page's MRO, so that nothing of the page runs for a caller who is not proven.
-    """
-
-    proof: Proof
-    caller_token: SecretStr
-
-    async def prepare(self) -> None:
-        """Prove the caller. Raises UserError; the body is looked at by nobody before."""
-        if len(self.request.body or b"") > self.services.settings.gateway.max_body_bytes:
-            raise BadRequest("body_too_large", "The request body is too large for this gateway.")
-        self.caller_token = bearer_token(self.request)
-        self.proof = await self.services.prover.prove(self.caller_token)
-        await self.check()
-        prepared = super().prepare()  # type: ignore[misc]
-        if prepared is not None:
-            await prepared
-
-    async def check(self) -> None:
-        """Check more than who asks."""
-
-    def get_current_user(self) -> str:
-        """Return the caller's name as the hub knows it."""
-        return self.proof.identity.name
-
-    def sees(self, owner: Owner) -> bool:
-        """Return whether the caller may see a kernel of this owner: her own, or all of her hub by scope."""
-        identity = self.proof.identity
-        if self.services.settings.identity.admin_scope in identity.scopes:
-            return owner.hub == identity.owner.hub
-        return owner == identity.owner
-
-    def require_fresh(self) -> None:
-        """Refuse what is new while the hub is silent. Raises HubUnavailable."""
-        if self.proof.stale:
-            raise HubUnavailable(
-                "hub_unavailable",
-                "The hub does not answer; running kernels can be used, new ones not. Try again soon.",
-            )
-
-
-class OwnKernel(Proven):
-    """A page of one kernel: another user's kernel does not exist."""
-
-    path_kwargs: dict[str, str]
-    kernel_manager: DirectMappingKernelManager
-
-    async def check(self) -> None:
-        """Raise NotFound, with the text of a kernel that never was, unless the kernel is the caller's."""
-        kernel_id = self.path_kwargs["kernel_id"]
-        if not self.sees(self.kernel_manager.kernel(kernel_id).record.owner):
-            raise kernel_not_found(kernel_id)
-
-
-def bearer_token(request: Any) -> SecretStr:
-    """Return the token of the Authorization header ("token ..." or "Bearer ...").
-
-    Raises NotProven (no_token), BadRequest (token_in_url).
-    """
-    if "token" in request.query_arguments:
-        raise BadRequest(
-            "token_in_url",
-            "A token must not stand in a URL, where logs keep it: revoke it, and send the next one in the "
-            "Authorization header.",
-        )
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    token = token.strip()
-    if scheme.lower() not in ("token", "bearer") or not token or len(token) > MAX_TOKEN_LENGTH:
-        raise NotProven("no_token", "Send your hub token in the header `Authorization: token ...`.")
-    return SecretStr(token)
 
 
 class KernelsPage(Proven, stock.MainKernelHandler):
@@ -232,111 +95,6 @@ class KernelActionPage(OwnKernel, KernelActionHandler):
             return
         await self.kernel_manager.restart_kernel(kernel_id)
         self.finish(json.dumps(self.kernel_manager.kernel_model(kernel_id), default=date_default))
-
-
-class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
-    """A kernel's channels over one websocket."""
-
-    _rechecks: asyncio.Task[None] | None = None
-    _unsent = 0
-    _last_write: asyncio.Future[None] | None = None
-    _held: asyncio.Task[None] | None = None
-
-    def set_default_headers(self) -> None:
-        """A websocket has no use for the headers of a page."""
-
-    def open(self, kernel_id: str) -> Any:
-        """Connect the websocket to the kernel, without Nagle's delay."""
-        self.set_nodelay(True)
-        self._rechecks = asyncio.ensure_future(self._recheck())
-        return super().open(kernel_id)
-
-    @property
-    def ping_interval(self) -> float:
-        """Seconds, as tornado reads it, which does the pinging."""
-        return self.services.settings.gateway.ping_interval_seconds
-
-    ping_timeout = ping_interval
-
-    def send_ping(self) -> None:
-        """Stop jupyter_server's own pinger: it takes the same number for milliseconds."""
-        self.ping_callback.stop()
-
-    async def _recheck(self) -> None:
-        """Close the websocket when its token is no longer good, or cannot be proven for too long."""
-        while True:
-            await asyncio.sleep(self.services.settings.identity.recheck_seconds)
-            try:
-                await self.services.prover.prove(self.caller_token, fresh=True)
-            except HubUnavailable as error:
-                return self.close_with(1013, error.code)
-            except UserError as error:
-                return self.close_with(1008, error.code)
-
-    def close_with(self, status: int, reason: str) -> None:
-        """Close the websocket and say why (status: RFC 6455, 7.4)."""
-        log.info("websocket of kernel %s closed: %s", self.kernel_id, reason)
-        if self.ws_connection is not None:
-            self.ws_connection.close(status, reason)
-
-    def on_message(self, message: str | bytes) -> None:
-        """Pass a client's message to the kernel; what is not a Jupyter message ends the connection."""
-        try:
-            super().on_message(message)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ) as error:
-            log.info("kernel %s: not a Jupyter message (%s)", self.kernel_id, type(error).__name__)
-            self.close_with(1007, "not a Jupyter message")
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] != "struct":
-                raise
-            self.close_with(1007, "not a Jupyter message")
-
-    def write_message(self, message: Any, binary: bool = False) -> Any:
-        """Send to the client, counting what is not sent yet."""
-        size = len(message)
-        future = super().write_message(message, binary)
-        self._unsent += size
-
-        def sent(done: asyncio.Future[None]) -> None:
-            self._unsent -= size
-            if not done.cancelled():
-                done.exception()
-
-        future.add_done_callback(sent)
-        self._last_write = future
-        return future
-
-    def _on_zmq_reply(self, stream: Any, msg_list: Any) -> None:
-        super()._on_zmq_reply(stream, msg_list)
-        if self._unsent > self.services.settings.gateway.max_backlog_bytes and self._held is None:
-            self._held = asyncio.ensure_future(self._hold_output())
-
-    async def _hold_output(self) -> None:
-        """Read no output from the kernel until the client has taken what waits for it."""
-        iopub = self.channels.get("iopub")
-        if iopub is not None and not iopub.closed():
-            iopub.stop_on_recv()
-            log.info("kernel %s: output held back, the client does not read", self.kernel_id)
-            if self._last_write is not None:
-                await asyncio.wait({self._last_write})
-            if self.channels.get("iopub") is iopub and not iopub.closed():
-                iopub.on_recv_stream(self._on_zmq_reply)
-        self._held = None
-
-    def on_close(self) -> None:
-        """Let go of what belongs to this connection."""
-        for task in (self._rechecks, self._held):
-            if task is not None:
-                task.cancel()
-        super().on_close()
 
 
 def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:

@@ -95,12 +95,15 @@ class SandboxSpawner(LocalProcessSpawner):
         return {**env, "USER": self.user.name, "HOME": self.home, "SHELL": "/bin/bash"}
 
     async def _signal(self, sig: int) -> bool:
-        """Signal the server itself: bubblewrap passes nothing on. SIGKILL ends the sandbox."""
+        """Signal the server itself: bubblewrap passes nothing on, and SIGKILL must end the whole sandbox.
+
+        SIGTERM stands in for SIGINT: without a terminal, jupyter_server leaves its kernels running on SIGINT.
+        """
+        if sig == signal.SIGINT:
+            sig = signal.SIGTERM
         target = self.pid
-        if self.sandboxed and sig != 0:
-            inner = _child(self.pid)
-            if inner is not None:
-                target = inner if sig == signal.SIGKILL else payload_pid(inner) or inner
+        if self.sandboxed and sig != 0 and (inner := _child(self.pid)) is not None:
+            target = inner if sig == signal.SIGKILL else payload_pid(inner) or inner
         try:
             os.kill(target, sig)
         except ProcessLookupError:

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kernelpod.quantities import Bytes, Millicores
-from kernelpod.settings import sentences
+from kernelpod.sentences import sentences
 
 # Rule: jupyter_client maps kernelspecs called `python`, `python2`, `python3` to the native kernel.
 NATIVE_NAMES = frozenset({"python", "python2", "python3"})
 SPEC_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z")
+# What can be a word of a command line or a value of an environment.
+_Word = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 _IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,250}$"
 
 
@@ -112,8 +114,8 @@ class _KernelJson(BaseModel):
 
     display_name: str = Field(min_length=1, max_length=100)
     language: str = Field(min_length=1, max_length=50)
-    argv: tuple[Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")], ...] = Field(min_length=1)
-    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    argv: tuple[_Word, ...] = Field(min_length=1)
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Word] = {}
     interrupt_mode: Literal["message", "signal"] = "signal"
     metadata: _Metadata
 

@@ -1,0 +1,200 @@
+"""A person at the demo: logs in through the hub, uses her server as Lab does, runs code in kernels."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import websocket
+
+from kernelpod.errors import KernelpodError
+
+TIMEOUT_SECONDS = 60
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = TIMEOUT_SECONDS) -> Any:
+    """Return the first true value of `condition`. Raises KernelpodError naming what was waited for."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise KernelpodError(f"waited {seconds:g} s in vain for {what}")
+
+
+class Browser:
+    """One user's browser: cookies, the hub's forms, her server's REST API and websockets."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url, self.name = url, name
+        self.base = f"/user/{quote(name, safe='@~')}"
+        self.session = requests.Session()
+
+    def login(self, password: str) -> None:
+        """Log in at the hub's form."""
+        self._get("/hub/login")
+        form = {"username": self.name, "password": password, "_xsrf": self._xsrf("/hub/")}
+        answer = self.session.post(
+            f"{self.url}/hub/login", data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False
+        )
+        if answer.status_code != 302:
+            raise KernelpodError(f"login of {self.name} answered {answer.status_code}")
+
+    def spawn(self) -> None:
+        """Start the user's server and return when Lab's page is served."""
+        self.hub("POST", f"/users/{quote(self.name)}/server", ok=(201, 202))
+        wait_until(self._server_ready, f"the server of {self.name}")
+        page = self._get(f"{self.base}/lab")
+        if page.status_code != 200 or "jupyter-config-data" not in page.text:
+            raise KernelpodError(f"Lab of {self.name} answered {page.status_code}")
+
+    def _server_ready(self) -> bool:
+        model = self.hub("GET", f"/users/{quote(self.name)}").json()
+        return bool((model.get("servers") or {}).get("", {}).get("ready"))
+
+    def stop_server(self) -> None:
+        """Stop the user's server and return when the hub says it is gone."""
+        self.hub("DELETE", f"/users/{quote(self.name)}/server", ok=(202, 204))
+        wait_until(
+            lambda: not self.hub("GET", f"/users/{quote(self.name)}").json().get("servers"),
+            f"the end of {self.name}'s server",
+        )
+
+    def hub(self, method: str, path: str, ok: tuple[int, ...] = (200,)) -> requests.Response:
+        """Call the hub's REST API with the browser's cookies."""
+        answer = self.session.request(
+            method,
+            f"{self.url}/hub/api{path}",
+            headers={"X-XSRFToken": self._xsrf("/hub/"), "Content-Type": "application/json"},
+            timeout=TIMEOUT_SECONDS,
+        )
+        if answer.status_code not in ok:
+            raise KernelpodError(f"hub: {method} {path} answered {answer.status_code}: {answer.text[:200]}")
+        return answer
+
+    def api(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """Call the user's server as Lab does."""
+        return self.session.request(
+            method,
+            f"{self.url}{self.base}/api/{path}",
+            json=body,
+            headers={"X-XSRFToken": self._xsrf(f"{self.base}/")},
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def start_notebook(self, path: str, spec: str) -> Kernel:
+        """Start a kernel the way Lab does for a notebook, and connect to it."""
+        body = {"path": path, "name": path, "type": "notebook", "kernel": {"name": spec}}
+        answer = self.api("POST", "sessions", body)
+        if answer.status_code != 201:
+            raise KernelpodError(f"{spec} for {self.name} answered {answer.status_code}: {answer.text[:400]}")
+        return self.connect(answer.json()["kernel"]["id"])
+
+    def connect(self, kernel_id: str) -> Kernel:
+        """Open a websocket to a kernel through the user's server."""
+        address = f"{self.base}/api/kernels/{kernel_id}/channels?session_id={uuid.uuid4().hex}"
+        return Kernel(kernel_id, self._websocket(address))
+
+    def terminal(self, command: str) -> str:
+        """Return what a command prints in a terminal of the user's server, between two marks."""
+        name = self.api("POST", "terminals").json()["name"]
+        socket = self._websocket(f"{self.base}/terminals/websocket/{name}")
+        first, last = uuid.uuid4().hex, uuid.uuid4().hex
+        said = ""
+        try:
+            # The marks are broken by quotes in what is typed, so the echo does not hold them.
+            line = f"echo {first[:8]}''{first[8:]}; {command}; echo {last[:8]}''{last[8:]}\r"
+            socket.send(json.dumps(["stdin", line]))
+            while last not in said:
+                kind, *text = json.loads(socket.recv())
+                said += text[0] if kind == "stdout" else ""
+        finally:
+            socket.close()
+            self.api("DELETE", f"terminals/{name}")
+        return said.partition(first)[2].partition(last)[0].strip()
+
+    def _websocket(self, path: str) -> websocket.WebSocket:
+        request = requests.Request("GET", f"{self.url}{path}")
+        cookies = self.session.prepare_request(request).headers.get("Cookie", "")
+        return websocket.create_connection(
+            f"ws{self.url.removeprefix('http')}{path}", cookie=cookies, origin=self.url, timeout=TIMEOUT_SECONDS
+        )
+
+    def _get(self, path: str) -> requests.Response:
+        return self.session.get(f"{self.url}{path}", timeout=TIMEOUT_SECONDS)
+
+    def _xsrf(self, path: str) -> str:
+        return next((str(c.value) for c in self.session.cookies if c.name == "_xsrf" and c.path == path), "")
+
+
+class Kernel:
+    """A kernel's channels over one websocket, in Jupyter's JSON form."""
+
+    def __init__(self, kernel_id: str, socket: websocket.WebSocket) -> None:
+        self.kernel_id, self.socket = kernel_id, socket
+
+    def send(self, kind: str, content: dict[str, Any], channel: str = "shell") -> str:
+        """Send one message and return its id."""
+        header = {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": kind,
+            "session": "demo",
+            "username": "",
+            "version": "5.3",
+        }
+        header["date"] = "2026-01-01T00:00:00Z"
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []}
+        self.socket.send(json.dumps({**message, "channel": channel}))
+        return header["msg_id"]
+
+    def answer_to(self, message_id: str, kind: str) -> dict[str, Any]:
+        """Return the content of the answer of that kind."""
+        content: dict[str, Any] = self._until(message_id, lambda message: message["msg_type"] == kind)[-1][
+            "content"
+        ]
+        return content
+
+    def run(self, code: str) -> str:
+        """Return all that a cell prints, its result, or its error as "Name: text"."""
+        return self.finish(self.begin(code))
+
+    def begin(self, code: str) -> str:
+        """Send a cell and return its message id."""
+        return self.send("execute_request", {"code": code, "silent": False, "store_history": False})
+
+    def finish(self, message_id: str) -> str:
+        """Return what `run` returns, for a cell that was begun."""
+        said = ""
+        for message in self._until(message_id, _is_idle):
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                said += content["text"]
+            elif message["msg_type"] == "execute_result":
+                said += content["data"]["text/plain"]
+            elif message["msg_type"] == "error":
+                said += f"{content['ename']}: {content['evalue']}"
+        return said
+
+    def _until(self, message_id: str, last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        seen = []
+        while True:
+            message = json.loads(self.socket.recv())
+            if message["parent_header"].get("msg_id") == message_id:
+                seen.append(message)
+                if last(message):
+                    return seen
+
+    def close(self) -> None:
+        """Close the websocket; the kernel lives on."""
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            self.socket.close()
+
+
+def _is_idle(message: dict[str, Any]) -> bool:
+    return bool(message["msg_type"] == "status" and message["content"]["execution_state"] == "idle")

@@ -1,0 +1,37 @@
+"""The kinds of values that settings are made of: paths in their plain form, names, seconds, sizes."""
+
+from __future__ import annotations
+
+import string
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+_PLACEHOLDERS = {"hub", "username"}
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or path != str(PurePosixPath(path)) or ".." in path.split("/"):
+        raise ValueError("write an absolute path in its plain form, without '..', '//' or a trailing '/'")
+    return path
+
+
+def _template(path: str) -> str:
+    if path.startswith("/") or not path or path != str(PurePosixPath(path)) or ".." in path.split("/"):
+        raise ValueError("write a relative path in its plain form, such as '{username}' or '{hub}/{username}'")
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"not a template: {error}") from error
+    if unknown := names - _PLACEHOLDERS:
+        raise ValueError(f"unknown placeholder {sorted(unknown)}; known: {sorted(_PLACEHOLDERS)}")
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+PathTemplate = Annotated[str, AfterValidator(_template)]
+Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(gt=0)]

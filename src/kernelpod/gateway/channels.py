@@ -1,0 +1,125 @@
+"""A kernel's channels over one websocket: for its owner only, and bounded in every direction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from enterprise_gateway.services.kernels import handlers as stock
+
+from kernelpod.errors import (
+    HubUnavailable,
+    UserError,
+)
+from kernelpod.gateway.proven import OwnKernel
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger(__name__)
+
+
+class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
+    """A kernel's channels over one websocket."""
+
+    _rechecks: asyncio.Task[None] | None = None
+    _unsent = 0
+    _last_write: asyncio.Future[None] | None = None
+    _held: asyncio.Task[None] | None = None
+
+    def set_default_headers(self) -> None:
+        """A websocket has no use for the headers of a page."""
+
+    def open(self, kernel_id: str) -> Any:
+        """Connect the websocket to the kernel, without Nagle's delay."""
+        self.set_nodelay(True)
+        self._rechecks = asyncio.ensure_future(self._recheck())
+        return super().open(kernel_id)
+
+    @property
+    def ping_interval(self) -> float:
+        """Seconds, as tornado reads it, which does the pinging."""
+        return self.services.settings.gateway.ping_interval_seconds
+
+    ping_timeout = ping_interval
+
+    def send_ping(self) -> None:
+        """Stop jupyter_server's own pinger: it takes the same number for milliseconds."""
+        self.ping_callback.stop()
+
+    async def _recheck(self) -> None:
+        """Close the websocket when its token is no longer good, or cannot be proven for too long."""
+        while True:
+            await asyncio.sleep(self.services.settings.identity.recheck_seconds)
+            try:
+                await self.services.prover.prove(self.caller_token, fresh=True)
+            except HubUnavailable as error:
+                return self.close_with(1013, error.code)
+            except UserError as error:
+                return self.close_with(1008, error.code)
+
+    def close_with(self, status: int, reason: str) -> None:
+        """Close the websocket and say why (status: RFC 6455, 7.4)."""
+        log.info("websocket of kernel %s closed: %s", self.kernel_id, reason)
+        if self.ws_connection is not None:
+            self.ws_connection.close(status, reason)
+
+    def on_message(self, message: str | bytes) -> None:
+        """Pass a client's message to the kernel; what is not a Jupyter message ends the connection."""
+        try:
+            super().on_message(message)
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
+            log.info("kernel %s: not a Jupyter message (%s)", self.kernel_id, type(error).__name__)
+            self.close_with(1007, "not a Jupyter message")
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] != "struct":
+                raise
+            self.close_with(1007, "not a Jupyter message")
+
+    def write_message(self, message: Any, binary: bool = False) -> Any:
+        """Send to the client, counting what is not sent yet."""
+        size = len(message)
+        future = super().write_message(message, binary)
+        self._unsent += size
+
+        def sent(done: asyncio.Future[None]) -> None:
+            self._unsent -= size
+            if not done.cancelled():
+                done.exception()
+
+        future.add_done_callback(sent)
+        self._last_write = future
+        return future
+
+    def _on_zmq_reply(self, stream: Any, msg_list: Any) -> None:
+        super()._on_zmq_reply(stream, msg_list)
+        if self._unsent > self.services.settings.gateway.max_backlog_bytes and self._held is None:
+            self._held = asyncio.ensure_future(self._hold_output())
+
+    async def _hold_output(self) -> None:
+        """Read no output from the kernel until the client has taken what waits for it."""
+        iopub = self.channels.get("iopub")
+        if iopub is not None and not iopub.closed():
+            iopub.stop_on_recv()
+            log.info("kernel %s: output held back, the client does not read", self.kernel_id)
+            if self._last_write is not None:
+                await asyncio.wait({self._last_write})
+            if self.channels.get("iopub") is iopub and not iopub.closed():
+                iopub.on_recv_stream(self._on_zmq_reply)
+        self._held = None
+
+    def on_close(self) -> None:
+        """Let go of what belongs to this connection."""
+        for task in (self._rechecks, self._held):
+            if task is not None:
+                task.cancel()
+        super().on_close()

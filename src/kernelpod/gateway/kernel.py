@@ -1,0 +1,202 @@
+"""Enterprise Gateway's manager of one kernel, made to run a record: no port to choose, no response to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import zmq
+from enterprise_gateway.services.kernels.remotemanager import RemoteKernelManager
+from jupyter_client.ioloop.manager import AsyncIOLoopKernelManager
+from jupyter_client.manager import AsyncKernelManager
+from pydantic import SecretStr
+from zmq.eventloop.zmqstream import ZMQStream
+
+from kernelpod.connection import CHANNELS
+from kernelpod.errors import StartFailed, StartTimeout, UserError
+from kernelpod.gateway.proxy import DirectProxy
+from kernelpod.record import KernelRecord
+from kernelpod.runtime import Ended, RunningKernel
+
+log = logging.getLogger(__name__)
+
+PROBE_RECONNECT_MILLISECONDS = 10
+
+
+class DirectKernelManager(RemoteKernelManager):
+    """One kernel: its record, and the sockets to it."""
+
+    record: KernelRecord
+    reason = ""
+
+    @property
+    def running(self) -> RunningKernel | None:
+        """The current start, as the runtime knows it."""
+        return self.process_proxy.running if self.process_proxy else None
+
+    @property
+    def ports(self) -> list[str]:
+        """The five addresses: jupyter_server compares them to see that a kernel has moved."""
+        return [self._make_url(channel) for channel in CHANNELS]
+
+    async def start_kernel(self, record: KernelRecord | None = None, **_: Any) -> None:
+        """Start the record (at a restart, its last one); return when the kernel answers. Raises UserError."""
+        if record is not None:
+            self.record = record
+        self.process_proxy = DirectProxy(self, self.parent.runtime)
+        await AsyncKernelManager.start_kernel(self)
+
+    def pre_start_kernel(self, **_: Any) -> tuple[list[str], dict[str, Any]]:
+        """Return the plan's command: nothing is looked up, written or substituted here."""
+        self.shutting_down = False
+        self._launch_args: dict[str, Any] = {}
+        return list(self.record.plan.argv), {}
+
+    async def _launch_kernel(self, kernel_cmd: list[str], **_: Any) -> DirectProxy:
+        key = SecretStr(self.session.key.decode()) if self.has_connection else None
+        timeout = self.record.plan.launch_timeout_seconds
+        try:
+            proxy: DirectProxy = await asyncio.wait_for(
+                self._launch_and_answer(kernel_cmd, key, time.monotonic() + timeout), timeout
+            )
+        except BaseException as error:
+            await asyncio.shield(self.process_proxy.stop(0))
+            if isinstance(error, asyncio.TimeoutError):
+                raise StartTimeout(
+                    "start_timeout",
+                    f"The kernel {self.record.plan.address!r} did not answer within {timeout:g} s. Try again; "
+                    "if it keeps happening, ask an admin to look at the kernelspec.",
+                ) from error
+            raise
+        return proxy
+
+    async def _launch_and_answer(
+        self, kernel_cmd: list[str], key: SecretStr | None, deadline: float
+    ) -> DirectProxy:
+        proxy: DirectProxy = await self.process_proxy.launch_process(kernel_cmd, record=self.record, key=key)
+        self.connect_to(proxy)
+        await self.answered(deadline)
+        return proxy
+
+    has_connection = False
+
+    def connect_to(self, proxy: DirectProxy) -> None:
+        """Take over the connection of a kernel that the runtime has just started or found again."""
+        assert proxy.running is not None  # noqa: S101 - for the type checker
+        connection = proxy.running.connection
+        self.transport = connection.transport
+        self.ip = connection.ip
+        for channel, port in zip(CHANNELS, connection.ports(), strict=True):
+            setattr(self, f"{channel}_port", port)
+        self.session.key = connection.key.get_secret_value().encode()
+        self.session.signature_scheme = connection.signature_scheme
+        self.has_connection = True
+        self.reason = "; ".join([*self.record.plan.notes, *proxy.running.notes])
+
+    async def answered(self, deadline: float) -> None:
+        """Return when kernel_info is answered. Raises StartFailed if the kernel ends before, TimeoutError after.
+
+        An open port is not yet a kernel: ipykernel answers a tenth of a second after it listens.
+        """
+        assert self.running is not None  # noqa: S101 - for the type checker
+        ended = asyncio.ensure_future(self.parent.runtime.wait_ended(self.running))
+        reply = asyncio.ensure_future(self._ask_kernel_info(deadline))
+        try:
+            await asyncio.wait({ended, reply}, return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                why: Ended = ended.result()
+                raise StartFailed(why.code, why.reason, detail=why.detail)
+            reply.result()
+        finally:
+            ended.cancel()
+            reply.cancel()
+
+    async def _ask_kernel_info(self, deadline: float) -> None:
+        stream = ZMQStream(self._create_connected_socket("shell", reconnect_ivl=PROBE_RECONNECT_MILLISECONDS))
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def received(_: list[bytes]) -> None:
+            if not answer.done():
+                answer.set_result(None)
+
+        stream.on_recv(received)
+        try:
+            self.session.send(stream, "kernel_info_request")
+            await asyncio.wait_for(answer, deadline - time.monotonic())
+        finally:
+            stream.close(linger=0)
+
+    def _create_connected_socket(self, channel: str, identity: bytes | None = None, reconnect_ivl: int = 0) -> Any:
+        """Return a socket that is connected, and that drops a peer who sends more than may be passed on."""
+        types = {
+            "shell": zmq.DEALER,
+            "iopub": zmq.SUB,
+            "stdin": zmq.DEALER,
+            "control": zmq.DEALER,
+            "hb": zmq.REQ,
+        }
+        socket = self.context.socket(types[channel])
+        socket.linger = 1000
+        socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
+        if reconnect_ivl:
+            socket.setsockopt(zmq.RECONNECT_IVL, reconnect_ivl)
+        if identity:
+            socket.identity = identity
+        socket.connect(self._make_url(channel))
+        return socket
+
+    async def interrupt_kernel(self) -> None:
+        """Interrupt by message; by signal where the kernelspec says its kernel knows nothing else."""
+        if self.record.plan.interrupt_mode == "message":
+            self._connect_control_socket()
+            self.session.send(self._control_socket, self.session.msg("interrupt_request", content={}))
+        else:
+            await self.signal_kernel(2)
+
+    async def signal_kernel(self, signum: int) -> None:
+        """Send a signal through the runtime."""
+        if self.running is not None:
+            await self.parent.runtime.signal(self.running, signum)
+
+    async def finish_shutdown(self, *_: Any, **__: Any) -> None:
+        """Return when the kernel is gone: it was asked by message and has its grace period."""
+        await self.process_proxy.stop(self.record.plan.grace_period_seconds)
+        self.kernel = None
+
+    async def _kill_kernel(self) -> None:
+        await self.process_proxy.stop(0)
+        self.kernel = None
+
+    async def restart_kernel(self, now: bool = False, **_: Any) -> None:
+        """Run the record again; `now` means that the kernel died: without a client it is let go instead."""
+        if now and not self.parent.has_clients(self.record.kernel_id):
+            await self.parent.forget(self.record.kernel_id, self._why_ended())
+            return
+        self.restarting = True
+        try:
+            await AsyncIOLoopKernelManager.restart_kernel(self, now=now)
+        except UserError as error:
+            log.warning("kernel %s could not be started again: %s", self.record.kernel_id, error)
+            self.stop_restarter()
+            self._restarter._fire_callbacks("dead")
+            if not now:
+                raise
+        else:
+            self.parent.follow(self.record.kernel_id)
+        finally:
+            self.restarting = False
+
+    def _why_ended(self) -> str:
+        ended = self.parent.runtime.ended(self.running) if self.running else None
+        return ended.reason if ended else ""
+
+    def write_connection_file(self) -> None:
+        """Write nothing: the runtime made the connection, and only the kernel may read it."""
+
+    def cleanup_connection_file(self) -> None:
+        """Remove nothing; see write_connection_file."""
+
+    def cleanup_ipc_files(self) -> None:
+        """Remove nothing: the sockets lie in the runtime's folder."""

@@ -1,0 +1,55 @@
+"""What is wrong in a file, in sentences that name the place and the next step; made of pydantic's errors."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+
+def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return what is wrong, one sentence a mistake: a list with wrong items is not called too short as well."""
+    faults = error.errors(include_url=False)
+    above = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+    return [
+        sentence(dict(fault), model)
+        for fault in faults
+        if fault["type"] != "too_short" or fault["loc"] not in above
+    ]
+
+
+def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
+    """Return one pydantic error as "key.path: what is wrong, and what to write" (values are not repeated)."""
+    path = tuple(error["loc"])
+    key = ".".join(str(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        known = known_keys(model, path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    unit = next((unit for unit in ("seconds", "bytes") if str(path[-1] if path else "").endswith(f"_{unit}")), "")
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{key}: {text}" + (f" (a plain number of {unit})" if unit else "")
+
+
+def known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Return the keys a section at `path` may have; empty where the path leads to no section."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(str(part))
+        inner = _section(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _section(argument):
+            return found
+    return None

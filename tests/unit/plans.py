@@ -1,0 +1,140 @@
+"""Five different plans, each with a golden manifest, and what hostile text looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from kernelpod.kernelspecs.model import Resources
+from kernelpod.manifest import Manifest, render, shipped_template
+from kernelpod.plan import KernelPlan
+from kernelpod.record import KernelRecord
+from kernelpod.request import KernelRequest, ResourceWish
+from kernelpod.settings import Settings
+from kernelpod.testing import a_connection, a_plan, a_spec, an_identity
+
+TEMPLATE = shipped_template().read_text(encoding="utf-8")
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+COURSES = [
+    {"name": "data", "root": "/srv/data", "mount_path": "/data", "volume": {"claim": "data"}},
+    {
+        "name": "drop",
+        "root": "/srv/drop",
+        "path_template": "{hub}/{username}",
+        "mount_path": "/drop",
+        "read_only": False,
+        "volume": {"claim": "drop"},
+    },
+]
+
+
+def made(plan: KernelPlan, template: str = TEMPLATE) -> Manifest:
+    """Return the manifest of a plan at a fixed moment."""
+    return render(KernelRecord(plan=plan, created=NOON), a_connection(), "0a1b2c", template)
+
+
+def _ordinary() -> KernelPlan:
+    return a_plan()
+
+
+def _large() -> KernelPlan:
+    sizes = {"requests": {"cpu": 1, "memory": "2Gi"}, "limits": {"cpu": 4, "memory": "8Gi"}}
+    spec = a_spec(profile="large", resources=Resources.model_validate(sizes), env={"OMP_NUM_THREADS": "4"})
+    wish = KernelRequest(spec="python-pod", profile="large", resources=ResourceWish(cpu=1500, memory=5 * 2**30))
+    return a_plan(request=wish, spec=spec)
+
+
+def _shared_mounts() -> KernelPlan:
+    settings = Settings.model_validate({"mounts": COURSES, "homes": {"path_template": "{hub}/{username}"}})
+    wish = KernelRequest(spec="python-pod", working_dir="/data/Müller Häuser")
+    return a_plan(settings=settings, identity=an_identity("john.doe", groups=("staff",)), request=wish)
+
+
+def _nfs_and_ids() -> KernelPlan:
+    rule = {"groups": ["staff"], "uid": 3000, "gid": 3000, "supplemental_groups": [3001, 3002]}
+    nfs = {"kind": "nfs", "server": "10.0.0.5"}
+    settings = Settings.model_validate({"policy": {"rules": [rule]}, "homes": {"volume": nfs}})
+    return a_plan(settings=settings, identity=an_identity("Alice", groups=("staff",)))
+
+
+def _hostile() -> KernelPlan:
+    name = 'x"\n- hostPath: {path: /}\n--- {{ 7*7 }} $(HOME) \x85\u2028'
+    spec = a_spec(
+        env={"PS1": "$(id) $$(id) `id`"}, argv=("bash", "-c", "echo '{{ x }}' # $(y)", "{connection_file}")
+    )
+    return a_plan(identity=an_identity(name), spec=spec)
+
+
+PLANS: dict[str, Callable[[], KernelPlan]] = {
+    "ordinary": _ordinary,
+    "large": _large,
+    "shared-mounts": _shared_mounts,
+    "nfs-and-ids": _nfs_and_ids,
+    "hostile": _hostile,
+}
+
+HOSTILE = [
+    '"',
+    "'",
+    '"}, {"name": "x", "hostPath": {"path": "/"}}, {"a": "',
+    "a\nhostNetwork: true\n",
+    "a\r\n  b",
+    "{{ 7 * 7 }}",
+    "{% for x in y %}",
+    "{# note #}",
+    "{{ ''.__class__.__mro__ }}",
+    "$(HOME)",
+    "$$(HOME)",
+    "$((1+1))",
+    "`id`",
+    "&anchor *alias",
+    "*alias",
+    "!!python/object/apply:os.system ['id']",
+    "!tag x",
+    "--- ",
+    "\n---\nkind: Pod\n",
+    "...",
+    "# comment",
+    "key: value",
+    "- item",
+    "? a",
+    "%YAML 1.1",
+    "|\n  x",
+    ">-",
+    "@x",
+    "<<",
+    "null",
+    "true",
+    "no",
+    "1e3",
+    "0x1F",
+    "12:30:45",
+    "2026-01-01",
+    "\u2028",
+    "\u2029",
+    "\x85",
+    "\xa0",
+    "\ufeff",
+    "\t",
+    "\x7f",
+    "\\",
+    "\\n",
+    '\\"',
+    "🦉",
+    "اَلْعَرَبِيَّةُ",
+    "x" * 4096,
+    " ",
+    "",
+]
+
+
+def leaves(document: Any, place: str = "") -> dict[str, Any]:
+    """Return every leaf of a document by its place; empty lists and mappings are leaves too."""
+    if isinstance(document, dict) and document:
+        pairs = document.items()
+    elif isinstance(document, list) and document:
+        pairs = enumerate(document)  # type: ignore[assignment]
+    else:
+        return {place: document}
+    return {where: leaf for key, value in pairs for where, leaf in leaves(value, f"{place}/{key}").items()}

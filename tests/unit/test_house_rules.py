@@ -1,0 +1,134 @@
+"""Rules of the code base that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernelpod import errors
+from kernelpod.errors import CODES, UserError
+
+SOURCE = Path(errors.__file__).parent
+MODULES = sorted(SOURCE.rglob("*.py"))
+MAX_LINES = 330
+OPTIONAL = (
+    "enterprise_gateway",
+    "jupyter_client",
+    "jupyter_server",
+    "jupyterhub",
+    "jupyterlab",
+    "kubernetes",
+    "kubernetes_asyncio",
+    "kubespawner",
+    "prometheus_client",
+    "requests",
+    "tornado",
+    "traitlets",
+    "websocket",
+    "zmq",
+)
+
+# Run with no environment: imports the named modules and fails on the first thing an import must not do.
+IMPORTER = f"""
+import importlib, sys, warnings
+FORBIDDEN = ("socket.bind", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.mkdir",
+             "os.remove", "os.rename", "shutil.rmtree")
+def watch(event, arguments):
+    if event in FORBIDDEN or (event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")):
+        raise SystemExit(f"an import of {{sys.argv[-1]}} did {{event}} {{arguments}}")
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in {OPTIONAL!r}:
+            raise
+    else:
+        print(name)
+"""
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(names: list[str]) -> set[str]:
+    command = [sys.executable, "-I", "-c", IMPORTER, *names]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(done.stdout.split())
+
+
+def test_imports_do_no_work() -> None:
+    """No network, file or process, with an empty environment; parts whose extra is absent are left out."""
+    names = [module_name(path) for path in MODULES if path.stem != "__main__"]
+    base = {name for name in names if name.count(".") < 2 and name.rpartition(".")[2] in ("policy", "manifest")}
+    assert base <= imported(names)
+
+
+@pytest.mark.hub
+def test_imports_of_the_hubs_side_do_no_work() -> None:
+    imported([module_name(path) for path in MODULES if path.parent.name in ("hub", "singleuser")])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_fits_on_a_few_screens(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_nothing_shipped_imports_the_doubles() -> None:
+    for path in MODULES:
+        if path.stem != "testing":
+            assert "kernelpod.testing" not in path.read_text(encoding="utf-8"), path
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    return ((path, ast.parse(path.read_text(encoding="utf-8"))) for path in MODULES if path.stem != "errors")
+
+
+def error_classes() -> set[str]:
+    return {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, UserError)}
+
+
+def test_every_documented_code_is_used() -> None:
+    words = {
+        node.value
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    used = words | {"kernel_not_found"}  # errors.py makes it itself
+    assert set(CODES) - used == set()
+
+
+def test_every_code_that_is_used_is_documented() -> None:
+    found = 0
+    for path, tree in trees():
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id in error_classes() and call.args:
+                code = call.args[0]
+                found += 1
+                assert not isinstance(code, ast.Constant) or code.value in CODES, f"{path}: {code.value}"
+    assert found > 20
+
+
+def test_an_undocumented_code_cannot_be_raised() -> None:
+    with pytest.raises(ValueError, match="undocumented error code 'oops'"):
+        UserError("oops", "x")
+
+
+def test_the_same_sentence_is_in_reason_and_message() -> None:
+    body = errors.Denied("foreign_home", "No.", detail="for the log").body()
+    assert body == {"reason": "No.", "message": "No.", "code": "foreign_home"}
+
+
+def test_a_foreign_kernel_and_one_that_never_was_sound_the_same() -> None:
+    one, other = (errors.kernel_not_found(kernel_id) for kernel_id in ("a", "b"))
+    assert one.message.replace("a", "b", 1) != one.message
+    assert (one.status, one.code, one.message[:-1]) == (other.status, other.code, other.message[:-1])

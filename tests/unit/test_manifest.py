@@ -1,0 +1,168 @@
+"""Manifests: the golden ones, Kubernetes' own schema, and text that wants to be structure."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from plans import HOSTILE, PLANS, TEMPLATE, leaves, made
+
+from kernelpod.errors import TemplateError
+from kernelpod.manifest import POD_PORTS, Manifest, to_yaml_leaf
+from kernelpod.mounts import UserMounts
+from kernelpod.plan import KernelPlan
+from kernelpod.record import read
+from kernelpod.settings import Volume
+from kernelpod.testing import a_plan
+
+GOLDEN = Path(__file__).parent / "golden"
+KUBERNETES = ("1.28", "1.31", "1.34")
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_manifest_is_the_golden_one(name: str) -> None:
+    """Set KERNELPOD_GOLDEN=write to write the files anew; then read the difference."""
+    text, file = made(PLANS[name]()).to_yaml(), GOLDEN / f"{name}.yaml"
+    if os.environ.get("KERNELPOD_GOLDEN") == "write":
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_bytes().decode("utf-8")
+
+
+def test_there_is_no_golden_file_without_a_plan() -> None:
+    assert {file.stem for file in GOLDEN.iterdir()} == set(PLANS)
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("name", PLANS)
+def test_a_golden_manifest_fits_kubernetes_schema(name: str, version: str, need_module: Any) -> None:
+    validate = need_module("kubernetes_validate").validate
+    secret, pod = yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_bytes())
+    for document in (secret, pod):
+        validate(document, version, strict=True)
+    pod["spec"]["hostNetwerk"] = True
+    with pytest.raises(Exception, match="hostNetwerk"):
+        validate(pod, version, strict=True)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_pod_gives_away_nothing(name: str) -> None:
+    manifest = made(PLANS[name]())
+    spec = manifest.pod["spec"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["automountServiceAccountToken"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "serviceAccountName", "nodeName"} & set(
+        spec
+    )
+    assert not [volume for volume in spec["volumes"] if "hostPath" in volume]
+    assert manifest.secret["immutable"] is True
+    assert list(manifest.secret["stringData"]) == ["connection.json"]
+    assert "k" * 64 not in yaml.safe_dump(manifest.pod)
+
+
+def test_the_pod_carries_its_record_and_five_ports() -> None:
+    plan = a_plan()
+    pod = made(plan).pod
+    assert read(pod["metadata"]["annotations"]["kernelpod.io/record"]).plan == plan
+    assert [port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]] == POD_PORTS
+    assert max(POD_PORTS) < 32768
+
+
+def expanded(text: str) -> str:
+    """Return what kubelet makes of a command or env value whose variables are all unknown: "$$(" is "$("."""
+    return text.replace("$$(", "$(")
+
+
+def with_mount_path(plan: KernelPlan, text: str) -> KernelPlan:
+    home = plan.mounts.home.model_copy(update={"path": text, "sub_path": text, "mount_path": text})
+    return plan.model_copy(update={"mounts": UserMounts(home=home)})
+
+
+def with_nfs(plan: KernelPlan, text: str) -> KernelPlan:
+    volume = Volume.model_construct(kind="nfs", claim="homes", server=text)
+    home = plan.mounts.home.model_copy(update={"path": text, "volume": volume})
+    return plan.model_copy(update={"mounts": UserMounts(home=home)})
+
+
+# Every field that a user or an admin can influence, and the place in the pod where its text must come out.
+FIELDS: dict[str, Any] = {
+    "user": (
+        lambda plan, text: plan.model_copy(update={"owner": plan.owner.model_copy(update={"name": text})}),
+        lambda pod: pod["metadata"]["annotations"]["kernelpod.io/username"],
+    ),
+    "argv": (
+        lambda plan, text: plan.model_copy(update={"argv": ("python", text)}),
+        lambda pod: expanded(pod["spec"]["containers"][0]["command"][1]),
+    ),
+    "env value": (
+        lambda plan, text: plan.model_copy(update={"env": {"A": text}}),
+        lambda pod: expanded(pod["spec"]["containers"][0]["env"][0]["value"]),
+    ),
+    "env name": (
+        lambda plan, text: plan.model_copy(update={"env": {text: "x"}}),
+        lambda pod: pod["spec"]["containers"][0]["env"][0]["name"],
+    ),
+    "working dir": (
+        lambda plan, text: plan.model_copy(update={"working_dir": text}),
+        lambda pod: pod["spec"]["containers"][0]["workingDir"],
+    ),
+    "image": (
+        lambda plan, text: plan.model_copy(update={"image": text}),
+        lambda pod: pod["spec"]["containers"][0]["image"],
+    ),
+    "namespace": (
+        lambda plan, text: plan.model_copy(update={"namespace": text}),
+        lambda pod: pod["metadata"]["namespace"],
+    ),
+    "mount": (with_mount_path, lambda pod: pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"]),
+    "nfs server": (with_nfs, lambda pod: pod["spec"]["volumes"][0]["nfs"]["server"]),
+    "display name": (
+        lambda plan, text: plan.model_copy(update={"display_name": text, "profile": text, "notes": (text,)}),
+        lambda pod: read(pod["metadata"]["annotations"]["kernelpod.io/record"]).plan.display_name,
+    ),
+}
+
+
+def places(manifest: Manifest) -> set[str]:
+    return set(leaves(manifest.pod)) | set(leaves(manifest.secret))
+
+
+@functools.cache
+def harmless_places(field: str) -> set[str]:
+    return places(made(FIELDS[field][0](a_plan(), "harmless")))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_text_comes_back_unchanged_and_adds_no_structure(field: str, text: str) -> None:
+    change, found = FIELDS[field]
+    manifest = made(change(a_plan(), text))
+    assert found(manifest.pod) == text
+    if field != "mount" or text:  # an empty sub_path is rightly left out
+        assert places(manifest) == harmless_places(field)
+
+
+@pytest.mark.parametrize(
+    "value", [*HOSTILE, True, False, None, 0, -1, 1.5, [], {}, ["a", {"b": [1, "*"]}], {"a b": ":"}]
+)
+def test_the_yaml_filter_writes_one_line_that_reads_back(value: Any) -> None:
+    line = to_yaml_leaf(value)
+    assert len(line.splitlines()) <= 1 or value == ""
+    assert yaml.safe_load(f"key: {line}\nnext: 1") == {"key": value, "next": 1}
+    assert yaml.safe_load(f"- [{line}, {line}]") == [[value, value]]
+
+
+def test_the_yaml_filter_refuses_what_is_no_plain_data() -> None:
+    with pytest.raises(TemplateError, match="cannot write a object"):
+        to_yaml_leaf(object())
+
+
+def test_rendering_changes_nothing_it_was_given() -> None:
+    plan = PLANS["shared-mounts"]()
+    before = copy.deepcopy(plan)
+    assert made(plan, TEMPLATE).pod == made(plan, TEMPLATE).pod
+    assert plan == before
