@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from typing import Any
 
 import pytest
@@ -19,27 +18,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = ours
 
 
-def missing(tool: str, remedy: str) -> Any:
-    """Skip the test on a developer's machine; fail it in CI, where every tool must be there."""
-    if os.environ.get("CI") == "true":
+def _need(there: object, tool: str, remedy: str) -> None:
+    if not there and os.environ.get("CI") == "true":
         pytest.fail(f"{tool} is missing in CI: {remedy}")
-    pytest.skip(f"{tool} is missing: {remedy}")
+    if not there:
+        pytest.skip(f"{tool} is missing: {remedy}")
+
+
+@pytest.fixture(scope="session")
+def need() -> Any:
+    """A function of (is it there, tool, remedy): skips on a developer's machine, fails in CI."""
+    return _need
 
 
 @pytest.fixture(scope="session")
 def need_module() -> Any:
     """A function that returns a module, or skips with the command that installs it."""
 
-    def need(name: str) -> Any:
-        if importlib.util.find_spec(name) is None:
-            missing(name, "make env")
+    def module(name: str) -> Any:
+        _need(importlib.util.find_spec(name.partition(".")[0]), name, "make env")
         return importlib.import_module(name)
 
-    return need
-
-
-@pytest.fixture(scope="session")
-def need_sandbox() -> None:
-    """Skip where bubblewrap cannot be used."""
-    if shutil.which("bwrap") is None:
-        missing("bubblewrap", "apt-get install bubblewrap")
+    return module

@@ -212,8 +212,12 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
 
 
 def _literal(text: str) -> str:
-    """Return `text` so that kubelet does not expand "$(NAME)" in it (Kubernetes API, Container.command)."""
-    return text.replace("$(", "$$(")
+    """Return `text` so that kubelet, for whom "$$" is "$", expands no "$(NAME)" in it.
+
+    Every "$" is doubled: of "$$$(NAME)" the first two would be one "$", and the rest a variable.
+    Source: Kubernetes API, Container.command; k8s.io/kubernetes/third_party/forked/golang/expansion.
+    """
+    return text.replace("$", "$$")
 
 
 def _labels(plan: KernelPlan) -> dict[str, str]:

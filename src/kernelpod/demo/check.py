@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from kernelpod.demo.scenario import AFTERWARDS, ISOLATION, SCENARIO, Scene
+from kernelpod.demo.scenario import AFTERWARDS, ISOLATION, SCENARIO
+from kernelpod.demo.scene import Scene
 from kernelpod.demo.stack import Say, running_stack
 from kernelpod.errors import KernelpodError
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from enterprise_gateway.services.kernels import handlers as stock
 
-from kernelpod.errors import (
-    HubUnavailable,
-    UserError,
-)
+from kernelpod.errors import HubUnavailable, UserError
 from kernelpod.gateway.proven import OwnKernel
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 

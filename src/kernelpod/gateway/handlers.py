@@ -17,11 +17,7 @@ from jupyter_server.services.kernels.handlers import KernelActionHandler
 from tornado import web
 
 from kernelpod import __version__
-from kernelpod.errors import (
-    Denied,
-    NotFound,
-    UserError,
-)
+from kernelpod.errors import Denied, NotFound, UserError
 from kernelpod.gateway.channels import ChannelsPage
 from kernelpod.gateway.proven import JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
@@ -29,7 +25,7 @@ from kernelpod.launch import launch
 from kernelpod.request import from_body
 
 if TYPE_CHECKING:
-    from kernelpod.gateway.kernels import DirectKernelManager
+    from kernelpod.gateway.kernel import DirectKernelManager
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 from tornado import web
 
-from kernelpod.errors import (
-    BadRequest,
-    HubUnavailable,
-    NotProven,
-    UserError,
-    kernel_not_found,
-)
+from kernelpod.errors import BadRequest, HubUnavailable, NotProven, UserError, kernel_not_found
 from kernelpod.identity import MAX_TOKEN_LENGTH, Owner, Proof
 
 if TYPE_CHECKING:

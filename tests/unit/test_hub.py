@@ -1,0 +1,101 @@
+"""What the hub is told: checked against JupyterHub's own classes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kernelpod.settings import Settings
+
+pytestmark = pytest.mark.hub
+
+
+def spawner(name: str) -> Any:
+    return SimpleNamespace(user=SimpleNamespace(name=name, groups=[]), api_token="token-of-" + name)
+
+
+@pytest.fixture
+def config() -> Any:
+    from traitlets.config import Config
+
+    return Config()
+
+
+def configured(config: Any, **sections: Any) -> Any:
+    from kernelpod.hub.config import configure
+
+    configure(config, Settings.model_validate(sections))
+    return config
+
+
+def test_server_tokens_hold_exactly_three_scopes(config: Any) -> None:
+    assert configured(config).Spawner.server_token_scopes == [
+        "users:activity!user",
+        "read:servers!server",
+        "access:services!service=kernelpod",
+    ]
+
+
+def test_further_scopes_are_a_setting(config: Any) -> None:
+    scopes = configured(config, servers={"extra_token_scopes": ["read:groups"]}).Spawner.server_token_scopes
+    assert scopes[3:] == ["read:groups"]
+
+
+def test_users_and_their_servers_may_use_the_service(config: Any) -> None:
+    from jupyterhub.app import JupyterHub
+
+    hub = JupyterHub(config=configured(config))
+    assert hub.extra_user_scopes == {"access:services!service=kernelpod"}
+    assert [service["name"] for service in hub.services] == ["kernelpod"]
+    assert "api_token" not in hub.services[0]
+
+
+def test_what_the_configuration_holds_already_is_kept(config: Any) -> None:
+    config.JupyterHub.services = [{"name": "other"}]
+    config.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "read:hub"]}]
+    config.Spawner.environment = {"A": "b"}
+    configured(config)
+    assert [service["name"] for service in config.JupyterHub.services] == ["other", "kernelpod"]
+    assert config.JupyterHub.load_roles[0]["scopes"] == ["self", "read:hub"]
+    assert config.Spawner.environment["A"] == "b"
+
+
+@pytest.mark.parametrize("name", ["alice", "john.doe", "ünal", "a@b.org"])
+def test_the_server_is_told_the_home_it_mounts(config: Any, name: str) -> None:
+    from kubespawner.slugs import safe_slug
+
+    environment = configured(config, homes={"root": "/homes"}).Spawner.environment.get_value({})
+    assert environment["KERNEL_PATH"](spawner(name)) == "/homes/" + safe_slug(name, max_length=48)
+    assert environment["JUPYTER_GATEWAY_AUTH_TOKEN"](spawner(name)) == "token-of-" + name
+
+
+@pytest.mark.parametrize(
+    ("url", "websocket"),
+    [
+        ("http://gateway:8888/", "ws://gateway:8888"),
+        ("https://Http.example.org/http", "wss://Http.example.org/http"),
+    ],
+)
+def test_the_websocket_url_is_explicit(config: Any, url: str, websocket: str) -> None:
+    environment = configured(config, servers={"gateway_url": url}).Spawner.environment.get_value({})
+    assert environment["JUPYTER_GATEWAY_WS_URL"] == websocket
+
+
+def test_time_outs_follow_from_the_launch_time_out(config: Any) -> None:
+    """jupyter_server asks for a launch time-out two seconds below its own; that must be the gateway's."""
+    environment = configured(config, start={"launch_timeout_seconds": 100}).Spawner.environment.get_value({})
+    assert environment["JUPYTER_GATEWAY_REQUEST_TIMEOUT"] == "102"
+
+
+def test_without_the_extension_servers_log_no_environment(config: Any) -> None:
+    assert "--ServerApp.log_level=WARN" in configured(config, servers={"extension": False}).Spawner.args.get_value(
+        []
+    )
+
+
+def test_servers_have_time_to_delete_their_kernels(config: Any) -> None:
+    configured(config, servers={"grace_period_seconds": 12.5})
+    assert config.KubeSpawner.delete_grace_period == 13
+    assert config.LocalProcessSpawner.interrupt_timeout == 13
