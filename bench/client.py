@@ -133,13 +133,21 @@ class WebSocketChannel(Channel):
         self._socket.send(json.dumps(message | {"channel": "shell", "buffers": []}))
 
     def receive(self, deadline: float) -> Message:
-        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        message = json.loads(self._text(deadline))
+        return Message(message["header"]["msg_type"], _parent(message["parent_header"]), message["content"])
+
+    def _text(self, deadline: float) -> bytes:
+        """The next text; pings are looked at too, for each of them would start the socket's patience anew."""
         try:
-            text = self._socket.recv()
+            while True:
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                opcode, payload = self._socket.recv_data(control_frame=True)
+                if opcode == websocket.ABNF.OPCODE_TEXT:
+                    return bytes(payload)
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    raise BenchError(f"the kernel's websocket was closed: {payload[2:]!r}")
         except websocket.WebSocketException as error:
             raise BenchError(f"no message from the kernel's websocket: {error}") from error
-        message = json.loads(text)
-        return Message(message["header"]["msg_type"], _parent(message["parent_header"]), message["content"])
 
     def close(self) -> None:
         self._socket.close(timeout=2)

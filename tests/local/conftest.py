@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client import Caller
 
+from client import Caller
 from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 
 CHECKOUT = Path(__file__).parents[2]

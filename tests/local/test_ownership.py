@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import websocket
+
 from client import NO_KERNEL
 
 ACTIONS = [("GET", ""), ("DELETE", ""), ("POST", "/interrupt"), ("POST", "/restart")]

@@ -118,14 +118,12 @@ def bash_echoes(scene: Scene) -> None:
 
 def bob_sees_own_home(scene: Scene) -> None:
     """Bob sees his own home only, from his kernel and from his server's terminal."""
-    bob = scene.browser("bob")
-    kernel = bob.start_notebook("b.ipynb", "python-pod")
-    scene.kernels["bob"] = kernel
-    scene.note_keys()
-    look = f"import os; print(os.listdir('/home'), os.path.exists({str(scene.home('alice'))!r}), os.listdir('.'))"
-    equal(kernel.run(look).strip().startswith("['jovyan'] False"), True)
-    equal("Meine" in kernel.run(look), False)
-    equal(bob.terminal(f"ls /home; ls -d {scene.stack.homes} 2>/dev/null; ls").split(), ["jovyan"])
+    hers, mine = scene.home("alice"), scene.home("bob")
+    (mine / "bob was here").touch()
+    paths = [str(hers), str(hers.parent)]
+    found = scene.kernel("bob").run(f"import os; print([os.path.exists(p) for p in {paths}], os.listdir('.'))")
+    equal((found.startswith("[False, False]"), "bob was here" in found, FOLDER in found), (True, True, False))
+    equal(scene.browser("bob").terminal(f"ls -d {hers} {hers.parent} 2>/dev/null; ls"), "'bob was here'")
 
 
 def bob_cannot_touch_alices_kernel(scene: Scene) -> None:
@@ -142,8 +140,8 @@ def bob_cannot_touch_alices_kernel(scene: Scene) -> None:
         ]
         equal(texts[0], texts[1])
     equal(_websocket_status(scene, "bob", f"{hers}/channels"), 404)
-    mine = [model["id"] for model in scene.gateway("bob", "GET", "/api/kernels").json()]
-    equal(mine, [scene.kernels["bob"].kernel_id])
+    his = scene.kernel("bob").kernel_id
+    equal([model["id"] for model in scene.gateway("bob", "GET", "/api/kernels").json()], [his])
     equal(scene.kernels["alice"].run("6 * 7"), "42")
 
 
@@ -170,9 +168,9 @@ heard = bool(socket.poll(1000))
 socket.close(0)
 print(heard, os.path.exists("{folder}"))
 """
-    cell = scene.kernels["bob"].begin(code)
+    cell = scene.kernel("bob").begin(code)
     scene.kernels["alice"].run("print('secret')")
-    equal(scene.kernels["bob"].finish(cell).strip(), "False False")
+    equal(scene.kernel("bob").finish(cell).strip(), "False False")
 
 
 def bob_cannot_forge(scene: Scene) -> None:

@@ -36,6 +36,13 @@ class Scene:
             self.browsers[name] = browser
         return self.browsers[name]
 
+    def kernel(self, name: str) -> Kernel:
+        """Return a running Python kernel of a user, connected through her server."""
+        if name not in self.kernels:
+            self.kernels[name] = self.browser(name).start_notebook("first.ipynb", "python-pod")
+            self.note_keys()
+        return self.kernels[name]
+
     def home(self, name: str) -> Path:
         """Return where a user's home lies on this machine."""
         return self.stack.homes / user_slug(name)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import cached_property
 from typing import Any
 
 from enterprise_gateway.services.kernels import handlers as stock
 
 from kernelpod.errors import HubUnavailable, UserError
+from kernelpod.gateway.messages import as_text, parts_of
 from kernelpod.gateway.proven import OwnKernel
 
 log = logging.getLogger(__name__)
@@ -94,8 +96,21 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         self._last_write = future
         return future
 
+    @cached_property
+    def _looks_inside(self) -> bool:
+        """Whether jupyter_server reads or alters messages of this connection, or sends them in another form."""
+        limited = self.iopub_msg_rate_limit > 0 or self.iopub_data_rate_limit > 0
+        return limited or not self.kernel_manager.allow_tracebacks or self.subprotocol is not None
+
     def _on_zmq_reply(self, stream: Any, msg_list: Any) -> None:
-        super()._on_zmq_reply(stream, msg_list)
+        """Pass a kernel's message to the client: as it is where it may, else jupyter_server's way."""
+        text = None
+        if not (self._looks_inside or self.ws_connection is None or stream.closed()):
+            text = as_text(self.session, stream.channel, parts_of(msg_list))
+        if text is None:
+            super()._on_zmq_reply(stream, msg_list)
+        else:
+            self.write_message(text)
         if self._unsent > self.services.settings.gateway.max_backlog_bytes and self._held is None:
             self._held = asyncio.ensure_future(self._hold_output())
 

@@ -54,6 +54,9 @@ class KernelsPage(Proven, stock.MainKernelHandler):
         except UserError as error:
             metrics.starts.labels(outcome=error.code).inc()
             raise
+        except asyncio.CancelledError:
+            log.info("kernel %s: the caller hung up before it had started", kernel_id)
+            return
         metrics.starts.labels(outcome="ok").inc()
         self.set_header("Location", f"{self.base_url.rstrip('/')}/api/kernels/{kernel_id}")
         self.set_status(201)

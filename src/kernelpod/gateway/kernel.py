@@ -24,12 +24,17 @@ log = logging.getLogger(__name__)
 
 PROBE_RECONNECT_MILLISECONDS = 10
 
+# What waits for the gateway of one kernel's output. ZeroMQ's 1000 are less than a kernel prints in a third of a
+# second, and a kernel drops what does not fit: output, and the message that ends the cell.
+OUTPUT_QUEUE_MESSAGES = 20_000
+
 
 class DirectKernelManager(RemoteKernelManager):
     """One kernel: its record, and the sockets to it."""
 
     record: KernelRecord
-    reason = ""
+    notes = ""
+    """Where the kernel differs from the wish; not called `reason`, which jupyter_server clears at every start."""
 
     @property
     def running(self) -> RunningKernel | None:
@@ -93,7 +98,7 @@ class DirectKernelManager(RemoteKernelManager):
         self.session.key = connection.key.get_secret_value().encode()
         self.session.signature_scheme = connection.signature_scheme
         self.has_connection = True
-        self.reason = "; ".join([*self.record.plan.notes, *proxy.running.notes])
+        self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
 
     async def answered(self, deadline: float) -> None:
         """Return when kernel_info is answered. Raises StartFailed if the kernel ends before, TimeoutError after.
@@ -140,6 +145,8 @@ class DirectKernelManager(RemoteKernelManager):
         socket = self.context.socket(types[channel])
         socket.linger = 1000
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
+        if channel == "iopub":
+            socket.setsockopt(zmq.RCVHWM, OUTPUT_QUEUE_MESSAGES)
         if reconnect_ivl:
             socket.setsockopt(zmq.RECONNECT_IVL, reconnect_ivl)
         if identity:

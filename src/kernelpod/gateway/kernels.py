@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from enterprise_gateway.services.kernels.remotemanager import RemoteMappingKernelManager
+from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.handlers import ZMQChannelsHandler
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from kernelpod.connection import CHANNELS
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
+from kernelpod.gateway.messages import execution_state, parts_of
 from kernelpod.gateway.proxy import DirectProxy
 from kernelpod.identity import Owner
 from kernelpod.record import KernelRecord
@@ -109,8 +111,8 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
         """Return the model Jupyter clients know, with the plan's notes as `reason`."""
         model: dict[str, Any] = super().kernel_model(kernel_id)
-        if reason := self.kernel(kernel_id).reason:
-            model["reason"] = reason
+        if notes := self.kernel(kernel_id).notes:
+            model["reason"] = notes
         return model
 
     def check_kernel_id(self, kernel_id: str) -> None:
@@ -154,6 +156,18 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         self.stop_watching_activity(kernel_id)
         self.start_watching_activity(kernel_id)
         kernel.execution_state = "idle"
+
+    def start_watching_activity(self, kernel_id: str) -> None:
+        """Note when a kernel last said something, and the state it tells; nothing else is read here."""
+        super().start_watching_activity(kernel_id)
+        kernel = self.kernel(kernel_id)
+
+        def heard(frames: list[bytes]) -> None:
+            self.last_kernel_activity = kernel.last_activity = utcnow()
+            if state := execution_state(kernel.session, parts_of(frames)):
+                kernel.execution_state = state
+
+        kernel._activity_stream.on_recv(heard)
 
     def start_buffering(self, kernel_id: str, session_key: str, channels: dict[str, Any]) -> None:
         """Keep output for a client that lost its connection, up to `max_offline_bytes`."""

@@ -1,0 +1,137 @@
+"""What a kernel sees: its user's home, and nothing of the gateway, of other users or of the machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelpod.testing import PATIENCE_SECONDS
+
+
+def test_the_environment_holds_nothing_of_the_gateway(site: Any) -> None:
+    kernel_id = site.alice.start()
+    seen = json.loads(site.alice.run(kernel_id, "import json, os; print(json.dumps(dict(os.environ)))"))
+    assert "do-not-leak" not in seen.values()
+    assert not [
+        name for name in seen if "TOKEN" in name or "SECRET" in name or name.startswith(("JUPYTERHUB", "EG_"))
+    ]
+    assert not [value for value in seen.values() if "alice-token" in value]
+    assert (seen["HOME"], seen["KERNEL_USERNAME"], seen["KERNEL_ID"]) == ("/home/jovyan", "alice", kernel_id)
+
+
+def test_no_process_of_the_machine_can_be_seen_or_signalled(site: Any) -> None:
+    code = "import os; print(sorted(int(n) for n in os.listdir('/proc') if n.isdigit())[-1] < 100, os.getuid())"
+    few, uid = site.alice.run(site.alice.start(), code).split()
+    assert few == "True"
+    assert uid != "0"
+
+
+def test_the_kernel_cannot_become_root(site: Any) -> None:
+    code = "print(open('/proc/self/status').read())"
+    status = dict(line.split(":\t", 1) for line in site.alice.run(site.alice.start(), code).strip().splitlines())
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+
+
+def test_bob_sees_neither_alices_home_nor_her_sockets(site: Any) -> None:
+    (site.homes / "alice" / "diary.txt").write_text("dear diary", encoding="utf-8")
+    hers, his = site.alice.start(), site.bob.start()
+    (state,) = [
+        folder for folder in site.gateway.state_dir.iterdir() if folder.name.startswith(hers.replace("-", ""))
+    ]
+    assert (state / "c" / "s-1").is_socket()
+    code = f"""
+import os, socket
+def attempt(what, *arguments):
+    try:
+        return what(*arguments)
+    except OSError as error:
+        return type(error).__name__
+for place in ('/home', '/tmp', '/run', '/dev/shm', '/root', '/home/jovyan', '/run/kernelpod', {str(site.homes)!r}):
+    print(place, attempt(os.listdir, place))
+for place in ({str(site.homes / "alice" / "diary.txt")!r}, '/etc/shadow', {str(state / "record.json")!r}):
+    print(place, attempt(open, place))
+print('connect', attempt(socket.socket(socket.AF_UNIX).connect, {str(state / "c" / "s-1")!r}))
+print('passwd', attempt(os.chown, '/etc/passwd', 0, 0))
+print('write', attempt(open, '/usr/made', 'w'))
+"""
+    seen = dict(line.split(" ", 1) for line in site.bob.run(his, code).splitlines())
+    assert seen["/home"] == "['jovyan']"
+    assert seen["/tmp"] == seen["/dev/shm"] == "[]"
+    assert "diary" not in seen["/home/jovyan"]
+    assert seen["/run"] == "['kernelpod']"
+    assert "connection.json" in seen["/run/kernelpod"]
+    assert "record.json" not in seen["/run/kernelpod"]
+    refused = [str(site.homes), str(site.homes / "alice" / "diary.txt"), "/etc/shadow", str(state / "record.json")]
+    assert {seen[place] for place in [*refused, "connect", "passwd", "write"]} <= {
+        "FileNotFoundError",
+        "NotADirectoryError",
+        "PermissionError",
+        "OSError",
+    }
+
+
+def test_the_files_of_a_kernel_are_private(site: Any) -> None:
+    site.alice.start()
+    (folder,) = site.gateway.state_dir.iterdir()
+    modes = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*.json")}
+    assert modes == {"record.json": 0o600, "process.json": 0o600, "c/connection.json": 0o600}
+    assert (folder / "c").stat().st_mode & 0o777 == 0o700
+    key = json.loads((folder / "c" / "connection.json").read_text(encoding="utf-8"))["key"]
+    assert key not in site.gateway.log
+    assert key not in (folder / "record.json").read_text(encoding="utf-8")
+    assert all(
+        key.encode() not in line.read_bytes() for line in Path("/proc").glob("[0-9]*/cmdline") if line.exists()
+    )
+
+
+def test_two_kernels_of_one_user_share_the_home_and_no_key(site: Any) -> None:
+    first, second = site.alice.start(), site.alice.start()
+    site.alice.run(first, "open('shared.txt', 'w').write('x')")
+    assert site.alice.run(second, "print(open('shared.txt').read())") == "x\n"
+    keys = {
+        json.loads(file.read_text(encoding="utf-8"))["key"]
+        for file in site.gateway.state_dir.glob("*/c/connection.json")
+    }
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("name", ["Müller Häuser", "a'b\"c", "$(touch made)", "  two  ", "-rf", "#1"])
+def test_a_working_folder_with_an_unusual_name(site: Any, name: str) -> None:
+    (site.homes / "alice" / name).mkdir(exist_ok=True)
+    kernel_id = site.alice.start(KERNEL_WORKING_DIR=f"/home/jovyan/{name}")
+    assert site.alice.run(kernel_id, "import os; print(os.getcwd())") == f"/home/jovyan/{name}\n"
+    assert "reason" not in site.alice.model(kernel_id)
+
+
+@pytest.mark.parametrize("wished", ["/home/jovyan/not/there", "/etc", "/home/jovyan/../..", "relative/not-there"])
+def test_a_folder_that_is_not_there_becomes_the_home_and_is_said(site: Any, wished: str) -> None:
+    kernel_id = site.alice.start(KERNEL_WORKING_DIR=wished)
+    assert site.alice.run(kernel_id, "import os; print(os.getcwd())") == "/home/jovyan\n"
+    assert "the kernel started in '/home/jovyan'" in site.alice.model(kernel_id)["reason"]
+    assert not list((site.homes / "alice").glob("*not*"))
+
+
+def test_a_working_folder_that_is_a_link_out_of_the_home_leads_nowhere(site: Any) -> None:
+    link = site.homes / "alice" / "way-out"
+    link.symlink_to(site.homes / "bob")
+    try:
+        answer = site.alice.post(KERNEL_WORKING_DIR="/home/jovyan/way-out")
+        if answer.status_code == 201:
+            assert site.alice.run(answer.json()["id"], "import os; print(os.getcwd())") == "/home/jovyan\n"
+        else:
+            assert answer.status_code == 500
+    finally:
+        link.unlink()
+
+
+def test_memory_is_limited(site: Any) -> None:
+    sizes = {"requests": {"memory": "64Mi"}, "limits": {"memory": "512Mi"}}
+    site.spec("small-pod", metadata={"kernelpod": {"image": "i", "resources": sizes}})
+    with site.alice.channels(site.alice.start("small-pod")) as channels:
+        outcome = channels.finish(channels.start("x = bytearray(2 * 1024**3)"), PATIENCE_SECONDS)
+        assert outcome.error == "MemoryError"
+        assert channels.run("print(1)") == "1\n"

@@ -1,0 +1,152 @@
+"""A kernel's life: execute, interrupt, debug, restart under an open websocket, stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from client import Caller, Channels
+
+ENDLESS = "import sys\nprint('on', flush=True)\nwhile True: pass"
+
+
+@pytest.fixture
+def kernel_id(site: Any) -> str:
+    started: str = site.alice.start()
+    return started
+
+
+@pytest.fixture
+def channels(site: Any, kernel_id: str) -> Iterator[Channels]:
+    with site.alice.channels(kernel_id) as opened:
+        yield opened
+
+
+def interrupted(caller: Caller, kernel_id: str, opened: Channels) -> float:
+    """Return how long an endless loop went on after it was interrupted."""
+    asked = opened.start(ENDLESS)
+    opened.receive(lambda got: got["msg_type"] == "stream" and got["parent_header"]["msg_id"] == asked)
+    began = time.monotonic()
+    assert caller.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
+    assert opened.finish(asked).error == "KeyboardInterrupt"
+    return time.monotonic() - began
+
+
+def test_execute_and_errors(channels: Channels) -> None:
+    assert channels.run("print('Grüße', 6 * 7)") == "Grüße 42\n"
+    assert channels.finish(channels.start("1 / 0")).error == "ZeroDivisionError"
+    assert channels.run("print('still here')") == "still here\n"
+
+
+def test_several_websockets_share_one_kernel(site: Any, kernel_id: str, channels: Channels) -> None:
+    with site.alice.channels(kernel_id) as other:
+        channels.run("x = 5")
+        assert other.run("print(x)") == "5\n"
+        assert site.alice.model(kernel_id)["connections"] == 2
+
+
+def test_an_interrupt_by_message(site: Any, kernel_id: str, channels: Channels) -> None:
+    assert interrupted(site.alice, kernel_id, channels) < 2
+    assert channels.run("print('goes on')") == "goes on\n"
+
+
+def test_an_interrupt_by_signal_where_the_kernelspec_says_so(site: Any) -> None:
+    site.spec("signal-pod", interrupt_mode="signal")
+    kernel_id = site.alice.start("signal-pod")
+    with site.alice.channels(kernel_id) as channels:
+        assert interrupted(site.alice, kernel_id, channels) < 2
+        assert channels.run("print('goes on')") == "goes on\n"
+
+
+def test_an_interrupt_reaches_what_the_kernel_started(site: Any) -> None:
+    site.spec("bash-pod", language="bash", argv=["python", "-m", "bash_kernel", "-f", "{connection_file}"])
+    kernel_id = site.alice.start("bash-pod")
+    with site.alice.channels(kernel_id) as channels:
+        assert channels.run("echo $HOME") == "/home/jovyan\n"
+
+
+def test_the_debugger_answers_on_the_control_channel(channels: Channels) -> None:
+    arguments = {"clientID": "test", "adapterID": "", "pathFormat": "path", "linesStartAt1": True}
+    request = {"type": "request", "seq": 1, "command": "initialize", "arguments": arguments}
+    reply = channels.ask("control", "debug_request", request)
+    assert reply["success"] is True
+    assert "supportsConfigurationDoneRequest" in reply["body"]
+
+
+def test_a_kernel_asks_for_input(channels: Channels) -> None:
+    whole = {"code": "print('hello', input('who? '))", "silent": False, "allow_stdin": True}
+    asked = channels.send("shell", "execute_request", {**whole, "store_history": False, "user_expressions": {}})
+    assert channels.receive(lambda got: got["msg_type"] == "input_request")["content"]["prompt"] == "who? "
+    channels.send("stdin", "input_reply", {"value": "owl"})
+    assert "hello owl" in channels.finish(asked).text
+
+
+def test_a_restart_keeps_id_files_and_the_open_websocket(site: Any, kernel_id: str, channels: Channels) -> None:
+    first = channels.run(
+        "import os; open('kept.txt', 'w').write('x'); y = 1; print(open('/proc/self/stat').read())"
+    )
+    answer = site.alice.ask("POST", f"kernels/{kernel_id}/restart")
+    assert (answer.status_code, answer.json()["id"]) == (200, kernel_id)
+    assert channels.run("import os; print('y' in globals(), os.path.exists('kept.txt'))") == "False True\n"
+    assert channels.run("print(open('/proc/self/stat').read())") != first
+    assert interrupted(site.alice, kernel_id, channels) < 2
+    assert len(site.gateway.kernels()) == 1
+
+
+def test_restarts_in_a_row(site: Any, kernel_id: str, channels: Channels) -> None:
+    for _ in range(3):
+        assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+        assert channels.run("print(1)") == "1\n"
+    assert len(list(site.gateway.state_dir.iterdir())) == 1
+
+
+def test_a_restart_of_a_busy_kernel(site: Any, kernel_id: str, channels: Channels) -> None:
+    channels.start("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass")
+    channels.receive(lambda got: got["content"].get("execution_state") == "busy")
+    assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+    assert channels.run("print('fresh')") == "fresh\n"
+    assert len(site.gateway.kernels()) == 1
+
+
+def test_a_kernel_that_cannot_do_ipc_runs_over_tcp(site: Any) -> None:
+    site.spec("tcp-pod", metadata={"kernelpod": {"image": "i", "transport": "tcp"}})
+    kernel_id = site.alice.start("tcp-pod")
+    with site.alice.channels(kernel_id) as channels:
+        assert channels.run("print(1)") == "1\n"
+        assert interrupted(site.alice, kernel_id, channels) < 2
+        assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+        assert channels.run("print(2)") == "2\n"
+
+
+def test_a_profile_is_started_by_its_address(site: Any) -> None:
+    site.spec("wide-pod", metadata={"kernelpod": {"image": "i", "profiles": {"big": {"display_name": "Big"}}}})
+    kernel_id = site.alice.start("wide-pod.big")
+    assert site.alice.model(kernel_id)["name"] == "wide-pod.big"
+    assert site.alice.run(kernel_id, "print(1)") == "1\n"
+
+
+def test_delete_removes_process_and_folder(site: Any, kernel_id: str) -> None:
+    assert len(site.gateway.kernels()) == 1
+    assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
+    assert site.traces() == []
+    assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 404
+
+
+def test_delete_ends_a_kernel_that_does_not_want_to(site: Any, kernel_id: str, channels: Channels) -> None:
+    channels.start("import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\nwhile True: pass")
+    channels.receive(lambda got: got["content"].get("execution_state") == "busy")
+    assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
+    assert site.traces() == []
+    assert channels.closed() in (1000, 1001, 1006)
+
+
+def test_what_a_client_missed_is_sent_when_it_comes_back(site: Any, kernel_id: str) -> None:
+    query = "?session_id=the-same"
+    with site.alice.channels(kernel_id, query) as channels:
+        asked = channels.start("import time\nprint('on', flush=True)\ntime.sleep(1)\nprint('while away')")
+        channels.receive(lambda got: got["msg_type"] == "stream")
+    with site.alice.channels(kernel_id, query) as channels:
+        assert "while away" in channels.finish(asked).text
