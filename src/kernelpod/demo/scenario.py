@@ -118,10 +118,10 @@ def bash_echoes(scene: Scene) -> None:
 
 def bob_sees_own_home(scene: Scene) -> None:
     """Bob sees his own home only, from his kernel and from his server's terminal."""
-    hers, mine = scene.home("alice"), scene.home("bob")
-    (mine / "bob was here").touch()
+    kernel, hers = scene.kernel("bob"), scene.home("alice")
+    (scene.home("bob") / "bob was here").touch()
     paths = [str(hers), str(hers.parent)]
-    found = scene.kernel("bob").run(f"import os; print([os.path.exists(p) for p in {paths}], os.listdir('.'))")
+    found = kernel.run(f"import os; print([os.path.exists(p) for p in {paths}], os.listdir('.'))")
     equal((found.startswith("[False, False]"), "bob was here" in found, FOLDER in found), (True, True, False))
     equal(scene.browser("bob").terminal(f"ls -d {hers} {hers.parent} 2>/dev/null; ls"), "'bob was here'")
 
@@ -160,7 +160,7 @@ def bob_cannot_reach_alices_sockets(scene: Scene) -> None:
     kernel_id = scene.kernels["alice"].kernel_id.replace("-", "")
     (folder,) = (path for path in scene.starts() if path.name.startswith(kernel_id))
     code = f"""
-import zmq
+import os, zmq
 socket = zmq.Context.instance().socket(zmq.SUB)
 socket.subscribe(b"")
 socket.connect("ipc://{folder}/c/s-2")
