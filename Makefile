@@ -5,10 +5,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PY_VERSION := 3.11
+OTHER_PYTHONS := 3.10 3.12 3.13
+TEST_TOOLS := pytest pytest-asyncio pytest-timeout kubernetes-validate
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export UV_NO_CONFIG := 1
+export UV_PYTHON_DOWNLOADS := never
 LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hashes --no-emit-index-url --no-header --no-annotate
 INSTALL := $(UV) pip sync --quiet --require-hashes --compile-bytecode
 
@@ -32,7 +35,8 @@ test-unit: env ## the fast tests only
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
 test-pythons: .tools/.ready ## the base package on every Python it supports
-	for v in 3.10 3.12 3.13; do $(UV) run --quiet --isolated --no-project --python $$v --with-editable . --with pytest --with pytest-asyncio --with pytest-timeout --with kubernetes-validate python -m pytest -q tests/unit; done
+	export PATH="$$PATH:$$(printf '%s:' $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin)"; \
+	for v in $(OTHER_PYTHONS); do echo "== Python $$v" && $(UV) run --quiet --isolated --no-project --python $$v --with-editable . $(addprefix --with ,$(TEST_TOOLS)) python -m pytest -q tests/unit; done
 
 lint: env ## ruff, mypy --strict, layers, generated files
 	.venv/bin/ruff check .
