@@ -33,7 +33,7 @@ class Peer(ABC):
 
     def __init__(self) -> None:
         self.folder = Path()
-        self.failures = 0  # starts that had to be repeated, counted by `bench.turns.persist`
+        self.failures = 0  # attempts that had to be repeated, counted by `bench.turns.persist`
 
     def start(self) -> None:
         """Be ready to start kernels; BenchError when that fails."""

@@ -1,4 +1,4 @@
-"""How measures are taken: peers asked in turns, failed starts repeated and counted, progress told.
+"""How measures are taken: peers asked in turns, failed attempts repeated and counted, progress told.
 
 Turns are what makes one run a fair comparison on a shared machine: every peer is asked once a turn,
 in reversed order every other turn, and the median over the turns is what the table quotes.
@@ -59,8 +59,8 @@ def persist(peer: Peer, take: Callable[[], T]) -> T:
             return take()
         except (BenchError, OSError) as error:  # a start takes far longer than a try
             peer.failures += 1
-            say(f"{peer.name}: a start failed and is repeated: {error}")
-    raise BenchError(f"{peer.name}: no start worked in {ATTEMPTS} attempts")
+            say(f"{peer.name}: an attempt failed and is repeated: {error}")
+    raise BenchError(f"{peer.name}: none of {ATTEMPTS} attempts worked")
 
 
 def usable_kernel(peer: Peer) -> str:
@@ -80,8 +80,8 @@ def usable_kernel(peer: Peer) -> str:
 
 
 def failures(peers: Sequence[Peer]) -> Measure:
-    """How many starts had to be repeated in the whole run; so that no figure hides a failure."""
-    return Measure("starts that failed and were repeated", "", {p.name: float(p.failures) for p in peers})
+    """How many attempts had to be repeated in the whole run; so that no figure hides a failure."""
+    return Measure("attempts that failed and were repeated", "", {p.name: float(p.failures) for p in peers})
 
 
 def wait_quiet(patience_seconds: float = 10) -> None:

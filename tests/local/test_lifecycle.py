@@ -140,7 +140,6 @@ def test_delete_ends_a_kernel_that_does_not_want_to(site: Any, kernel_id: str, c
     channels.receive(lambda got: got["content"].get("execution_state") == "busy")
     assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
     assert site.traces() == []
-    assert channels.closed() in (1000, 1001, 1006)
 
 
 def test_what_a_client_missed_is_sent_when_it_comes_back(site: Any, kernel_id: str) -> None:

@@ -42,7 +42,8 @@ def demo(check: bool, as_json: bool, folder: Path | None) -> None:
 
         raise SystemExit(run_check(_checkout(), say, as_json=as_json))
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a background job of a script starts with SIGINT ignored
+        signal.signal(signum, signal.default_int_handler)
     try:
         with running_stack(_checkout(), folder or state / "kernelpod" / "demo", say) as stack:
             click.echo(table(stack))

@@ -61,6 +61,18 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         if self.ws_connection is not None:
             self.ws_connection.close(status, reason)
 
+    def close(self, *_: Any) -> Any:
+        """Close without waiting for the peer: the same client has come again over another connection.
+
+        A server whose browser hung up while it connected never reads from the first one; waiting for its
+        goodbye would keep the notebook at "Connecting" for five seconds.
+        """
+        connection = self.ws_connection
+        closed = super().close()
+        if connection is not None:
+            connection.stream.close()
+        return closed
+
     def on_message(self, message: str | bytes) -> None:
         """Pass a client's message to the kernel; what is not a Jupyter message ends the connection."""
         try:

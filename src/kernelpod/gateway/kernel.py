@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from typing import Any
+from weakref import WeakSet
 
 import zmq
 from enterprise_gateway.services.kernels.remotemanager import RemoteKernelManager
@@ -35,6 +36,10 @@ class DirectKernelManager(RemoteKernelManager):
     record: KernelRecord
     notes = ""
     """Where the kernel differs from the wish; not called `reason`, which jupyter_server clears at every start."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._questions: WeakSet[ZMQStream] = WeakSet()
 
     @property
     def running(self) -> RunningKernel | None:
@@ -153,6 +158,27 @@ class DirectKernelManager(RemoteKernelManager):
             socket.identity = identity
         socket.connect(self._make_url(channel))
         return socket
+
+    def connect_shell(self, identity: bytes | None = None) -> ZMQStream:
+        """Return a stream to the shell channel; see close_questions."""
+        return self._remembered(super().connect_shell(identity=identity), identity)
+
+    def connect_control(self, identity: bytes | None = None) -> ZMQStream:
+        """Return a stream to the control channel; see close_questions."""
+        return self._remembered(super().connect_control(identity=identity), identity)
+
+    def _remembered(self, stream: ZMQStream, identity: bytes | None) -> ZMQStream:
+        if identity is None:
+            self._questions.add(stream)
+        return stream
+
+    def close_questions(self) -> None:
+        """Close what a websocket that is just opening asks the last start with, so that it does not wait for it.
+
+        jupyter_server's `nudge` ends as soon as its streams are closed, else after a minute.
+        """
+        for stream in list(self._questions):
+            stream.close(linger=0)
 
     async def interrupt_kernel(self) -> None:
         """Interrupt by message; by signal where the kernelspec says its kernel knows nothing else."""

@@ -13,10 +13,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import zmq
 from enterprise_gateway.services.kernels.remotemanager import RemoteMappingKernelManager
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.handlers import ZMQChannelsHandler
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.connection import CHANNELS
 from kernelpod.errors import UserError, kernel_not_found
@@ -143,15 +145,14 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         The sockets stay: a second one with the same identity would be refused by the kernel.
         """
         kernel = self.kernel(kernel_id)
+        kernel.close_questions()
         moved = dict(zip(CHANNELS, zip(self._kernel_ports[kernel_id], kernel.ports, strict=True), strict=True))
         streams = [handler.channels for handler in open_websockets(kernel_id)]
         if kernel_id in self._kernel_buffers:
             streams.append(self._kernel_buffers[kernel_id]["channels"])
         for channel, stream in ((name, one) for each in streams for name, one in each.items()):
             if not stream.closed():
-                old, new = moved[channel]
-                stream.socket.disconnect(old)
-                stream.socket.connect(new)
+                reconnect(stream, *moved[channel])
         self._kernel_ports[kernel_id] = kernel.ports
         self.stop_watching_activity(kernel_id)
         self.start_watching_activity(kernel_id)
@@ -174,6 +175,21 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         super().start_buffering(kernel_id, session_key, channels)
         if kernel_id in self._kernel_buffers:
             self._kernel_buffers[kernel_id]["buffer"] = OfflineBuffer(self.limits.max_offline_bytes)
+
+
+def reconnect(stream: ZMQStream, old: str, new: str) -> None:
+    """Move a stream to another address, after it has delivered what it already holds.
+
+    libzmq ends the whole process (fq.cpp: !_more) when a SUB socket is disconnected between the parts of a
+    message, and it holds the first part of one as soon as anybody asks whether there is something to read.
+    """
+    stream.flush(zmq.POLLIN)
+    with contextlib.suppress(zmq.Again):
+        while not stream.closed():
+            stream.socket.recv_multipart(zmq.NOBLOCK)
+    if not stream.closed():
+        stream.socket.disconnect(old)
+        stream.socket.connect(new)
 
 
 class OfflineBuffer:
