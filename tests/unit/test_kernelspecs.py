@@ -114,7 +114,9 @@ def test_a_profile_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> N
     assert large.resources == whole.resources
 
 
-@pytest.mark.parametrize("folder", sorted(path for path in SHIPPED.iterdir() if path.is_dir()), ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "folder", sorted(path for path in SHIPPED.iterdir() if path.is_dir()), ids=lambda folder: folder.name
+)
 def test_the_shipped_kernelspecs_are_good(folder: Path) -> None:
     assert read_folder(folder)[0].interrupt_mode == "message"
 

@@ -64,3 +64,7 @@ def completion(shell: str) -> None:
 
 for command in (demo, gateway, render, settings):
     main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

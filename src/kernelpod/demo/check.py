@@ -40,6 +40,7 @@ def run_check(checkout: Path, say: Say, *, as_json: bool = False) -> int:
         results.append(Result("the demo starts", "failed", 0, error.message))
         _show(results[-1], as_json)
     if scene is not None:
+        scene.close()
         results += [_run(check, scene, as_json) for check in AFTERWARDS]
     return _close(results, as_json)
 

@@ -36,6 +36,10 @@ class Browser:
         self.base = f"/user/{quote(name, safe='@~')}"
         self.session = requests.Session()
 
+    def close(self) -> None:
+        """Close the connections; the server lives on."""
+        self.session.close()
+
     def login(self, password: str) -> None:
         """Log in at the hub's form."""
         self._get("/hub/login")

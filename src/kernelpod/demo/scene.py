@@ -36,6 +36,11 @@ class Scene:
             self.browsers[name] = browser
         return self.browsers[name]
 
+    def close(self) -> None:
+        """Close every connection."""
+        for one in (*self.kernels.values(), *self.browsers.values()):
+            one.close()
+
     def kernel(self, name: str) -> Kernel:
         """Return a running Python kernel of a user, connected through her server."""
         if name not in self.kernels:

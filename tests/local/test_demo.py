@@ -1,0 +1,87 @@
+"""The demo as a person runs it: up, a server and a kernel in it, Ctrl-C, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelpod.demo.client import Browser, wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def demo(tmp_path: Path, need: Any) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    need((CHECKOUT / ".envs" / "hub" / "bin" / "jupyterhub").exists(), "the hub environment", "make env")
+    command = [sys.executable, "-m", "kernelpod.cli.main", "demo", "--folder", str(tmp_path / "demo")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    yield process, tmp_path / "demo"
+    if process.poll() is None:
+        process.terminate()
+    process.communicate(timeout=90)
+
+
+def shown(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Return the demo's table, once it is printed whole."""
+    rows: dict[str, str] = {}
+    assert process.stdout is not None
+    while "stop" not in rows:
+        line = process.stdout.readline()
+        assert line, "the demo ended"
+        if match := re.match(r"  (\w+) +(.*)", line):
+            rows[match[1]] = match[2]
+    return rows
+
+
+def traces(folder: Path) -> list[str]:
+    """Return the command lines of processes that work in the demo's folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder) in words and int(entry.parent.name) != os.getpid():
+            found.append(words.replace(b"\0", b" ").decode(errors="replace")[:200])
+    return found
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_no_process_and_keeps_the_homes(
+    demo: tuple[subprocess.Popen[str], Path], signum: signal.Signals
+) -> None:
+    process, folder = demo
+    rows = shown(process)
+    alice = Browser(rows["open"], "alice")
+    alice.login(rows["password"])
+    alice.spawn()
+    kernel = alice.start_notebook("a.ipynb", "python-pod")
+    assert kernel.run("open('stays', 'w').write('x')") == "1"
+    kernel.close()
+    alice.close()
+    process.send_signal(signum)
+    assert process.wait(timeout=90) == 0
+    wait_until(lambda: not traces(folder), "the end of every process of the demo")
+    assert (folder / "homes" / "alice" / "stays").exists()
+
+
+def test_a_port_that_is_taken_is_not_waited_for(demo: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> None:
+    """Two demos at once: the second takes other ports."""
+    first = shown(demo[0])
+    command = [sys.executable, "-m", "kernelpod.cli.main", "demo", "--folder", str(tmp_path / "second")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
+        try:
+            rows = shown(second)
+            assert rows["open"] != first["open"]
+            assert rows["gateway"] != first["gateway"]
+        finally:
+            second.terminate()
+            second.wait(timeout=90)

@@ -1,0 +1,164 @@
+"""Too much of everything: it costs who does it, and nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import websocket
+
+from kernelpod.testing import eventually
+
+MEGABYTE = 1024 * 1024
+FLOOD = "import sys\nwhile True: sys.stdout.write('x' * 100_000 + '\\n'); sys.stdout.flush()"
+
+
+@pytest.fixture(scope="module")
+def tight(make_site: Any) -> Any:
+    """A gateway with small limits."""
+    sizes = {"max_message_bytes": MEGABYTE, "max_backlog_bytes": 4 * MEGABYTE, "max_offline_bytes": MEGABYTE}
+    return make_site(gateway=sizes, policy={"max_kernels_per_user": 2})
+
+
+@pytest.fixture(autouse=True)
+def clean(tight: Any) -> Iterator[None]:
+    yield
+    tight.stop_kernels()
+
+
+def answers(site: Any) -> float:
+    """Return how many seconds alice's kernel takes to answer, with its start."""
+    began = time.monotonic()
+    assert site.alice.run(site.alice.start(), "print(1)") == "1\n"
+    return time.monotonic() - began
+
+
+def test_alice_works_while_bobs_output_floods(tight: Any) -> None:
+    with tight.bob.channels(tight.bob.start()) as channels:
+        channels.start(FLOOD)
+        channels.receive(lambda got: got["msg_type"] == "stream")
+        reading = threading.Event()
+
+        def read() -> None:
+            with contextlib.suppress(websocket.WebSocketException, OSError):
+                while not reading.is_set():
+                    channels.socket.recv()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            assert answers(tight) < 10
+        finally:
+            reading.set()
+            reader.join(30)
+
+
+def test_a_client_that_does_not_read_costs_no_memory(tight: Any) -> None:
+    with tight.bob.channels(tight.bob.start()) as channels:
+        channels.start(FLOOD)
+        channels.receive(lambda got: got["msg_type"] == "stream")
+        eventually(lambda: "output held back" in tight.gateway.log, what="the output is held back")
+        held = tight.gateway.memory_bytes()
+        assert answers(tight) < 10
+        assert tight.gateway.memory_bytes() - held < 60 * MEGABYTE
+        channels.receive(lambda got: got["msg_type"] == "stream")  # and what was held back goes on
+
+
+def test_a_client_that_left_costs_a_bounded_buffer(tight: Any) -> None:
+    kernel_id, query = tight.bob.start(), "?session_id=gone"
+    with tight.bob.channels(kernel_id, query) as channels:
+        channels.start("for n in range(300): print('x' * 100_000)\nopen('done', 'w')")
+        before = tight.gateway.memory_bytes()
+    eventually((tight.homes / "bob" / "done").exists, what="30 MB were printed")
+    assert answers(tight) < 10
+    assert tight.gateway.memory_bytes() - before < 60 * MEGABYTE
+
+
+def test_one_huge_message_of_a_kernel_is_its_own_loss(tight: Any) -> None:
+    kernel_id = tight.bob.start()
+    with tight.bob.channels(kernel_id) as channels:
+        channels.start("from IPython.display import display\ndisplay({'text/plain': 'x' * 9_000_000}, raw=True)")
+        assert answers(tight) < 10
+    with tight.bob.channels(kernel_id) as channels:
+        assert channels.run("print(2)") == "2\n"
+
+
+def test_a_frame_over_the_limit_closes_its_own_websocket_only(tight: Any) -> None:
+    kernel_id = tight.bob.start()
+    with tight.bob.channels(kernel_id) as small, tight.bob.channels(kernel_id) as large:
+        assert small.run("print(1)") == "1\n"
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            large.socket.send("x" * (2 * MEGABYTE))
+        assert large.closed(20) in (1006, 1009)
+        assert small.run("print(2)") == "2\n"
+
+
+GARBAGE = [
+    "",
+    "{",
+    "null",
+    "[]",
+    '"x"',
+    "1",
+    "{}",
+    '{"header": 5}',
+    '{"header": {}, "channel": "nowhere"}',
+    '{"channel": "shell", "header": {"msg_type": "execute_request"}}',
+    '{"channel": ["shell"], "header": {}}',
+    "[" * 50_000,
+    b"",
+    b"\x00",
+    b"\xff" * 64,
+    b"\x00\x00\x00\x02\x00\x00\x00\x0c\x00\x00\xff\xff{}",
+]
+
+
+def test_two_hundred_websockets_of_garbage(tight: Any) -> None:
+    kernel_id = tight.bob.start()
+
+    def send(number: int) -> None:
+        with contextlib.suppress(OSError, websocket.WebSocketException), tight.bob.channels(kernel_id) as channels:
+            garbage = GARBAGE[number % len(GARBAGE)]
+            channels.socket.send(garbage, 1 if isinstance(garbage, str) else 2)
+            channels.socket.send(b"\xc1\xff" * 10, websocket.ABNF.OPCODE_BINARY)
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(send, range(200)))
+    assert answers(tight) < 10
+    assert tight.bob.run(kernel_id, "print(3)") == "3\n"
+    assert "Traceback" not in tight.gateway.log
+
+
+def test_two_requests_at_once_do_not_share_the_last_place(tight: Any) -> None:
+    tight.bob.start()
+    with ThreadPoolExecutor(4) as pool:
+        answered = [answer.status_code for answer in pool.map(lambda _: tight.bob.post(), range(4))]
+    assert sorted(answered) == [201, 403, 403, 403]
+    assert tight.bob.post().json()["code"] == "too_many_kernels"
+    assert answers(tight) < 10
+    assert len(tight.bob.ids()) == 2
+
+
+def test_a_place_is_free_again_after_a_failed_start_and_after_delete(tight: Any) -> None:
+    tight.spec("broken", argv=["no-such-program", "{connection_file}"])
+    for _ in range(4):
+        assert tight.bob.post("broken").json()["code"] == "command_not_found"
+    ids = [tight.bob.start(), tight.bob.start()]
+    tight.bob.ask("DELETE", f"kernels/{ids[0]}")
+    tight.bob.start()
+
+
+def test_many_restarts_with_output_on_its_way(tight: Any) -> None:
+    """libzmq once ended the gateway here: a socket was moved while it held half a message."""
+    kernel_id = tight.bob.start()
+    for _ in range(6):
+        with tight.bob.channels(kernel_id) as channels:
+            channels.start(FLOOD)
+            assert tight.bob.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+            assert channels.run("print(4)").endswith("4\n")
+    assert answers(tight) < 10
