@@ -38,8 +38,10 @@ class Scene:
 
     def close(self) -> None:
         """Close every connection."""
-        for one in (*self.kernels.values(), *self.browsers.values()):
-            one.close()
+        for kernel in self.kernels.values():
+            kernel.close()
+        for browser in self.browsers.values():
+            browser.close()
 
     def kernel(self, name: str) -> Kernel:
         """Return a running Python kernel of a user, connected through her server."""

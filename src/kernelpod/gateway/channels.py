@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,9 @@ from kernelpod.gateway.messages import as_text, parts_of
 from kernelpod.gateway.proven import OwnKernel
 
 log = logging.getLogger(__name__)
+
+# What jupyter_server's parsing of a message raises on garbage.
+NOT_A_MESSAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, struct.error)
 
 
 class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
@@ -77,20 +81,8 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         """Pass a client's message to the kernel; what is not a Jupyter message ends the connection."""
         try:
             super().on_message(message)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            IndexError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except NOT_A_MESSAGE as error:
             log.info("kernel %s: not a Jupyter message (%s)", self.kernel_id, type(error).__name__)
-            self.close_with(1007, "not a Jupyter message")
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] != "struct":
-                raise
             self.close_with(1007, "not a Jupyter message")
 
     def write_message(self, message: Any, binary: bool = False) -> Any:
