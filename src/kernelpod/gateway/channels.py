@@ -108,8 +108,10 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     def _on_zmq_reply(self, stream: Any, msg_list: Any) -> None:
         """Pass a kernel's message to the client: as it is where it may, else jupyter_server's way."""
+        if self.ws_connection is None or self.ws_connection.is_closing():
+            return  # the client has just left; writing would raise in the event loop
         text = None
-        if not (self._looks_inside or self.ws_connection is None or stream.closed()):
+        if not (self._looks_inside or stream.closed()):
             text = as_text(self.session, stream.channel, parts_of(msg_list))
         if text is None:
             super()._on_zmq_reply(stream, msg_list)
