@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from typing import Any
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """Clean up on SIGTERM as on Ctrl-C; by default Python would end at once and leave kernels behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -30,7 +30,7 @@ from kernelpod.manifest import POD_PORTS
 from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide
 from kernelpod.request import KernelRequest
-from kernelpod.runtime.processes import Process, find_process
+from kernelpod.runtime.processes import Process
 from kernelpod.settings import Settings
 
 ACCESS = "access:services!service=kernelpod"
@@ -194,7 +194,7 @@ class _HubPage(BaseHTTPRequestHandler):
 class GatewayProcess:
     """A gateway in a process of its own, on a free port of loopback, with a log to read.
 
-    `state_dir` must be the test's own: `remove()` ends every kernel that has a folder in it.
+    `state_dir` must be the test's own: `remove()` ends every sandbox that binds something in it.
     """
 
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:
@@ -265,27 +265,25 @@ class GatewayProcess:
     def traces(self) -> list[str]:
         """Return all that is left of kernels: folders, and sandboxes of this state folder."""
         folders = [folder.name for folder in self.state_dir.glob("*")]
-        return [*folders, *(" ".join(words[-4:]) for words in _sandboxes(str(self.state_dir)))]
+        return [*folders, *(" ".join(words[-4:]) for words in _sandboxes(str(self.state_dir)).values())]
 
     def remove(self) -> None:
         """End the gateway and its kernels, and remove the state folder."""
         self.stop()
-        for process in self.kernels():
-            process.kill()
-        for folder in self.state_dir.glob("*-*"):
-            if stray := find_process(str(folder / "c")):
-                stray.kill()
+        for pid in _sandboxes(str(self.state_dir)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         eventually(lambda: not _sandboxes(str(self.state_dir)), what="all kernels gone")
         shutil.rmtree(self.state_dir, ignore_errors=True)
 
 
-def _sandboxes(state_dir: str) -> list[list[str]]:
-    """Return the command lines of the sandboxes that bind something below `state_dir`."""
-    found = []
+def _sandboxes(state_dir: str) -> dict[int, list[str]]:
+    """Return the command lines of the sandboxes that bind something below `state_dir`, by their pids."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
                 if words[0] == "bwrap" and any(word.startswith(state_dir) for word in words):
-                    found.append(words)
+                    found[int(entry.name)] = words
     return found

@@ -72,9 +72,9 @@ def test_a_client_that_does_not_read_costs_no_memory(tight: Any) -> None:
 def test_a_client_that_left_costs_a_bounded_buffer(tight: Any) -> None:
     kernel_id, query = tight.bob.start(), "?session_id=gone"
     with tight.bob.channels(kernel_id, query) as channels:
-        channels.start("for n in range(300): print('x' * 100_000)\nopen('done', 'w')")
+        channels.start("for n in range(1000): print('x' * 100_000, flush=True)\nopen('done', 'w')")
         before = tight.gateway.memory_bytes()
-    eventually((tight.homes / "bob" / "done").exists, what="30 MB were printed")
+    eventually((tight.homes / "bob" / "done").exists, what="100 MB were printed")
     assert answers(tight) < 10
     assert tight.gateway.memory_bytes() - before < 60 * MEGABYTE
 
