@@ -158,7 +158,9 @@ def test_many_restarts_with_output_on_its_way(tight: Any) -> None:
     kernel_id = tight.bob.start()
     for _ in range(6):
         with tight.bob.channels(kernel_id) as channels:
+            # The gateway reads what is sent only once the websocket is connected through to the kernel.
             channels.start(FLOOD)
+            channels.receive(lambda got: got["msg_type"] == "stream")
             assert tight.bob.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
             assert channels.run("print(4)").endswith("4\n")
     assert answers(tight) < 10
