@@ -27,6 +27,7 @@ from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel
+from kernelpod.runtime.places import check_places, on_disk
 from kernelpod.runtime.processes import Process, Transcript, find_process, spawn
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox
 from kernelpod.settings import Local
@@ -104,7 +105,7 @@ class LocalRuntime:
         self, record: KernelRecord, key: SecretStr | None, incarnation: str, folder: Path
     ) -> RunningKernel:
         plan = record.plan
-        working_dir, notes = await asyncio.to_thread(_check_places, plan)
+        working_dir, notes = await asyncio.to_thread(check_places, plan)
         connection = self._connection(plan, folder, key)
         await asyncio.to_thread(self._write, record, connection, folder)
         sandbox = self._sandbox(plan, folder, working_dir)
@@ -238,7 +239,7 @@ class LocalRuntime:
             working_dir=working_dir,
             memory_limit_bytes=plan.resources.memory_limit_bytes,
         )
-        return sandbox if self._sandboxed else replace(sandbox, working_dir=_on_disk(plan, working_dir))
+        return sandbox if self._sandboxed else replace(sandbox, working_dir=on_disk(plan, working_dir))
 
 
 def _key(kernel: RunningKernel) -> str:
@@ -247,38 +248,6 @@ def _key(kernel: RunningKernel) -> str:
 
 def _bind(mount: Mount) -> Bind:
     return Bind(mount.path, mount.mount_path, mount.read_only)
-
-
-def _check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
-    """Return the working directory that exists, and a note where it is not the wished one.
-
-    Raises StartFailed (home_missing, home_escapes) before anything is made.
-    """
-    for mount in plan.mounts.all():
-        root = mount.path.removesuffix(mount.sub_path) if mount.sub_path else mount.path
-        if os.path.realpath(mount.path) != os.path.normpath(Path(os.path.realpath(root)) / mount.sub_path):
-            raise StartFailed(
-                "home_escapes",
-                f"Your folder {mount.path!r} is a symbolic link; an admin must replace it by a folder.",
-            )
-        if not Path(mount.path).is_dir():
-            raise StartFailed(
-                "home_missing",
-                f"Your folder {mount.path!r} does not exist. Start your server first, it makes it; "
-                "if it does, ask an admin.",
-            )
-    home = plan.mounts.home.mount_path
-    if plan.working_dir != home and not Path(_on_disk(plan, plan.working_dir)).is_dir():
-        return home, (f"The folder {plan.working_dir!r} does not exist; the kernel started in {home!r}.",)
-    return plan.working_dir, ()
-
-
-def _on_disk(plan: KernelPlan, place: str) -> str:
-    """Return the path on this machine of a place in the kernel."""
-    for mount in plan.mounts.all():
-        if place == mount.mount_path or place.startswith(mount.mount_path + "/"):
-            return mount.path + place[len(mount.mount_path) :]
-    return place
 
 
 def _explain(plan: KernelPlan, exit_code: int | None, transcript: Transcript | None) -> Ended:

@@ -1,0 +1,42 @@
+"""Where the places of a plan lie on this machine, and whether they are there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kernelpod.errors import StartFailed
+from kernelpod.plan import KernelPlan
+
+
+def check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
+    """Return the working directory that exists, and a note where it is not the wished one.
+
+    Raises StartFailed (home_missing, home_escapes) before anything is made.
+    """
+    for mount in plan.mounts.all():
+        root = mount.path.removesuffix(mount.sub_path) if mount.sub_path else mount.path
+        if os.path.realpath(mount.path) != os.path.normpath(Path(os.path.realpath(root)) / mount.sub_path):
+            raise StartFailed(
+                "home_escapes",
+                f"Your folder {mount.path!r} is a symbolic link; an admin must replace it by a folder.",
+            )
+        if not Path(mount.path).is_dir():
+            raise StartFailed(
+                "home_missing",
+                f"Your folder {mount.path!r} does not exist. Start your server first, it makes it; "
+                "if it does, ask an admin.",
+            )
+    home = plan.mounts.home.mount_path
+    if plan.working_dir != home and not Path(on_disk(plan, plan.working_dir)).is_dir():
+        return home, (f"The folder {plan.working_dir!r} does not exist; the kernel started in {home!r}.",)
+    return plan.working_dir, ()
+
+
+def on_disk(plan: KernelPlan, place: str) -> str:
+    """Return the path on this machine of a place in the kernel."""
+    inner_first = sorted(plan.mounts.all(), key=lambda mount: len(mount.mount_path), reverse=True)
+    for mount in inner_first:
+        if place == mount.mount_path or place.startswith(mount.mount_path + "/"):
+            return mount.path + place[len(mount.mount_path) :]
+    return place
