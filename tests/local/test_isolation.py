@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 from ast import literal_eval
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 
 from kernelpod.testing import PATIENCE_SECONDS
 
@@ -87,7 +91,8 @@ def test_the_files_of_a_kernel_are_private(site: Any) -> None:
     site.alice.start()
     (folder,) = site.gateway.state_dir.iterdir()
     modes = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*.json")}
-    assert modes == {"record.json": 0o600, "process.json": 0o600, "c/connection.json": 0o600}
+    names = ("record.json", "connection.json", "process.json", "c/connection.json")
+    assert modes == dict.fromkeys(names, 0o600)
     assert (folder / "c").stat().st_mode & 0o777 == 0o700
     key = json.loads((folder / "c" / "connection.json").read_text(encoding="utf-8"))["key"]
     assert key not in site.gateway.log
@@ -144,3 +149,42 @@ def test_memory_is_limited(site: Any) -> None:
         outcome = channels.finish(channels.start("x = bytearray(2 * 1024**3)"), PATIENCE_SECONDS)
         assert outcome.error == "MemoryError"
         assert channels.run("print(1)") == "1\n"
+
+
+def test_a_kernel_that_links_its_socket_to_anothers_hears_nothing_of_it(site: Any) -> None:
+    """Bob knows where alice's output socket lies and makes his own a link to it; the gateway follows links."""
+    hers, his = site.alice.start(), site.bob.start()
+    folders = {folder.name[:32]: folder for folder in site.gateway.state_dir.iterdir()}
+    target = folders[hers.replace("-", "")] / "c" / "s-2"
+    link = (
+        f"import os; os.remove('/run/kernelpod/s-2'); os.symlink({str(target)!r}, '/run/kernelpod/s-2'); print(1)"
+    )
+    assert site.bob.run(his, link) == "1\n"
+    # As a header of its own: the client library would not bear that the gateway chooses none.
+    asks_for_v1 = replace(site.bob, headers={"Sec-WebSocket-Protocol": "v1.kernel.websocket.jupyter.org"})
+    for bob in (site.bob, asks_for_v1):
+        with bob.channels(his) as spy, site.alice.channels(hers) as alice:
+            for _ in range(5):
+                alice.run("print('secret of alice')")
+            spy.socket.settimeout(1)
+            heard = b""
+            with contextlib.suppress(websocket.WebSocketTimeoutException):
+                while True:
+                    heard += spy.socket.recv_frame().data
+            assert b"secret of alice" not in heard
+
+
+def test_a_kernel_cannot_redirect_the_next_gateway(make_site: Any) -> None:
+    own = make_site()
+    kernel_id = own.alice.start()
+    code = """
+import json
+path = "/run/kernelpod/connection.json"
+forged = {**json.load(open(path)), "transport": "tcp", "ip": "127.0.0.1", "shell_port": 9}
+json.dump(forged, open(path, "w"))
+x = 7
+"""
+    own.alice.run(kernel_id, code)
+    own.gateway.stop(signal.SIGKILL)
+    own.gateway.start()
+    assert own.alice.run(kernel_id, "print(x)") == "7\n"

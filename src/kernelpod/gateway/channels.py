@@ -31,6 +31,12 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
     def set_default_headers(self) -> None:
         """A websocket has no use for the headers of a page."""
 
+    def select_subprotocol(self, subprotocols: list[str]) -> None:
+        """Choose none: in the v1 form jupyter_server passes on what it has not checked the signature of.
+
+        A kernel can make its socket a link to another kernel's; only the key then tells whose messages come.
+        """
+
     def open(self, kernel_id: str) -> Any:
         """Connect the websocket to the kernel, without Nagle's delay."""
         self.set_nodelay(True)
@@ -102,9 +108,9 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     @cached_property
     def _looks_inside(self) -> bool:
-        """Whether jupyter_server reads or alters messages of this connection, or sends them in another form."""
+        """Whether jupyter_server reads or alters messages of this connection."""
         limited = self.iopub_msg_rate_limit > 0 or self.iopub_data_rate_limit > 0
-        return limited or not self.kernel_manager.allow_tracebacks or self.subprotocol is not None
+        return limited or not self.kernel_manager.allow_tracebacks
 
     def _on_zmq_reply(self, stream: Any, msg_list: Any) -> None:
         """Pass a kernel's message to the client: as it is where it may, else jupyter_server's way."""
@@ -113,10 +119,13 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         text = None
         if not (self._looks_inside or stream.closed()):
             text = as_text(self.session, stream.channel, parts_of(msg_list))
-        if text is None:
-            super()._on_zmq_reply(stream, msg_list)
-        else:
+        if text is not None:
             self.write_message(text)
+        else:
+            try:
+                super()._on_zmq_reply(stream, msg_list)
+            except ValueError as error:  # a signature that is wrong, missing, or was seen before
+                log.warning("kernel %s: a message is not passed on: %s", self.kernel_id, str(error)[:100])
         if self._unsent > self.services.settings.gateway.max_backlog_bytes and self._held is None:
             self._held = asyncio.ensure_future(self._hold_output())
 

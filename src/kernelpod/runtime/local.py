@@ -1,7 +1,8 @@
 """Kernels as processes of this machine: the plan of a pod, run in a sandbox.
 
-Each start has a folder `<state_dir>/<kernel id>-<incarnation>`: `record.json` and `process.json` (0600) for
-the gateway, and `c/` (0700, the kernel's uid) with the connection file and the ipc sockets. The folder is
+Each start has a folder `<state_dir>/<kernel id>-<incarnation>`: `record.json`,
+`connection.json` and `process.json` (0600) for the gateway, and `c/` (0700, the kernel's uid) with the
+kernel's own connection file and the ipc sockets. The folder is
 the only trace; whoever opens the runtime next finds the kernel by it.
 """
 
@@ -132,7 +133,7 @@ class LocalRuntime:
         for folder in sorted(self._settings.state_dir.glob("*-*")):
             try:
                 record = read((folder / "record.json").read_text(encoding="utf-8"))
-                seen = read_connection((folder / "c" / "connection.json").read_text(encoding="utf-8"))
+                connection = read_connection((folder / "connection.json").read_text(encoding="utf-8"))
                 process = Process.found(json.loads((folder / "process.json").read_text(encoding="utf-8")))
             except KernelpodError as error:
                 log.error("%s is left alone: %s", folder.name, error)
@@ -146,7 +147,6 @@ class LocalRuntime:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             incarnation = folder.name.rpartition("-")[2]
-            connection = seen if seen.transport == "tcp" else seen.at(str(folder / "c" / "s"))
             kernel = RunningKernel(record, connection, incarnation)
             self._watch(kernel, folder, process, None)
             found.append(kernel)
@@ -223,6 +223,8 @@ class LocalRuntime:
         private = folder / "c"
         private.mkdir(mode=0o700)
         _write_private(folder / "record.json", record.to_json())
+        # The next gateway reads this one: the kernel's own copy is the kernel's to change.
+        _write_private(folder / "connection.json", connection.to_json())
         seen = connection.at(f"{INSIDE}/s") if self._sandboxed and plan.transport == "ipc" else connection
         _write_private(private / "connection.json", seen.to_json())
         if os.getuid() == 0:
