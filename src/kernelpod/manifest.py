@@ -26,6 +26,8 @@ from kernelpod.record import KernelRecord
 TEMPLATE = "kernel-pod.yaml.j2"
 CONNECTION_FOLDER = "/var/run/kernelpod"
 CONNECTION_FILE = f"{CONNECTION_FOLDER}/connection.json"
+HOME_CHECK = "home-check"
+HOMES_FOLDER = "/homes"
 
 # Below the ephemeral range (32768 and up), where an outgoing connection could hold a port already.
 POD_PORTS = [20001, 20002, 20003, 20004, 20005]
@@ -120,8 +122,8 @@ def _variables(record: KernelRecord, name: str, connection: Connection, pod: dic
         "command": container["command"],
         "env": container["env"],
         "ports": container["ports"],
-        "requests": container["resources"]["requests"],
-        "limits": container["resources"]["limits"],
+        "resources": container["resources"],
+        "init_containers": pod["spec"].get("initContainers", []),
         "volume_mounts": container["volumeMounts"],
         "volumes": pod["spec"]["volumes"],
     }
@@ -141,6 +143,7 @@ def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, An
 def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, Any]:
     plan = record.plan
     mounts = plan.mounts.all()
+    first = {"initContainers": [_home_check(plan)]} if plan.home_check_image else {}
     secret = {
         "secretName": name,
         "defaultMode": 0o440,
@@ -173,6 +176,7 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
                 "supplementalGroups": list(plan.supplemental_groups),
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
+            **first,
             "containers": [_container(plan, mounts, connection)],
             "volumes": [*map(_volume, mounts), {"name": "connection", "secret": secret}],
         },
@@ -203,12 +207,35 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
                 "memory": format_bytes(resources.memory_limit_bytes),
             },
         },
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        # What the kernel said last is then part of the pod's status: no right to read logs is needed.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _no_privileges(),
         "volumeMounts": [
             *map(_volume_mount, mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
         ],
     }
+
+
+def _home_check(plan: KernelPlan) -> dict[str, Any]:
+    """Return a container that fails unless the home exists; kubelet would make it, for root, a moment later."""
+    home = plan.mounts.home
+    return {
+        "name": HOME_CHECK,
+        "image": plan.home_check_image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["test", "-d", _literal(f"{HOMES_FOLDER}/{home.sub_path}")],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "100m", "memory": "64Mi"},
+        },
+        "securityContext": _no_privileges(),
+        "volumeMounts": [{"name": home.name, "mountPath": HOMES_FOLDER, "readOnly": True}],
+    }
+
+
+def _no_privileges() -> dict[str, Any]:
+    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def _literal(text: str) -> str:
@@ -221,7 +248,7 @@ def _literal(text: str) -> str:
 
 
 def _labels(plan: KernelPlan) -> dict[str, str]:
-    return names.labels(plan.owner.hub, plan.owner.name, plan.spec, plan.kernel_id)
+    return names.labels(plan.release, plan.owner.hub, plan.owner.name, plan.spec, plan.kernel_id, plan.network)
 
 
 def _volume(mount: Mount) -> dict[str, Any]:

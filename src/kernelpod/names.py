@@ -17,6 +17,8 @@ LABEL_KERNEL_ID = f"{PREFIX}/kernel-id"
 LABEL_HUB = f"{PREFIX}/hub"
 LABEL_USER = f"{PREFIX}/user"
 LABEL_SPEC = f"{PREFIX}/spec"
+LABEL_NETWORK = f"{PREFIX}/network"
+LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"
 
@@ -70,12 +72,26 @@ def label_value(text: str) -> str:
     return text if not text or _LABEL_VALUE.match(text) else safe_slug(text, 63)
 
 
-def labels(hub: str, username: str, spec: str, kernel_id: str) -> dict[str, str]:
-    """Return the labels of everything that belongs to one kernel, recommended ones included."""
+def release_labels(release: str) -> dict[str, str]:
+    """Return what the objects of all kernels of one installation have in common, and nobody else's have."""
     return {
         "app.kubernetes.io/name": "kernelpod",
+        LABEL_INSTANCE: release,
         "app.kubernetes.io/component": "kernel",
         "app.kubernetes.io/managed-by": "kernelpod",
+    }
+
+
+def selector(labels: dict[str, str]) -> str:
+    """Return labels as the Kubernetes API's `labelSelector`."""
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def labels(release: str, hub: str, username: str, spec: str, kernel_id: str, network: str) -> dict[str, str]:
+    """Return the labels of everything that belongs to one kernel, recommended ones included."""
+    return {
+        **release_labels(release),
+        LABEL_NETWORK: network,
         LABEL_KERNEL_ID: kernel_id,
         LABEL_HUB: label_value(hub),
         LABEL_USER: user_slug(username),

@@ -34,12 +34,18 @@ class KernelPlan(BaseModel):
     profile: str
     display_name: str
     namespace: str
+    release: str = "kernelpod"
+    """The installation whose kernel it is; no other gateway looks at it."""
+    network: str = "default"
+    """Name of the egress profile: what the pod may reach."""
     image: str
     argv: tuple[str, ...]
     """The kernelspec's command; `{connection_file}` is filled in by the runtime."""
     env: dict[str, str]
     """The kernel's whole environment beside what its image sets."""
     mounts: UserMounts
+    home_check_image: str = ""
+    """Image that looks whether a home on a claim exists, before kubelet would make it; empty where it cannot."""
     working_dir: str
     uid: int
     gid: int

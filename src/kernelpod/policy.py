@@ -52,7 +52,7 @@ def decide(
     check_kernel_path(request.kernel_path, mounts.home)
     folder, folder_note = working_dir(request.working_dir, mounts)
     resources, resource_notes = _resources(request, spec, settings)
-    start, no_groups = settings.start, tuple[int, ...]()
+    start, cluster, no_groups = settings.start, settings.runtime.kubernetes, tuple[int, ...]()
     return KernelPlan(
         kernel_id=kernel_id,
         owner=identity.owner,
@@ -60,18 +60,21 @@ def decide(
         spec=spec.spec,
         profile=spec.profile,
         display_name=spec.display_name,
-        namespace=settings.runtime.kubernetes.namespace,
+        namespace=cluster.namespace,
+        release=cluster.release,
+        network=spec.network,
         image=spec.image,
         argv=spec.argv,
         env=_environment(kernel_id, identity, spec, mounts.home.mount_path),
         mounts=mounts,
+        home_check_image=cluster.home_check_image if mounts.home.volume.kind == "pvc" else "",
         working_dir=folder,
         uid=_first(rules, lambda rule: rule.uid, settings.policy.uid),
         gid=_first(rules, lambda rule: rule.gid, settings.policy.gid),
         supplemental_groups=_first(rules, lambda rule: rule.supplemental_groups, no_groups),
         resources=resources,
         interrupt_mode=spec.interrupt_mode,
-        transport=spec.transport,
+        transport="tcp" if settings.runtime.kind == "kubernetes" else spec.transport,
         launch_timeout_seconds=min(
             request.launch_timeout_seconds or start.launch_timeout_seconds, start.launch_timeout_seconds
         ),

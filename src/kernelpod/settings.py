@@ -266,6 +266,25 @@ class Kubernetes(Section):
 
     namespace: Name = "kernels"
     """Namespace of kernel pods; never chosen by a client."""
+    release: Name = "kernelpod"
+    """Name of this installation, as label `app.kubernetes.io/instance`; a gateway sees only its own kernels."""
+    kubeconfig: Path | None = None
+    """File that says how to reach the cluster; absent: the pod's own service account, else kubectl's default."""
+    context: str = ""
+    """Context of the kubeconfig; empty: its current one."""
+    template: Path | None = None
+    """Pod template instead of the shipped one; it may add where pods are scheduled, nothing else."""
+    home_check_image: str = Field("", pattern=r"^[A-Za-z0-9._/:@-]{0,250}$")
+    """Image with the command `test`, such as the gateway's: looks whether a home on a claim exists, since kubelet
+    would make the folder. Needed where `homes.volume.kind` is pvc."""
+    starts_at_once: int = Field(4, ge=1)
+    """Kernels that start at the same time; the others wait, each user in turn."""
+    heal_seconds: Seconds = 20
+    """How long a start waits for what may heal by itself: no room on a node, a registry or NFS server away."""
+    request_timeout_seconds: Seconds = 10
+    """How long one request to the API server may take."""
+    exec_signals: bool = False
+    """Interrupt kernels that only know signals by `pods/exec`; the gateway's Role must allow it."""
 
 
 class Runtime(Section):

@@ -71,6 +71,7 @@ def a_spec(**changes: Any) -> KernelSpec:
         "resources": Resources(),
         "groups": (),
         "transport": "ipc",
+        "network": "default",
         "debugger": True,
         "folder": Path("/nowhere"),
     }

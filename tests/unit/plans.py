@@ -1,4 +1,4 @@
-"""Five different plans, each with a golden manifest, and what hostile text looks like."""
+"""Six different plans, each with a golden manifest, and what hostile text looks like."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ def _shared_mounts() -> KernelPlan:
     return a_plan(settings=settings, identity=an_identity("john.doe", groups=("staff",)), request=wish)
 
 
+def _checked_home() -> KernelPlan:
+    cluster = {"release": "teaching", "home_check_image": "registry.example/gateway:1"}
+    settings = Settings.model_validate({"runtime": {"kubernetes": cluster}})
+    return a_plan(settings=settings, spec=a_spec(network="none"))
+
+
 def _nfs_and_ids() -> KernelPlan:
     rule = {"groups": ["staff"], "uid": 3000, "gid": 3000, "supplemental_groups": [3001, 3002]}
     nfs = {"kind": "nfs", "server": "10.0.0.5"}
@@ -68,6 +74,7 @@ def _hostile() -> KernelPlan:
 
 PLANS: dict[str, Callable[[], KernelPlan]] = {
     "ordinary": _ordinary,
+    "checked-home": _checked_home,
     "large": _large,
     "shared-mounts": _shared_mounts,
     "nfs-and-ids": _nfs_and_ids,

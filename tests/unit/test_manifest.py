@@ -18,7 +18,7 @@ from kernelpod.manifest import POD_PORTS, Manifest, to_yaml_leaf
 from kernelpod.mounts import UserMounts
 from kernelpod.plan import KernelPlan
 from kernelpod.record import read
-from kernelpod.settings import Volume
+from kernelpod.settings import Settings, Volume
 from kernelpod.testing import a_plan
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -56,13 +56,35 @@ def test_a_pod_gives_away_nothing(name: str) -> None:
     spec = manifest.pod["spec"]
     assert spec["securityContext"]["runAsNonRoot"]
     assert spec["automountServiceAccountToken"] is False
-    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "serviceAccountName", "nodeName"} & set(
-        spec
-    )
+    assert not {"hostNetwork", "hostPID", "hostIPC", "serviceAccountName", "nodeName"} & set(spec)
+    for container in (*spec["containers"], *spec.get("initContainers", [])):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
     assert not [volume for volume in spec["volumes"] if "hostPath" in volume]
     assert manifest.secret["immutable"] is True
     assert list(manifest.secret["stringData"]) == ["connection.json"]
     assert "k" * 64 not in yaml.safe_dump(manifest.pod)
+
+
+def test_a_home_on_a_claim_is_looked_for_and_nothing_else_of_the_claim_is_seen_by_the_kernel() -> None:
+    spec = made(PLANS["checked-home"]()).pod["spec"]
+    (check,) = spec["initContainers"]
+    assert check["command"] == ["test", "-d", "/homes/alice"]
+    assert check["volumeMounts"] == [{"name": "home", "mountPath": "/homes", "readOnly": True}]
+    home = spec["containers"][0]["volumeMounts"][0]
+    assert (home["name"], home["mountPath"], home["subPath"]) == ("home", "/home/jovyan", "alice")
+
+
+def test_a_home_that_is_an_nfs_volume_needs_no_check() -> None:
+    settings = Settings.model_validate(
+        {
+            "homes": {"volume": {"kind": "nfs", "server": "10.0.0.5"}},
+            "runtime": {"kubernetes": {"home_check_image": "registry.example/gateway:1"}},
+        }
+    )
+    assert "initContainers" not in made(a_plan(settings=settings)).pod["spec"]
 
 
 def test_the_pod_carries_its_record_and_five_ports() -> None:

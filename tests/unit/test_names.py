@@ -76,10 +76,15 @@ def test_label_values_are_kept_where_kubernetes_allows_them(text: str, made: str
 
 
 def test_labels_carry_the_prefix_that_never_changes() -> None:
-    labels = names.labels("hub", "Alice", "python-pod", KERNEL_ID)
+    labels = names.labels("kernelpod", "hub", "Alice", "python-pod", KERNEL_ID, "default")
     assert labels["kernelpod.io/user"] == names.user_slug("Alice")
     assert labels["kernelpod.io/kernel-id"] == KERNEL_ID
     assert all(len(value) <= 63 for value in labels.values())
+    assert names.selector(names.release_labels("kernelpod")) == (
+        "app.kubernetes.io/name=kernelpod,app.kubernetes.io/instance=kernelpod,"
+        "app.kubernetes.io/component=kernel,app.kubernetes.io/managed-by=kernelpod"
+    )
+    assert names.release_labels("kernelpod").items() <= labels.items()
 
 
 def test_a_slug_needs_room_for_its_hash() -> None:

@@ -68,7 +68,7 @@ CHANGED = {
     "privileges": ("allowPrivilegeEscalation: false", "privileged: true", "Pod.spec.containers"),
     "capabilities": ('drop: ["ALL"]', 'add: ["SYS_ADMIN"]', "Pod.spec.containers"),
     "no seccomp": ("type: RuntimeDefault", "type: Unconfined", "Pod.spec.securityContext.seccompProfile"),
-    "no limits": ("        limits: {{ limits | yaml }}\n", "", "Pod.spec.containers"),
+    "no limits": ("      resources: {{ resources | yaml }}\n", "", "Pod.spec.containers"),
     "a service account's token": ("ServiceAccountToken: false", "ServiceAccountToken: true", "Pod.spec.automount"),
     "a mutable secret": ("immutable: true", "immutable: false", "Secret.immutable"),
     "more in the secret": ("stringData:", "stringData:\n  x: y", "Secret.stringData.x"),

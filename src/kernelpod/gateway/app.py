@@ -16,7 +16,7 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 
 from kernelpod import __version__
-from kernelpod.errors import KernelpodError
+from kernelpod.errors import SettingsError
 from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
@@ -51,7 +51,15 @@ def make_runtime(settings: Settings) -> Runtime:
     """Return the runtime the settings name; a kernelspec or a client has no say in it."""
     if settings.runtime.kind == "local":
         return LocalRuntime(settings.runtime.local)
-    raise KernelpodError("runtime.kind kubernetes is not built yet; set runtime.kind: local in the settings file.")
+    cluster = settings.runtime.kubernetes
+    if settings.homes.volume.kind == "pvc" and not cluster.home_check_image:
+        raise SettingsError(
+            "homes.volume.kind is pvc: set runtime.kubernetes.home_check_image to the gateway's own image, "
+            "which looks whether a home exists before kubelet makes a wrong one"
+        )
+    from kernelpod.runtime.kubernetes import KubernetesRuntime  # noqa: PLC0415 - a local gateway does without
+
+    return KubernetesRuntime(cluster)
 
 
 class KernelpodGateway(EnterpriseGatewayApp):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
 import struct
 from functools import cached_property
 from typing import Any
 
 from enterprise_gateway.services.kernels import handlers as stock
+from jupyter_client.jsonutil import date_default
 
 from kernelpod.errors import HubUnavailable, UserError
 from kernelpod.gateway.messages import as_text, parts_of
@@ -25,6 +28,8 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     _rechecks: asyncio.Task[None] | None = None
     _unsent = 0
+    _asked = ""
+    """The client's last request to run something."""
     _last_write: asyncio.Future[None] | None = None
     _held: asyncio.Task[None] | None = None
 
@@ -85,11 +90,23 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     def on_message(self, message: str | bytes) -> None:
         """Pass a client's message to the kernel; what is not a Jupyter message ends the connection."""
+        if isinstance(message, str) and '"execute_request"' in message:
+            self._asked = message
         try:
             super().on_message(message)
         except NOT_A_MESSAGE as error:
             log.info("kernel %s: not a Jupyter message (%s)", self.kernel_id, type(error).__name__)
             self.close_with(1007, "not a Jupyter message")
+
+    def on_restart_failed(self) -> None:
+        """Tell the client that the kernel is dead, and in the cell that waits for it, why."""
+        if self._asked and (reason := self.kernel_manager.kernel(self.kernel_id).notes):
+            with contextlib.suppress(*NOT_A_MESSAGE):
+                header = json.loads(self._asked)["header"]
+                content = {"ename": "KernelEnded", "evalue": reason, "traceback": [reason]}
+                said = self.session.msg("error", content, parent=header)
+                self.write_message(json.dumps({**said, "channel": "iopub"}, default=date_default))
+        super().on_restart_failed()
 
     def write_message(self, message: Any, binary: bool = False) -> Any:
         """Send to the client, counting what is not sent yet."""

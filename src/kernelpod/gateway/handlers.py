@@ -204,12 +204,12 @@ class HealthPage(JsonPage, web.RequestHandler):
 
 
 class ReadyPage(JsonPage, web.RequestHandler):
-    """GET /readyz: running kernels were found again, so requests may come. No token: the cluster asks."""
+    """GET /readyz: running kernels were found again and new ones can be started. No token: the cluster asks."""
 
     def get(self) -> None:
         """Answer 200, or 503 until the kernels are found; a silent hub is told, but does not unready."""
         hub = "reachable" if self.services.prover.reachable else "silent"
-        ready = self.services.ready
+        ready = self.services.ready and self.services.kernels.runtime.ready()
         self.set_status(200 if ready else 503)
         self.finish(json.dumps({"status": "ready" if ready else "starting", "hub": hub}))
 

@@ -17,7 +17,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.connection import CHANNELS
 from kernelpod.errors import StartFailed, StartTimeout, UserError
-from kernelpod.gateway.proxy import DirectProxy
+from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.record import KernelRecord
 from kernelpod.runtime import Ended, RunningKernel
 
@@ -37,8 +37,12 @@ class DirectKernelManager(RemoteKernelManager):
     notes = ""
     """Where the kernel differs from the wish; not called `reason`, which jupyter_server clears at every start."""
 
+    dead = False
+    """Whether the kernel was taken away: it stays listed with the reason until it is restarted or deleted."""
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._mourning: asyncio.Task[None] | None = None
         self._questions: WeakSet[ZMQStream] = WeakSet()
 
     @property
@@ -50,6 +54,28 @@ class DirectKernelManager(RemoteKernelManager):
     def ports(self) -> list[str]:
         """The five addresses: jupyter_server compares them to see that a kernel has moved."""
         return [self._make_url(channel) for channel in CHANNELS]
+
+    def start_restarter(self) -> None:
+        """Watch over the kernel: its end is known at once, not at the restarter's next look."""
+        super().start_restarter()
+        self.stop_mourning()
+        self._mourning = asyncio.ensure_future(self._mourn())
+
+    def stop_restarter(self) -> None:
+        """Watch over the kernel no longer."""
+        super().stop_restarter()
+        self.stop_mourning()
+
+    def stop_mourning(self) -> None:
+        """Do not wait for the kernel's end any more; whoever is dealing with it goes on."""
+        if self._mourning is not None and self._mourning is not asyncio.current_task():
+            self._mourning.cancel()
+        self._mourning = None
+
+    async def _mourn(self) -> None:
+        if self.running is not None:
+            await self.parent.runtime.wait_ended(self.running)
+            await self._restarter.poll()
 
     async def start_kernel(self, record: KernelRecord | None = None, **_: Any) -> None:
         """Start the record (at a restart, its last one); return when the kernel answers. Raises UserError."""
@@ -195,7 +221,11 @@ class DirectKernelManager(RemoteKernelManager):
 
     async def finish_shutdown(self, *_: Any, **__: Any) -> None:
         """Return when the kernel is gone: it was asked by message and has its grace period."""
-        await self.process_proxy.stop(self.record.plan.grace_period_seconds)
+        stopped = self.process_proxy.stop(self.record.plan.grace_period_seconds)
+        if self.restarting:
+            in_background(stopped)  # the next start has another name and need not wait
+        else:
+            await stopped
         self.kernel = None
 
     async def _kill_kernel(self) -> None:
@@ -203,9 +233,17 @@ class DirectKernelManager(RemoteKernelManager):
         self.kernel = None
 
     async def restart_kernel(self, now: bool = False, **_: Any) -> None:
-        """Run the record again; `now` means that the kernel died: without a client it is let go instead."""
+        """Run the record again; `now` means that the kernel died.
+
+        Then it is let go without a client, and only reported dead if it did not end by itself: who lost her
+        variables to a memory limit or an admin is told so.
+        """
+        ended = self.parent.runtime.ended(self.running) if now and self.running else None
+        if ended is not None and not ended.by_itself:
+            self._report_dead(ended)
+            return
         if now and not self.parent.has_clients(self.record.kernel_id):
-            await self.parent.forget(self.record.kernel_id, self._why_ended())
+            await self.parent.forget(self.record.kernel_id, ended.reason if ended else "")
             return
         self.restarting = True
         try:
@@ -213,17 +251,22 @@ class DirectKernelManager(RemoteKernelManager):
         except UserError as error:
             log.warning("kernel %s could not be started again: %s", self.record.kernel_id, error)
             self.stop_restarter()
+            self.notes = error.message
             self._restarter._fire_callbacks("dead")
             if not now:
                 raise
         else:
+            self.dead = False
             self.parent.follow(self.record.kernel_id)
         finally:
             self.restarting = False
 
-    def _why_ended(self) -> str:
-        ended = self.parent.runtime.ended(self.running) if self.running else None
-        return ended.reason if ended else ""
+    def _report_dead(self, ended: Ended) -> None:
+        log.warning("kernel %s is dead (%s): %s", self.record.kernel_id, ended.code, ended.reason)
+        self.dead, self.notes, self.execution_state = True, ended.reason, "dead"
+        self._restarter._fire_callbacks("dead")
+        self.stop_restarter()
+        in_background(self.process_proxy.stop(0))
 
     def write_connection_file(self) -> None:
         """Write nothing: the runtime made the connection, and only the kernel may read it."""

@@ -57,7 +57,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
 
     def owners(self) -> Iterator[Owner]:
         """Return the owner of every running kernel, one entry a kernel."""
-        return (kernel.record.owner for kernel in self._kernels.values())
+        return (kernel.record.owner for kernel in self._kernels.values() if not kernel.dead)
 
     def models(self, sees: Callable[[Owner], bool]) -> list[dict[str, Any]]:
         """Return the models of the kernels whose owners pass."""

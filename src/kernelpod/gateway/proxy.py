@@ -48,16 +48,16 @@ class DirectProxy(BaseProcessProxyABC):
     def send_signal(self, signum: int) -> None:
         """Signal the kernel, without waiting."""
         if self.running is not None and signum:
-            _in_background(self.runtime.signal(self.running, signum))
+            in_background(self.runtime.signal(self.running, signum))
 
     def terminate(self) -> None:
         """Stop the kernel with its grace period, without waiting."""
         if self.running is not None:
-            _in_background(self.stop(self.running.record.plan.grace_period_seconds))
+            in_background(self.stop(self.running.record.plan.grace_period_seconds))
 
     def kill(self) -> None:
         """Stop the kernel at once, without waiting."""
-        _in_background(self.stop(0))
+        in_background(self.stop(0))
 
     def cleanup(self) -> None:
         """Leave nothing of a kernel whose manager is done with it."""
@@ -67,7 +67,8 @@ class DirectProxy(BaseProcessProxyABC):
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def _in_background(verb: Coroutine[Any, Any, None]) -> None:
+def in_background(verb: Coroutine[Any, Any, None]) -> None:
+    """Let a verb run to its end without anybody waiting; a failure is logged."""
     task = asyncio.ensure_future(verb)
     _tasks.add(task)
     task.add_done_callback(_done)

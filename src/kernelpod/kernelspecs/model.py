@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from kernelpod.fields import Name
 from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
 
@@ -58,6 +59,10 @@ class Profile(_Form):
     image: str | None = Field(None, pattern=_IMAGE)
     resources: Resources | None = None
     groups: tuple[str, ...] | None = None
+    network: Name | None = None
+
+
+_CHANGED_BY_PROFILES = ("display_name", "image", "resources", "groups", "network")
 
 
 class Stanza(_Form):
@@ -68,6 +73,8 @@ class Stanza(_Form):
     resources: Resources = Resources()
     groups: tuple[str, ...] = ()
     """Hub groups that may use the kernelspec; empty: everybody."""
+    network: Name = "default"
+    """Egress profile of the chart (`networkPolicy.profiles`): what the kernel's pod may reach."""
     transport: Literal["ipc", "tcp"] = "ipc"
     """How a local runtime connects; `tcp` for a kernel that cannot do ipc. Pods always use tcp."""
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")], Profile] = {}
@@ -86,6 +93,7 @@ class KernelSpec(_Form):
     image: str
     resources: Resources
     groups: tuple[str, ...]
+    network: str
     transport: Literal["ipc", "tcp"]
     debugger: bool
     folder: Path
@@ -165,13 +173,14 @@ def _variants(folder: Path, parsed: _KernelJson) -> tuple[KernelSpec, ...]:
         image=stanza.image,
         resources=stanza.resources,
         groups=stanza.groups,
+        network=stanza.network,
         transport=stanza.transport,
         debugger=parsed.metadata.debugger,
         folder=folder,
     )
     variants = [whole]
     for name, profile in stanza.profiles.items():
-        changes = {key: getattr(profile, key) for key in ("display_name", "image", "resources", "groups")}
+        changes = {key: getattr(profile, key) for key in _CHANGED_BY_PROFILES}
         given = {key: value for key, value in changes.items() if value is not None}
         variants.append(whole.model_copy(update={"profile": name, **given}))
     return tuple(variants)

@@ -29,6 +29,11 @@ class Ended:
     code: str = "kernel_exited"
     detail: str = ""
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether the kernel's own process ended: only then is it started again without being asked."""
+        return self.code == "kernel_exited"
+
 
 class Runtime(Protocol):
     """Starts, watches, signals and stops kernels; called from one event loop only."""
@@ -38,6 +43,9 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Let go of everything but the kernels."""
+
+    def ready(self) -> bool:
+        """Return whether a kernel can be started now."""
 
     async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
         """Start the recorded plan; the kernel may not answer yet. A restart keeps its `key`.

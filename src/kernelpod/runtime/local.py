@@ -80,6 +80,10 @@ class LocalRuntime:
             kernel.process.unwatch(loop)
         self._kernels.clear()
 
+    def ready(self) -> bool:
+        """Return True: what this machine can do was seen when the runtime was opened."""
+        return True
+
     async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
         """Start the plan in its sandbox; see `Runtime.start`."""
         incarnation = secrets.token_hex(3)

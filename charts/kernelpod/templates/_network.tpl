@@ -1,0 +1,109 @@
+{{/*
+The network part of a CIDR as a string: "4" or "6", then its bits. One block contains another exactly if its string
+begins the other's; Helm has no functions for addresses.
+*/}}
+{{- define "kernelpod.networkBits" -}}
+{{- $address := first (splitList "/" .) -}}
+{{- $length := last (splitList "/" .) | int -}}
+{{- $bits := "" -}}
+{{- if contains ":" $address -}}
+  {{- $sides := splitList "::" $address -}}
+  {{- $before := compact (splitList ":" (first $sides)) -}}
+  {{- $after := ternary (compact (splitList ":" (last $sides))) list (gt (len $sides) 1) -}}
+  {{- $zeros := list -}}
+  {{- range until (int (max 0 (sub 8 (add (len $before) (len $after))))) -}}{{- $zeros = append $zeros "0" -}}{{- end -}}
+  {{- range concat $before $zeros $after -}}
+    {{- $bits = printf "%s%016b" $bits (printf "0x%s" . | int64) -}}
+  {{- end -}}
+  6{{ trunc $length $bits }}
+{{- else -}}
+  {{- range splitList "." $address -}}
+    {{- $bits = printf "%s%08b" $bits (int64 .) -}}
+  {{- end -}}
+  4{{ trunc $length $bits }}
+{{- end -}}
+{{- end -}}
+
+{{/* The given NFS servers that are addresses, as CIDRs, and the link-local blocks: out of everybody's reach. */}}
+{{- define "kernelpod.alwaysDenied" -}}
+{{- $denied := list "169.254.0.0/16" "fe80::/10" -}}
+{{- $servers := list -}}
+{{- range include "kernelpod.inlineNFS" . | fromJsonArray -}}{{- $servers = append $servers .server -}}{{- end -}}
+{{- range list .Values.homes.persistentVolume .Values.kernelspecs.volume -}}
+  {{- $servers = append $servers .server -}}
+{{- end -}}
+{{- range compact $servers -}}
+  {{- if regexMatch "^[0-9]+(\\.[0-9]+){3}$" . -}}{{- $denied = append $denied (printf "%s/32" .) -}}
+  {{- else if regexMatch "^[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:]*$" . -}}{{- $denied = append $denied (printf "%s/128" .) -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson (uniq $denied) -}}
+{{- end -}}
+
+{{/* What no kernel reaches. */}}
+{{- define "kernelpod.denied" -}}
+{{- concat (include "kernelpod.alwaysDenied" . | fromJsonArray) .Values.networkPolicy.deny | uniq | toJson -}}
+{{- end -}}
+
+{{/*
+A list of one peer: a block without what is denied; the argument is (list cidr denied except). Denied blocks that are
+not within the block are left out, since Kubernetes refuses them.
+*/}}
+{{- define "kernelpod.block" -}}
+{{- $bits := include "kernelpod.networkBits" (index . 0) -}}
+{{- $except := index . 2 -}}
+{{- range index . 1 -}}
+  {{- $denied := include "kernelpod.networkBits" . -}}
+  {{- if and (hasPrefix $bits $denied) (ne $bits $denied) -}}{{- $except = append $except . -}}{{- end -}}
+{{- end -}}
+- ipBlock:
+    cidr: {{ index . 0 | quote }}
+    {{- with uniq $except }}
+    except: {{ toJson . }}
+    {{- end }}
+{{- end -}}
+
+{{/* A list of one egress rule: DNS. */}}
+{{- define "kernelpod.dnsRule" -}}
+- to:
+    - namespaceSelector:
+        matchLabels: {{- toYaml .Values.networkPolicy.dns.namespaceLabels | nindent 10 }}
+      podSelector:
+        matchLabels: {{- toYaml .Values.networkPolicy.dns.podLabels | nindent 10 }}
+    {{- range .Values.networkPolicy.dns.addresses }}
+    - ipBlock:
+        cidr: {{ printf "%s/%s" . (ternary "128" "32" (contains ":" .)) | quote }}
+    {{- end }}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end -}}
+
+{{/* A list of one egress rule: the internet without private and denied addresses. */}}
+{{- define "kernelpod.internetRule" -}}
+{{- $private := list "10.0.0.0/8" "172.16.0.0/12" "192.168.0.0/16" "100.64.0.0/10" "fc00::/7" -}}
+{{- $denied := concat $private (include "kernelpod.denied" . | fromJsonArray) -}}
+- to:
+    {{- range list "0.0.0.0/0" "::/0" }}
+    {{- include "kernelpod.block" (list . $denied list) | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{/*
+A list of one egress rule, as given, with denied addresses excepted from its blocks; the argument is
+(list rule denied).
+*/}}
+{{- define "kernelpod.extraRule" -}}
+{{- $denied := index . 1 -}}
+- to:
+    {{- range (index . 0).to }}
+    {{- if .ipBlock }}
+    {{- include "kernelpod.block" (list .ipBlock.cidr $denied (.ipBlock.except | default list)) | nindent 4 }}
+    {{- else }}
+    {{- list . | toYaml | nindent 4 }}
+    {{- end }}
+    {{- end }}
+  {{- with (index . 0).ports }}
+  ports: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

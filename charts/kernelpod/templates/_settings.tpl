@@ -1,0 +1,103 @@
+{{/*
+What the release decides, by the key in the settings: its value and where to change it. With `unlessGiven` the
+settings may say otherwise; any other contradiction is refused in checks.yaml.
+*/}}
+{{- define "kernelpod.decided" -}}
+gateway.ip:
+  value: 0.0.0.0
+  change: the gateway listens on every address of its pod
+gateway.port:
+  value: 8888
+  change: the port that clients see is service.port
+runtime.kind:
+  value: kubernetes
+  change: the chart is for pods
+runtime.kubernetes.namespace:
+  value: {{ .Values.kernels.namespace.name | toJson }}
+  change: set kernels.namespace.name
+runtime.kubernetes.release:
+  value: {{ .Release.Name | toJson }}
+  change: it is the name of the Helm release
+runtime.kubernetes.home_check_image:
+  value: {{ include "kernelpod.image" . | toJson }}
+  change: set image.repository and image.tag
+{{- if include "kernelpod.podTemplate" . }}
+runtime.kubernetes.template:
+  value: /etc/kernelpod/kernel-pod.yaml.j2
+  change: set kernels.template
+{{- end }}
+{{- if eq .Values.kernelspecs.source "volume" }}
+kernelspecs.path:
+  value: {{ printf "%s/kernelspecs" .Values.kernelspecs.volume.mountPath | toJson }}
+  change: set kernelspecs.volume.mountPath
+{{- end }}
+hubs.api_url:
+  value: http://hub.{{ .Values.hub.namespace }}:8081/hub/api
+  unlessGiven: true
+{{- if include "kernelpod.hubSecret" . }}
+hubs.token_file:
+  value: /run/secrets/kernelpod/token
+  change: set hub.existingSecret and hub.secretKey
+{{- end }}
+servers.gateway_url:
+  value: http://{{ include "kernelpod.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.port }}
+  unlessGiven: true
+{{- end -}}
+
+{{/* The settings as given, with the one hub as a section instead of a list. */}}
+{{- define "kernelpod.given" -}}
+{{- $given := deepCopy .Values.settings -}}
+{{- $_ := set $given "hubs" (first ($given.hubs | default (list dict))) -}}
+{{- toJson $given -}}
+{{- end -}}
+
+{{/* The gateway's settings: the given ones, completed by what the release decides. */}}
+{{- define "kernelpod.settings" -}}
+{{- $settings := include "kernelpod.given" . | fromJson -}}
+{{- range $key, $decided := include "kernelpod.decided" . | fromYaml -}}
+  {{- $path := splitList "." $key -}}
+  {{- $section := $settings -}}
+  {{- range initial $path -}}
+    {{- if not (hasKey $section .) -}}{{- $_ := set $section . dict -}}{{- end -}}
+    {{- $section = get $section . -}}
+  {{- end -}}
+  {{- if not (and $decided.unlessGiven (hasKey $section (last $path))) -}}
+    {{- $_ := set $section (last $path) $decided.value -}}
+  {{- end -}}
+{{- end -}}
+{{- $_ := set $settings "hubs" (list $settings.hubs) -}}
+{{- toYaml $settings -}}
+{{- end -}}
+
+{{/* The pod template: the admin's, or the shipped one with scheduling keys; empty where the shipped one will do. */}}
+{{- define "kernelpod.podTemplate" -}}
+{{- if .Values.kernels.template -}}
+{{- .Values.kernels.template -}}
+{{- else if include "kernelpod.scheduling" . | fromJson -}}
+{{- /* The shipped template ends within the pod's spec, so keys can follow; JSON opens no Jinja tag. */ -}}
+{{- .Files.Get "files/kernel-pod.yaml.j2" -}}
+{{- range $key, $value := include "kernelpod.scheduling" . | fromJson -}}
+{{- printf "  %s: %s\n" $key (toJson $value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the values say about where kernel pods are scheduled. */}}
+{{- define "kernelpod.scheduling" -}}
+{{- $given := dict -}}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" "runtimeClassName" "schedulerName" -}}
+  {{- with get $.Values.kernels $key -}}{{- $_ := set $given $key . -}}{{- end -}}
+{{- end -}}
+{{- toJson $given -}}
+{{- end -}}
+
+{{/* Server and root of every inline NFS volume of the settings. */}}
+{{- define "kernelpod.inlineNFS" -}}
+{{- $found := list -}}
+{{- range prepend .Values.settings.mounts .Values.settings.homes -}}
+  {{- if eq (dig "volume" "kind" "pvc" .) "nfs" -}}
+    {{- $found = append $found (dict "server" .volume.server "root" (trimSuffix "/" .root)) -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson (uniq $found) -}}
+{{- end -}}

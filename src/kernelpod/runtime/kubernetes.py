@@ -1,0 +1,221 @@
+"""Kernels as pods: a Secret with the connection, owning a Pod that carries the record; nothing else is kept.
+
+What is known of a running kernel comes from one watch; the API server is asked only to start and to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import secrets
+import time
+from typing import Any
+
+from pydantic import SecretStr
+
+from kernelpod import names
+from kernelpod.connection import new_connection, read_connection
+from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
+from kernelpod.manifest import POD_PORTS, Manifest, render, shipped_template
+from kernelpod.plan import KernelPlan
+from kernelpod.record import KernelRecord, read
+from kernelpod.runtime import Ended, RunningKernel, reasons
+from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.podstart import Troubles, address_of
+from kernelpod.runtime.podwatch import Pod, PodWatch
+from kernelpod.runtime.removal import Removal
+from kernelpod.runtime.turns import Turns
+from kernelpod.settings import Kubernetes
+
+log = logging.getLogger(__name__)
+
+OPEN_SECONDS = 60
+TRY_AGAIN_SECONDS = (0.2, 5.0)
+
+
+class KubernetesRuntime:
+    """Runs plans as pods of one namespace; sees no pod but those of its own release."""
+
+    def __init__(self, settings: Kubernetes) -> None:
+        self._settings = settings
+        self._api = ApiServer(settings)
+        namespace = f"/api/v1/namespaces/{settings.namespace}"
+        self._pods_path, self._secrets_path = f"{namespace}/pods", f"{namespace}/secrets"
+        self._selector = names.selector(names.release_labels(settings.release))
+        self._watch = PodWatch(self._api, self._pods_path, self._selector)
+        self._troubles = Troubles(self._api, self._watch, f"{namespace}/events", settings.heal_seconds)
+        self._removal = Removal(self._api, self._watch, self._pods_path, self._secrets_path)
+        self._turns = Turns(settings.starts_at_once)
+        self._template = ""
+
+    async def open(self) -> None:
+        """Find the cluster and list the pods; raises StartFailed with the next step if that fails."""
+        try:
+            self._template = (self._settings.template or shipped_template()).read_text("utf-8")
+            await self._api.open()
+            await self._watch.open(OPEN_SECONDS)
+        except (KernelpodError, OSError) as error:
+            await self.close()
+            raise StartFailed("cluster_unavailable", f"The gateway cannot work here: {error}") from error
+
+    async def close(self) -> None:
+        """Stop watching and asking; pods live on."""
+        await self._watch.close()
+        await self._removal.close()
+        await self._api.close()
+
+    def ready(self) -> bool:
+        """Return whether the watch runs: without it no start would ever be seen to end."""
+        return self._watch.synced
+
+    async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
+        """Start the plan as a pod, and return once its shell port is open; see `Runtime.start`."""
+        plan, incarnation = record.plan, secrets.token_hex(3)
+        connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
+        try:
+            manifest = render(record, connection, incarnation, self._template)
+        except TemplateError as error:
+            raise StartFailed(
+                "kernel_start_failed", "The pod template cannot be used; tell an admin.", detail=str(error)
+            ) from error
+        name = manifest.pod["metadata"]["name"]
+        async with self._turns.turn(plan.owner):
+            began = time.monotonic()
+            try:
+                await self._create(manifest, plan)
+                ip = await address_of(name, plan, self._watch, self._troubles)
+            except BaseException:
+                self._removal.remove(name, plan)
+                raise
+        log.info("kernel %s: pod %s listens after %.3f s", plan.kernel_id, name, time.monotonic() - began)
+        return RunningKernel(record, connection.at(ip), incarnation)
+
+    async def running(self) -> list[RunningKernel]:
+        """Return the kernels of this release that run; remove the Secrets and pods of the others.
+
+        Raises StartFailed if the API server does not answer.
+        """
+        try:
+            listed = await self._api.call("GET", self._secrets_path, {"labelSelector": self._selector})
+        except (ApiRefusedError, ApiSilentError) as error:
+            raise StartFailed("cluster_unavailable", f"The kernels' Secrets cannot be listed: {error}") from error
+        pods, found = self._watch.pods(), []
+        for secret in listed["items"]:
+            name = secret["metadata"]["name"]
+            try:
+                kernel = _found(pods.pop(name, None), secret)
+            except RecordError as error:
+                log.error("pod %s is left alone: %s", name, error)
+                continue
+            if kernel is None:
+                log.warning("%s was left by a kernel that ended or a start that never finished", name)
+                self._removal.remove(name)
+            else:
+                found.append(kernel)
+        for name in pods:
+            log.warning("pod %s has no Secret any more and is removed", name)
+            self._removal.remove(name)
+        return found
+
+    def ended(self, kernel: RunningKernel) -> Ended | None:
+        """Return why the kernel's pod no longer runs, as the watch last heard."""
+        return reasons.ended(self._watch.pod(_name(kernel)), kernel.record.plan)
+
+    async def wait_ended(self, kernel: RunningKernel) -> Ended:
+        """Return as soon as the watch tells that the pod no longer runs."""
+        return await self._watch.until(_name(kernel), lambda pod: reasons.ended(pod, kernel.record.plan))
+
+    async def signal(self, kernel: RunningKernel, signum: int) -> None:
+        """Signal the kernel's processes by `pods/exec`. Raises UserError (interrupt_unsupported)."""
+        if not self._settings.exec_signals:
+            raise UserError(
+                "interrupt_unsupported",
+                f"A {kernel.record.plan.display_name} kernel can only be interrupted by a signal, which is not "
+                "allowed here (runtime.kubernetes.exec_signals). Restart the kernel instead.",
+            )
+        # Process 1 is the pod's own, which kill spares; every other process of this user is the kernel's.
+        path, kill = f"{self._pods_path}/{_name(kernel)}/exec", f"kill -{signum} -1"
+        try:
+            await self._api.execute(path, "kernel", ["sh", "-c", kill])
+        except (ApiRefusedError, ApiSilentError) as error:
+            sentence = "The kernel could not be signalled. Restart it instead."
+            raise UserError("interrupt_unsupported", sentence, detail=str(error)) from error
+
+    async def stop(self, kernel: RunningKernel, grace_seconds: float) -> None:
+        """Let the kernel end by itself for half the grace, then delete its pod with the rest; return when gone."""
+        await asyncio.shield(self._removal.remove(_name(kernel), kernel.record.plan, grace_seconds))
+
+    async def _create(self, manifest: Manifest, plan: KernelPlan) -> None:
+        try:
+            secret = await self._persist("POST", self._secrets_path, manifest.secret)
+            manifest.pod["metadata"]["ownerReferences"] = [_owner(secret)]
+            try:
+                pod = await self._persist("POST", self._pods_path, manifest.pod)
+            except ApiRefusedError as error:
+                if "exceeded quota" not in str(error) or not await self._room_after(plan):
+                    raise
+                pod = await self._persist("POST", self._pods_path, manifest.pod)
+        except ApiRefusedError as error:
+            raise _failed(reasons.refused(str(error))) from error
+        except ApiSilentError as error:
+            sentence = "The cluster does not answer; running kernels go on. Try again in a minute."
+            raise StartFailed("cluster_unavailable", sentence, detail=str(error)) from error
+        self._watch.expect(pod)
+
+    async def _room_after(self, plan: KernelPlan) -> bool:
+        """Wait for this kernel's earlier pod, which a restart does not, and return whether there was one."""
+        if going := self._removal.of_kernel(plan.kernel_id):
+            await asyncio.wait(going)
+        return bool(going)
+
+    async def _persist(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        """Return the answer, asking again while the server is away; a start's own time-out ends that."""
+        pause = TRY_AGAIN_SECONDS[0]
+        while True:
+            try:
+                return await self._api.call(method, path, body=body)
+            except ApiRefusedError as error:
+                if error.reason == "AlreadyExists" and pause > TRY_AGAIN_SECONDS[0]:
+                    return await self._made_before(path, body["metadata"]["name"])
+                if not error.may_pass:
+                    raise
+            except ApiSilentError as error:
+                log.info("%s", error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, TRY_AGAIN_SECONDS[1])
+
+    async def _made_before(self, path: str, name: str) -> dict[str, Any]:
+        """Return what our own earlier request made, although its answer never came: the name is random."""
+        listed = await self._api.call("GET", path, {"fieldSelector": f"metadata.name={name}"})
+        made: dict[str, Any] = listed["items"][0]
+        return made
+
+
+def _found(pod: Pod | None, secret: dict[str, Any]) -> RunningKernel | None:
+    """Return the kernel of a pod that runs and is nobody's to end; raises RecordError if it cannot be read."""
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
+        return None
+    record = read(pod["metadata"].get("annotations", {}).get(names.ANNOTATION_RECORD, ""))
+    ip = reasons.address(pod)
+    if ip is None or reasons.ended(pod, record.plan):
+        return None
+    try:
+        connection = read_connection(base64.b64decode(secret["data"]["connection.json"]).decode())
+    except (KeyError, ValueError) as error:
+        raise RecordError("its Secret does not hold a connection") from error
+    return RunningKernel(record, connection.at(ip), secret["metadata"]["name"].rpartition("-")[2])
+
+
+def _failed(ended: Ended) -> StartFailed:
+    return StartFailed(ended.code, ended.reason, detail=ended.detail)
+
+
+def _name(kernel: RunningKernel) -> str:
+    plan = kernel.record.plan
+    return names.pod_name(plan.owner.name, plan.kernel_id, kernel.incarnation)
+
+
+def _owner(secret: dict[str, Any]) -> dict[str, Any]:
+    made = secret["metadata"]
+    return {"apiVersion": "v1", "kind": "Secret", "name": made["name"], "uid": made["uid"]}

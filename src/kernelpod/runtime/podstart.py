@@ -1,0 +1,101 @@
+"""From a created pod to its open shell port, or to the reason why that will not be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Any
+
+from kernelpod.errors import StartFailed
+from kernelpod.manifest import POD_PORTS
+from kernelpod.plan import KernelPlan
+from kernelpod.runtime import Ended, reasons
+from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.podwatch import Pod, PodWatch
+
+log = logging.getLogger(__name__)
+
+# A start that takes longer is looked into after these times: only events tell that a mount fails.
+LOOK_SECONDS = (1.5, 1, 1.5, 2, 3)
+PROBE_SECONDS = (0.03, 0.5)
+PROBE_TIMEOUT_SECONDS = 5
+
+
+async def address_of(name: str, plan: KernelPlan, watch: PodWatch, troubles: Troubles) -> str:
+    """Return a pod's address once its shell port is open. Raises StartFailed with the cluster's reason.
+
+    A dead pod's address does not refuse, it hangs; so the probe runs beside the watch.
+    """
+    opened = asyncio.ensure_future(_opened(name, watch))
+    hindered = asyncio.ensure_future(troubles.of(name, plan))
+    ended = asyncio.ensure_future(watch.until(name, lambda pod: reasons.ended(pod, plan)))
+    try:
+        await asyncio.wait((opened, hindered, ended), return_when=asyncio.FIRST_COMPLETED)
+        for end in (ended, hindered):
+            if end.done():
+                why = end.result()
+                raise StartFailed(why.code, why.reason, detail=why.detail)
+        return opened.result()
+    finally:
+        for task in (opened, hindered, ended):
+            task.cancel()
+        await asyncio.gather(opened, hindered, ended, return_exceptions=True)
+
+
+async def _opened(name: str, watch: PodWatch) -> str:
+    ip = await watch.until(name, reasons.address)
+    pause = PROBE_SECONDS[0]
+    while True:
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            _, writer = await asyncio.wait_for(asyncio.open_connection(ip, POD_PORTS[0]), PROBE_TIMEOUT_SECONDS)
+            writer.close()
+            return ip
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, PROBE_SECONDS[1])
+
+
+class Troubles:
+    """Finds what keeps pods from running; what may heal has `heal_seconds` to do so."""
+
+    def __init__(self, api: ApiServer, watch: PodWatch, events_path: str, heal_seconds: float) -> None:
+        self._api, self._watch, self._events_path = api, watch, events_path
+        self._heal_seconds = heal_seconds
+
+    async def of(self, name: str, plan: KernelPlan) -> Ended:
+        """Return what keeps a pod from running, once it is final or has not healed in time."""
+        looks, since = iter(LOOK_SECONDS), 0.0
+        told: reasons.Obstacle | None = None
+        while True:
+            final = self._watch.until(name, lambda pod: _if_final(reasons.obstacle(pod, (), plan)))
+            with contextlib.suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(final, next(looks, LOOK_SECONDS[-1]))
+            pod = self._watch.pod(name)
+            events = await self._events_of(pod) if reasons.may_hide_a_mount(pod) else ()
+            found = reasons.obstacle(pod, events, plan)
+            if found is None:
+                since = 0.0
+                continue
+            since = since or time.monotonic()
+            if found != told:
+                log.info("kernel %s waits: %s", plan.kernel_id, found.ended.reason)
+            told = found
+            if found.final or time.monotonic() - since > self._heal_seconds:
+                return found.ended
+
+    async def _events_of(self, pod: Pod | None) -> list[dict[str, Any]]:
+        if pod is None:
+            return []
+        chosen = f"involvedObject.uid={pod['metadata']['uid']},reason=FailedMount"
+        try:
+            answer = await self._api.call("GET", self._events_path, {"fieldSelector": chosen})
+        except (ApiRefusedError, ApiSilentError) as error:
+            log.warning("events of %s cannot be read: %s", pod["metadata"]["name"], error)
+            return []
+        events: list[dict[str, Any]] = answer["items"]
+        return events
+
+
+def _if_final(obstacle: reasons.Obstacle | None) -> Ended | None:
+    return obstacle.ended if obstacle and obstacle.final else None

@@ -1,0 +1,183 @@
+"""Why a kernel's pod does not run: what Kubernetes says of it, in sentences for the kernel's user.
+
+Pure functions of a pod (and its events) as the API server gives them. Sources: k8s.io/api/core/v1 types.go (pod
+phases, conditions, container states), pkg/kubelet/images/types.go (reasons of waiting), kubelet's events.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kernelpod.manifest import HOME_CHECK
+from kernelpod.plan import KernelPlan
+from kernelpod.runtime import Ended
+
+Pod = dict[str, Any]
+
+_SAID = 300
+_VOLUME = re.compile(r'for volume "([^"]+)"')
+_NO_SUCH_IMAGE = re.compile(
+    r"not found|does not exist|denied|unauthorized|manifest unknown|invalid reference", re.I
+)
+_NO_SUCH_COMMAND = re.compile(r"executable file not found|no such file or directory", re.I)
+_IMAGE_TROUBLE = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
+_IMAGE_NEVER = frozenset({"InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+_CONTAINER_NEVER = frozenset(
+    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreStartHookError"}
+)
+_ON_ITS_WAY = frozenset({"", "ContainerCreating", "PodInitializing"})
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What keeps a pod from running; `final` if waiting cannot help."""
+
+    ended: Ended
+    final: bool = False
+
+
+def address(pod: Pod | None) -> str | None:
+    """Return the pod's address once its kernel's container runs."""
+    if pod is None or not _state(pod, "kernel").get("running"):
+        return None
+    return pod["status"].get("podIP") or None
+
+
+def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
+    """Return why a kernel no longer runs or never will; None as long as it runs or is on its way."""
+    if pod is None:
+        return Ended("The kernel's pod was deleted.", "pod_deleted")
+    check = _state(pod, HOME_CHECK, "initContainerStatuses").get("terminated") or {}
+    if check.get("exitCode"):
+        return home_missing(plan, _said(check.get("message", "")))
+    terminated = _state(pod, "kernel").get("terminated")
+    if not terminated and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded"):
+        return None
+    if terminated and terminated.get("reason") == "OOMKilled":
+        return _out_of_memory(plan)
+    return _taken_away(pod) or _exited(pod, terminated or {}, plan)
+
+
+def obstacle(pod: Pod | None, events: Iterable[dict[str, Any]], plan: KernelPlan) -> Obstacle | None:
+    """Return what keeps a pod from running, or None if nothing is known to."""
+    if pod is None:
+        return None
+    for container, place in (("kernel", "containerStatuses"), (HOME_CHECK, "initContainerStatuses")):
+        if found := _waiting(_state(pod, container, place).get("waiting") or {}, plan):
+            return found
+    unscheduled = _condition(pod, "PodScheduled")
+    if unscheduled.get("status") == "False":
+        said = _said(unscheduled.get("message", ""))
+        return Obstacle(Ended(f"No node of the cluster has room for the kernel: {said}", "unschedulable"))
+    return _mount_trouble(events, plan)
+
+
+def may_hide_a_mount(pod: Pod | None) -> bool:
+    """Return whether a pod is on a node and nothing is said of it: only events tell that a mount fails."""
+    if pod is None or _condition(pod, "PodScheduled").get("status") != "True":
+        return False
+    return (_state(pod, "kernel").get("waiting") or {}).get("reason", "") in _ON_ITS_WAY
+
+
+def refused(message: str) -> Ended:
+    """Return why the API server would not have the pod: quota, limit range, Pod Security, admission policy."""
+    said = _said(message)
+    if "exceeded quota" in message:
+        return Ended(f"There is no quota left for another kernel. Stop one first. ({said})", "quota_exceeded")
+    return Ended(f"The cluster does not allow the kernel's pod: {said}", "refused_by_cluster", message)
+
+
+def home_missing(plan: KernelPlan, detail: str = "") -> Ended:
+    """Return what is said when the home does not exist: one sentence and one code for every kind of volume."""
+    return Ended(
+        f"Your home folder {plan.mounts.home.path!r} does not exist yet. It is made when your server starts: stop "
+        "and start your server, and ask an admin if it stays missing.",
+        "home_missing",
+        detail,
+    )
+
+
+def _waiting(waiting: dict[str, Any], plan: KernelPlan) -> Obstacle | None:
+    reason, message = waiting.get("reason", ""), _said(waiting.get("message", ""))
+    if reason in _IMAGE_TROUBLE or reason in _IMAGE_NEVER:
+        final = reason in _IMAGE_NEVER or bool(_NO_SUCH_IMAGE.search(message))
+        sentence = f"The kernel's image {plan.image!r} cannot be had: {message or reason}"
+        return Obstacle(Ended(sentence, "image_unavailable", message), final)
+    if reason in _CONTAINER_NEVER:
+        return Obstacle(_not_created(reason, message, plan), final=True)
+    return None
+
+
+def _mount_trouble(events: Iterable[dict[str, Any]], plan: KernelPlan) -> Obstacle | None:
+    messages = [event.get("message", "") for event in events if event.get("reason") == "FailedMount"]
+    for message in messages:
+        volume = _VOLUME.search(message)
+        said = _said(message.rpartition("Output:")[2])
+        if volume and volume[1] == plan.mounts.home.name and "No such file or directory" in said:
+            return Obstacle(home_missing(plan, message), final=True)
+        which = f"The folder {volume[1]!r}" if volume else "A folder"
+        return Obstacle(Ended(f"{which} of the kernel cannot be mounted: {said}", "mount_failed", message))
+    return None
+
+
+def _not_created(reason: str, message: str, plan: KernelPlan) -> Ended:
+    if _NO_SUCH_COMMAND.search(message) and plan.argv[0] in message:
+        return _no_such_command(plan, message)
+    return Ended(f"The kernel's container cannot be made: {message or reason}", "container_refused", message)
+
+
+def _exited(pod: Pod, terminated: dict[str, Any], plan: KernelPlan) -> Ended:
+    code, said = terminated.get("exitCode"), terminated.get("message", "").strip()
+    if "deletionTimestamp" in pod["metadata"]:
+        return Ended("The kernel's pod was deleted.", "pod_deleted")
+    if terminated.get("reason") in ("StartError", "ContainerCannotRun"):
+        return _not_created(terminated["reason"], _said(said), plan)
+    how = f"by signal {code - 128}" if isinstance(code, int) and code > 128 else f"with exit code {code}"
+    last = f" Its last words: {said.splitlines()[-1][:_SAID]}" if said else ""
+    return Ended(f"The kernel ended {how}.{last}", "kernel_exited", said)
+
+
+def _no_such_command(plan: KernelPlan, message: str) -> Ended:
+    sentence = f"The command {plan.argv[0]!r} of the kernelspec {plan.address!r} does not exist in its image."
+    return Ended(sentence, "command_not_found", message)
+
+
+def _out_of_memory(plan: KernelPlan) -> Ended:
+    limit = plan.resources.memory_limit_bytes / 2**20
+    return Ended(
+        f"The kernel used more memory than its limit of {limit:g} MiB and was ended. Use less at once, or choose "
+        "a larger profile.",
+        "out_of_memory",
+    )
+
+
+def _taken_away(pod: Pod) -> Ended | None:
+    """Return why the cluster took a pod away, where it says so. Source: pod condition DisruptionTarget."""
+    condition, status = _condition(pod, "DisruptionTarget"), pod.get("status", {})
+    if condition.get("status") != "True" and not status.get("reason"):
+        return None
+    said = _said(condition.get("message", "") or status.get("message", "") or status.get("reason", ""))
+    return Ended(f"The cluster took the kernel away: {said}", "evicted")
+
+
+def _state(pod: Pod, container: str, place: str = "containerStatuses") -> dict[str, Any]:
+    for status in pod.get("status", {}).get(place) or []:
+        if status["name"] == container:
+            state: dict[str, Any] = status.get("state") or {}
+            return state
+    return {}
+
+
+def _condition(pod: Pod, kind: str) -> dict[str, Any]:
+    conditions = pod.get("status", {}).get("conditions") or []
+    found: dict[str, Any] = next((one for one in conditions if one["type"] == kind), {})
+    return found
+
+
+def _said(text: str) -> str:
+    """Return what the cluster says on one line of bounded length."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SAID else f"{line[:_SAID]}..."

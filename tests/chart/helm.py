@@ -1,0 +1,79 @@
+"""Runs Helm on the chart of this checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+CHART = HERE.parents[1] / "charts" / "kernelpod"
+VALUES = {file.stem: yaml.safe_load(file.read_bytes()) for file in sorted((HERE / "values").glob("*.yaml"))}
+KUBERNETES = "1.34"
+RELEASE, NAMESPACE = "kernelpod", "gateway"
+INSTALL = "put helm 3 on PATH, or name it in HELM, or let make cluster-up build it"
+
+
+def find() -> str | None:
+    """Return the path of helm: the one HELM names, one on PATH, or the test cluster's."""
+    cache = Path(os.environ.get("KERNELPOD_CACHE") or _cache_home() / "kernelpod")
+    built = sorted(cache.glob("bin/helm-*/helm"), key=lambda file: file.stat().st_mtime)
+    return os.environ.get("HELM") or shutil.which("helm") or (str(built[-1]) if built else None)
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Helm, and what it makes of the chart with given values."""
+
+    binary: str
+
+    def run(self, verb: list[str], values: dict[str, Any] | None) -> subprocess.CompletedProcess[str]:
+        """Return what `helm VERB CHART` printed with these values in a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "values.json")
+            file.write_text(json.dumps(values or {}), encoding="utf-8")
+            home = {"HELM_CONFIG_HOME": folder, "HELM_CACHE_HOME": folder, "HELM_DATA_HOME": folder}
+            command = [self.binary, *verb, str(CHART), "--values", str(file), "--kube-version", KUBERNETES]
+            return subprocess.run(
+                command, env={**os.environ, **home}, capture_output=True, text=True, check=False, timeout=60
+            )
+
+    def template(
+        self, values: dict[str, Any] | None = None, release: str = RELEASE, namespace: str = NAMESPACE
+    ) -> str:
+        """Return all manifests as text. Fails with Helm's words."""
+        done = self.run(["template", "--namespace", namespace, release], values)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def objects(self, values: dict[str, Any] | None = None, release: str = RELEASE) -> list[dict[str, Any]]:
+        """Return all manifests as objects."""
+        return [document for document in yaml.safe_load_all(self.template(values, release)) if document]
+
+    def refusal(self, values: dict[str, Any], release: str = RELEASE, namespace: str = NAMESPACE) -> str:
+        """Return why these values are refused."""
+        done = self.run(["template", "--namespace", namespace, release], values)
+        assert done.returncode != 0, done.stdout[:1000]
+        return done.stderr
+
+
+def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    """Return the objects of one kind by name."""
+    return {found["metadata"]["name"]: found for found in objects if found["kind"] == kind}
+
+
+def settings_text(objects: list[dict[str, Any]]) -> str:
+    """Return the gateway's settings file."""
+    (config,) = of_kind(objects, "ConfigMap").values()
+    return str(config["data"]["settings.yaml"])

@@ -1,0 +1,161 @@
+"""Container images without a registry: built by buildah, cached by their inputs, imported into containerd."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import binaries
+from .layout import CONTAINERD_SOCKET, SOURCES, Layout, RigError
+from .shell import run, succeeds
+
+PAUSE = "localhost/kernelpod-pause:1"
+COREDNS = "localhost/kernelpod-coredns:1"
+BUILD_SECONDS = 3600
+
+
+def of_binary(layout: Layout, module: binaries.Module, name: str, tag: str) -> Path:
+    """The archive of an image that holds one of our static binaries and nothing else."""
+    layout.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=layout.cache, prefix=".context-") as context:
+        shutil.copy2(binaries.folder(module, layout.cache) / name, context)
+        return build_image(layout, SOURCES / "images" / name / "Dockerfile", Path(context), tag)
+
+
+def build_image(
+    layout: Layout, dockerfile: Path, context: Path, tag: str, build_args: Mapping[str, str] | None = None
+) -> Path:
+    """The OCI archive of the image, from the cache when nothing that goes into it changed.
+
+    Of a git checkout only the files that git knows or would add are sent, so neither environments
+    nor secrets reach the build. BASE_IMAGE is the local base unless it is given.
+    """
+    arguments = dict(build_args or {})
+    archives = layout.cache / "images"
+    archives.mkdir(parents=True, exist_ok=True)
+    if "ARG BASE_IMAGE" in dockerfile.read_text():
+        arguments.setdefault("BASE_IMAGE", base_image(layout))
+    with tempfile.TemporaryDirectory(dir=layout.cache, prefix=".build-") as work:
+        sent = Path(work, "context")
+        _stage(context, sent)
+        key = _fingerprint(sent, dockerfile.read_bytes(), tag, json.dumps(arguments, sort_keys=True))
+        archive = archives / f"{tag.rpartition('/')[2].replace(':', '-')}-{key}.tar"
+        if archive.exists():
+            return archive
+        named = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        sources = ["--tag", tag, "--file", str(dockerfile.absolute()), *_package_sources(Path(work))]
+        _buildah(layout, "build", "--layers", "--pull=never", *named, *sources, str(sent))
+        _buildah(layout, "push", tag, f"oci-archive:{work}/image.tar:{tag}")
+        Path(work, "image.tar").rename(archive)
+    return archive
+
+
+def base_image(layout: Layout) -> str:
+    """The name of the Debian image with Python that stands in for a public one, built when it is missing."""
+    folder = SOURCES / "images/base"
+    wanted = (folder / "packages.txt").read_bytes() + (folder / "Dockerfile").read_bytes()
+    tag = f"localhost/kernelpod-base:{hashlib.sha256(wanted).hexdigest()[:12]}"
+    if succeeds([*_buildah_command(layout), "inspect", "--type", "image", tag]):
+        return tag
+    layout.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=layout.cache, prefix=".base-") as work:
+        packages = ",".join((folder / "packages.txt").read_text().split())
+        options = ["--variant=minbase", f"--include={packages}"]
+        root = Path(work, "rootfs")
+        run(["debootstrap", *options, "bookworm", str(root), _mirror("bookworm")], seconds=BUILD_SECONDS)
+        for downloads in (root / "var/cache/apt/archives", root / "var/lib/apt/lists"):
+            shutil.rmtree(downloads)
+            (downloads / "partial").mkdir(parents=True)
+        run(["tar", "--numeric-owner", "-C", str(root), "-cf", f"{work}/rootfs.tar", "."], seconds=300)
+        shutil.rmtree(root)
+        _buildah(layout, "build", "--tag", tag, "--file", str(folder / "Dockerfile"), work)
+    return tag
+
+
+def import_image(archive: Path) -> str:
+    """The name of the image, which containerd has now."""
+    with tarfile.open(archive) as opened:
+        index = opened.extractfile("index.json")
+        if index is None:
+            raise RigError(f"{archive} is no OCI archive")
+        manifest = json.load(index)["manifests"][0]
+    name: str = manifest["annotations"]["org.opencontainers.image.ref.name"]
+    client = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images"]
+    if manifest["digest"] not in run([*client, "list", f"name=={name}"]):
+        run([*client, "import", str(archive)], seconds=300)
+    return name
+
+
+def _stage(context: Path, target: Path) -> None:
+    if not (context / ".git").exists():
+        shutil.copytree(context, target, symlinks=True)
+        return
+    listing = ["git", "-C", str(context), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, run(listing).split("\0")):
+        if (context / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(context / name, target / name, follow_symlinks=False)
+
+
+def _fingerprint(folder: Path, *texts: bytes | str) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update((text if isinstance(text, bytes) else text.encode()) + b"\0")
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)}\0{file.stat().st_mode:o}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+def _buildah_command(layout: Layout) -> list[str]:
+    store = layout.cache / "buildah"
+    return ["buildah", f"--root={store}/storage", f"--runroot={store}/run"]
+
+
+def _buildah(layout: Layout, *arguments: str) -> None:
+    configuration = layout.cache / "buildah/containers.conf"  # or buildah would make /etc/cni
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    configuration.write_text(f'[network]\nnetwork_config_dir = "{layout.cache}/buildah/networks"\n')
+    settings = {
+        "BUILDAH_ISOLATION": "chroot",
+        "STORAGE_DRIVER": os.environ.get("STORAGE_DRIVER", "overlay"),
+        "CONTAINERS_CONF": str(configuration),
+    }
+    command = [*_buildah_command(layout), *arguments]
+    run(command, seconds=BUILD_SECONDS, environment={**os.environ, **settings})
+
+
+def _mirror(suite: str) -> str:
+    """The archive that this machine's apt uses for the suite."""
+    entries = run(
+        ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(SITE)", "Created-By: Packages"]
+    )
+    for line in entries.splitlines():
+        if line.startswith(f"{suite} main "):
+            return line.split()[2]
+    raise RigError(f"apt knows no archive of Debian {suite}: add one to the machine's apt sources")
+
+
+def _package_sources(work: Path) -> list[str]:
+    """Flags that show the machine's pip settings and certificates to a build without leaving them in the image."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
+    settings = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+    options = {name.rpartition(".")[2]: value.strip("'\"") for name, value in settings.items()}
+    configuration = work / "pip.conf"
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    configuration.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in options.items()))
+    shown = {configuration: "/etc/pip.conf", Path("/etc/ssl/certs"): "/etc/ssl/certs"}
+    for place in options.get("find-links", "").split():
+        if Path(place).is_dir():
+            shown[Path(place)] = place
+    return [f"--volume={source}:{target}:ro" for source, target in shown.items()]

@@ -1,0 +1,107 @@
+"""The command line of the test cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import components, images, lifecycle, namespaces, processes, report
+from .layout import Layout, RigError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cluster", description="A real one-node Kubernetes on this machine.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("up", help="bring it up, or repair what died; builds what is missing")
+    verbs.add_parser("down", help="remove everything but the logs and the cache; also after a crash")
+    verbs.add_parser("status", help="what runs; exit status 1 unless everything does")
+    verbs.add_parser("build", help="install the Debian packages, build binaries and images; no cluster")
+    run = verbs.add_parser("run", help="run a command in the cluster's network, with KUBECONFIG, kubectl and helm")
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    image = verbs.add_parser("image", help="build an image, import it when the cluster is up, print its archive")
+    image.add_argument("dockerfile", type=Path)
+    image.add_argument("context", type=Path)
+    image.add_argument("tag")
+    image.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    reporting = verbs.add_parser("report", help="pods, events and logs, as a failing test wants them")
+    reporting.add_argument("namespaces", nargs="*", metavar="NAMESPACE")
+    for verb in ("start", "stop"):
+        one = verbs.add_parser(verb, help=f"{verb} one component")
+        one.add_argument("component", choices=components.NAMES)
+    return parser
+
+
+def _run(layout: Layout, command: Sequence[str]) -> int:
+    """Become the command; only a missing command comes back."""
+    argv = list(command[1:] if command[:1] == ["--"] else command)
+    if not argv:
+        raise RigError("run what? cluster run -- kubectl get pods")
+    if not layout.admin_kubeconfig.exists():
+        raise RigError("the cluster is down: bring it up first")
+    namespaces.enter_network()
+    namespaces.replace_file(Path("/etc/resolv.conf"), layout.state / "resolv.conf")
+    os.environ["KUBECONFIG"] = str(layout.admin_kubeconfig)
+    os.environ["KUBECACHEDIR"] = str(layout.kubectl_cache)
+    os.environ["PATH"] = f"{layout.bin}{os.pathsep}{os.environ['PATH']}"
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - a list, no shell
+    except FileNotFoundError:
+        raise RigError(f"{argv[0]}: no such command") from None
+
+
+def _status(layout: Layout) -> int:
+    """0 when everything runs."""
+    living = {name: processes.alive(name) for name in components.NAMES}
+    for name, runs in living.items():
+        print(f"{name:20} {'runs' if runs else 'does not run'}")
+    print(f"state {layout.state}, logs {layout.logs}, cache {layout.cache}")
+    return 0 if all(living.values()) else 1
+
+
+def _image(layout: Layout, arguments: argparse.Namespace) -> int:
+    values = dict(argument.split("=", 1) for argument in arguments.build_arg)
+    archive = images.build_image(layout, arguments.dockerfile, arguments.context, arguments.tag, values)
+    if processes.alive("containerd"):
+        images.import_image(archive)
+    print(archive)
+    return 0
+
+
+def _dispatch(layout: Layout, arguments: argparse.Namespace) -> int:
+    match arguments.verb:
+        case "up":
+            lifecycle.up(layout)
+        case "down":
+            lifecycle.down(layout)
+        case "status":
+            return _status(layout)
+        case "build":
+            lifecycle.build(layout)
+        case "image":
+            return _image(layout, arguments)
+        case "run":
+            return _run(layout, arguments.command)
+        case "report":
+            report.write(layout, arguments.namespaces)
+        case "start":
+            lifecycle.start(layout, arguments.component)
+        case "stop":
+            lifecycle.stop(layout, arguments.component)
+    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """The exit status; SIGTERM cleans up as Ctrl-C does."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _dispatch(Layout.from_environment(), arguments)
+    except RigError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
