@@ -66,6 +66,11 @@ locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
+	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
+	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/image-hub.in -o requirements/image-hub.txt
+	$(LOCK) --constraint requirements/hub.txt --extra singleuser pyproject.toml -o requirements/image-singleuser.txt
+	for kernel in python bash; do \
+	  $(LOCK) --constraint requirements/kernels.txt requirements/image-kernel-$$kernel.in -o requirements/image-kernel-$$kernel.txt; done
 
 clean: ## remove the environments and caches of this checkout
 	rm -rf .venv .envs .tools .cache dist

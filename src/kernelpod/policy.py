@@ -11,6 +11,7 @@ from kernelpod.errors import Denied
 from kernelpod.identity import Identity
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.mounts import check_kernel_path, mounts_for, working_dir
+from kernelpod.names import user_slug
 from kernelpod.plan import KernelPlan, PlannedResources
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.request import KernelRequest
@@ -122,7 +123,8 @@ def _check_room(settings: Settings, rules: tuple[Rule, ...], usage: Usage) -> No
 
 
 def _environment(kernel_id: str, identity: Identity, spec: KernelSpec, home: str) -> dict[str, str]:
-    ours = {"HOME": home, "KERNEL_ID": kernel_id, "KERNEL_USERNAME": identity.name}
+    user = user_slug(identity.name)  # a user id without a line in /etc/passwd has no name otherwise
+    ours = {"HOME": home, "USER": user, "LOGNAME": user, "KERNEL_ID": kernel_id, "KERNEL_USERNAME": identity.name}
     return {"LANG": "C.UTF-8", "SHELL": "/bin/bash", **spec.env, **ours}
 
 

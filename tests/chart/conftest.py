@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from helm import INSTALL, Helm, find
+import yaml
+from helm import CHART, INSTALL, RELEASE, Helm, find
+from installed import SECONDS, Answer, Installed, Site, kubectl, succeeded
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +23,52 @@ def helm(need: Any) -> Helm:
     need(binary, "helm", INSTALL)
     assert binary
     return Helm(binary)
+
+
+@pytest.fixture(scope="module")
+def new_site(need: Any) -> Iterator[Callable[[], Site]]:
+    """Return a function that makes a site; all of them are removed with what they hold."""
+    need(
+        shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make cluster-up, make test-cluster"
+    )
+    sites: list[Site] = []
+
+    def make() -> Site:
+        mark = secrets.token_hex(3)
+        sites.append(Site(f"chart-{mark}-gateway", f"chart-{mark}-kernels"))
+        succeeded(kubectl("create", "namespace", sites[-1].gateway))
+        return sites[-1]
+
+    try:
+        yield make
+    finally:
+        names = [name for site in sites for name in (site.gateway, site.kernels)]
+        kubectl("delete", "namespace", "--ignore-not-found", *names)
+
+
+@pytest.fixture(scope="module")
+def install(
+    helm: Helm, new_site: Callable[[], Site], tmp_path_factory: Any
+) -> Iterator[Callable[[str], Installed]]:
+    """Return a function of a set of values that installs it and returns its site and Helm's notes."""
+    made: dict[str, Installed] = {}
+
+    def run(verb: list[str], site: Site) -> Answer:
+        command = [helm.binary, *verb, "--namespace", site.gateway]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+
+    def once(name: str) -> Installed:
+        if name not in made:
+            site = new_site()
+            file = Path(tmp_path_factory.mktemp("values"), "values.yaml")
+            file.write_text(yaml.safe_dump(site.values(name)), encoding="utf-8")
+            made[name] = site, ""
+            notes = succeeded(run(["install", RELEASE, str(CHART), "--values", str(file)], site))
+            made[name] = site, notes
+        return made[name]
+
+    try:
+        yield once
+    finally:
+        for site, _ in made.values():
+            run(["uninstall", RELEASE, "--ignore-not-found"], site)

@@ -24,9 +24,14 @@ begins the other's; Helm has no functions for addresses.
 {{- end -}}
 {{- end -}}
 
-{{/* The given NFS servers that are addresses, as CIDRs, and the link-local blocks: out of everybody's reach. */}}
-{{- define "kernelpod.alwaysDenied" -}}
-{{- $denied := list "169.254.0.0/16" "fe80::/10" -}}
+{{/* Addresses that nobody of ours reaches: among them are the clouds' metadata servers. */}}
+{{- define "kernelpod.linkLocal" -}}
+["169.254.0.0/16", "fe80::/10"]
+{{- end -}}
+
+{{/* What no kernel reaches: link-local addresses, NFS servers that are given as addresses, networkPolicy.deny. */}}
+{{- define "kernelpod.denied" -}}
+{{- $denied := include "kernelpod.linkLocal" . | fromJsonArray -}}
 {{- $servers := list -}}
 {{- range include "kernelpod.inlineNFS" . | fromJsonArray -}}{{- $servers = append $servers .server -}}{{- end -}}
 {{- range list .Values.homes.persistentVolume .Values.kernelspecs.volume -}}
@@ -37,12 +42,7 @@ begins the other's; Helm has no functions for addresses.
   {{- else if regexMatch "^[0-9a-fA-F:]*:[0-9a-fA-F]*:[0-9a-fA-F:]*$" . -}}{{- $denied = append $denied (printf "%s/128" .) -}}
   {{- end -}}
 {{- end -}}
-{{- toJson (uniq $denied) -}}
-{{- end -}}
-
-{{/* What no kernel reaches. */}}
-{{- define "kernelpod.denied" -}}
-{{- concat (include "kernelpod.alwaysDenied" . | fromJsonArray) .Values.networkPolicy.deny | uniq | toJson -}}
+{{- concat $denied .Values.networkPolicy.deny | uniq | toJson -}}
 {{- end -}}
 
 {{/*

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
 import time
 from typing import Any
 from weakref import WeakSet
@@ -74,8 +76,11 @@ class DirectKernelManager(RemoteKernelManager):
 
     async def _mourn(self) -> None:
         if self.running is not None:
-            await self.parent.runtime.wait_ended(self.running)
-            await self._restarter.poll()
+            ended = await self.parent.runtime.wait_ended(self.running)
+            if ended.by_itself:
+                await self._restarter.poll()
+            else:
+                self._report_dead(ended)
 
     async def start_kernel(self, record: KernelRecord | None = None, **_: Any) -> None:
         """Start the record (at a restart, its last one); return when the kernel answers. Raises UserError."""
@@ -211,8 +216,11 @@ class DirectKernelManager(RemoteKernelManager):
         if self.record.plan.interrupt_mode == "message":
             self._connect_control_socket()
             self.session.send(self._control_socket, self.session.msg("interrupt_request", content={}))
+        elif self.shutting_down:  # jupyter_client interrupts first, to be heard; a kernel that cannot be is ended
+            with contextlib.suppress(UserError):
+                await self.signal_kernel(signal.SIGINT)
         else:
-            await self.signal_kernel(2)
+            await self.signal_kernel(signal.SIGINT)
 
     async def signal_kernel(self, signum: int) -> None:
         """Send a signal through the runtime."""
@@ -251,7 +259,6 @@ class DirectKernelManager(RemoteKernelManager):
         except UserError as error:
             log.warning("kernel %s could not be started again: %s", self.record.kernel_id, error)
             self.stop_restarter()
-            self.notes = error.message
             self._restarter._fire_callbacks("dead")
             if not now:
                 raise

@@ -125,6 +125,11 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Return whether a websocket is open to the kernel."""
         return bool(self._kernel_connections.get(kernel_id, 0))
 
+    def _handle_kernel_died(self, kernel_id: str) -> None:
+        """Keep a kernel that was taken away, so that its user reads why; let go of one that keeps dying."""
+        if not self.kernel(kernel_id).dead:
+            super()._handle_kernel_died(kernel_id)
+
     async def forget(self, kernel_id: str, why: str) -> None:
         """Let go of a kernel that died while nobody was connected."""
         log.warning("kernel %s died without a client and is not restarted: %s", kernel_id, why)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,10 +81,7 @@ def build(module: Module, cache: Path) -> None:
         return
     if not (go := shutil.which("go")):
         raise RigError("Go 1.26 or newer is needed to build Kubernetes: install it and put `go` on PATH")
-    print(
-        f"          building {module.name} {module.version}, once; this takes minutes",
-        flush=True,
-    )
+    print(f"          building {module.name} {module.version}, once; this takes minutes", file=sys.stderr)
     there.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=there.parent, prefix=".building-") as partial:
         environment = {**os.environ, "CGO_ENABLED": "0"}

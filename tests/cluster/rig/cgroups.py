@@ -56,9 +56,9 @@ def _members() -> set[int]:
         for file in (hierarchy / NAME).rglob("cgroup.procs"):
             try:
                 found.update(int(pid) for pid in file.read_text().split())
-            except (FileNotFoundError, OSError):
+            except OSError:
                 continue  # removed while it was read
-    return found - {os.getpid()}
+    return found
 
 
 def _kill(pid: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import binaries, nfs
@@ -27,17 +28,6 @@ from .processes import Component
 from .shell import succeeds
 
 ETCD = "http://127.0.0.1:2379"
-NAMES = (
-    "etcd",
-    "containerd",
-    "nfs",
-    "apiserver",
-    "controller-manager",
-    "scheduler",
-    "kubelet",
-    "proxy",
-    "enforcer",
-)
 PLUGINS = RUN / "volume-plugins"  # empty; the default folder would be made in /usr/libexec
 
 CONTAINERD = """\
@@ -62,21 +52,6 @@ state = "{run}/containerd"
 """
 
 
-def components(layout: Layout) -> list[Component]:
-    """Every process of the cluster, in order."""
-    return [
-        _etcd(),
-        _containerd(layout),
-        nfs.server(layout),
-        _apiserver(layout),
-        _controller_manager(layout),
-        _scheduler(layout),
-        _kubelet(layout),
-        _proxy(layout),
-        _enforcer(layout),
-    ]
-
-
 def write(layout: Layout) -> None:
     """Write the configuration files."""
     facts = {
@@ -95,7 +70,7 @@ def _node(layout: Layout, name: str) -> list[str]:
     return [str(binaries.folder(binaries.KUBERNETES, layout.cache) / "node"), name]
 
 
-def _etcd() -> Component:
+def _etcd(_: Layout) -> Component:
     peer = "http://127.0.0.1:2380"
     clients = [f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}", f"--listen-peer-urls={peer}"]
     return Component("etcd", ["etcd", f"--data-dir={RUN}/etcd/data", *clients], lambda: answers(2379, "/health"))
@@ -227,3 +202,17 @@ def _enforcer(layout: Layout) -> Component:
     argv = [sys.executable, "-m", "rig.enforcer", str(layout.pki)]
     listing = ["nft", "list", "table", "inet", TABLE]
     return Component("enforcer", argv, lambda: succeeds(listing), {"PYTHONPATH": str(SOURCES)})
+
+
+# In the order in which they start; the keys are the names of the components.
+COMPONENTS: Mapping[str, Callable[[Layout], Component]] = {
+    "etcd": _etcd,
+    "containerd": _containerd,
+    "nfs": nfs.server,
+    "apiserver": _apiserver,
+    "controller-manager": _controller_manager,
+    "scheduler": _scheduler,
+    "kubelet": _kubelet,
+    "proxy": _proxy,
+    "enforcer": _enforcer,
+}

@@ -71,9 +71,8 @@ def given_addresses() -> dict[str, str]:
 
 
 def with_address(pod: Object, given: dict[str, str]) -> Object:
-    """The pod with CNI's address in the place of a podIP that is missing or late."""
-    address = given.get(pod["metadata"]["uid"])
-    return {**pod, "status": {**pod["status"], "podIP": address}} if address else pod
+    """The pod with CNI's address in the place of podIP, which comes late and may outlive what it says."""
+    return {**pod, "status": {**pod["status"], "podIP": given.get(pod["metadata"]["uid"])}}
 
 
 def enforce(pki: Path) -> None:
@@ -85,7 +84,7 @@ def enforce(pki: Path) -> None:
     for watch in watches:
         watch.complete.wait()
     applied, given = "", dict[str, str]()
-    while True:
+    while all(watch.is_alive() for watch in watches):
         now = given_addresses()
         if changed.wait(SECONDS_BETWEEN_LOOKS) or now != given:
             changed.clear()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import binaries
 from .layout import CONTAINERD_SOCKET, SOURCES, Layout, RigError
-from .shell import run, succeeds
+from .shell import run
 
 PAUSE = "localhost/kernelpod-pause:1"
 COREDNS = "localhost/kernelpod-coredns:1"
@@ -38,6 +38,8 @@ def build_image(
     Of a git checkout only the files that git knows or would add are sent, so neither environments
     nor secrets reach the build. BASE_IMAGE is the local base unless it is given.
     """
+    if not dockerfile.is_file() or not context.is_dir():
+        raise RigError(f"a Dockerfile and a folder are needed: {dockerfile} and {context} are not both there")
     arguments = dict(build_args or {})
     archives = layout.cache / "images"
     archives.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def base_image(layout: Layout) -> str:
     folder = SOURCES / "images/base"
     wanted = (folder / "packages.txt").read_bytes() + (folder / "Dockerfile").read_bytes()
     tag = f"localhost/kernelpod-base:{hashlib.sha256(wanted).hexdigest()[:12]}"
-    if succeeds([*_buildah_command(layout), "inspect", "--type", "image", tag]):
+    if _stored(layout, tag):
         return tag
     layout.cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=layout.cache, prefix=".base-") as work:
@@ -115,21 +117,26 @@ def _fingerprint(folder: Path, *texts: bytes | str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _buildah_command(layout: Layout) -> list[str]:
-    store = layout.cache / "buildah"
-    return ["buildah", f"--root={store}/storage", f"--runroot={store}/run"]
+def _stored(layout: Layout, tag: str) -> bool:
+    """Whether buildah has the image."""
+    try:
+        _buildah(layout, "inspect", "--type", "image", tag)
+    except RigError:
+        return False
+    return True
 
 
 def _buildah(layout: Layout, *arguments: str) -> None:
-    configuration = layout.cache / "buildah/containers.conf"  # or buildah would make /etc/cni
-    configuration.parent.mkdir(parents=True, exist_ok=True)
-    configuration.write_text(f'[network]\nnetwork_config_dir = "{layout.cache}/buildah/networks"\n')
+    store = layout.cache / "buildah"
+    store.mkdir(parents=True, exist_ok=True)
+    configuration = store / "containers.conf"  # or buildah would make /etc/cni
+    configuration.write_text(f'[network]\nnetwork_config_dir = "{store}/networks"\n')
     settings = {
         "BUILDAH_ISOLATION": "chroot",
         "STORAGE_DRIVER": os.environ.get("STORAGE_DRIVER", "overlay"),
         "CONTAINERS_CONF": str(configuration),
     }
-    command = [*_buildah_command(layout), *arguments]
+    command = ["buildah", f"--root={store}/storage", f"--runroot={store}/run", *arguments]
     run(command, seconds=BUILD_SECONDS, environment={**os.environ, **settings})
 
 
@@ -149,10 +156,11 @@ def _package_sources(work: Path) -> list[str]:
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60, check=False
     ).stdout
-    settings = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+    # A variable (:env:) outweighs a file, so it comes last.
+    lines = sorted(listed.splitlines(), key=lambda line: line.startswith(":env:"))
+    settings = dict(line.split("=", 1) for line in lines if "=" in line)
     options = {name.rpartition(".")[2]: value.strip("'\"") for name, value in settings.items()}
     configuration = work / "pip.conf"
-    configuration.parent.mkdir(parents=True, exist_ok=True)
     configuration.write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in options.items()))
     shown = {configuration: "/etc/pip.conf", Path("/etc/ssl/certs"): "/etc/ssl/certs"}
     for place in options.get("find-links", "").split():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from .layout import NETWORK_NAMESPACE, RUN, Layout, RigError
 from .namespaces import enter_network
 from .shell import run, wait
 
+LOCK_SECONDS = 1800  # as long as a first build may take
 OWNER = RUN / "state"  # a link to the state folder of the cluster that is up
 KUBELET_LEFTOVERS = (  # kubelet has no setting for these places
     "/var/lib/kubelet/device-plugins/kubelet.sock",
@@ -28,18 +30,19 @@ def step(what: str) -> Iterator[None]:
     """Say the step and its seconds when it is done."""
     begun = time.monotonic()
     yield
-    print(f"{time.monotonic() - begun:6.1f} s  {what}", flush=True)
+    print(f"{time.monotonic() - begun:6.1f} s  {what}", file=sys.stderr)
 
 
 @contextmanager
 def locked(layout: Layout) -> Iterator[None]:
-    """One change at a time, and root alone."""
-    if os.geteuid() != 0:
-        raise RigError("run as root: the cluster needs namespaces, mounts and cgroups")
+    """One change at a time, and to one's own cluster."""
     layout.state.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(layout.state.parent, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not wait(lambda: _lock(descriptor), LOCK_SECONDS):
+            raise RigError(
+                f"another `cluster` command has been at work for {LOCK_SECONDS} s: see what it waits for"
+            )
         if OWNER.is_symlink() and OWNER.readlink() != layout.state:
             theirs = OWNER.readlink()
             raise RigError(f"the cluster of another state folder is up: set KERNELPOD_CLUSTER_STATE={theirs}")
@@ -48,7 +51,15 @@ def locked(layout: Layout) -> Iterator[None]:
         os.close(descriptor)
 
 
-def build(layout: Layout) -> dict[str, Path]:
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def build(layout: Layout) -> list[Path]:
     """The archives of the cluster's own images; installs and builds what is missing."""
     with step("Debian packages"):
         packages.install()
@@ -56,17 +67,17 @@ def build(layout: Layout) -> dict[str, Path]:
         with step(f"{module.name} {module.version}"):
             binaries.build(module, layout.cache)
     with step("images of the cluster"):
-        return {
-            images.PAUSE: images.of_binary(layout, binaries.KUBERNETES, "pause", images.PAUSE),
-            images.COREDNS: images.of_binary(layout, binaries.COREDNS, "coredns", images.COREDNS),
-        }
+        return [
+            images.of_binary(layout, binaries.KUBERNETES, "pause", images.PAUSE),
+            images.of_binary(layout, binaries.COREDNS, "coredns", images.COREDNS),
+        ]
 
 
 def up(layout: Layout) -> None:
     """Bring the cluster up, or repair what died; when it fails or is interrupted from nothing, nothing is left."""
     with locked(layout):
         archives = build(layout)
-        if any(processes.alive(name) for name in components.NAMES):
+        if any(processes.alive(name) for name in components.COMPONENTS):
             _start(layout, archives)
             return
         _remove(layout)
@@ -94,25 +105,18 @@ def _prepare(layout: Layout) -> None:
         (layout.bin / name).symlink_to(binaries.folder(module, layout.cache) / name)
 
 
-def _start(layout: Layout, archives: dict[str, Path]) -> None:
+def _start(layout: Layout, archives: list[Path]) -> None:
     network.make()
-    for component in components.components(layout):
-        if not processes.alive(component.name):
-            with step(component.name):
-                processes.start(component, layout)
-        if component.name == "containerd":
-            for archive in archives.values():
+    for name, make in components.COMPONENTS.items():
+        if not processes.alive(name):
+            with step(name):
+                processes.start(make(layout), layout)
+        if name == "containerd":
+            for archive in archives:
                 images.import_image(archive)
     with step("controllers and DNS"):
-        run(
-            [
-                str(layout.bin / "kubectl"),
-                *layout.kubectl_flags,
-                "apply",
-                "--filename",
-                str(dns.write(layout.state)),
-            ]
-        )
+        objects = dns.write(layout.state)
+        run([str(layout.bin / "kubectl"), *layout.kubectl_flags, "apply", f"--filename={objects}"])
         _wait_for_controllers(layout)
 
 
@@ -120,32 +124,30 @@ def _wait_for_controllers(layout: Layout) -> None:
     """Return when pods can be made (they need the service account) and can resolve names."""
     api = Api(layout.pki)
     if not wait(lambda: api.exists("/api/v1/namespaces/default/serviceaccounts/default"), seconds=60):
-        raise RigError(
-            f"the controllers made no service account in 60 s; see {layout.logs}/controller-manager.log"
-        )
-    if not wait(lambda: api.has_condition(dns.DEPLOYMENT, "Available"), seconds=60):
-        raise RigError(f"CoreDNS is not available after 60 s; see {layout.logs}/kubelet.log")
+        raise RigError(f"no service account after 60 s; see {layout.logs}/controller-manager.log")
+    if not wait(dns.answers, seconds=60):
+        raise RigError(f"no DNS after 60 s; see {layout.logs}/kubelet.log")
 
 
 def start(layout: Layout, name: str) -> None:
     """Start one component of the cluster that is up."""
     with locked(layout):
-        component = _named(layout, name)
+        _need_up()
         enter_network()
         if not processes.alive(name):
-            processes.start(component, layout)
+            processes.start(components.COMPONENTS[name](layout), layout)
 
 
 def stop(layout: Layout, name: str) -> None:
     """Stop one component, which is how tests break things."""
     with locked(layout):
-        processes.stop(_named(layout, name).name)
+        _need_up()
+        processes.stop(name)
 
 
-def _named(layout: Layout, name: str) -> processes.Component:
+def _need_up() -> None:
     if not OWNER.is_symlink():
         raise RigError("the cluster is down: bring it up first")
-    return next(component for component in components.components(layout) if component.name == name)
 
 
 def down(layout: Layout) -> None:

@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     reporting.add_argument("namespaces", nargs="*", metavar="NAMESPACE")
     for verb in ("start", "stop"):
         one = verbs.add_parser(verb, help=f"{verb} one component")
-        one.add_argument("component", choices=components.NAMES)
+        one.add_argument("component", choices=components.COMPONENTS)
     return parser
 
 
@@ -55,7 +55,7 @@ def _run(layout: Layout, command: Sequence[str]) -> int:
 
 def _status(layout: Layout) -> int:
     """0 when everything runs."""
-    living = {name: processes.alive(name) for name in components.NAMES}
+    living = {name: processes.alive(name) for name in components.COMPONENTS}
     for name, runs in living.items():
         print(f"{name:20} {'runs' if runs else 'does not run'}")
     print(f"state {layout.state}, logs {layout.logs}, cache {layout.cache}")
@@ -63,10 +63,12 @@ def _status(layout: Layout) -> int:
 
 
 def _image(layout: Layout, arguments: argparse.Namespace) -> int:
-    values = dict(argument.split("=", 1) for argument in arguments.build_arg)
-    archive = images.build_image(layout, arguments.dockerfile, arguments.context, arguments.tag, values)
+    values = dict(argument.partition("=")[::2] for argument in arguments.build_arg)
+    with lifecycle.step(f"build {arguments.tag}"):
+        archive = images.build_image(layout, arguments.dockerfile, arguments.context, arguments.tag, values)
     if processes.alive("containerd"):
-        images.import_image(archive)
+        with lifecycle.step(f"import {arguments.tag}"):
+            images.import_image(archive)
     print(archive)
     return 0
 
@@ -81,6 +83,8 @@ def _dispatch(layout: Layout, arguments: argparse.Namespace) -> int:
             return _status(layout)
         case "build":
             lifecycle.build(layout)
+            with lifecycle.step("base image"):
+                images.base_image(layout)
         case "image":
             return _image(layout, arguments)
         case "run":
@@ -99,6 +103,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if os.geteuid() != 0:
+            raise RigError("run as root: the cluster needs namespaces, mounts and cgroups")
         return _dispatch(Layout.from_environment(), arguments)
     except RigError as error:
         print(f"cluster: {error}", file=sys.stderr)

@@ -165,8 +165,8 @@ def _peer(peer: Object, chosen: Sequence[Object], side: str) -> list[str]:
     if block := peer.get("ipBlock"):
         if ":" in block["cidr"]:
             return []  # the cluster has no IPv6
-        excepted = f" ip {side} != {{ {', '.join(block['except'])} }}" if block.get("except") else ""
-        return [f"ip {side} {block['cidr']}{excepted}"]
+        holes = [f"ip {side} != {hole}" for hole in block.get("except", ())]  # no set: holes may overlap
+        return [" ".join([f"ip {side} {block['cidr']}", *holes])]
     return [f"ip {side} {{ {', '.join(_address(pod) for pod in chosen)} }}"] if chosen else []
 
 

@@ -16,7 +16,10 @@ NFS_CORE_PARAM {{
     Protocols = 4; NFS_Port = 2049; Bind_addr = {address};
     Enable_NLM = false; Enable_RQUOTA = false;
 }}
-NFSv4 {{ Grace_Period = 1; Lease_Lifetime = 10; RecoveryBackend = fs; RecoveryRoot = {recovery}; }}
+NFSv4 {{
+    Grace_Period = 1; Lease_Lifetime = 10; RecoveryBackend = fs; RecoveryRoot = {recovery};
+    Allow_Numeric_Owners = true; Only_Numeric_Owners = true;
+}}
 NFS_KRB5 {{ Active_krb5 = false; }}
 LOG {{ Default_Log_Level = WARN; }}
 """

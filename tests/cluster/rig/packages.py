@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from .layout import RigError
 from .shell import run
 
+POLICY = Path("/usr/sbin/policy-rc.d")
 PACKAGES = (
     "buildah",
     "conntrack",
@@ -36,12 +39,25 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Install what is missing, without starting any of the services that the packages bring."""
+    """Install what is missing, without starting the services that some of the packages bring."""
     if not (packages := missing()):
         return
-    if os.geteuid() != 0:
-        raise RigError(f"run as root once, or: apt-get install {' '.join(packages)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    run(["apt-get", "update"], seconds=300, environment=environment)
-    options = ["--yes", "--no-install-recommends"]
-    run(["apt-get", "install", *options, *packages], seconds=900, environment=environment)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with _no_services():
+        run(["apt-get", "update"], seconds=300, environment=environment)
+        install = ["apt-get", "install", "--yes", "--no-install-recommends"]
+        run([*install, *packages], seconds=900, environment=environment)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Have Debian's maintainer scripts start nothing, unless the machine has a policy of its own."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")  # 101: action forbidden, says invoke-rc.d(8)
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

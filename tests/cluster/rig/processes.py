@@ -86,11 +86,12 @@ def start(component: Component, layout: Layout, *, seconds: float = 60) -> None:
 
     if not wait(settled, seconds) or process.poll() is not None:
         what = "ended at once" if process.poll() is not None else f"does not serve after {seconds:.0f} s"
+        stop(component.name)
         end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise RigError(f"{component.name} {what}; the end of {log}:\n{end}")
 
 
-def stop(name: str, *, seconds: float = 10) -> None:
+def stop(name: str, *, seconds: float = 3) -> None:
     """End the process, politely first, and return when it is gone."""
     with _opened(name) as descriptor:
         if descriptor is not None:

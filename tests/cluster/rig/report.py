@@ -33,8 +33,9 @@ def write(layout: Layout, chosen: Sequence[str]) -> None:
         raise RigError("the cluster is down: there is nothing to report")
     namespaces.enter_network()
     kubectl = _Kubectl(layout)
-    everywhere = kubectl("get", "namespaces", "--output=jsonpath={.items[*].metadata.name}").split()
-    for namespace in chosen or [name for name in everywhere if not name.startswith("kube-")]:
+    spaces = [space["metadata"]["name"] for space in _items(kubectl("get", "namespaces", "--output=json"))]
+    print(f"the logs of the components are in {layout.logs}")
+    for namespace in chosen or [name for name in spaces if not name.startswith("kube-")]:
         print(f"=== {namespace}: pods\n{kubectl('get', 'pods', '--namespace', namespace, '--output=wide')}")
         print(f"=== {namespace}: events\n{_events(kubectl, namespace)}")
         for pod in _items(kubectl("get", "pods", "--namespace", namespace, "--output=json")):

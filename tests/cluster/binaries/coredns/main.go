@@ -9,11 +9,12 @@ import (
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func init() {
 	// Every plugin that a Corefile may name, in the order in which a query passes them.
-	dnsserver.Directives = []string{"health", "ready", "errors", "kubernetes"}
+	dnsserver.Directives = []string{"health", "ready", "errors", "kubernetes", "template"}
 }
 
 func main() { coremain.Run() }

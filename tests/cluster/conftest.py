@@ -1,0 +1,248 @@
+"""Kernels on a real Kubernetes: a gateway beside the cluster, a namespace of its own, homes on a real NFS server.
+
+Run by `make test-cluster`, inside the network of the test cluster, or where KUBECONFIG says on a node of another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kube
+import pytest
+from rig.layout import NODE_IP, Layout
+
+from client import Caller
+from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
+
+IMAGES = os.environ.get("KERNELPOD_TEST_IMAGES", "localhost/kernelpod-{}:test")
+PYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+UID, GID = 1000, 100
+USERS = {
+    "alice-token": user_model("alice", groups=["staff"]),
+    "bob-token": user_model("bob"),
+    "john-token": user_model("John.Döe"),
+    "nobody-token": user_model("zoe"),
+    "admin-token": user_model("carol", scopes=[ACCESS, "custom:kernelpod:admin"], admin=True),
+}
+_REPORTED = pytest.StashKey[str]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a cluster, except the tests of the rig's pure functions."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.path.name.startswith("test_rig"):
+            item.add_marker("cluster")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Print what the cluster says when a test fails."""
+    outcome = yield
+    namespace = item.config.stash.get(_REPORTED, "")
+    if outcome.failed and namespace:
+        outcome.sections.append((f"namespace {namespace}", kube.report(namespace)))
+    return outcome
+
+
+@dataclass
+class Site:
+    """A gateway whose kernels are pods of `namespace`."""
+
+    namespace: str
+    folder: Path
+    homes: Path
+    """The folder on the NFS server that this site's homes lie in; `export` is its path for clients."""
+    export: str
+    hub: FakeHub
+    gateway: GatewayProcess
+
+    def by(self, token: str) -> Caller:
+        """Return somebody with this token."""
+        return Caller(self.gateway.url, token)
+
+    @property
+    def alice(self) -> Caller:
+        """The user alice."""
+        return self.by("alice-token")
+
+    @property
+    def bob(self) -> Caller:
+        """The user bob."""
+        return self.by("bob-token")
+
+    @property
+    def admin(self) -> Caller:
+        """Carol, who holds the admin scope."""
+        return self.by("admin-token")
+
+    def home(self, slug: str) -> Path:
+        """Return a home, made as the server's init container does."""
+        path = self.homes / slug
+        if not path.exists():
+            path.mkdir(0o700)
+            os.chown(path, UID, GID)
+        return path
+
+    def spec(self, name: str, kernelpod: dict[str, Any] | None = None, **changes: Any) -> str:
+        """Publish a kernelspec and return its name."""
+        folder = self.folder / "kernelspecs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        stanza = {
+            "image": IMAGES.format("kernel-python"),
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+            **(kernelpod or {}),
+        }
+        whole = {"display_name": name, "language": "python", "argv": PYTHON, "interrupt_mode": "message"}
+        text = json.dumps({**whole, **changes, "metadata": {"kernelpod": stanza}})
+        (folder / "kernel.json").write_text(text, encoding="utf-8")
+        if self.gateway.url:
+            listed = lambda: name in self.alice.ask("GET", "kernelspecs").json()["kernelspecs"]  # noqa: E731
+            eventually(listed, 10, what=f"kernelspec {name} is noticed")
+        return name
+
+    def over_nfs(self, path: str) -> bytes:
+        """Return a file of the homes as the NFS server gives it to any client."""
+        url = f"nfs://{NODE_IP}{self.export}/{path}?version=4"
+        done = subprocess.run(["nfs-cat", url], capture_output=True, check=True, timeout=30)
+        return done.stdout
+
+    def pods(self) -> list[str]:
+        """Return the names of the kernel pods."""
+        return kube.names("pods", self.namespace)
+
+    def leftovers(self) -> list[str]:
+        """Return the pods and Secrets of kernels."""
+        return [*self.pods(), *kube.names("secrets", self.namespace, "app.kubernetes.io/component=kernel")]
+
+    def stop_kernels(self) -> None:
+        """End every kernel through the gateway; nothing may be left."""
+        for kernel_id in self.admin.ids():
+            self.admin.ask("DELETE", f"kernels/{kernel_id}")
+        eventually(lambda: not self.leftovers(), what="no pod and no Secret is left")
+
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture(scope="session")
+def layout(need: Any) -> Layout:
+    """The folders of the test cluster."""
+    need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
+    return Layout.from_environment()
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[FakeHub]:
+    """A hub that knows the users."""
+    with FakeHub() as running:
+        running.users.update(USERS)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def make_site(layout: Layout, hub: FakeHub, request: pytest.FixtureRequest) -> Iterator[MakeSite]:
+    """A function that starts a gateway with some settings changed; all are removed at the end."""
+    sites: list[Site] = []
+    namespaces = []
+
+    def make(volume: str = "nfs", **kubernetes: Any) -> Site:
+        namespace = kube.new_namespace("kernels")
+        namespaces.append(namespace)
+        name = namespace.__enter__()
+        request.config.stash[_REPORTED] = name
+        folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
+        homes = layout.state / "nfs" / "homes" / name
+        homes.mkdir(parents=True)
+        export = f"/homes/{name}"
+        homes_volume = {"kind": "nfs", "server": NODE_IP}
+        if volume == "pvc":
+            homes_volume = {"kind": "pvc", "claim": "homes"}
+            kube.kubectl("apply", "-f", "-", given=claim_on(export, name))
+        settings = {
+            "hubs": [{"api_url": hub.api_url}],
+            "gateway": {"port": 0},
+            "identity": {"cache_seconds": 0.2, "negative_cache_seconds": 0.2},
+            "kernelspecs": {"path": str(folder / "kernelspecs"), "refresh_seconds": 0.05},
+            "start": {"grace_period_seconds": 6, "launch_timeout_seconds": 60},
+            "homes": {"root": export, "volume": homes_volume},
+            "runtime": {
+                "kind": "kubernetes",
+                "local": {"state_dir": str(folder / "s")},
+                "kubernetes": {
+                    "namespace": name,
+                    "kubeconfig": os.environ["KUBECONFIG"],
+                    "heal_seconds": 8,
+                    "home_check_image": IMAGES.format("gateway"),
+                    **kubernetes,
+                },
+            },
+        }
+        site = Site(name, folder, homes, export, hub, GatewayProcess(settings, folder))
+        sites.append(site)
+        site.spec("python-pod")
+        for user in ("alice", "bob", "carol"):
+            site.home(user)
+        site.gateway.start()
+        return site
+
+    yield make
+    for site, namespace in zip(sites, namespaces, strict=True):
+        site.gateway.remove()
+        namespace.__exit__(None, None, None)
+        kube.kubectl("delete", "pv", f"homes-{site.namespace}", "--ignore-not-found", check=False)
+        shutil.rmtree(site.homes)
+        shutil.rmtree(site.folder)
+
+
+def claim_on(export: str, namespace: str) -> list[dict[str, Any]]:
+    """Return a static volume on the NFS server and the claim that is bound to it and to nothing else."""
+    claim = {"name": "homes", "namespace": namespace}
+    spec = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": f"homes-{namespace}"}
+    volume = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteMany"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "",
+        "claimRef": claim,
+        "mountOptions": ["nfsvers=4.1"],
+        "nfs": {"server": NODE_IP, "path": export},
+    }
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"homes-{namespace}"},
+            "spec": volume,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": claim,
+            "spec": {**spec, "resources": {"requests": {"storage": "1Gi"}}},
+        },
+    ]
+
+
+@pytest.fixture(scope="session")
+def shared_site(make_site: MakeSite) -> Site:
+    """The gateway of all tests that need nothing special; see `site`."""
+    return make_site()
+
+
+@pytest.fixture
+def site(shared_site: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The shared gateway, with no kernel before and none after, and no traceback in its log."""
+    request.config.stash[_REPORTED] = shared_site.namespace
+    before = len(shared_site.gateway.log)
+    yield shared_site
+    shared_site.stop_kernels()
+    said = shared_site.gateway.log[before:]
+    assert "Traceback" not in said, said[-6000:]
