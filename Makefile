@@ -13,10 +13,13 @@ export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export UV_NO_CONFIG := 1
 export UV_PYTHON_DOWNLOADS := never
 LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hashes --no-emit-index-url --no-header --no-annotate
+CLUSTER := tests/cluster/cluster
+# A cluster that KUBECONFIG names is used as it is; else the test cluster, from inside its network.
+ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
 INSTALL := $(UV) pip sync --quiet --require-hashes --compile-bytecode
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: .venv/.ready .envs/hub/.ready .envs/kernels/.ready ## make the three environments: gateway + tools, hub + Lab, kernels
 
@@ -49,11 +52,42 @@ format: env ## rewrite the code the way lint wants it
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-docs: env ## regenerate docs/settings.md, docs/cli.md, docs/errors.md
+docs: env ## regenerate docs/settings.md, docs/cli.md, docs/errors.md and the chart's schema
 	.venv/bin/python -m kernelpod.cli.reference docs
+	.venv/bin/python charts/generate.py
 
 docs-check: env ## fail when a generated page is not what the code says
 	.venv/bin/python -m kernelpod.cli.reference --check docs
+	.venv/bin/python charts/generate.py --check
+
+test-chart: env ## the Helm chart: schema, checks, golden files, traffic (helm and cyclonus are built once)
+	$(CLUSTER) build helm
+	$(CLUSTER) build cyclonus
+	.venv/bin/python -m pytest tests/chart -m "chart and not cluster"
+
+cluster-build: ## what the test cluster needs: Debian packages, Kubernetes, Helm, CoreDNS, base image (root; minutes, once)
+	$(CLUSTER) build
+
+cluster-up: ## a real Kubernetes of one node on this machine, in its own network (root)
+	$(CLUSTER) up
+
+cluster-down: ## remove it; the machine is as before
+	$(CLUSTER) down
+
+cluster-status: ## what of it runs
+	$(CLUSTER) status
+
+cluster-report: ## pods, events and logs; NAMESPACE=... for one namespace
+	$(CLUSTER) report $(NAMESPACE)
+
+images: ## build the images with docker, podman or buildah; PREFIX=ghcr.io/you/ TAG=... BASE_IMAGE=...
+	images/build $(if $(PREFIX),--prefix $(PREFIX)) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
+
+images-import: ## build them for the test cluster, or load what `make images` built into microk8s
+	images/build --import $(if $(TAG),--tag $(TAG))
+
+test-cluster: env cluster-up images-import ## everything that needs a real Kubernetes (root), on the test cluster or on KUBECONFIG's
+	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m cluster
 
 test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
 	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .
@@ -72,8 +106,9 @@ locks: .tools/.ready ## refresh requirements/*.txt
 	for kernel in python bash; do \
 	  $(LOCK) --constraint requirements/kernels.txt requirements/image-kernel-$$kernel.in -o requirements/image-kernel-$$kernel.txt; done
 
-clean: ## remove the environments and caches of this checkout
+clean: ## remove the environments and caches of this checkout, and what the test cluster was built into
 	rm -rf .venv .envs .tools .cache dist
+	$(CLUSTER) clean
 
 .tools/.ready:
 	$(PYTHON) -m venv .tools
@@ -98,3 +133,4 @@ clean: ## remove the environments and caches of this checkout
 	touch $@
 
 .PHONY: help env demo demo-check test test-unit test-pythons test-wheel lint format docs docs-check bench-local locks clean
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster

@@ -78,6 +78,16 @@ class Channels:
         quiet = {"silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
         return self.send("shell", "execute_request", {"code": code, "stop_on_error": False, **quiet})
 
+    def begin(self, code: str) -> str:
+        """Send code and return the request's id once the kernel runs it."""
+        asked = self.start(code)
+        self.receive(
+            lambda got: (
+                (got["parent_header"].get("msg_id"), got["content"].get("execution_state")) == (asked, "busy")
+            )
+        )
+        return asked
+
     def finish(self, asked: str, seconds: float = PATIENCE_SECONDS) -> Outcome:
         """Return what became of a request, once its reply and its last output are here."""
         replies: list[dict[str, Any]] = []

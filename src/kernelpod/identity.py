@@ -48,7 +48,8 @@ class Identity:
 
     owner: Owner
     groups: tuple[str, ...] = ()
-    server: str = ""
+    server: str | None = None
+    """The server whose token it is, "" for the default one; None for a token that is no server's."""
     scopes: frozenset[str] = frozenset()
     user_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -197,7 +198,7 @@ def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
         log.warning("hub %s answered something that is not a user model", hub.name)
         raise HubSilentError
     # A server's token lists exactly its own server; any other token may list several, and names none.
-    server, options = next(iter(servers.items())) if len(servers) == 1 else ("", {})
+    server, options = next(iter(servers.items())) if len(servers) == 1 else (None, {})
     return Identity(
         owner=Owner(hub=hub.name, kind=kind, name=name),
         groups=tuple(sorted(groups)),

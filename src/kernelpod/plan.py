@@ -28,8 +28,8 @@ class KernelPlan(BaseModel):
 
     kernel_id: str
     owner: Owner
-    server: str
-    """Name of the owner's server that asked; empty for the default one."""
+    server: str | None
+    """Name of the owner's server that asked, "" for the default one; None if it was no server."""
     spec: str
     profile: str
     display_name: str

@@ -91,6 +91,11 @@ def uid_and_gid(settings: Settings, identity: Identity) -> tuple[int, int]:
     return _first(rules, lambda rule: rule.uid, policy.uid), _first(rules, lambda rule: rule.gid, policy.gid)
 
 
+def supplemental_groups(settings: Settings, identity: Identity) -> tuple[int, ...]:
+    """Return the further group ids of a user's kernels and servers."""
+    return _first(_rules_for(settings, identity), lambda rule: rule.supplemental_groups, tuple[int, ...]())
+
+
 def _check_claims(request: KernelRequest, identity: Identity) -> None:
     if request.username is not None and request.username != identity.name:
         raise Denied(

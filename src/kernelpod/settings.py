@@ -113,6 +113,9 @@ class Servers(Section):
     """How long connecting to the gateway may take."""
     grace_period_seconds: Seconds = 30
     """How long a stopping server may take; it deletes its kernels one after another meanwhile."""
+    orphan_seconds: float = Field(300, ge=0)
+    """Kernels whose server the hub has not listed for this long are ended; 0 leaves them. The gateway's service
+    needs the scope `read:servers` for it."""
     extra_token_scopes: tuple[str, ...] = ()
     """Further scopes for every server's token, beside the three that are needed."""
     extension: bool = True

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -116,6 +117,8 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
+        self.servers: set[str] = set()
+        """Names of the users whose servers run, for `GET /users/NAME`."""
         self.mode = "ok"
         """ok, or one of: error (500), html (a proxy's page), slow (no answer before the mode changes)."""
         self.asked = 0
@@ -161,6 +164,10 @@ class FakeHub:
             return 500, "text/plain", b"Internal Server Error"
         if mode == "html":
             return 200, "text/html", b"<html><body>Please log in</body></html>"
+        if path.startswith("/hub/api/users/") and token in self.users:
+            name = unquote(path.removeprefix("/hub/api/users/"))
+            servers = {"": {"ready": True}} if name in self.servers else {}
+            return 200, "application/json", json.dumps({"kind": "user", "name": name, "servers": servers}).encode()
         if path != "/hub/api/user":
             return 404, "application/json", b'{"status": 404, "message": "Not Found"}'
         if token not in self.users:

@@ -23,13 +23,15 @@ INSTALL = "put helm 3 on PATH, or name it in HELM, or let make cluster-up build 
 
 def find() -> str | None:
     """Return the path of helm: the one HELM names, one on PATH, or the test cluster's."""
-    cache = Path(os.environ.get("KERNELPOD_CACHE") or _cache_home() / "kernelpod")
-    built = sorted(cache.glob("bin/helm-*/helm"), key=lambda file: file.stat().st_mtime)
-    return os.environ.get("HELM") or shutil.which("helm") or (str(built[-1]) if built else None)
+    return os.environ.get("HELM") or shutil.which("helm") or built("helm")
 
 
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def built(tool: str) -> str | None:
+    """Return the path of the newest of this name that the test cluster's rig has built."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("KERNELPOD_CACHE") or home / "kernelpod")
+    found = sorted(cache.glob(f"bin/{tool}-*/{tool}"), key=lambda file: file.stat().st_mtime)
+    return str(found[-1]) if found else None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,9 @@ class Site:
 
     def stop_kernels(self) -> None:
         """End every kernel through the gateway; nothing may be left."""
-        for kernel_id in self.admin.ids():
-            self.admin.ask("DELETE", f"kernels/{kernel_id}")
+        if ids := self.admin.ids():
+            with ThreadPoolExecutor(len(ids)) as pool:
+                list(pool.map(lambda kernel_id: self.admin.ask("DELETE", f"kernels/{kernel_id}"), ids))
         eventually(lambda: not self.leftovers(), what="no pod and no Secret is left")
 
 
@@ -153,7 +155,7 @@ def make_site(layout: Layout, hub: FakeHub, request: pytest.FixtureRequest) -> I
     sites: list[Site] = []
     namespaces = []
 
-    def make(volume: str = "nfs", **kubernetes: Any) -> Site:
+    def make(volume: str = "nfs", patience_seconds: float = 60, **kubernetes: Any) -> Site:
         namespace = kube.new_namespace("kernels")
         namespaces.append(namespace)
         name = namespace.__enter__()
@@ -171,7 +173,7 @@ def make_site(layout: Layout, hub: FakeHub, request: pytest.FixtureRequest) -> I
             "gateway": {"port": 0},
             "identity": {"cache_seconds": 0.2, "negative_cache_seconds": 0.2},
             "kernelspecs": {"path": str(folder / "kernelspecs"), "refresh_seconds": 0.05},
-            "start": {"grace_period_seconds": 6, "launch_timeout_seconds": 60},
+            "start": {"grace_period_seconds": 6, "launch_timeout_seconds": patience_seconds},
             "homes": {"root": export, "volume": homes_volume},
             "runtime": {
                 "kind": "kubernetes",

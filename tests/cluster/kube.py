@@ -47,6 +47,7 @@ def new_namespace(prefix: str, **labels: str) -> Iterator[str]:
         given={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
     )
     try:
+        kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=60s")
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=true", "--timeout=100s", check=False)

@@ -104,8 +104,7 @@ def test_restarts_in_a_row(site: Any, kernel_id: str, channels: Channels) -> Non
 
 
 def test_a_restart_of_a_busy_kernel(site: Any, kernel_id: str, channels: Channels) -> None:
-    channels.start("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass")
-    channels.receive(lambda got: got["content"].get("execution_state") == "busy")
+    channels.begin("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass")
     assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
     assert channels.run("print('fresh')") == "fresh\n"
     assert len(site.gateway.kernels()) == 1
@@ -136,8 +135,7 @@ def test_delete_removes_process_and_folder(site: Any, kernel_id: str) -> None:
 
 
 def test_delete_ends_a_kernel_that_does_not_want_to(site: Any, kernel_id: str, channels: Channels) -> None:
-    channels.start("import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\nwhile True: pass")
-    channels.receive(lambda got: got["content"].get("execution_state") == "busy")
+    channels.begin("import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.fork()\nwhile True: pass")
     assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
     assert site.traces() == []
 

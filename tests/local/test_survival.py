@@ -91,8 +91,7 @@ def test_the_next_gateway_finds_the_kernels(own: Any, signum: int) -> None:
 def test_a_busy_kernel_is_found_busy_and_becomes_idle(own: Any) -> None:
     kernel_id = own.alice.start()
     with own.alice.channels(kernel_id) as channels:
-        channels.start("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)")
-        channels.receive(lambda got: got["content"].get("execution_state") == "busy")
+        channels.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)")
         own.gateway.stop(signal.SIGKILL)
     own.gateway.start()
     assert own.alice.model(kernel_id)["execution_state"] == "busy"

@@ -212,4 +212,4 @@ def test_what_the_model_says_is_read() -> None:
 
 @pytest.mark.parametrize("servers", [{}, None, {"a": {}, "b": {}}])
 def test_a_token_of_no_single_server_names_none(servers: Any) -> None:
-    assert read(servers=servers).server == ""
+    assert read(servers=servers).server is None

@@ -170,6 +170,8 @@ def test_the_environment_is_an_explicit_list() -> None:
         "LANG": "de_DE.UTF-8",
         "SHELL": "/bin/bash",
         "HOME": "/home/jovyan",
+        "USER": "alice",
+        "LOGNAME": "alice",
         "KERNEL_ID": a_plan().kernel_id,
         "KERNEL_USERNAME": "alice",
         "A": "b",

@@ -21,6 +21,7 @@ from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
+from kernelpod.gateway.orphans import Orphans
 from kernelpod.identity import Prover
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.launch import House
@@ -108,7 +109,13 @@ class KernelpodGateway(EnterpriseGatewayApp):
         await self.kernel_manager.adopt()
         self.services.house.kernelspecs.all()
         self.services.ready = True
-        self._checking = asyncio.ensure_future(self._check_hub())
+        self._tasks = [asyncio.ensure_future(self._check_hub())]
+        if after := self.house_settings.servers.orphan_seconds:
+            self._tasks.append(asyncio.ensure_future(self._orphans(after).watch()))
+
+    def _orphans(self, after_seconds: float) -> Orphans:
+        kernels = self.kernel_manager
+        return Orphans(self.house_settings.hubs[0], after_seconds, kernels.records, kernels.shutdown_kernel)
 
     async def _check_hub(self) -> None:
         """Say what is wrong with the gateway's place in the hub, once a fault, until nothing is."""
@@ -166,6 +173,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _close(self) -> None:
         self.http_server.stop()
+        for task in self._tasks:
+            task.cancel()
         if self.house_settings.gateway.stop_kernels_on_exit:
             ids = self.kernel_manager.list_kernel_ids()
             await asyncio.gather(*map(self.kernel_manager.shutdown_kernel, ids), return_exceptions=True)

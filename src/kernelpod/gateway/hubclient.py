@@ -17,11 +17,11 @@ MAX_CLIENTS = 50
 MAX_ANSWER_BYTES = 1024 * 1024
 
 
-async def ask_hub(hub: Hub, token: SecretStr) -> HubAnswer:
-    """Return the hub's answer to `GET /user` with this token. Raises HubSilentError; never logs the token."""
+async def ask_hub(hub: Hub, token: SecretStr, path: str = "/user") -> HubAnswer:
+    """Return the hub's answer to a GET of `path` with this token. Raises HubSilentError; never logs the token."""
     client = AsyncHTTPClient(force_instance=True, max_clients=MAX_CLIENTS, defaults={"follow_redirects": False})
     request = HTTPRequest(
-        f"{hub.api_url.rstrip('/')}/user",
+        f"{hub.api_url.rstrip('/')}{path}",
         headers={"Authorization": f"token {token.get_secret_value()}", "Accept": "application/json"},
         connect_timeout=hub.timeout_seconds,
         request_timeout=hub.timeout_seconds,

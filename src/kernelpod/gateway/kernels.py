@@ -59,6 +59,10 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Return the owner of every running kernel, one entry a kernel."""
         return (kernel.record.owner for kernel in self._kernels.values() if not kernel.dead)
 
+    def records(self) -> list[KernelRecord]:
+        """Return the record of every kernel."""
+        return [kernel.record for kernel in self._kernels.values()]
+
     def models(self, sees: Callable[[Owner], bool]) -> list[dict[str, Any]]:
         """Return the models of the kernels whose owners pass."""
         return [self.kernel_model(id_) for id_, kernel in self._kernels.items() if sees(kernel.record.owner)]

@@ -47,6 +47,7 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
         c.JupyterHub.extra_user_scopes.update({access})
     else:  # JupyterHub 5 and before
         c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", access]})
+    c.JupyterHub.load_roles.append({"name": "kernelpod-gateway", "services": [hub.service], "scopes": ["read:servers"]})
     c.Spawner.server_token_scopes = [*SERVER_TOKEN_SCOPES, access, *settings.servers.extra_token_scopes]
     admin = settings.identity.admin_scope
     if admin.startswith("custom:"):

@@ -1,4 +1,4 @@
-"""Kubernetes, Helm and CoreDNS, built from the Go module registry and kept by version and input."""
+"""Kubernetes, Helm, CoreDNS and cyclonus, built from the Go module registry and kept by version and input."""
 
 from __future__ import annotations
 
@@ -72,6 +72,10 @@ HELM_VERSION = {"helm.sh/helm/v3/internal/version.version": "{version}"}
 HELM = Module("helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/cmd/helm",), HELM_VERSION)
 COREDNS = Module("coredns", "github.com/coredns/coredns", (".",), {})
 MODULES = (KUBERNETES, HELM, COREDNS)
+# Reads NetworkPolicies as Kubernetes does: for the tests of the chart, not for the cluster.
+CYCLONUS_MODULE = "github.com/mattfenwick/cyclonus"
+CYCLONUS = Module("cyclonus", CYCLONUS_MODULE, (f"{CYCLONUS_MODULE}/cmd/cyclonus",), {})
+BUILT = {module.name: module for module in (*MODULES, CYCLONUS)}
 
 
 def build(module: Module, cache: Path) -> None:

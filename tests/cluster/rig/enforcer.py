@@ -92,7 +92,7 @@ def enforce(pki: Path) -> None:
             policies, pods, namespaces = (watch.objects() for watch in watches)
             wanted = rules(policies, [with_address(pod, given) for pod in pods], namespaces)
             if wanted != applied:
-                subprocess.run(["nft", "-f", "-"], input=wanted, text=True, timeout=30, check=True)  # noqa: S607
+                subprocess.run(["nft", "-f", "-"], input=wanted, text=True, timeout=30, check=True)
                 applied = wanted
 
 

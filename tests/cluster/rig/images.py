@@ -35,8 +35,8 @@ def build_image(
 ) -> Path:
     """The OCI archive of the image, from the cache when nothing that goes into it changed.
 
-    Of a git checkout only the files that git knows or would add are sent, so neither environments
-    nor secrets reach the build. BASE_IMAGE is the local base unless it is given.
+    Of a git checkout only what the Dockerfile copies is sent, and of that what git knows or would add, so neither
+    environments nor secrets reach the build. BASE_IMAGE is the local base unless it is given.
     """
     if not dockerfile.is_file() or not context.is_dir():
         raise RigError(f"a Dockerfile and a folder are needed: {dockerfile} and {context} are not both there")
@@ -47,7 +47,7 @@ def build_image(
         arguments.setdefault("BASE_IMAGE", base_image(layout))
     with tempfile.TemporaryDirectory(dir=layout.cache, prefix=".build-") as work:
         sent = Path(work, "context")
-        _stage(context, sent)
+        _stage(context, sent, dockerfile)
         key = _fingerprint(sent, dockerfile.read_bytes(), tag, json.dumps(arguments, sort_keys=True))
         archive = archives / f"{tag.rpartition('/')[2].replace(':', '-')}-{key}.tar"
         if archive.exists():
@@ -96,11 +96,15 @@ def import_image(archive: Path) -> str:
     return name
 
 
-def _stage(context: Path, target: Path) -> None:
+def _stage(context: Path, target: Path, dockerfile: Path) -> None:
     if not (context / ".git").exists():
         shutil.copytree(context, target, symlinks=True)
         return
-    listing = ["git", "-C", str(context), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    lines = [line.split() for line in dockerfile.read_text().splitlines() if line.startswith("COPY ")]
+    copied = [word for line in lines for word in line[1:-1] if not word.startswith("--")]
+    target.mkdir()
+    listing = ["git", "-C", str(context), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
+    listing += copied
     for name in filter(None, run(listing).split("\0")):
         if (context / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import components, images, lifecycle, namespaces, processes, report
+from . import binaries, components, images, lifecycle, namespaces, processes, report
 from .layout import Layout, RigError
 
 
@@ -19,7 +20,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("up", help="bring it up, or repair what died; builds what is missing")
     verbs.add_parser("down", help="remove everything but the logs and the cache; also after a crash")
     verbs.add_parser("status", help="what runs; exit status 1 unless everything does")
-    verbs.add_parser("build", help="install the Debian packages, build binaries and images; no cluster")
+    build = verbs.add_parser("build", help="install the Debian packages, build binaries and images; no cluster")
+    build.add_argument("only", nargs="?", choices=list(binaries.BUILT))
+    verbs.add_parser("clean", help="remove the cache: the next `up` builds everything anew")
     run = verbs.add_parser("run", help="run a command in the cluster's network, with KUBECONFIG, kubectl and helm")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
     image = verbs.add_parser("image", help="build an image, import it when the cluster is up, print its archive")
@@ -62,6 +65,23 @@ def _status(layout: Layout) -> int:
     return 0 if all(living.values()) else 1
 
 
+def _build(layout: Layout, only: str | None) -> None:
+    if only is None:
+        lifecycle.build(layout)
+        with lifecycle.step("base image"):
+            images.base_image(layout)
+    else:
+        module = binaries.BUILT[only]
+        with lifecycle.step(f"{module.name} {module.version}"):
+            binaries.build(module, layout.cache)
+
+
+def _clean(layout: Layout) -> None:
+    if any(map(processes.alive, components.COMPONENTS)):
+        raise RigError(f"the cluster runs and needs {layout.cache}: `cluster down` first")
+    shutil.rmtree(layout.cache, ignore_errors=True)
+
+
 def _image(layout: Layout, arguments: argparse.Namespace) -> int:
     values = dict(argument.partition("=")[::2] for argument in arguments.build_arg)
     with lifecycle.step(f"build {arguments.tag}"):
@@ -73,29 +93,18 @@ def _image(layout: Layout, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dispatch(layout: Layout, arguments: argparse.Namespace) -> int:
-    match arguments.verb:
-        case "up":
-            lifecycle.up(layout)
-        case "down":
-            lifecycle.down(layout)
-        case "status":
-            return _status(layout)
-        case "build":
-            lifecycle.build(layout)
-            with lifecycle.step("base image"):
-                images.base_image(layout)
-        case "image":
-            return _image(layout, arguments)
-        case "run":
-            return _run(layout, arguments.command)
-        case "report":
-            report.write(layout, arguments.namespaces)
-        case "start":
-            lifecycle.start(layout, arguments.component)
-        case "stop":
-            lifecycle.stop(layout, arguments.component)
-    return 0
+VERBS: dict[str, Callable[[Layout, argparse.Namespace], int | None]] = {
+    "up": lambda layout, _: lifecycle.up(layout),
+    "down": lambda layout, _: lifecycle.down(layout),
+    "status": lambda layout, _: _status(layout),
+    "build": lambda layout, arguments: _build(layout, arguments.only),
+    "clean": lambda layout, _: _clean(layout),
+    "image": _image,
+    "run": lambda layout, arguments: _run(layout, arguments.command),
+    "report": lambda layout, arguments: report.write(layout, arguments.namespaces),
+    "start": lambda layout, arguments: lifecycle.start(layout, arguments.component),
+    "stop": lambda layout, arguments: lifecycle.stop(layout, arguments.component),
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -103,9 +112,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if os.geteuid() != 0:
+        if os.geteuid() != 0 and arguments.verb != "clean" and not getattr(arguments, "only", None):
             raise RigError("run as root: the cluster needs namespaces, mounts and cgroups")
-        return _dispatch(Layout.from_environment(), arguments)
+        return VERBS[arguments.verb](Layout.from_environment(), arguments) or 0
     except RigError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1

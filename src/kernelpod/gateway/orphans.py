@@ -1,0 +1,100 @@
+"""Kernels whose server is gone: a stopped server may not have deleted them, a deleted user never will."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from urllib.parse import quote
+
+from kernelpod.errors import KernelpodError
+from kernelpod.gateway.hubclient import ask_hub
+from kernelpod.identity import HubSilentError, Owner, parse_answer
+from kernelpod.record import KernelRecord
+from kernelpod.settings import Hub
+
+log = logging.getLogger(__name__)
+
+# What the gateway's service needs to see whose servers run. Without it the hub answers 404 for every user,
+# as for one who was deleted.
+SCOPE = "read:servers"
+
+# The servers the hub lists for an owner, or None where it did not say.
+Listed = Mapping[Owner, Collection[str] | None]
+
+
+class Orphans:
+    """Ends kernels whose server the hub has not listed for `after_seconds`."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        after_seconds: float,
+        records: Callable[[], Iterable[KernelRecord]],
+        end: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._hub, self._after, self._records, self._end = hub, after_seconds, records, end
+        self._since: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        """Look again and again until cancelled; a hub that is silent or does not let us look ends nothing."""
+        said = ""
+        while True:
+            await asyncio.sleep(max(0.1, self._after / 4))
+            if not (records := [record for record in self._records() if record.plan.server is not None]):
+                continue
+            try:
+                await self._may_look()
+                await self.look(records, await self._listed({record.owner for record in records}))
+                said = ""
+            except (HubSilentError, KernelpodError) as error:
+                if str(error) != said:
+                    log.warning("kernels without a server are not looked for: %s", error or "the hub is silent")
+                said = str(error)
+
+    async def look(self, records: Iterable[KernelRecord], listed: Listed) -> None:
+        """End what has long enough been without its server; one that is listed again clears the kernel."""
+        now, known = time.monotonic(), self._since
+        self._since = {}
+        for record in records:
+            servers = listed.get(record.owner)
+            since = known.get(record.kernel_id)
+            if servers is None:
+                if since is not None:
+                    self._since[record.kernel_id] = since
+            elif record.plan.server not in servers:
+                self._since[record.kernel_id] = since = since if since is not None else now
+                if now - since >= self._after:
+                    log.info("kernel %s of %s is ended: its server is gone", record.kernel_id, record.owner)
+                    await self._end(record.kernel_id)
+
+    async def _may_look(self) -> None:
+        token = self._hub.service_token()
+        if token is None:
+            raise KernelpodError("the gateway has no token of its own (hubs.token_file)")
+        service = parse_answer(self._hub, await ask_hub(self._hub, token))
+        if SCOPE not in service.scopes:
+            raise KernelpodError(f"the hub's service {self._hub.service!r} lacks the scope {SCOPE}")
+
+    async def _listed(self, owners: Iterable[Owner]) -> dict[Owner, Collection[str] | None]:
+        token = self._hub.service_token()
+        listed: dict[Owner, Collection[str] | None] = {}
+        for owner in owners:
+            if owner.kind != "user" or token is None:
+                continue
+            answer = await ask_hub(self._hub, token, f"/users/{quote(owner.name, safe='')}")
+            listed[owner] = servers_in(answer.status, answer.body)
+        return listed
+
+
+def servers_in(status: int, body: bytes) -> Collection[str] | None:
+    """Return the names of a user's servers by the answer to `GET /users/NAME`; None if the hub does not say."""
+    if status == 404:
+        return ()
+    try:
+        servers = json.loads(body)["servers"] if status == 200 else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return tuple(servers) if isinstance(servers, dict) else None

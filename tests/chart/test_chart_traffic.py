@@ -1,0 +1,135 @@
+"""What gets through, decided by cyclonus from the chart's policies: a second reader beside ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from helm import VALUES, Helm, built
+
+from kernelpod import names
+
+pytestmark = pytest.mark.chart
+
+NAMESPACE = "kubernetes.io/metadata.name"
+KERNEL_PORTS = (20001, 20005)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One end of a connection; without a namespace it is no pod of the cluster."""
+
+    address: str
+    namespace: str = ""
+    labels: dict[str, str] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the peer as cyclonus reads it."""
+        if not self.namespace:
+            return {"IP": self.address}
+        inside = {
+            "Namespace": self.namespace,
+            "NamespaceLabels": {NAMESPACE: self.namespace},
+            "PodLabels": self.labels or {},
+        }
+        return {"IP": self.address, "Internal": inside}
+
+
+def kernel(address: str, network: str, release: str = "kernelpod") -> Peer:
+    return Peer(address, "kernels", names.labels(release, "hub", "Alice", "python-pod", "k", network))
+
+
+PARTS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/instance": "kernelpod"}
+GATEWAY = Peer("10.1.0.1", "gateway", {**PARTS, "app.kubernetes.io/component": "gateway"})
+NEIGHBOUR = Peer("10.1.0.2", "gateway", {"app": "other"})
+KERNEL, CLOSED = kernel("10.1.0.3", "default"), kernel("10.1.0.4", "none")
+OF_ANOTHER_GATEWAY = kernel("10.1.0.5", "default", "other")
+SERVER = Peer("10.1.0.6", "hub", {"component": "singleuser-server"})
+HUB = Peer("10.1.0.7", "hub", {"component": "hub"})
+STRANGER = Peer("10.1.0.8", "default", {**PARTS, "app.kubernetes.io/component": "gateway"})
+DNS = Peer("10.1.0.9", "kube-system", {"k8s-app": "kube-dns"})
+OUTSIDE, METADATA, NODE = Peer("93.184.216.34"), Peer("169.254.169.254"), Peer("10.0.0.7")
+NFS, API_SERVER = Peer("10.0.0.5"), Peer("10.152.183.1")
+
+TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
+    "a server asks the gateway": (SERVER, GATEWAY, 8888, True),
+    "a server asks another port of the gateway": (SERVER, GATEWAY, 9999, False),
+    "the hub asks the gateway": (HUB, GATEWAY, 8888, False),
+    "a kernel asks the gateway": (KERNEL, GATEWAY, 8888, False),
+    "a stranger asks the gateway": (STRANGER, GATEWAY, 8888, False),
+    "something outside asks the gateway": (OUTSIDE, GATEWAY, 8888, False),
+    "the gateway asks the hub": (GATEWAY, HUB, 8081, True),
+    "the gateway asks the hub's proxy": (GATEWAY, HUB, 8000, False),
+    "the gateway asks the API server": (GATEWAY, API_SERVER, 443, True),
+    "the gateway asks for names": (GATEWAY, DNS, 53, True),
+    "the gateway asks the metadata service": (GATEWAY, METADATA, 443, False),
+    "the gateway asks the NFS server": (GATEWAY, NFS, 2049, False),
+    "the gateway connects to a kernel, first port": (GATEWAY, KERNEL, KERNEL_PORTS[0], True),
+    "the gateway connects to a kernel, last port": (GATEWAY, KERNEL, KERNEL_PORTS[1], True),
+    "the gateway connects to a kernel below": (GATEWAY, KERNEL, KERNEL_PORTS[0] - 1, False),
+    "the gateway connects to a kernel above": (GATEWAY, KERNEL, KERNEL_PORTS[1] + 1, False),
+    "the gateway connects to a kernel without egress": (GATEWAY, CLOSED, KERNEL_PORTS[0], True),
+    "the gateway connects to another gateway's kernel": (GATEWAY, OF_ANOTHER_GATEWAY, KERNEL_PORTS[0], False),
+    "a neighbour connects to a kernel": (NEIGHBOUR, KERNEL, KERNEL_PORTS[0], False),
+    "a stranger connects to a kernel": (STRANGER, KERNEL, KERNEL_PORTS[0], False),
+    "a server connects to a kernel": (SERVER, KERNEL, KERNEL_PORTS[0], False),
+    "a kernel connects to a kernel": (KERNEL, CLOSED, KERNEL_PORTS[0], False),
+    "a kernel asks for names": (KERNEL, DNS, 53, True),
+    "a kernel asks the world": (KERNEL, OUTSIDE, 443, True),
+    "a kernel asks the NFS server": (KERNEL, NFS, 2049, False),
+    "a kernel asks a node": (KERNEL, NODE, 10250, False),
+    "a kernel asks the API server": (KERNEL, API_SERVER, 443, False),
+    "a kernel asks the metadata service": (KERNEL, METADATA, 80, False),
+    "a kernel asks a server": (KERNEL, SERVER, 8888, False),
+    "a kernel asks the hub": (KERNEL, HUB, 8081, False),
+    "a kernel without egress asks for names": (CLOSED, DNS, 53, True),
+    "a kernel without egress asks the world": (CLOSED, OUTSIDE, 443, False),
+    "a kernel without egress asks the NFS server": (CLOSED, NFS, 2049, False),
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(helm: Helm, need: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+    """Return what cyclonus says of each connection of the table."""
+    cyclonus = shutil.which("cyclonus") or built("cyclonus")
+    need(cyclonus, "cyclonus", "make test-chart builds it")
+    folder = tmp_path_factory.mktemp("traffic")
+    policies = folder / "policies"
+    policies.mkdir()
+    found = [one for one in helm.objects(VALUES["pvc"]) if one["kind"] == "NetworkPolicy"]
+    for number, policy in enumerate(found):
+        (policies / f"{number}.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
+    asked = [
+        {
+            "Source": source.given(),
+            "Destination": destination.given(),
+            "Protocol": "UDP" if port == 53 else "TCP",
+            "ResolvedPort": port,
+        }
+        for source, destination, port, _ in TRAFFIC.values()
+    ]
+    (folder / "traffic.json").write_text(json.dumps(asked), encoding="utf-8")
+    words = ["analyze", "--mode", "query-traffic", "--policy-path", policies]
+    done = subprocess.run(
+        [str(cyclonus), *words, "--traffic-path", folder / "traffic.json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "HOME": str(folder)},
+    )
+    said = re.findall(r"IS ALLOWED\?\s*\|\s*(TRUE|FALSE)", done.stdout, re.IGNORECASE)
+    assert len(said) == len(TRAFFIC), done.stdout[:2000]
+    return {name: verdict.upper() == "TRUE" for name, verdict in zip(TRAFFIC, said, strict=True)}
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_traffic(name: str, verdicts: dict[str, bool]) -> None:
+    assert verdicts[name] is TRAFFIC[name][3]

@@ -1,0 +1,155 @@
+"""What the cluster goes through: API server, NFS server and gateway stop while kernels start and run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import kube
+import pytest
+
+from conftest import IMAGES, MakeSite, Site
+from kernelpod.testing import eventually
+
+RIG = Path(__file__).parent / "cluster"
+AWAY_SECONDS = 20
+
+
+def rig(*words: str) -> None:
+    """Ask the test cluster's rig to do something to itself."""
+    done = subprocess.run(
+        [sys.executable, str(RIG), *words], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _own_cluster(need: Any) -> None:
+    need(os.environ.get("KUBECONFIG", "").endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
+
+
+@contextmanager
+def stopped(component: str) -> Iterator[None]:
+    """Stop a component of the cluster for as long as the block runs."""
+    rig("stop", component)
+    try:
+        yield
+    finally:
+        rig("start", component)
+
+
+def recovered(namespace: str) -> None:
+    """Return when the cluster starts pods again: scheduler and kubelet find the API server in their time."""
+    container = {"name": "probe", "image": IMAGES.format("kernel-python"), "command": ["sleep", "600"]}
+    meta = {"name": "probe", "namespace": namespace}
+    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    kube.kubectl("apply", "-f", "-", given={"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+    kube.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/probe", "--timeout=110s")
+    kube.kubectl("delete", "pod", "-n", namespace, "probe")
+
+
+@pytest.mark.timeout(300)
+def test_the_api_server_is_away_for_a_while_and_idle_kernels_do_not_notice(site: Site) -> None:
+    kernel = site.alice.start()
+    with site.alice.channels(kernel) as channels:
+        channels.run("x = 1")
+        with stopped("apiserver"):
+            eventually(
+                lambda: site.alice.ask("GET", "/readyz").status_code == 503, what="the gateway is not ready"
+            )
+            began = time.monotonic()
+            while time.monotonic() - began < AWAY_SECONDS:
+                assert channels.run("x += 1; import time; time.sleep(1)") == ""
+            assert site.alice.ids() == [kernel]
+        eventually(lambda: site.alice.ask("GET", "/readyz").status_code == 200, what="the gateway is ready again")
+        assert int(channels.run("print(x)")) > 1
+    recovered(site.namespace)
+    site.bob.start()
+
+
+@pytest.mark.timeout(400)
+def test_the_api_server_is_away_during_a_start(make_site: MakeSite) -> None:
+    site = make_site(patience_seconds=170)
+    with ThreadPoolExecutor(1) as pool:
+        with stopped("apiserver"):
+            start = pool.submit(site.alice.ask, "POST", "kernels", json={"name": "python-pod"}, timeout=200)
+            began = time.monotonic()
+            eventually(
+                lambda: time.monotonic() - began > AWAY_SECONDS or start.done(), what="it is away long enough"
+            )
+            assert not start.done(), start.result().text
+        answer = start.result()
+    assert answer.status_code == 201, answer.text
+    assert site.alice.run(answer.json()["id"], "print(1)") == "1\n"
+    site.stop_kernels()
+
+
+@pytest.mark.timeout(300)
+def test_a_delete_while_the_api_server_is_away_is_done_when_it_is_back(site: Site) -> None:
+    kernel = site.alice.start()
+    with ThreadPoolExecutor(1) as pool:
+        with stopped("apiserver"):
+            deleted = pool.submit(site.alice.ask, "DELETE", f"kernels/{kernel}")
+            eventually(lambda: "did not answer DELETE" in site.gateway.log, what="the delete was tried")
+        assert deleted.result().status_code == 204
+    recovered(site.namespace)
+    eventually(lambda: not site.leftovers(), what="nothing is left")
+
+
+def test_a_gateway_killed_during_a_start_leaves_nothing(make_site: MakeSite) -> None:
+    site = make_site()
+    keep = site.alice.start()
+    site.spec("never", {"image": "localhost/no-such-image:1"})
+
+    def post() -> None:
+        with pytest.raises(OSError):  # noqa: PT011 - the connection breaks, one way or the other
+            site.alice.post("never")
+
+    start = threading.Thread(target=post)
+    start.start()
+    eventually(lambda: len(site.pods()) == 2, what="the second pod is there")
+    site.gateway.stop(signal.SIGKILL)
+    start.join()
+    site.gateway.start()
+    eventually(lambda: len(site.leftovers()) == 2, what="one pod and one Secret are left")
+    assert site.alice.ids() == [keep]
+    site.stop_kernels()
+
+
+def test_an_nfs_server_that_is_away_is_named_and_other_kernels_go_on(site: Site) -> None:
+    kernel = site.alice.start()
+    with stopped("nfs"):
+        answer = site.bob.post()
+        assert (answer.status_code, answer.json()["code"]) == (500, "mount_failed"), answer.text
+        assert "'home'" in answer.json()["message"]
+        assert site.alice.run(kernel, "print('goes on')") == "goes on\n"
+    eventually(lambda: len(site.pods()) == 1, what="bob's pod is gone")
+    site.bob.start()
+
+
+def test_an_nfs_server_that_comes_back_in_time_heals_a_start(site: Site) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with stopped("nfs"):
+            start = pool.submit(site.bob.post)
+            eventually(lambda: "waits: The folder 'home'" in site.gateway.log, what="the start waits")
+        assert start.result().status_code == 201, start.result().text
+
+
+def test_a_storm_is_served_a_few_at_a_time_and_every_user_in_turn(site: Site) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        many = [pool.submit(site.alice.post) for _ in range(10)]
+        eventually(site.pods, what="the storm has begun")
+        single = pool.submit(site.bob.post)
+        assert single.result().status_code == 201
+        assert sum(one.done() for one in many) < 10, "bob waited for all of alice's"
+        assert [one.result().status_code for one in many] == [201] * 10
+    assert len(site.pods()) == 11
