@@ -23,6 +23,9 @@ from rig.layout import NODE_IP, Layout
 from client import Caller
 from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 
+# On another cluster: an export of homes, and the folder of this machine that is exported.
+NFS_SERVER, _, NFS_PATH = os.environ.get("KERNELPOD_TEST_NFS", f"{NODE_IP}:/homes").partition(":")
+NFS_FOLDER = Path(os.environ.get("KERNELPOD_TEST_NFS_FOLDER") or Layout.from_environment().nfs / "homes")
 IMAGES = os.environ.get("KERNELPOD_TEST_IMAGES", "localhost/kernelpod-{}:test")
 PYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 UID, GID = 1000, 100
@@ -111,7 +114,7 @@ class Site:
 
     def over_nfs(self, path: str) -> bytes:
         """Return a file of the homes as the NFS server gives it to any client."""
-        url = f"nfs://{NODE_IP}{self.export}/{path}?version=4"
+        url = f"nfs://{NFS_SERVER}{self.export}/{path}?version=4"
         done = subprocess.run(["nfs-cat", url], capture_output=True, check=True, timeout=30)
         return done.stdout
 
@@ -135,13 +138,6 @@ MakeSite = Callable[..., Site]
 
 
 @pytest.fixture(scope="session")
-def layout(need: Any) -> Layout:
-    """The folders of the test cluster."""
-    need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
-    return Layout.from_environment()
-
-
-@pytest.fixture(scope="session")
 def hub() -> Iterator[FakeHub]:
     """A hub that knows the users."""
     with FakeHub() as running:
@@ -150,8 +146,9 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture(scope="session")
-def make_site(layout: Layout, hub: FakeHub, request: pytest.FixtureRequest) -> Iterator[MakeSite]:
+def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterator[MakeSite]:
     """A function that starts a gateway with some settings changed; all are removed at the end."""
+    need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
     sites: list[Site] = []
     namespaces = []
 
@@ -161,10 +158,10 @@ def make_site(layout: Layout, hub: FakeHub, request: pytest.FixtureRequest) -> I
         name = namespace.__enter__()
         request.config.stash[_REPORTED] = name
         folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
-        homes = layout.state / "nfs" / "homes" / name
+        homes = NFS_FOLDER / name
         homes.mkdir(parents=True)
-        export = f"/homes/{name}"
-        homes_volume = {"kind": "nfs", "server": NODE_IP}
+        export = f"{NFS_PATH}/{name}"
+        homes_volume = {"kind": "nfs", "server": NFS_SERVER}
         if volume == "pvc":
             homes_volume = {"kind": "pvc", "claim": "homes"}
             kube.kubectl("apply", "-f", "-", given=claim_on(export, name))
@@ -215,7 +212,7 @@ def claim_on(export: str, namespace: str) -> list[dict[str, Any]]:
         "storageClassName": "",
         "claimRef": claim,
         "mountOptions": ["nfsvers=4.1"],
-        "nfs": {"server": NODE_IP, "path": export},
+        "nfs": {"server": NFS_SERVER, "path": export},
     }
     return [
         {

@@ -80,8 +80,7 @@ def test_a_kernel_that_is_not_python_runs(site: Site) -> None:
 def test_a_busy_kernel_is_interrupted(site: Site) -> None:
     kernel = site.alice.start()
     with site.alice.channels(kernel) as channels:
-        asked = channels.start("import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.1)")
-        channels.receive(lambda got: got["msg_type"] == "stream")
+        asked = channels.begin("import time\nwhile True: time.sleep(0.1)")
         assert site.alice.ask("POST", f"kernels/{kernel}/interrupt").status_code == 204
         assert channels.finish(asked).error == "KeyboardInterrupt"
 
@@ -93,6 +92,18 @@ def test_a_kernel_that_only_knows_signals_says_so(site: Site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (500, "interrupt_unsupported")
     assert "Restart" in answer.json()["message"]
     assert site.alice.run(kernel, "print('goes on')") == "goes on\n"
+
+
+def test_a_kernel_that_only_knows_signals_is_interrupted_where_exec_is_allowed(make_site: MakeSite) -> None:
+    site = make_site(exec_signals=True)
+    site.spec("signal-pod", interrupt_mode="signal")
+    kernel = site.alice.start("signal-pod")
+    with site.alice.channels(kernel) as channels:
+        asked = channels.begin("import time\nwhile True: time.sleep(0.1)")
+        assert site.alice.ask("POST", f"kernels/{kernel}/interrupt").status_code == 204
+        assert channels.finish(asked).error == "KeyboardInterrupt"
+        assert channels.run("print('goes on')") == "goes on\n"
+    site.stop_kernels()
 
 
 def test_an_open_websocket_follows_a_restart_which_does_not_wait_for_the_old_pod(site: Site) -> None:
