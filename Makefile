@@ -86,8 +86,8 @@ images: ## build the images with docker, podman or buildah; PREFIX=ghcr.io/you/ 
 images-import: ## build them for the test cluster, or load what `make images` built into microk8s
 	images/build --import $(if $(TAG),--tag $(TAG))
 
-test-cluster: env cluster-up images-import ## everything that needs a real Kubernetes (root), on the test cluster or on KUBECONFIG's
-	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m cluster
+test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## everything that needs a real Kubernetes (root), on the test cluster or on KUBECONFIG's
+	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m "cluster or not chart"
 
 test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
 	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .

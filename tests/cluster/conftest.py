@@ -5,37 +5,19 @@ Run by `make test-cluster`, inside the network of the test cluster, or where KUB
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kube
 import pytest
-from rig.layout import NODE_IP, Layout
+from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on
 
-from client import Caller
-from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
+from kernelpod.testing import FakeHub, GatewayProcess
 
-# On another cluster: an export of homes, and the folder of this machine that is exported.
-NFS_SERVER, _, NFS_PATH = os.environ.get("KERNELPOD_TEST_NFS", f"{NODE_IP}:/homes").partition(":")
-NFS_FOLDER = Path(os.environ.get("KERNELPOD_TEST_NFS_FOLDER") or Layout.from_environment().nfs / "homes")
-IMAGES = os.environ.get("KERNELPOD_TEST_IMAGES", "localhost/kernelpod-{}:test")
-PYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-UID, GID = 1000, 100
-USERS = {
-    "alice-token": user_model("alice", groups=["staff"]),
-    "bob-token": user_model("bob"),
-    "john-token": user_model("John.Döe"),
-    "nobody-token": user_model("zoe"),
-    "admin-token": user_model("carol", scopes=[ACCESS, "custom:kernelpod:admin"], admin=True),
-}
 _REPORTED = pytest.StashKey[str]()
 
 
@@ -54,87 +36,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     if outcome.failed and namespace:
         outcome.sections.append((f"namespace {namespace}", kube.report(namespace)))
     return outcome
-
-
-@dataclass
-class Site:
-    """A gateway whose kernels are pods of `namespace`."""
-
-    namespace: str
-    folder: Path
-    homes: Path
-    """The folder on the NFS server that this site's homes lie in; `export` is its path for clients."""
-    export: str
-    hub: FakeHub
-    gateway: GatewayProcess
-
-    def by(self, token: str) -> Caller:
-        """Return somebody with this token."""
-        return Caller(self.gateway.url, token)
-
-    @property
-    def alice(self) -> Caller:
-        """The user alice."""
-        return self.by("alice-token")
-
-    @property
-    def bob(self) -> Caller:
-        """The user bob."""
-        return self.by("bob-token")
-
-    @property
-    def admin(self) -> Caller:
-        """Carol, who holds the admin scope."""
-        return self.by("admin-token")
-
-    def home(self, slug: str) -> Path:
-        """Return a home, made as the server's init container does."""
-        path = self.homes / slug
-        if not path.exists():
-            path.mkdir(0o700)
-            os.chown(path, UID, GID)
-        return path
-
-    def spec(self, name: str, kernelpod: dict[str, Any] | None = None, **changes: Any) -> str:
-        """Publish a kernelspec and return its name."""
-        folder = self.folder / "kernelspecs" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        stanza = {
-            "image": IMAGES.format("kernel-python"),
-            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
-            **(kernelpod or {}),
-        }
-        whole = {"display_name": name, "language": "python", "argv": PYTHON, "interrupt_mode": "message"}
-        text = json.dumps({**whole, **changes, "metadata": {"kernelpod": stanza}})
-        (folder / "kernel.json").write_text(text, encoding="utf-8")
-        if self.gateway.url:
-            listed = lambda: name in self.alice.ask("GET", "kernelspecs").json()["kernelspecs"]  # noqa: E731
-            eventually(listed, 10, what=f"kernelspec {name} is noticed")
-        return name
-
-    def over_nfs(self, path: str) -> bytes:
-        """Return a file of the homes as the NFS server gives it to any client."""
-        url = f"nfs://{NFS_SERVER}{self.export}/{path}?version=4"
-        done = subprocess.run(["nfs-cat", url], capture_output=True, check=True, timeout=30)
-        return done.stdout
-
-    def pods(self) -> list[str]:
-        """Return the names of the kernel pods."""
-        return kube.names("pods", self.namespace)
-
-    def leftovers(self) -> list[str]:
-        """Return the pods and Secrets of kernels."""
-        return [*self.pods(), *kube.names("secrets", self.namespace, "app.kubernetes.io/component=kernel")]
-
-    def stop_kernels(self) -> None:
-        """End every kernel through the gateway; nothing may be left."""
-        if ids := self.admin.ids():
-            with ThreadPoolExecutor(len(ids)) as pool:
-                list(pool.map(lambda kernel_id: self.admin.ask("DELETE", f"kernels/{kernel_id}"), ids))
-        eventually(lambda: not self.leftovers(), what="no pod and no Secret is left")
-
-
-MakeSite = Callable[..., Site]
 
 
 @pytest.fixture(scope="session")
@@ -199,35 +100,6 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         kube.kubectl("delete", "pv", f"homes-{site.namespace}", "--ignore-not-found", check=False)
         shutil.rmtree(site.homes)
         shutil.rmtree(site.folder)
-
-
-def claim_on(export: str, namespace: str) -> list[dict[str, Any]]:
-    """Return a static volume on the NFS server and the claim that is bound to it and to nothing else."""
-    claim = {"name": "homes", "namespace": namespace}
-    spec = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": f"homes-{namespace}"}
-    volume = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteMany"],
-        "persistentVolumeReclaimPolicy": "Retain",
-        "storageClassName": "",
-        "claimRef": claim,
-        "mountOptions": ["nfsvers=4.1"],
-        "nfs": {"server": NFS_SERVER, "path": export},
-    }
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": f"homes-{namespace}"},
-            "spec": volume,
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": claim,
-            "spec": {**spec, "resources": {"requests": {"storage": "1Gi"}}},
-        },
-    ]
 
 
 @pytest.fixture(scope="session")

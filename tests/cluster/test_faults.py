@@ -16,8 +16,8 @@ from typing import Any
 
 import kube
 import pytest
+from cluster_site import IMAGES, MakeSite, Site
 
-from conftest import IMAGES, MakeSite, Site
 from kernelpod.testing import eventually
 
 RIG = Path(__file__).parent / "cluster"

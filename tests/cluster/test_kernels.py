@@ -9,9 +9,9 @@ from typing import Any
 
 import kube
 import pytest
+from cluster_site import IMAGES, MakeSite, Site
 from rig.layout import NODE_IP
 
-from conftest import IMAGES, MakeSite, Site
 from kernelpod.names import user_slug
 from kernelpod.testing import eventually
 

@@ -6,8 +6,8 @@ import time
 
 import kube
 import pytest
+from cluster_site import IMAGES, MakeSite, Site
 
-from conftest import IMAGES, MakeSite, Site
 from kernelpod.testing import eventually
 
 

@@ -9,7 +9,7 @@ import click
 import yaml
 
 from kernelpod.cli.options import load_settings, settings_option
-from kernelpod.cli.reference import settings_markdown, settings_schema
+from kernelpod.cli.settings_reference import settings_markdown, settings_schema
 
 
 @click.command()

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
@@ -22,6 +21,7 @@ from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.gateway.orphans import Orphans
+from kernelpod.gateway.services import Services
 from kernelpod.identity import Prover
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.launch import House
@@ -34,18 +34,6 @@ log = logging.getLogger(__name__)
 # A body up to this many times the limit is read and refused with a sentence; beyond, the line is cut.
 BODY_SLACK = 32
 HUB_CHECK_SECONDS = 5
-
-
-@dataclass
-class Services:
-    """What the pages work with."""
-
-    settings: Settings
-    prover: Prover
-    house: House
-    kernels: DirectMappingKernelManager
-    metrics: Metrics
-    ready: bool = False
 
 
 def make_runtime(settings: Settings) -> Runtime:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import http
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import SecretStr
 from tornado import web
 
 from kernelpod.errors import BadRequest, HubUnavailable, NotProven, UserError, kernel_not_found
+from kernelpod.gateway.kernels import DirectMappingKernelManager
+from kernelpod.gateway.services import Services
 from kernelpod.identity import MAX_TOKEN_LENGTH, Owner, Proof
-
-if TYPE_CHECKING:
-    from kernelpod.gateway.app import Services
-    from kernelpod.gateway.kernels import DirectMappingKernelManager
 
 log = logging.getLogger(__name__)
 

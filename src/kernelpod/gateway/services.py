@@ -1,0 +1,23 @@
+"""What the application makes once and every page works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernelpod.gateway.kernels import DirectMappingKernelManager
+from kernelpod.gateway.metrics import Metrics
+from kernelpod.identity import Prover
+from kernelpod.launch import House
+from kernelpod.settings import Settings
+
+
+@dataclass
+class Services:
+    """What the pages work with."""
+
+    settings: Settings
+    prover: Prover
+    house: House
+    kernels: DirectMappingKernelManager
+    metrics: Metrics
+    ready: bool = False
