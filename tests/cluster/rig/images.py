@@ -49,7 +49,8 @@ def build_image(
         sent = Path(work, "context")
         _stage(context, sent, dockerfile)
         key = _fingerprint(sent, dockerfile.read_bytes(), tag, json.dumps(arguments, sort_keys=True))
-        archive = archives / f"{tag.rpartition('/')[2].replace(':', '-')}-{key}.tar"
+        name = tag.rpartition("/")[2].replace(":", "-")
+        archive = archives / f"{name}-{key}.tar"
         if archive.exists():
             return archive
         named = [f"--build-arg={name}={value}" for name, value in arguments.items()]
@@ -57,7 +58,16 @@ def build_image(
         _buildah(layout, "build", "--layers", "--pull=never", *named, *sources, str(sent))
         _buildah(layout, "push", tag, f"oci-archive:{work}/image.tar:{tag}")
         Path(work, "image.tar").rename(archive)
+        _drop_former(archives, name, archive)
     return archive
+
+
+def _drop_former(archives: Path, name: str, newest: Path) -> None:
+    """Remove what was built of an image before: its layers are in the store, so building it again is quick."""
+    length = len(newest.name)
+    for former in archives.glob(f"{name}-*.tar"):
+        if former != newest and len(former.name) == length:
+            former.unlink(missing_ok=True)
 
 
 def base_image(layout: Layout) -> str:
