@@ -16,6 +16,10 @@ LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hash
 CLUSTER := tests/cluster/cluster
 # A cluster that KUBECONFIG names is used as it is; else the test cluster, from inside its network.
 ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
+# What is deployed: FILE, else deploy.yaml; without one and without a KUBECONFIG, the test cluster's.
+DEPLOYMENT := $(or $(FILE),$(wildcard deploy.yaml),$(if $(KUBECONFIG),deploy.yaml,tests/cluster/deploy.yaml))
+ON_TEST_CLUSTER := $(filter tests/cluster/deploy.yaml,$(DEPLOYMENT))
+KERNELPOD := $(if $(ON_TEST_CLUSTER),$(CLUSTER) run --) .venv/bin/kernelpod
 INSTALL := $(UV) pip sync --quiet --require-hashes --compile-bytecode
 
 help: ## list the targets
@@ -87,7 +91,30 @@ images-import: ## build them for the test cluster, or load what `make images` bu
 	images/build --import $(if $(TAG),--tag $(TAG))
 
 test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## everything that needs a real Kubernetes (root), on the test cluster or on KUBECONFIG's
+	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m "cluster or not chart"
+
+deploy: env $(if $(ON_TEST_CLUSTER),images-import) ## gateway, kernels and hub on a cluster, as deploy.yaml says; FILE=..., YES=1 does not ask
+	$(KERNELPOD) deploy --file $(DEPLOYMENT) $(if $(YES),--yes)
+
+upgrade: env ## bring it to what the file says now; servers and kernels go on
+	$(KERNELPOD) upgrade --file $(DEPLOYMENT) $(if $(YES),--yes)
+
+rollback: env ## back to what it was before the last deploy or upgrade
+	$(KERNELPOD) rollback --file $(DEPLOYMENT) $(if $(YES),--yes)
+
+status: env ## what is there, and whether it works
+	$(KERNELPOD) status --file $(DEPLOYMENT)
+
+smoke: env ## login, server, kernel, a file in the home, connections that must fail
+	$(KERNELPOD) smoke --file $(DEPLOYMENT)
+
+destroy: env ## remove it; files of homes stay
+	$(KERNELPOD) destroy --file $(DEPLOYMENT) $(if $(YES),--yes)
+
+bench-cluster: env cluster-up ## the same on the test cluster (root): stock gateway, ours, bare pods; JSON=FILE, SVG=FILE, SMALL=1
+	.venv/bin/python -m bench.stock_cluster
+	$(CLUSTER) run -- .venv/bin/python -m bench.cluster $(if $(SMALL),--small) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
 
 test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
 	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .
@@ -134,3 +161,4 @@ clean: ## remove the environments and caches of this checkout, and what the test
 
 .PHONY: help env demo demo-check test test-unit test-pythons test-wheel lint format docs docs-check bench-local locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
+.PHONY: deploy upgrade rollback status smoke destroy bench-cluster

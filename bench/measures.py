@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bench.flood import flooding
 from bench.peers import BarePeer, GatewayPeer
@@ -17,6 +17,7 @@ from bench.table import Goal
 from bench.turns import in_turns, persist, row, say, usable_kernel, wait_quiet
 
 if TYPE_CHECKING:
+    import http.client
     from collections.abc import Sequence
 
     from bench.client import Channel, Outcome
@@ -30,6 +31,16 @@ for number in range({count}):
     display({{"text/plain": f"line {{number:06}} " + "x" * 60}}, raw=True)
 """
 STREAM_SECONDS = 30
+
+
+class HttpPeer(Protocol):
+    """A gateway, wherever it runs."""
+
+    name: ClassVar[str]
+    headers: dict[str, str]
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A keep-alive connection of the caller's own."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +88,8 @@ def streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> lis
     """
     lost: dict[str, int] = {}
 
-    def attempt(peer: Peer) -> Outcome:
-        with closing(peer.address(kernels[peer.name]).open()) as channel:
-            return channel.execute(STREAM.format(count=size.messages), STREAM_SECONDS)
-
     def take(peer: Peer) -> float:
-        outcome = persist(peer, lambda: attempt(peer))
+        outcome = persist(peer, lambda: stream(peer, kernels[peer.name], size.messages))
         lost[peer.name] = lost.get(peer.name, 0) + size.messages - outcome.outputs
         return outcome.outputs / outcome.seconds
 
@@ -90,6 +97,12 @@ def streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> lis
     note = ", ".join(f"{name} lost {count}" for name, count in lost.items() if count)
     note = f"output streaming: of {size.messages * size.turns} messages {note}" if note else ""
     return [row("output streaming", "messages/s", taken, Goal("stock", 2.5, at_least=True), note)]
+
+
+def stream(peer: Peer, kernel_id: str, messages: int) -> Outcome:
+    """What came of a cell that sends so many messages."""
+    with closing(peer.address(kernel_id).open()) as channel:
+        return channel.execute(STREAM.format(count=messages), STREAM_SECONDS)
 
 
 def flooded(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[Measure]:
@@ -172,7 +185,7 @@ def many_kernels(peers: Sequence[Peer], size: Size) -> list[Measure]:
     ]
 
 
-def listing_p95(peer: GatewayPeer, size: Size) -> float:
+def listing_p95(peer: HttpPeer, size: Size) -> float:
     """95th percentile of GET /api/kernels on one keep-alive connection, body read, in ms."""
     connection, seconds = peer.connect(), []
     try:

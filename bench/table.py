@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-COLUMNS = ("measure", "unit", "stock", "stock-local", "ours", "bare", "ratio", "goal", "met")
-NUMERIC = frozenset(COLUMNS[2:7])
+PEERS = ("stock", "stock-local", "ours", "bare", "floor")
+NUMERIC = frozenset((*PEERS, "ratio"))
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ class Measure:
             "note": self.note,
         }
 
-    def cells(self) -> tuple[str, ...]:
-        """One string a column of `COLUMNS`."""
-        figures = [number(self.figures.get(peer)) for peer in ("stock", "stock-local", "ours", "bare")]
+    def cells(self, peers: Sequence[str]) -> tuple[str, ...]:
+        """One string a column of the table; `peers` have a column each."""
+        figures = [number(self.figures.get(peer)) for peer in peers]
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f} x {self.against}"
         goal = self.goal.text(self.unit) if self.goal else "informative"
         met = {True: "yes", False: "MISSED", None: "-"}[self.met]
@@ -111,9 +111,11 @@ def number(value: float | None) -> str:
 
 def render(rows: Sequence[Measure]) -> str:
     """The aligned table, header first, followed by the notes; ends without a newline."""
-    lines = [COLUMNS, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    text = ["  ".join(map(_pad, line, widths, COLUMNS)) for line in lines]
+    peers = [peer for peer in PEERS if any(peer in row.figures for row in rows)]
+    header = ("measure", "unit", *peers, "ratio", "goal", "met")
+    lines = [header, *(row.cells(peers) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = ["  ".join(map(_pad, line, widths, header)) for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
     notes = dict.fromkeys(row.note for row in rows if row.note)
     return "\n".join(line.rstrip() for line in [*text, *(f"  {note}" for note in notes)])

@@ -1,0 +1,119 @@
+"""Stock Enterprise Gateway for a cluster: its chart and two images, made of its source archive from PyPI.
+
+`python -m bench.stock_cluster` builds and imports all images of the benchmark and of tests/cluster/test_stock.py;
+root, outside of the cluster's network.
+Nothing of it is part of this repository; the archive is kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from bench.processes import BenchError
+from bench.upstream import PINS, ROOT, pinned, run
+
+GATEWAY_IMAGE = "localhost/kernelpod-stock-gateway:test"
+KERNEL_IMAGE = "localhost/kernelpod-stock-kernel:test"
+IPYKERNEL6_IMAGE = "localhost/kernelpod-ipykernel6:test"
+KERNEL_NAME = "python_kubernetes"
+OUR_IMAGES = ("gateway", "kernel-python", "kernel-bash")
+BENCH = ROOT / "bench"
+CLUSTER = ROOT / "tests" / "cluster" / "cluster"
+REQUIREMENTS = PINS.parent
+NAME = "jupyter-enterprise-gateway"
+
+
+def cache() -> Path:
+    """The folder of stock's parts, beside what the test cluster keeps."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("KERNELPOD_CACHE") or home / "kernelpod").absolute() / "stock"
+
+
+def source() -> Path:
+    """The unpacked source archive of the pinned version, downloaded when it is missing."""
+    requirement = pinned(NAME)
+    version = requirement.read_text(encoding="utf-8").split()[0].partition("==")[2]
+    unpacked = cache() / f"jupyter_enterprise_gateway-{version}"
+    if not unpacked.exists():
+        cache().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache(), prefix=".download-") as work:
+            # pip, not uv: only pip can download a source archive without installing it
+            pip = [str(ROOT / ".tools" / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+            which = ["--no-deps", "--no-binary", NAME, "--require-hashes", "--requirement", str(requirement)]
+            run([*pip, "download", "--quiet", *which, "--dest", work])
+            with tarfile.open(next(Path(work).glob("*.tar.gz"))) as archive:
+                archive.extractall(work, filter="data")
+            (Path(work) / unpacked.name).rename(unpacked)
+    return unpacked
+
+
+def chart() -> Path:
+    """Stock's Helm chart."""
+    return source() / "etc" / "kubernetes" / "helm" / "enterprise-gateway"
+
+
+def build_gateway() -> None:
+    """Build and import stock's gateway; only the image that its kernelspec names is another: ours to build."""
+    etc = source() / "etc"
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        context = Path(work)
+        spec = context / "kernels" / KERNEL_NAME
+        shutil.copytree(etc / "kernelspecs" / KERNEL_NAME, spec)
+        shutil.copytree(etc / "kernel-launchers" / "kubernetes" / "scripts", spec / "scripts")
+        kernel = json.loads((spec / "kernel.json").read_bytes())
+        kernel["metadata"]["process_proxy"]["config"]["image_name"] = KERNEL_IMAGE
+        (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
+        shutil.copy(etc / "docker" / "enterprise-gateway" / "start-enterprise-gateway.sh", context)
+        shutil.copy(REQUIREMENTS / "image-gateway.txt", context / "requirements.txt")
+        image(BENCH / "stock_cluster_gateway.Dockerfile", context, GATEWAY_IMAGE)
+
+
+def build_kernel() -> None:
+    """Build and import a kernel image for stock: the kernel of our image, and stock's launcher for it."""
+    launchers = source() / "etc" / "kernel-launchers"
+    requirements = (REQUIREMENTS / "image-kernel-python.txt").read_text(encoding="utf-8")
+    requirements += pinned("pycryptodomex").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        context = Path(work)
+        shutil.copytree(launchers / "python", context / "kernel-launchers" / "python")
+        shutil.copy(launchers / "bootstrap" / "bootstrap-kernel.sh", context)
+        (context / "requirements.txt").write_text(requirements, encoding="utf-8")
+        image(BENCH / "stock_cluster_kernel.Dockerfile", context, KERNEL_IMAGE)
+
+
+def build_ipykernel6() -> None:
+    """Build and import our kernel image with the last ipykernel 6, for tests/cluster/test_stock.py."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        requirements = Path(work) / "requirements"
+        requirements.mkdir()
+        shutil.copy(BENCH / "stock_cluster_ipykernel6.txt", requirements / "image-kernel-python.txt")
+        image(ROOT / "images" / "kernel-python" / "Dockerfile", Path(work), IPYKERNEL6_IMAGE)
+
+
+def image(dockerfile: Path, context: Path, tag: str) -> None:
+    """Build an image and import it into the test cluster; from the cache when nothing changed."""
+    run([str(CLUSTER), "image", str(dockerfile), str(context), tag])
+
+
+def main() -> int:
+    """Exit status: 0 when all images are in the cluster."""
+    try:
+        build_gateway()
+        build_kernel()
+        build_ipykernel6()
+        for name in OUR_IMAGES:
+            image(ROOT / "images" / name / "Dockerfile", ROOT, f"localhost/kernelpod-{name}:test")
+    except (BenchError, OSError) as error:
+        print(f"bench.stock_cluster: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

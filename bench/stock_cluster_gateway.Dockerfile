@@ -1,0 +1,16 @@
+# Stock Enterprise Gateway, from its source archive: gateway, kernelspec, launcher and start script as published.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+FROM ${BASE_IMAGE}
+# The standard library compiled too, as in the images that it is compared with.
+RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
+ && useradd --uid 1000 --gid 100 --create-home --shell /bin/bash jovyan
+ENV PATH=/opt/venv/bin:$PATH LANG=C.UTF-8
+COPY requirements.txt /tmp/requirements.txt
+RUN python3 -m venv /opt/venv \
+ && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt \
+ && rm /tmp/requirements.txt
+COPY kernels /usr/local/share/jupyter/kernels
+COPY --chmod=0755 start-enterprise-gateway.sh /usr/local/bin/
+USER 1000:100
+WORKDIR /usr/local/bin
+CMD ["/usr/local/bin/start-enterprise-gateway.sh"]

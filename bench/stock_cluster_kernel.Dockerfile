@@ -1,0 +1,15 @@
+# The same kernel as in Kernelpod's image, with the launcher that stock Enterprise Gateway wants in every image.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+FROM ${BASE_IMAGE}
+RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
+ && useradd --uid 1000 --gid 100 --create-home --shell /bin/bash jovyan
+ENV PATH=/opt/venv/bin:$PATH LANG=C.UTF-8 KERNEL_LANGUAGE=python
+COPY requirements.txt /tmp/requirements.txt
+RUN python3 -m venv /opt/venv \
+ && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt \
+ && rm /tmp/requirements.txt
+COPY kernel-launchers /usr/local/bin/kernel-launchers
+COPY --chmod=0755 bootstrap-kernel.sh /usr/local/bin/
+USER 1000:100
+WORKDIR /home/jovyan
+CMD ["/usr/local/bin/bootstrap-kernel.sh"]

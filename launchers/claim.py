@@ -1,0 +1,1 @@
+../src/kernelpod/claim.py

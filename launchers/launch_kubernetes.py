@@ -1,0 +1,276 @@
+"""Creates a kernel's pod for a stock Enterprise Gateway 3.3.0: the command of a kernel.json.
+
+launch_kubernetes.py RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY
+
+Whose kernel it is and which home it sees say the hub's claim, kernel.json and settings.json beside this file; what
+the client asks for is compared with them, never used. Kept fast, because a gateway runs it for every start: no
+Kubernetes client (a second of processor time), one request.
+"""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import os
+import re
+import secrets
+import ssl
+import sys
+import time
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import yaml
+from claim import Claim, ClaimError, read_claim
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+HERE = Path(__file__).resolve().parent
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+KEY_VARIABLE = "KERNELPOD_CLAIM_KEY"
+API_SECONDS = 10
+NOBODY = 65534
+PORTS = {"shell": 20001, "iopub": 20002, "stdin": 20003, "control": 20004, "hb": 20005, "comm": 20006}
+
+
+class Failed(Exception):
+    """No pod can be made; the text is for the gateway's log."""
+
+
+class Refused(Exception):
+    """This start is not allowed; the text is a sentence for its user."""
+
+
+class Start(NamedTuple):
+    """What the gateway says about a start."""
+
+    resource_dir: Path
+    kernel_id: str
+    response_address: str
+    public_key: str
+
+
+def main(argv: list[str], environment: dict[str, str]) -> int:
+    """Exit status: 0 when a pod was created; the gateway's log has the reason of any other."""
+    try:
+        start = Start(Path(argv[0]), *argv[1:])
+        spec, settings = read_json(start.resource_dir / "kernel.json"), read_json(HERE / "settings.json")
+        namespace = placed(spec, environment)
+        try:
+            pod = kernel_pod(start, spec, settings, proven(environment, settings, time.time()), environment)
+        except (ClaimError, Refused) as refusal:
+            sys.stderr.write(f"kernel {start.kernel_id} refused: {refusal}\n")
+            pod = refusal_pod(start, spec, str(refusal))
+        create(pod, namespace, environment)
+    except (Failed, KeyError, TypeError, OSError, ValueError) as error:
+        sys.stderr.write(f"the kernel's pod was not created: {type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object."""
+    made: dict[str, Any] = json.loads(path.read_bytes())
+    return made
+
+
+def placed(spec: dict[str, Any], environment: dict[str, str]) -> str:
+    """The namespace of kernel.json; the gateway looks for the pod where the client says, so both must agree."""
+    namespace = str(spec["env"]["KERNEL_NAMESPACE"])
+    if (asked := environment.get("KERNEL_NAMESPACE", namespace)) != namespace:
+        raise Failed(f"KERNEL_NAMESPACE is {asked!r}, but this kernelspec runs in {namespace}")
+    return namespace
+
+
+def proven(environment: dict[str, str], settings: dict[str, Any], now: float) -> Claim:
+    """The claim, once nothing that the client says contradicts it. Raises ClaimError or Refused."""
+    key = environment.get(KEY_VARIABLE, "")
+    if not key:
+        raise Refused(
+            f"The gateway has no {KEY_VARIABLE}, so it cannot know whose home to mount. Tell your admin."
+        )
+    if not (text := environment.get("KERNEL_CLAIM", "")):
+        raise Refused(
+            "No KERNEL_CLAIM came with this start, so nothing proves whose home to mount. "
+            "Stop your server and start it again from the hub."
+        )
+    claim = read_claim(key, text, now)
+    # Enterprise Gateway fills in the name of its own account where the client names nobody.
+    if (user := environment.get("KERNEL_USERNAME", claim.user)) not in {claim.user, account()}:
+        raise Refused(f"KERNEL_USERNAME is {user!r}, but your server's claim is for {claim.user!r}.")
+    if (path := environment.get("KERNEL_PATH", claim.path)) != claim.path:
+        raise Refused(f"KERNEL_PATH is {path!r}, but the home of {claim.user!r} is {claim.path!r}.")
+    root = PurePosixPath(settings["homes"]["root"])
+    if root not in PurePosixPath(claim.path).parents or ".." in PurePosixPath(claim.path).parts:
+        raise Refused(f"The hub's home for you, {claim.path!r}, is not below {str(root)!r}. Tell your admin.")
+    return claim
+
+
+def account() -> str:
+    """The name of the account that this process runs as, "" if it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def kernel_pod(
+    start: Start, spec: dict[str, Any], settings: dict[str, Any], claim: Claim, environment: dict[str, str]
+) -> dict[str, Any]:
+    """The pod of a kernel."""
+    wanted, homes = spec["metadata"]["kernelpod"], settings["homes"]
+    home = str(homes["mount_path"])
+    order = {"argv": wanted["argv"], "working_dir": working_dir(home, environment)}
+    names = {"HOME": home, **dict.fromkeys(("USER", "LOGNAME", "KERNEL_USERNAME"), claim.user)}
+    volume, mount = home_volume(homes, claim.path)
+    return rendered(
+        start,
+        order,
+        plan={
+            "namespace": spec["env"]["KERNEL_NAMESPACE"],
+            "image": image(spec),
+            "uid": claim.uid,
+            "gid": claim.gid,
+            "working_dir": home,
+        },
+        annotations={"kernelpod.io/username": claim.user, "kernelpod.io/server": claim.server},
+        env={**wanted.get("env", {}), **names},
+        resources=wanted.get("resources", {}),
+        grace_period_seconds=settings["grace_period_seconds"],
+        volumes=[volume],
+        volume_mounts=[mount],
+    )
+
+
+def refusal_pod(start: Start, spec: dict[str, Any], sentence: str) -> dict[str, Any]:
+    """A pod without a kernel and without volumes: only from one does the gateway take a reason for its answer."""
+    return rendered(
+        start,
+        {"refusal": sentence},
+        plan={
+            "namespace": spec["env"]["KERNEL_NAMESPACE"],
+            "image": image(spec),
+            "uid": NOBODY,
+            "gid": NOBODY,
+            "working_dir": "/",
+        },
+        annotations={},
+        env={},
+        resources={"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
+        grace_period_seconds=0,
+        volumes=[],
+        volume_mounts=[],
+    )
+
+
+def image(spec: dict[str, Any]) -> str:
+    """The image of kernel.json, where Enterprise Gateway wants it; not KERNEL_IMAGE, which clients may set."""
+    return str(spec["metadata"]["process_proxy"]["config"]["image_name"])
+
+
+def working_dir(home: str, environment: dict[str, str]) -> str:
+    """The notebook's folder, which the gateway passes on if it mirrors working directories, or the home."""
+    asked = PurePosixPath(environment.get("KERNEL_WORKING_DIR", home))
+    below = PurePosixPath(home) in asked.parents and ".." not in asked.parts
+    return str(asked) if below else home
+
+
+def home_volume(homes: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The volume of a home, and its mount."""
+    kind, mount = homes["volume"]["kind"], {"name": "home", "mountPath": homes["mount_path"]}
+    if kind == "nfs":
+        return {"name": "home", "nfs": {"server": homes["volume"]["server"], "path": path}}, mount
+    if kind == "pvc":
+        below = str(PurePosixPath(path).relative_to(homes["root"]))
+        volume = {"name": "home", "persistentVolumeClaim": {"claimName": homes["volume"]["claim"]}}
+        return volume, {**mount, "subPath": below}
+    raise Failed(f"settings.json: homes.volume.kind is {kind!r}; it must be nfs or pvc")
+
+
+def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """The pod of the template that Kernelpod's own gateway uses too; the kernel's key is made in the pod."""
+    if not re.fullmatch(r"[0-9a-f-]{36}", start.kernel_id):
+        raise Failed(f"{start.kernel_id!r} is no kernel id")
+    told = {name: getattr(start, name) for name in ("kernel_id", "response_address", "public_key")}
+    command = [
+        "python3",
+        "-c",
+        (HERE / "kernel_launcher.py").read_text(encoding="utf-8"),
+        json.dumps(told | order),
+    ]
+    env = {**values.pop("env"), "KERNEL_ID": start.kernel_id}
+    kept = Kept()
+    template = kept.environment().from_string((HERE / "kernel-pod.yaml.j2").read_text(encoding="utf-8"))
+    text = template.render(
+        name=f"kernel-{start.kernel_id}-{secrets.token_hex(3)}",
+        # what Enterprise Gateway looks for
+        labels={"app": "enterprise-gateway", "component": "kernel", "kernel_id": start.kernel_id},
+        connection_json="",
+        supplemental_groups=[],
+        # kubelet reads "$$" as "$" and expands "$(NAME)"
+        command=[word.replace("$", "$$") for word in command],
+        env=[{"name": name, "value": value.replace("$", "$$")} for name, value in env.items()],
+        ports=[{"name": name, "containerPort": port} for name, port in PORTS.items()],
+        init_containers=[],
+        **values,
+    )
+    pods = [each for each in yaml.safe_load_all(text) if isinstance(each, dict) and each.get("kind") == "Pod"]
+    if len(pods) != 1:
+        raise Failed(f"kernel-pod.yaml.j2 makes {len(pods)} pods")
+    pod: dict[str, Any] = kept.restored(pods[0])
+    return pod
+
+
+class Kept:
+    """Values of a template, kept aside: YAML sees words in their places, so nothing in a value is ever syntax."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._mark = secrets.token_hex(8)
+
+    def environment(self) -> ImmutableSandboxedEnvironment:
+        """A Jinja2 environment whose filter `yaml` keeps values."""
+        made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        made.filters["yaml"] = self._keep
+        return made
+
+    def _keep(self, value: Any) -> str:
+        word = f"{self._mark}-{len(self._values)}"
+        self._values[word] = value
+        return f'"{word}"'
+
+    def restored(self, made: Any) -> Any:
+        """A document with the values in their places."""
+        if isinstance(made, dict):
+            return {key: self.restored(value) for key, value in made.items()}
+        if isinstance(made, list):
+            return [self.restored(value) for value in made]
+        return self._values.get(made, made) if isinstance(made, str) else made
+
+
+def create(pod: dict[str, Any], namespace: str, environment: dict[str, str]) -> None:
+    """Create a pod with the gateway's service account. Raises Failed with the API server's own words."""
+    context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    host, port = environment["KUBERNETES_SERVICE_HOST"], int(environment.get("KUBERNETES_SERVICE_PORT", "443"))
+    token = (ACCOUNT / "token").read_text(encoding="ascii").strip()
+    connection = http.client.HTTPSConnection(host, port, timeout=API_SECONDS, context=context)
+    try:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request("POST", f"/api/v1/namespaces/{namespace}/pods", json.dumps(pod), headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    except http.client.HTTPException as error:
+        raise Failed(f"the API server's answer is broken: {error!r}") from error
+    finally:
+        connection.close()
+    if answer.status != 201:
+        try:
+            said = json.loads(body)["message"]
+        except (ValueError, KeyError, TypeError):
+            said = body[:300]
+        raise Failed(f"the API server answers {answer.status}: {said}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], dict(os.environ)))

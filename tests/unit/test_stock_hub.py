@@ -1,0 +1,38 @@
+"""docs/stock.md tells a hub how to make claims; the lines there do."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kernelpod.claim import read_claim
+from kernelpod.settings import Settings
+
+pytestmark = pytest.mark.hub
+
+PAGE = Path(__file__).parents[2] / "docs" / "stock.md"
+KEY = "k" * 32
+
+
+def test_the_documented_lines_make_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    from traitlets.config import Config
+
+    from kernelpod.hub.config import configure
+
+    settings, c = Settings.model_validate({"homes": {"root": "/homes"}}), Config()
+    configure(c, settings)
+    monkeypatch.setenv("KERNELPOD_CLAIM_KEY", KEY)
+    [lines] = re.findall(r"```python\n(.*?)\n *```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    scope: dict[str, Any] = {"c": c, "settings": settings}
+    exec(textwrap.dedent(lines), scope)  # noqa: S102 - our own page
+    spawner = SimpleNamespace(user=SimpleNamespace(name="Alice", groups=[]), name="exam", api_token="t")
+    environment = c.Spawner.environment.get_value({})
+    claim = read_claim(KEY, environment["KERNEL_CLAIM"](spawner), time.time())
+    assert claim[:5] == ("Alice", "exam", environment["KERNEL_PATH"](spawner), 1000, 100)
+    assert environment["JUPYTER_GATEWAY_AUTH_TOKEN"] == ""
