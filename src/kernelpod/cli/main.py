@@ -10,8 +10,10 @@ import click
 from click.shell_completion import get_completion_class
 
 from kernelpod import __version__
+from kernelpod.cli import deploy
 from kernelpod.cli.demo import demo
 from kernelpod.cli.gateway import gateway
+from kernelpod.cli.hub import hub
 from kernelpod.cli.render import render
 from kernelpod.cli.settings import settings
 from kernelpod.errors import KernelpodError, SettingsError
@@ -42,6 +44,7 @@ def main() -> None:
       kernelpod demo                                     hub, Lab, gateway and kernels on this machine
       kernelpod gateway --settings settings.yaml         the gateway
       kernelpod settings --settings settings.yaml        the settings as they take effect
+      kernelpod deploy --file deploy.yaml                gateway, kernels and hub on a cluster
       kernelpod render --user alice --spec python-pod    the Secret and Pod of a kernel, nothing started
     """
 
@@ -62,7 +65,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (demo, gateway, render, settings):
+for command in (demo, gateway, hub, render, settings, *deploy.COMMANDS):
     main.add_command(command)
 
 

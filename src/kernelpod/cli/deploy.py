@@ -1,0 +1,172 @@
+"""`kernelpod deploy`, `upgrade`, `rollback`, `status`, `smoke`, `destroy`: a deployment from one file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kernelpod.deploy import microk8s, operations
+from kernelpod.deploy.cluster import Cluster, find_cluster
+from kernelpod.deploy.install import gateway_revision
+from kernelpod.deploy.progress import Progress
+from kernelpod.deploy.rendered import DUMMY, HUB_TOKENS
+from kernelpod.deploy.settings import Deployment, load_deployment
+from kernelpod.deploy.state import public_url, state_of
+from kernelpod.deploy.z2jh import TRIAL
+from kernelpod.errors import KernelpodError
+
+file_option = click.option(
+    "--file",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("deploy.yaml"),
+    show_default=True,
+    help="What the deployment consists of; deploy.example.yaml explains every key.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def _opened(file: Path) -> tuple[Deployment, Cluster, str]:
+    deployment = load_deployment(file)
+    cluster = find_cluster(deployment)
+    return deployment, cluster, operations.check(cluster)
+
+
+def _sure(question: str, yes: bool) -> None:
+    if not (yes or click.confirm(question)):
+        raise KernelpodError("Nothing was changed.")
+
+
+@click.command()
+@file_option
+@yes_option
+@click.option("--dry-run", is_flag=True, help="Print what would be applied, and change nothing.")
+def deploy(file: Path, yes: bool, dry_run: bool) -> None:
+    """Bring up gateway, kernels' namespace and hub, then try them; may be repeated.
+
+    \b
+    Examples:
+      kernelpod deploy --dry-run
+      kernelpod deploy --file deploy.yaml --yes
+    """
+    _deploy(*_opened(file), yes=yes, dry_run=dry_run)
+
+
+@click.command()
+@file_option
+@yes_option
+@click.option("--dry-run", is_flag=True, help="Print what would be applied, and change nothing.")
+def upgrade(file: Path, yes: bool, dry_run: bool) -> None:
+    """Bring an existing deployment to what the file says now; servers and kernels go on.
+
+    \b
+    Example:
+      kernelpod upgrade --yes
+    """
+    deployment, cluster, server = _opened(file)
+    if not gateway_revision(cluster, deployment):
+        raise KernelpodError(
+            f"There is nothing to upgrade in {deployment.namespaces.gateway}; run `kernelpod deploy`."
+        )
+    _deploy(deployment, cluster, server, yes=yes, dry_run=dry_run)
+
+
+def _deploy(deployment: Deployment, cluster: Cluster, server: str, *, yes: bool, dry_run: bool) -> None:
+    if dry_run:
+        for what, text in operations.render(cluster, deployment).items():
+            click.echo(f"# --- {what}\n{text}")
+        return
+    progress = Progress(click.echo)
+    click.echo("\n".join(f"  {line}" for line in operations.intention(deployment, server)))
+    missing = microk8s.missing(cluster, deployment)
+    for words in missing:
+        click.echo(f"  then        microk8s enable {words}")
+    _sure("Deploy this?", yes)
+    microk8s.enable(cluster, missing, progress)
+    operations.deploy(cluster, deployment, progress)
+    if deployment.hub.install == "none":
+        return
+    _smoke(cluster, deployment, progress)
+    click.echo(public_url(cluster, deployment))
+    if deployment.hub.authenticator == DUMMY:
+        where = TRIAL if deployment.hub.install == "z2jh" else HUB_TOKENS
+        click.echo(
+            f"password of all users: kubectl -n {deployment.namespaces.hub} get secret {where} "
+            "-o jsonpath={.data.trial_password} | base64 -d"
+        )
+
+
+@click.command()
+@file_option
+@yes_option
+def rollback(file: Path, yes: bool) -> None:
+    """Take hub and gateway back to what they were before the last deploy or upgrade.
+
+    \b
+    Example:
+      kernelpod rollback --yes
+    """
+    deployment, cluster, server = _opened(file)
+    _sure(f"Take hub and gateway in {server} one step back?", yes)
+    operations.rollback(cluster, deployment, Progress(click.echo))
+
+
+@click.command()
+@file_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(file: Path, as_json: bool) -> None:
+    """Say what is there; the exit status is 1 unless everything works.
+
+    \b
+    Example:
+      kernelpod status --json
+    """
+    deployment, cluster, _ = _opened(file)
+    state = state_of(cluster, deployment)
+    click.echo(json.dumps(state.as_dict(), indent=2) if as_json else state.as_text())
+    raise SystemExit(1 if state.problems else 0)
+
+
+@click.command()
+@file_option
+def smoke(file: Path) -> None:
+    """Log in, start a server and a kernel, share a file, and try what must fail.
+
+    \b
+    Example:
+      kernelpod smoke
+    """
+    deployment, cluster, _ = _opened(file)
+    _smoke(cluster, deployment, Progress(click.echo))
+
+
+def _smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
+    try:
+        from kernelpod.deploy.smoke import smoke as run  # noqa: PLC0415 - only this step needs HTTP clients
+    except ImportError as error:
+        raise KernelpodError(f"{error}. Install what the test needs: pip install 'kernelpod[demo]'") from error
+    run(cluster, deployment, progress)
+    click.echo("smoke: passed")
+
+
+@click.command()
+@file_option
+@yes_option
+@click.option("--homes", is_flag=True, help="Delete the files of all homes, too.")
+def destroy(file: Path, yes: bool, homes: bool) -> None:
+    """Remove hub, gateway and kernels; the files of homes stay.
+
+    \b
+    Example:
+      kernelpod destroy --yes
+    """
+    deployment, cluster, server = _opened(file)
+    files = f"all files in {deployment.nfs.server}:{deployment.nfs.homes} are DELETED" if homes else ""
+    said = "; ".join(text for text in (operations.running(cluster, deployment), files) if text)
+    _sure(f"Remove the deployment from {server}?{f' ({said})' if said else ''}", yes)
+    operations.destroy(cluster, deployment, Progress(click.echo), homes=homes)
+
+
+COMMANDS = (deploy, upgrade, rollback, status, smoke, destroy)

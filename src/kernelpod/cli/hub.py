@@ -1,0 +1,37 @@
+"""`kernelpod hub`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import yaml
+
+from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.hub.values import z2jh_values
+
+
+@click.group()
+def hub() -> None:
+    """What a JupyterHub must be told.
+
+    \b
+    Example:
+      kernelpod hub values --settings settings.yaml
+    """
+
+
+@hub.command()
+@settings_option
+@click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
+@click.option("--image", help="Image of servers as NAME:TAG; else the chart's own.")
+def values(settings_file: Path | None, gateway_namespace: str, image: str | None) -> None:
+    """Print values for Zero to JupyterHub; the settings are those of the gateway.
+
+    \b
+    Example:
+      kernelpod hub values --settings settings.yaml > hub.yaml
+      helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
+    """
+    made = z2jh_values(load_settings(settings_file), gateway_namespace, image)
+    click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())

@@ -1,0 +1,1 @@
+"""A deployment: gateway, kernels' namespace and hub on a cluster, by kubectl and helm."""

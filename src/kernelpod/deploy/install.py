@@ -1,0 +1,158 @@
+"""The steps of a deployment, in order; each may be repeated without harm."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import yaml
+
+from kernelpod.deploy import rendered
+from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.settings import Deployment
+
+DEPLOYED = "kernelpod-deployed"
+"""Secret of the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
+
+
+def denied_addresses(cluster: Cluster) -> list[str]:
+    """Return the addresses of nodes and API servers as blocks: kernels never reach them."""
+    nodes = [
+        address["address"]
+        for node in cluster.items("nodes")
+        for address in node["status"].get("addresses", [])
+        if address["type"] in ("InternalIP", "ExternalIP")
+    ]
+    slices = cluster.items("endpointslices", "default", "kubernetes.io/service-name=kubernetes")
+    servers = [address for one in slices for endpoint in one["endpoints"] for address in endpoint["addresses"]]
+    return [f"{address}/{128 if ':' in address else 32}" for address in dict.fromkeys([*nodes, *servers])]
+
+
+def gateway_values(cluster: Cluster, deployment: Deployment) -> str:
+    """Return the values of the gateway's chart as YAML."""
+    return yaml.safe_dump(rendered.chart_values(deployment, denied_addresses(cluster)), sort_keys=False)
+
+
+def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> dict[str, Any]:
+    """Return the settings as the chart completes them: the hub gets the very same. Raises ClusterError."""
+    version = json.loads(cluster.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
+    text = cluster.helm(
+        *("template", deployment.release, str(rendered.chart_folder()), "-n", deployment.namespaces.gateway),
+        *("-f", "-", "--show-only", "templates/gateway/configmap.yaml", "--kube-version", version),
+        given=values,
+    )
+    found: dict[str, Any] = yaml.safe_load(yaml.safe_load(text)["data"]["settings.yaml"])
+    return found
+
+
+def hub_objects(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) -> str:
+    """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
+    with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
+        copytree(rendered.manifests_folder(), Path(folder, "base"))
+        overlay = Path(folder, "overlay")
+        overlay.mkdir()
+        for name, text in rendered.hub_overlay(deployment, settings).items():
+            (overlay / name).write_text(text, encoding="utf-8")
+        made = cluster.kubectl("kustomize", str(overlay))
+    storage = yaml.safe_dump_all(rendered.hub_storage(deployment, settings), sort_keys=False)
+    return f"{storage}---\n{made}"
+
+
+def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
+    """Make the namespaces that are missing; the kernels' one is the chart's."""
+    names = deployment.namespaces
+    # The container that makes homes runs as root, with three capabilities; `restricted` would not take it.
+    for name, level in ((names.gateway, "restricted"), (names.hub, "baseline")):
+        if cluster.get("namespace", name) is None:
+            cluster.apply(rendered.namespace(name, level))
+
+
+def make_secrets(cluster: Cluster, deployment: Deployment) -> None:
+    """Make the tokens that are missing; those that exist are never changed, or everybody would be logged out.
+
+    Zero to JupyterHub makes its own.
+    """
+    names = deployment.namespaces
+    if deployment.hub.install == "z2jh":
+        return
+    if deployment.hub.install != "none" and cluster.get("secret", rendered.HUB_TOKENS, names.hub) is None:
+        made = {
+            "cookie_secret": secrets.token_hex(32),
+            "proxy_token": secrets.token_hex(32),
+            "service_token": secrets.token_hex(32),
+        }
+        if deployment.hub.authenticator == rendered.DUMMY:
+            made["trial_password"] = secrets.token_urlsafe(12)
+        cluster.kubectl("create", "-f", "-", given=rendered.secret(rendered.HUB_TOKENS, names.hub, made))
+    if cluster.get("secret", rendered.GATEWAY_TOKEN, names.gateway) is None:
+        if deployment.hub.install == "none":
+            raise ClusterError(
+                f"The hub's service token is missing. Run: kubectl -n {names.gateway} create secret generic "
+                f"{rendered.GATEWAY_TOKEN} --from-literal=token=<the token of the hub's service>"
+            )
+        token = cluster.read_secret(rendered.HUB_TOKENS, names.hub)["service_token"]
+        wanted = rendered.secret(rendered.GATEWAY_TOKEN, names.gateway, {"token": token})
+        cluster.kubectl("create", "-f", "-", given=wanted)
+
+
+def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> None:
+    """Apply the hub's objects, remember the former ones, and return when it answers. Raises ClusterError."""
+    space = deployment.namespaces.hub
+    former = {
+        "previous": cluster.read_secret(DEPLOYED, space).get("current", ""),
+        "revision": str(gateway_revision(cluster, deployment)),
+    }
+    cluster.apply(manifests)
+    cluster.apply(rendered.secret(DEPLOYED, space, {"current": manifests, **former}))
+    wait_for_hub(cluster, space)
+
+
+def wait_for_hub(cluster: Cluster, space: str) -> None:
+    """Return when the hub answers. Raises ClusterError with what the namespace's events say."""
+    try:
+        cluster.kubectl(
+            *("rollout", "status", "deployment/hub", "-n", space, f"--timeout={WAIT_SECONDS}s"),
+            seconds=WAIT_SECONDS + 10,
+        )
+    except ClusterError as error:
+        raise ClusterError(f"The hub does not start. {said_in(cluster, space)}") from error
+
+
+def install_gateway(cluster: Cluster, deployment: Deployment, values: str) -> None:
+    """Install or upgrade the gateway's chart and return when the gateway is ready. Raises ClusterError."""
+    space = deployment.namespaces.gateway
+    try:
+        cluster.helm(
+            *("upgrade", "--install", deployment.release, str(rendered.chart_folder()), "-n", space),
+            *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
+            given=values,
+            seconds=WAIT_SECONDS + 30,
+        )
+    except ClusterError as error:
+        raise ClusterError(f"{error.message}\n{said_in(cluster, space)}") from error
+
+
+def gateway_revision(cluster: Cluster, deployment: Deployment) -> int:
+    """Return the revision of the gateway's release that is deployed; 0 if none is."""
+    words = (
+        "list",
+        "-n",
+        deployment.namespaces.gateway,
+        "--deployed",
+        "--filter",
+        f"^{deployment.release}$",
+        "-o",
+        "json",
+    )
+    return next((int(release["revision"]) for release in json.loads(cluster.helm(*words))), 0)
+
+
+def said_in(cluster: Cluster, space: str) -> str:
+    """Return the last warnings of a namespace's events, and where to read on."""
+    warnings = [event["message"] for event in cluster.items("events", space) if event.get("type") == "Warning"]
+    told = "\n".join(f"  {text}" for text in dict.fromkeys(warnings[-5:]))
+    return f"The namespace {space} says:\n{told}\nMore: kubectl -n {space} get pods,events"

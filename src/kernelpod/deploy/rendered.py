@@ -1,0 +1,244 @@
+"""What is applied, as data: pure functions of deploy.yaml and of the files that come with kernelpod."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kernelpod.deploy.settings import SMOKE_USER, Deployment
+from kernelpod.errors import SettingsError
+
+# Secrets: the gateway's copy of the hub service's token, and all tokens of the hub.
+GATEWAY_TOKEN = "kernelpod-hub"  # noqa: S105 - a name
+HUB_TOKENS = "hub"
+MANAGED = {"app.kubernetes.io/managed-by": "kernelpod-deploy"}
+DUMMY = "dummy"
+
+
+def chart_folder() -> Path:
+    """Return the gateway's chart: the one of the installed package, or of the checkout."""
+    return _shipped("chart", "charts/kernelpod")
+
+
+def manifests_folder() -> Path:
+    """Return the hub's manifests: those of the installed package, or of the checkout."""
+    return _shipped("manifests", "hub/manifests")
+
+
+def _shipped(packaged: str, in_checkout: str) -> Path:
+    inside = Path(__file__).parent / packaged
+    return inside if inside.exists() else Path(__file__).parents[3] / in_checkout
+
+
+def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """Return both mappings as one, section by section; `high` has the last word."""
+    result = dict(low)
+    for key, value in high.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
+    """Return the values of the gateway's chart; no kernel reaches an address in `denied`."""
+    nfs, names = deployment.nfs, deployment.namespaces
+    pvc = deployment.homes == "pvc"
+    volume = {"kind": "pvc"} if pvc else {"kind": "nfs", "server": nfs.server}
+    values: dict[str, Any] = {
+        "image": {"repository": deployment.images.named("gateway"), "tag": deployment.images.tag},
+        "hub": {"namespace": names.hub, "existingSecret": GATEWAY_TOKEN},
+        "kernels": {"namespace": {"name": names.kernels}},
+        "networkPolicy": {"deny": denied},
+        "settings": merged({"homes": {"root": nfs.homes, "volume": volume}}, deployment.settings),
+    }
+    if pvc:
+        values["homes"] = {"persistentVolume": {"create": True, "server": nfs.server, "path": nfs.homes}}
+    if nfs.kernelspecs:
+        folder = {"create": True, "server": nfs.server, "path": nfs.kernelspecs}
+        values["kernelspecs"] = {"source": "volume", "volume": folder}
+    return merged(values, deployment.values)
+
+
+def namespace(name: str, level: str) -> dict[str, Any]:
+    """Return a namespace with its level of Pod Security."""
+    labels = {**MANAGED, "pod-security.kubernetes.io/enforce": level}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def secret(name: str, namespace: str, values: dict[str, str]) -> dict[str, Any]:
+    """Return a Secret."""
+    metadata = {"name": name, "namespace": namespace, "labels": MANAGED}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": values}
+
+
+def homes_name(deployment: Deployment) -> str:
+    """Return the name of the volume that the hub's claim of the homes is bound to."""
+    return f"{deployment.namespaces.hub}-homes"
+
+
+def without_secrets(text: str) -> str:
+    """Return YAML documents without the values of Secrets."""
+    documents = list(yaml.safe_load_all(text))
+    for document in documents:
+        if document.get("kind") == "Secret":
+            document["data"] = dict.fromkeys(document["data"], "(not shown)")
+    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+
+
+def volume_names(deployment: Deployment) -> list[str]:
+    """Return the names of the volumes that are outside of every namespace and not the chart's."""
+    return [homes_name(deployment), f"{deployment.namespaces.hub}-database"]
+
+
+def deleting_pod(deployment: Deployment) -> dict[str, Any]:
+    """Return the pod that deletes the files of all homes."""
+    source: dict[str, Any] = {"nfs": {"server": deployment.nfs.server, "path": deployment.nfs.homes}}
+    if deployment.homes == "pvc":
+        claim = deployment.settings.get("homes", {}).get("volume", {}).get("claim", "homes")
+        source = {"persistentVolumeClaim": {"claimName": claim}}
+    container = {
+        "name": "delete",
+        "image": f"{deployment.images.named('gateway')}:{deployment.images.tag}",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["find", "/homes", "-mindepth", "1", "-delete"],
+        "resources": {"limits": {"memory": "256Mi"}},
+        "securityContext": {
+            "runAsUser": 0,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"], "add": ["DAC_OVERRIDE", "FOWNER"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [{"name": "homes", "mountPath": "/homes"}],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "volumes": [{"name": "homes", **source}],
+    }
+    metadata = {"name": "delete-homes", "namespace": deployment.namespaces.hub, "labels": MANAGED}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def hub_storage(deployment: Deployment, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return volumes and claims of the hub's namespace: its database, and the homes if they are on a claim."""
+    nfs, database, space = deployment.nfs, deployment.hub.database, deployment.namespaces.hub
+    made: list[dict[str, Any]] = []
+    if database.nfs:
+        made += _static(f"{space}-database", "hub", space, {"nfs": {"server": nfs.server, "path": database.nfs}})
+    elif database.host_path:
+        made += _static(
+            f"{space}-database",
+            "hub",
+            space,
+            {"hostPath": {"path": database.host_path, "type": "DirectoryOrCreate"}},
+        )
+    elif deployment.hub.install == "manifests":
+        made.append(_claim("hub", space, database.claim.size, database.claim.storage_class, None))
+    homes = settings["homes"]
+    if deployment.homes == "pvc":
+        source = {"nfs": {"server": nfs.server, "path": nfs.homes}, "mountOptions": ["nfsvers=4.1", "hard"]}
+        made += _static(homes_name(deployment), homes["volume"].get("claim", "homes"), space, source)
+    return made
+
+
+def _static(name: str, claim: str, namespace: str, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a volume that is bound to one claim, and that claim. Its files outlive both."""
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name, "labels": MANAGED},
+        "spec": {
+            "capacity": {"storage": "1Ti"},
+            "accessModes": ["ReadWriteMany"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+            "claimRef": {"namespace": namespace, "name": claim},
+            **source,
+        },
+    }
+    return [volume, _claim(claim, namespace, "1Ti", "", name)]
+
+
+def _claim(name: str, namespace: str, size: str, storage_class: str | None, volume: str | None) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "accessModes": ["ReadWriteMany" if volume else "ReadWriteOnce"],
+        "resources": {"requests": {"storage": size}},
+    }
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
+    if volume:
+        spec["volumeName"] = volume
+    metadata = {"name": name, "namespace": namespace, "labels": MANAGED}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """Return the traits of the hub that follow from the file; nobody is let in who is not named."""
+    hub = deployment.hub
+    trial = {SMOKE_USER} if hub.authenticator == DUMMY else set()
+    made: dict[str, dict[str, Any]] = {
+        "JupyterHub": {"authenticator_class": hub.authenticator},
+        "Authenticator": {
+            "allowed_users": sorted({*hub.users, *hub.admin_users, *trial}),
+            "admin_users": sorted(hub.admin_users),
+        },
+        "KubeSpawner": {"image": f"{deployment.images.named('singleuser')}:{deployment.images.tag}"},
+    }
+    config = merged(made, hub.config)
+    if config["JupyterHub"]["authenticator_class"] == DUMMY and config["Authenticator"].get("allow_all"):
+        raise SettingsError(
+            "hub.config: Authenticator.allow_all with the dummy authenticator lets anybody in who "
+            "knows one user's password; name the users in hub.users."
+        )
+    return config
+
+
+def hub_overlay(deployment: Deployment, settings: dict[str, Any]) -> dict[str, str]:
+    """Return the files of a kustomize overlay on `../base`, by name."""
+    names = deployment.namespaces
+    settings_text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    config_text = yaml.safe_dump(hub_config(deployment), sort_keys=False, allow_unicode=True)
+    checksum = hashlib.sha256((settings_text + config_text).encode()).hexdigest()
+    gateway = {"kubernetes.io/metadata.name": names.gateway}
+    patches = [
+        _patch("Deployment", "hub", "add", "/spec/template/metadata/annotations", {"checksum/config": checksum}),
+        _patch("Service", "proxy-public", "replace", "/spec/type", deployment.hub.service),
+        _patch("NetworkPolicy", "hub", "replace", "/spec/ingress/1/from/1/namespaceSelector/matchLabels", gateway),
+        _patch(
+            "NetworkPolicy", "servers", "replace", "/spec/egress/2/to/0/namespaceSelector/matchLabels", gateway
+        ),
+    ]
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": names.hub,
+        "resources": ["../base"],
+        "images": [
+            {
+                "name": "ghcr.io/kernelpod/hub",
+                "newName": deployment.images.named("hub"),
+                "newTag": deployment.images.tag,
+            }
+        ],
+        "generatorOptions": {"disableNameSuffixHash": True},
+        "configMapGenerator": [{"name": "settings", "files": ["settings.yaml"]}],
+        "secretGenerator": [{"name": "hub-config", "files": ["config.yaml"]}],
+        "patches": patches,
+    }
+    return {
+        "kustomization.yaml": yaml.safe_dump(overlay, sort_keys=False),
+        "settings.yaml": settings_text,
+        "config.yaml": config_text,
+    }
+
+
+def _patch(kind: str, name: str, verb: str, path: str, value: Any) -> dict[str, Any]:
+    return {
+        "target": {"kind": kind, "name": name},
+        "patch": json.dumps([{"op": verb, "path": path, "value": value}]),
+    }

@@ -1,0 +1,191 @@
+"""What one deployment consists of: the models of deploy.yaml, and what is said when the file is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from kernelpod import __version__
+from kernelpod.errors import SettingsError
+from kernelpod.fields import AbsolutePath, Name
+from kernelpod.sentences import sentences
+from kernelpod.settings import Section, Settings
+
+SMOKE_USER = "kernelpod-smoke"
+Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]
+
+
+class Namespaces(Section):
+    """The three namespaces; they are made where they are missing."""
+
+    gateway: Name = "gateway"
+    kernels: Name = "kernels"
+    hub: Name = "hub"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Namespaces:
+        if len({self.gateway, self.kernels, self.hub}) < 3:
+            raise ValueError("gateway, kernels and hub need a namespace each")
+        return self
+
+
+class Nfs(Section):
+    """The NFS server and its folders."""
+
+    server: Server
+    """Address or name of the NFS server, as the nodes reach it."""
+    homes: AbsolutePath = "/home/nfs_share/claim"
+    """Exported folder that holds the homes."""
+    kernelspecs: AbsolutePath | None = None
+    """Exported folder above `kernelspecs`; absent: the kernelspecs in the gateway's image."""
+
+
+class Images(Section):
+    """The images: `<prefix>gateway:<tag>`, `<prefix>hub:<tag>`, `<prefix>singleuser:<tag>`."""
+
+    prefix: str = Field("ghcr.io/kernelpod/", pattern=r"^[A-Za-z0-9._/:-]{1,200}$")
+    """What stands before the name; a registry's folder ends with `/`."""
+    tag: str = Field(__version__, pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    """Version of all of them."""
+
+    def named(self, name: str) -> str:
+        """Return an image without its tag."""
+        return f"{self.prefix}{name}"
+
+
+class Claim(Section):
+    """A claim of the cluster's storage."""
+
+    size: Quantity = "1Gi"
+    storage_class: str | None = None
+    """Absent: the cluster's default one."""
+
+
+class Database(Section):
+    """Where the hub keeps who runs what; a hub that loses it loses every server and kernel."""
+
+    claim: Claim = Claim()
+    nfs: AbsolutePath | None = None
+    """Instead: in this folder of the NFS server; it may be that of the homes."""
+    host_path: AbsolutePath | None = None
+    """Instead: in this folder of the node, for a cluster of one node."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Database:
+        if self.nfs and self.host_path:
+            raise ValueError("give nfs or host_path, not both")
+        return self
+
+
+class Z2jh(Section):
+    """Zero to JupyterHub, for `hub.install: z2jh`."""
+
+    chart: str = "jupyterhub"
+    """Chart as helm takes it: a folder, an archive, or a name in `repository`."""
+    repository: str = "https://hub.jupyter.org/helm-chart/"
+    """Helm repository of the chart; empty for a folder or an archive."""
+    version: str = "4.4.0"
+    """Version of the chart."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """Further values; they have the last word."""
+
+
+class Hub(Section):
+    """The hub whose users start kernels."""
+
+    install: Literal["manifests", "z2jh", "none"] = "manifests"
+    """Plain manifests, Zero to JupyterHub, or a hub that is there already."""
+    users: tuple[str, ...] = ()
+    """Who may log in."""
+    admin_users: tuple[str, ...] = ()
+    """Who may also administer the hub; nobody may see another user's kernels by that."""
+    authenticator: str = "dummy"
+    """JupyterHub's `authenticator_class`. `dummy` is for a trial: one password, made by `deploy`, for all."""
+    config: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Further traits of the hub by class, such as `{KubeSpawner: {mem_limit: 2G}}`; kept in a Secret."""
+    service: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "NodePort"
+    """How people reach the hub."""
+    url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
+    """Where people reach it, if that is not the service's own address, such as an ingress."""
+    database: Database = Database()
+    z2jh: Z2jh = Z2jh()
+
+
+class Microk8s(Section):
+    """What is asked of microk8s only."""
+
+    metallb: str | None = Field(None, pattern=r"^[0-9a-fA-F.:/,-]+$")
+    """Addresses for `hub.service: LoadBalancer`, such as `10.64.140.43-10.64.140.49`."""
+
+
+class Smoke(Section):
+    """Who logs in for the smoke test, where the authenticator is not `dummy`."""
+
+    user: str | None = None
+    password_file: Path | None = None
+    """File that holds the password."""
+    kernelspec: str = "python-pod"
+    """A kernelspec whose language is Python."""
+
+
+class Deployment(Section):
+    """All of deploy.yaml; only `nfs.server` has no default."""
+
+    tools: Literal["auto", "kubectl", "microk8s"] = "auto"
+    """`kubectl` and `helm`, or `microk8s kubectl` and `microk8s helm3`; auto: the former if there is a kubectl."""
+    context: str | None = None
+    """Context of the kubeconfig; absent: the current one."""
+    release: Name = "kernelpod"
+    """Name of the gateway's Helm release; part of every kernel's labels."""
+    namespaces: Namespaces = Namespaces()
+    nfs: Nfs
+    homes: Literal["pvc", "nfs"] = "pvc"
+    """How homes are mounted: by a claim (Pod Security `restricted` holds), or as inline NFS volumes."""
+    images: Images = Images()
+    hub: Hub = Hub()
+    microk8s: Microk8s = Microk8s()
+    smoke: Smoke = Smoke()
+    allow_unenforced_network: bool = False
+    """Accept a cluster whose network does not enforce NetworkPolicy: kernels then reach everything."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of the gateway (docs/settings.md)."""
+    values: dict[str, Any] = Field(default_factory=dict)
+    """Further values of the gateway's chart (docs/chart.md); they have the last word."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Deployment:
+        if self.hub.install != "none" and self.hub.authenticator == "dummy" and not self.hub.users:
+            raise ValueError("hub.users: name who may log in, such as [alice, bob]")
+        return self
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Return the deployment of a YAML file.
+
+    Raises SettingsError naming the file and every wrong key, those below `settings` included.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error}. deploy.example.yaml is one to begin with."
+        ) from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path} must hold a mapping; deploy.example.yaml is one to begin with.")
+    try:
+        deployment = Deployment.model_validate(data)
+    except ValidationError as error:
+        lines = [f"  {line}" for line in sentences(error, Deployment)]
+        raise SettingsError("\n".join([f"{path} cannot be used:", *lines])) from error
+    try:
+        Settings.model_validate(deployment.settings)
+    except ValidationError as error:
+        lines = [f"  settings.{line}" for line in sentences(error, Settings)]
+        raise SettingsError("\n".join([f"{path} cannot be used:", *lines])) from error
+    return deployment

@@ -1,0 +1,157 @@
+"""The smoke test: one user's way from the login page to a kernel's output, and where it must not lead."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import requests
+
+from kernelpod.demo.client import Browser, Kernel, wait_until
+from kernelpod.deploy.cluster import Cluster, ClusterError
+from kernelpod.deploy.progress import Progress
+from kernelpod.deploy.rendered import DUMMY, HUB_TOKENS
+from kernelpod.deploy.settings import SMOKE_USER, Deployment
+from kernelpod.deploy.state import kernel_pods, public_url
+from kernelpod.deploy.z2jh import TRIAL
+from kernelpod.errors import KernelpodError
+
+CONNECT_SECONDS = 4
+# Runs in the kernel: prints the names of the places it could connect to.
+CONNECT = """\
+import concurrent.futures, json, socket
+def reached(place):
+    name, host, port = place
+    try:
+        socket.create_connection((host, port), {seconds}).close()
+    except OSError:
+        return ""
+    return name
+with concurrent.futures.ThreadPoolExecutor() as pool:
+    print(json.dumps([name for name in pool.map(reached, {places}) if name]))
+"""
+
+
+class SmokeError(KernelpodError):
+    """Something that must work does not, or something that must not work does."""
+
+
+def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
+    """Return if a user gets a kernel with her home and the kernel reaches nothing it must not. Raises SmokeError.
+
+    Raises ClusterError if the cluster does not answer. The test's server, kernel and file are removed.
+    """
+    name, password = _user(cluster, deployment)
+    with closing(Browser(public_url(cluster, deployment), name)) as browser:
+        with progress(f"hub at {browser.url}"):
+            # Ready in the cluster is not yet reached from here.
+            wait_until(lambda: hub_answers(browser.url), f"the hub at {browser.url}")
+        with progress(f"login of {name}"):
+            browser.login(password)
+        try:
+            with progress("server"):
+                browser.spawn()
+            kernel_id = _kernel_works(cluster, deployment, browser, progress)
+        except KernelpodError:
+            with suppress(KernelpodError):
+                browser.stop_server()
+            raise
+        with progress("server and kernel are gone"):
+            browser.stop_server()
+            wait_until(lambda: not kernel_pods(cluster, deployment, kernel_id), "the end of the kernel's pod")
+
+
+def hub_answers(url: str) -> bool:
+    """Return whether there is a healthy hub."""
+    try:
+        return requests.get(f"{url}/hub/health", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _user(cluster: Cluster, deployment: Deployment) -> tuple[str, str]:
+    given = deployment.smoke
+    if given.user and given.password_file:
+        try:
+            return given.user, given.password_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SmokeError(f"smoke.password_file {given.password_file}: {error.strerror}") from error
+    if deployment.hub.install == "none" or deployment.hub.authenticator != DUMMY:
+        raise SmokeError(
+            "the smoke test needs a user who logs in with a password: set smoke.user and smoke.password_file"
+        )
+    where = TRIAL if deployment.hub.install == "z2jh" else HUB_TOKENS
+    password = cluster.read_secret(where, deployment.namespaces.hub).get("trial_password", "")
+    if not password:
+        raise SmokeError("the hub's Secret holds no trial_password; run `kernelpod deploy`")
+    return SMOKE_USER, password
+
+
+def _kernel_works(cluster: Cluster, deployment: Deployment, browser: Browser, progress: Progress) -> str:
+    spec = deployment.smoke.kernelspec
+    with progress("kernelspecs"):
+        listed = browser.api("GET", "kernelspecs").json().get("kernelspecs", {})
+        if spec not in listed:
+            raise SmokeError(
+                f"the kernelspec {spec} is not among {', '.join(sorted(listed)) or 'the none there are'}"
+            )
+    with progress(f"kernel {spec}"):
+        kernel = browser.start_notebook("smoke.ipynb", spec)
+    with closing(kernel):
+        with progress("a file of the kernel, seen by the server"), _file(browser) as file:
+            text = uuid.uuid4().hex
+            said = kernel.run(f"open({file!r}, 'w').write({text!r}); print('written')")
+            answer = browser.api("GET", f"contents/{file}?type=file&format=text")
+            if "written" not in said or answer.status_code != 200 or answer.json()["content"] != text:
+                raise SmokeError(f"server and kernel do not share the home: the kernel said {said[-200:]!r}")
+        with progress("connections that must fail"):
+            network_is_closed(cluster, deployment, kernel)
+    return kernel.kernel_id
+
+
+@contextmanager
+def _file(browser: Browser) -> Iterator[str]:
+    name = f"kernelpod-smoke-{uuid.uuid4().hex[:8]}.txt"
+    try:
+        yield name
+    finally:
+        browser.api("DELETE", f"contents/{name}")
+
+
+def network_is_closed(cluster: Cluster, deployment: Deployment, kernel: Kernel) -> None:
+    """Return if a kernel reaches nothing it must not, or the file accepts that it does. Raises SmokeError."""
+    places = [
+        ("the API server", _service_address(cluster, "kubernetes", "default"), 443),
+        (
+            "the gateway",
+            _service_address(cluster, _gateway(cluster, deployment), deployment.namespaces.gateway),
+            8888,
+        ),
+        ("the NFS server", deployment.nfs.server, 2049),
+    ]
+    said = kernel.run(CONNECT.format(seconds=CONNECT_SECONDS, places=repr(places)))
+    try:
+        reached = json.loads(said)
+    except ValueError as error:
+        raise SmokeError(f"the kernel could not try: {said[-300:]}") from error
+    if reached and not deployment.allow_unenforced_network:
+        raise SmokeError(
+            f"a kernel reaches {', '.join(reached)}: the cluster's network does not enforce NetworkPolicy. "
+            "Install one that does, such as Calico or Cilium, or accept it with allow_unenforced_network: true"
+        )
+
+
+def _gateway(cluster: Cluster, deployment: Deployment) -> str:
+    selector = f"app.kubernetes.io/instance={deployment.release},app.kubernetes.io/component=gateway"
+    for service in cluster.items("services", deployment.namespaces.gateway, selector):
+        return str(service["metadata"]["name"])
+    raise ClusterError(f"there is no service of the gateway in {deployment.namespaces.gateway}")
+
+
+def _service_address(cluster: Cluster, name: str, space: str) -> str:
+    service = cluster.get("service", name, space)
+    if service is None:
+        raise ClusterError(f"there is no service {name} in {space}")
+    return str(service["spec"]["clusterIP"])

@@ -1,0 +1,124 @@
+"""What of a deployment is there: where people reach it, and whether it works."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kernelpod.deploy.cluster import Cluster, ClusterError
+from kernelpod.deploy.settings import Deployment
+from kernelpod.names import LABEL_KERNEL_ID, release_labels, selector
+
+PUBLIC_SERVICE = "proxy-public"
+
+
+@dataclass(frozen=True)
+class State:
+    """A deployment as it is now."""
+
+    url: str
+    release: str
+    """Status and revision of the gateway's Helm release; empty if there is none."""
+    gateway: str
+    hub: str
+    servers: int
+    kernels: int
+    problems: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "problems": list(self.problems)}
+
+    def as_text(self) -> str:
+        """Return it for a person to read."""
+        rows = {key: value for key, value in self.as_dict().items() if key != "problems"}
+        lines = [f"  {name:<8} {value if value != '' else '-'}" for name, value in rows.items()]
+        return "\n".join([*lines, *(f"  problem  {problem}" for problem in self.problems)])
+
+
+def state_of(cluster: Cluster, deployment: Deployment) -> State:
+    """Return what is there. Raises ClusterError if the cluster does not answer."""
+    names, problems = deployment.namespaces, []
+    release = _release(cluster, deployment)
+    gateway = _ready(cluster, names.gateway, f"app.kubernetes.io/instance={deployment.release}")
+    hub = _ready(cluster, names.hub, "component=hub") if deployment.hub.install != "none" else "not ours"
+    if not release.startswith("deployed"):
+        problems.append("the gateway's release is not deployed; run `kernelpod deploy`")
+    problems += [
+        f"{what} is not ready" for what, said in (("gateway", gateway), ("hub", hub)) if said == "not ready"
+    ]
+    problems += [f"{what} is missing" for what, said in (("gateway", gateway), ("hub", hub)) if said == "missing"]
+    url = ""
+    if deployment.hub.install != "none":
+        try:
+            url = public_url(cluster, deployment)
+        except ClusterError as error:
+            problems.append(error.message)
+    return State(
+        url=url,
+        release=release,
+        gateway=gateway,
+        hub=hub,
+        servers=len(cluster.items("pods", names.hub, "component=singleuser-server")),
+        kernels=len(kernel_pods(cluster, deployment)),
+        problems=tuple(problems),
+    )
+
+
+def kernel_pods(cluster: Cluster, deployment: Deployment, kernel_id: str = "") -> list[dict[str, Any]]:
+    """Return the pods of this deployment's kernels, or of one of them."""
+    labels = {**release_labels(deployment.release), **({LABEL_KERNEL_ID: kernel_id} if kernel_id else {})}
+    return cluster.items("pods", deployment.namespaces.kernels, selector(labels))
+
+
+def _release(cluster: Cluster, deployment: Deployment) -> str:
+    listed = cluster.helm(
+        *("list", "-n", deployment.namespaces.gateway, "--all", "--filter", f"^{deployment.release}$"),
+        *("-o", "json"),
+    )
+    for release in json.loads(listed):
+        return f"{release['status']}, revision {release['revision']}"
+    return ""
+
+
+def _ready(cluster: Cluster, space: str, selector: str) -> str:
+    deployments = cluster.items("deployments", space, selector)
+    if not deployments:
+        return "missing"
+    ready = all(one.get("status", {}).get("readyReplicas", 0) >= one["spec"]["replicas"] for one in deployments)
+    images = [box["image"] for one in deployments for box in one["spec"]["template"]["spec"]["containers"]]
+    return f"ready, {', '.join(images)}" if ready else "not ready"
+
+
+def public_url(cluster: Cluster, deployment: Deployment) -> str:
+    """Return where people reach the hub. Raises ClusterError if that is not known."""
+    if deployment.hub.url:
+        return deployment.hub.url.rstrip("/")
+    service = cluster.get("service", PUBLIC_SERVICE, deployment.namespaces.hub)
+    if service is None:
+        raise ClusterError(f"there is no service {PUBLIC_SERVICE} in {deployment.namespaces.hub}")
+    spec, port = service["spec"], next(port for port in service["spec"]["ports"] if port["name"] == "http")
+    if spec["type"] == "NodePort":
+        return f"http://{_host(_node_address(cluster))}:{port['nodePort']}"
+    if spec["type"] == "LoadBalancer":
+        for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", []):
+            return f"http://{_host(entry.get('ip') or entry['hostname'])}"
+        raise ClusterError(
+            f"the service {PUBLIC_SERVICE} has no address yet: nothing in the cluster hands out addresses to load "
+            "balancers (metallb does), or set hub.service: NodePort"
+        )
+    return f"http://{_host(spec['clusterIP'])}"
+
+
+def _node_address(cluster: Cluster) -> str:
+    addresses = {
+        address["type"]: address["address"]
+        for node in reversed(cluster.items("nodes"))
+        for address in node["status"].get("addresses", [])
+    }
+    return str(addresses.get("ExternalIP") or addresses["InternalIP"])
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

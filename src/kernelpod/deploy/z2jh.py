@@ -1,0 +1,63 @@
+"""`hub.install: z2jh`: Zero to JupyterHub by helm, with values made from the gateway's settings."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from kernelpod.deploy import rendered
+from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.settings import Deployment
+from kernelpod.hub.values import z2jh_values
+from kernelpod.settings import Settings
+
+RELEASE = "hub"
+# The chart has a Secret `hub` of its own, and makes the token of every service there.
+TRIAL = "kernelpod-trial"
+
+
+def values(deployment: Deployment, settings: dict[str, Any], password: str) -> dict[str, Any]:
+    """Return the values of the chart. Raises SettingsError for settings that they cannot express."""
+    image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
+    made = z2jh_values(Settings.model_validate(settings), deployment.namespaces.gateway, image)
+    config = rendered.hub_config(deployment)
+    # The chart's own value decides on the image.
+    del config["KubeSpawner"]["image"]
+    if password:
+        config["DummyAuthenticator"] = {"password": password, **config.get("DummyAuthenticator", {})}
+    ours = {
+        "hub": {"config": config},
+        "proxy": {"service": {"type": deployment.hub.service}},
+    }
+    return rendered.merged(rendered.merged(made, ours), deployment.hub.z2jh.values)
+
+
+def trial_password(cluster: Cluster, deployment: Deployment) -> str:
+    """Return the password of all users, made once; empty if there is an authenticator."""
+    if deployment.hub.authenticator != rendered.DUMMY:
+        return ""
+    space = deployment.namespaces.hub
+    if not (known := cluster.read_secret(TRIAL, space)):
+        known = {"trial_password": secrets.token_urlsafe(12)}
+        cluster.kubectl("create", "-f", "-", given=rendered.secret(TRIAL, space, known))
+    return known["trial_password"]
+
+
+def install(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) -> None:
+    """Install or upgrade the chart and hand its token of the gateway's service on. Raises ClusterError."""
+    hub, names = deployment.hub.z2jh, deployment.namespaces
+    if storage := rendered.hub_storage(deployment, settings):
+        cluster.apply(storage)
+    made = values(deployment, settings, trial_password(cluster, deployment))
+    where = ("--repo", hub.repository) if hub.repository else ()
+    cluster.helm(
+        *("upgrade", "--install", RELEASE, hub.chart, *where, "--version", hub.version, "-n", names.hub),
+        *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
+        given=made,
+        seconds=WAIT_SECONDS + 30,
+    )
+    service = settings["hubs"][0].get("service", "kernelpod")
+    token = cluster.read_secret("hub", names.hub).get(f"hub.services.{service}.apiToken")
+    if not token:
+        raise ClusterError(f"The chart made no token of the service {service} (Secret hub in {names.hub}).")
+    cluster.apply(rendered.secret(rendered.GATEWAY_TOKEN, names.gateway, {"token": token}))

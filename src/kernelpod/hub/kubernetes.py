@@ -1,0 +1,97 @@
+"""Single-user servers as pods: KubeSpawner with the mounts, ids and home of the settings.
+
+Used beside `kernelpod.hub.config.configure`; a hub that runs in the cluster loads both from one settings file.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from kubespawner import KubeSpawner
+from traitlets import Instance
+
+from kernelpod.errors import KernelpodError
+from kernelpod.hub import pods, servers
+from kernelpod.hub.config import server_mounts
+from kernelpod.identity import Identity, Owner
+from kernelpod.policy import supplemental_groups, uid_and_gid
+from kernelpod.settings import Settings
+
+# How servers reach the hub: its Service.
+HUB_URL = "http://hub:8081"
+
+
+def configure_kubespawner(c: Any, settings: Settings) -> None:
+    """Set on the hub's configuration `c` what a hub in the cluster needs; what `c` holds already is not looked at.
+
+    Servers and kernels outlive the hub's pod: it leaves them alone and finds them again in its database.
+    """
+    c.JupyterHub.spawner_class = PodSpawner
+    c.PodSpawner.house = settings
+    c.JupyterHub.hub_ip = "0.0.0.0"
+    # For the proxy, in the same pod: a Service leads nowhere before the hub is ready, and that needs the proxy.
+    c.JupyterHub.hub_connect_ip = "127.0.0.1"
+    c.KubeSpawner.hub_connect_url = HUB_URL
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.ip = "0.0.0.0"
+    c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
+    # Not beside the database: in the next pod that process number is somebody else's.
+    c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"  # noqa: S108 - the pod's own
+    c.Spawner.environment.update({"HOME": settings.homes.mount_path, "SHELL": "/bin/bash"})
+    c.KubeSpawner.start_timeout = servers.pod_timeout_seconds(settings)
+    c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
+    c.KubeSpawner.service_account = "default"
+    c.KubeSpawner.automount_service_account_token = False
+    c.KubeSpawner.allow_privilege_escalation = False
+    c.KubeSpawner.container_security_context = pods.no_privileges()
+
+
+class HomeNotMadeError(KernelpodError):
+    """The container that makes homes could not make this one; the message is what it said."""
+
+    @property
+    def jupyterhub_message(self) -> str:
+        """What the hub shows on the page of a failed start."""
+        return self.message
+
+
+class PodSpawner(KubeSpawner):
+    """Runs a user's server with her mounts and nobody else's, at the places her kernels see them."""
+
+    house = Instance(Settings, help="The settings; the gateway has the same.").tag(config=True)
+
+    async def get_pod_manifest(self) -> Any:
+        """Return KubeSpawner's pod with mounts, ids and the container that makes the home."""
+        pod = await super().get_pod_manifest()
+        mounts = server_mounts(self.house, self.house.hubs[0], self)
+        ids = self._ids()
+        spec, server = pod.spec, pod.spec.containers[0]
+        spec.volumes = [*(spec.volumes or []), *pods.volumes(mounts)]
+        spec.init_containers = [pods.home_container(self.house, mounts.home, ids), *(spec.init_containers or [])]
+        spec.security_context = {
+            **(spec.security_context or {}),
+            "supplementalGroups": list(ids.groups),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        spec.enable_service_links = False
+        server.volume_mounts = [*(server.volume_mounts or []), *pods.volume_mounts(mounts)]
+        server.working_dir = mounts.home.mount_path
+        server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
+        return pod
+
+    def _ids(self) -> pods.Ids:
+        groups = tuple(sorted(group.name for group in self.user.groups))
+        identity = Identity(Owner(hub=self.house.hubs[0].name, kind="user", name=self.user.name), groups)
+        return pods.Ids(*uid_and_gid(self.house, identity), supplemental_groups(self.house, identity))
+
+    def is_pod_running(self, pod: Any) -> bool:
+        """Return whether the server's pod runs. Raises HomeNotMadeError once it is clear that it never will."""
+        status = pod["status"] if pod else {}
+        for container in status.get("initContainerStatuses") or []:
+            # A failed container is soon tried again; what it said is then found in the older state.
+            states = (container.get("state") or {}, container.get("lastState") or {})
+            ended: dict[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
+            if container["name"] == pods.HOME_CONTAINER and ended.get("exitCode", 0) != 0:
+                raise HomeNotMadeError((ended.get("message") or "The home could not be made.").strip())
+        return bool(super().is_pod_running(pod))

@@ -1,0 +1,137 @@
+"""Values for Zero to JupyterHub: what `configure` and `configure_kubespawner` set, as its chart takes it.
+
+Pure functions of the settings, without JupyterHub. The chart's own hub does not know this package, so what differs
+by user must fit into KubeSpawner's `{username}`; what does not is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from kernelpod.errors import SettingsError
+from kernelpod.hub import pods, servers
+from kernelpod.mounts import mounts_for
+from kernelpod.settings import Hub, Settings
+
+# A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.
+STAND_IN = "kernelpodstandin"
+PLACEHOLDER = "{username}"
+GATEWAY_LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
+GATEWAY_PORT = 8888
+HUB_PORT = 8081
+
+
+def z2jh_values(settings: Settings, gateway_namespace: str, image: str | None = None) -> dict[str, Any]:
+    """Return the values; `image` (NAME:TAG) is that of servers, else the chart's own.
+
+    Raises SettingsError for settings that these values cannot express.
+    """
+    _check(settings)
+    hub = settings.hubs[0]
+    home = mounts_for(settings, hub.name, STAND_IN, ()).home
+    policy = settings.policy
+    singleuser: dict[str, Any] = {
+        "cmd": ["jupyterhub-singleuser", *servers.arguments(settings)],
+        "startTimeout": servers.pod_timeout_seconds(settings),
+        "uid": policy.uid,
+        "fsGid": policy.gid,
+        "allowPrivilegeEscalation": False,
+        # It needs a privileged container; the network policy denies link-local addresses.
+        "cloudMetadata": {"blockWithIptables": False},
+        "extraEnv": _per_user(
+            {
+                **servers.environment(settings),
+                "JUPYTER_GATEWAY_AUTH_TOKEN": "$(JUPYTERHUB_API_TOKEN)",
+                "KERNEL_PATH": home.path,
+                "HOME": home.mount_path,
+            }
+        ),
+        "networkPolicy": {"egress": [_rule("to", gateway_namespace, GATEWAY_PORT)]},
+        **_storage(settings, hub),
+    }
+    if image:
+        name, _, tag = image.rpartition(":")
+        singleuser["image"] = {"name": name, "tag": tag}
+    return {"hub": _hub(settings, hub, gateway_namespace), "singleuser": singleuser}
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what would be different for server and kernel."""
+    if any(mount.users or mount.groups or mount.writers for mount in settings.mounts):
+        raise SettingsError(
+            "mounts: Zero to JupyterHub cannot mount a folder for some users only; leave out users, groups and "
+            "writers, or use the hub of hub/manifests"
+        )
+    if any(rule.uid or rule.gid or rule.supplemental_groups for rule in settings.policy.rules):
+        raise SettingsError(
+            "policy.rules: Zero to JupyterHub cannot give some users other ids; use the hub of hub/manifests"
+        )
+    if not settings.runtime.kubernetes.home_check_image:
+        raise SettingsError(
+            "runtime.kubernetes.home_check_image: name an image with a shell, such as the gateway's, to make homes"
+        )
+    if urlsplit(settings.servers.gateway_url).hostname in ("127.0.0.1", "localhost", "::1"):
+        raise SettingsError(
+            "servers.gateway_url: servers are pods; give the gateway's address in the cluster, such as "
+            "http://kernelpod.gateway:8888"
+        )
+
+
+def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]:
+    access = servers.access_scope(hub)
+    roles: dict[str, Any] = {
+        "user": {"scopes": ["self", access]},
+        "kernelpod-gateway": {"scopes": [*servers.GATEWAY_SCOPES], "services": [hub.service]},
+    }
+    config: dict[str, Any] = {
+        "Spawner": {"server_token_scopes": servers.token_scopes(settings, hub)},
+        "KubeSpawner": {
+            "delete_grace_period": servers.grace_period_seconds(settings),
+            "gid": settings.policy.gid,
+            "container_security_context": pods.no_privileges(),
+        },
+    }
+    admin = settings.identity.admin_scope
+    if admin.startswith("custom:"):
+        config["JupyterHub"] = {"custom_scopes": {admin: {"description": servers.ADMIN_SCOPE_MEANS}}}
+        roles["kernelpod-admin"] = {"scopes": [admin, access]}
+    return {
+        "config": config,
+        # The chart makes the token: Secret `hub`, key `hub.services.<name>.apiToken`.
+        "services": {hub.service: {"display": False}},
+        "loadRoles": roles,
+        "networkPolicy": {"ingress": [_rule("from", gateway_namespace, HUB_PORT)]},
+    }
+
+
+def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
+    mounts = mounts_for(settings, hub.name, STAND_IN, ())
+    ids = pods.Ids(settings.policy.uid, settings.policy.gid)
+    return {
+        "storage": {
+            # The volumes below are the home, too: the same whether it is on a claim or on NFS.
+            "type": "none",
+            "homeMountPath": mounts.home.mount_path,
+            "extraVolumes": _per_user(pods.volumes(mounts)),
+            "extraVolumeMounts": _per_user(pods.volume_mounts(mounts)),
+        },
+        "initContainers": [_per_user(pods.home_container(settings, mounts.home, ids))],
+    }
+
+
+def _rule(direction: str, namespace: str, port: int) -> dict[str, Any]:
+    gateway = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "podSelector": {"matchLabels": dict(GATEWAY_LABELS)},
+    }
+    return {direction: [gateway], "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def _per_user(value: Any) -> Any:
+    """Return a value as KubeSpawner expands it: every brace doubled but those of the slug's placeholder."""
+    if isinstance(value, str):
+        return value.replace("{", "{{").replace("}", "}}").replace(STAND_IN, PLACEHOLDER)
+    if isinstance(value, dict):
+        return {key: _per_user(inner) for key, inner in value.items()}
+    return [_per_user(inner) for inner in value] if isinstance(value, list) else value

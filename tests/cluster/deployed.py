@@ -1,0 +1,157 @@
+"""A whole deployment on the cluster, made and removed by the command line, and the people who use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kube
+import yaml
+from rig.layout import NODE_IP, Layout
+
+from kernelpod.demo.client import Browser, Kernel
+from kernelpod.kernelspecs.published import shipped_kernelspecs
+from kernelpod.names import LABEL_USER, user_slug
+
+# As in conftest.py.
+NFS_SERVER, _, NFS_PATH = os.environ.get("KERNELPOD_TEST_NFS", f"{NODE_IP}:/homes").partition(":")
+NFS_FOLDER = Path(os.environ.get("KERNELPOD_TEST_NFS_FOLDER") or Layout.from_environment().nfs / "homes")
+IMAGES = os.environ.get("KERNELPOD_TEST_IMAGES", "localhost/kernelpod-{}:test")
+COMMAND_SECONDS = 400
+USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org")
+ADMIN = "carol"
+
+
+@dataclass
+class Deployed:
+    """A gateway, a hub and their namespaces, of random names."""
+
+    folder: Path
+    homes_kind: str
+    mark: str = field(default_factory=lambda: secrets.token_hex(3))
+    url: str = ""
+    password: str = ""
+    browsers: dict[str, Browser] = field(default_factory=dict)
+
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """The three namespaces."""
+        return {name: f"dep-{self.mark}-{name}" for name in ("gateway", "kernels", "hub")}
+
+    @property
+    def export(self) -> str:
+        """The folder of the homes, as the NFS server names it."""
+        return f"{NFS_PATH}/dep-{self.mark}"
+
+    @property
+    def homes(self) -> Path:
+        """The same folder on this machine."""
+        return NFS_FOLDER / f"dep-{self.mark}"
+
+    @property
+    def file(self) -> Path:
+        """deploy.yaml."""
+        return self.folder / "deploy.yaml"
+
+    def write(self, **changes: Any) -> None:
+        """Write deploy.yaml, with some keys changed."""
+        prefix, _, tag = IMAGES.partition("{}:")
+        data = {
+            "namespaces": self.namespaces,
+            "nfs": {"server": NFS_SERVER, "homes": self.export, "kernelspecs": f"{self.export}/.specs"},
+            "homes": self.homes_kind,
+            "images": {"prefix": prefix, "tag": tag},
+            "hub": {
+                "users": list(USERS),
+                "admin_users": [ADMIN],
+                "database": {"nfs": self.export},
+                # The node is small; what servers really need is measured elsewhere.
+                "config": {"KubeSpawner": {"cpu_guarantee": 0.01, "mem_guarantee": "64M"}},
+            },
+            "settings": {
+                "servers": {"orphan_seconds": 5},
+                "identity": {"cache_seconds": 1},
+                "start": {"grace_period_seconds": 6},
+            },
+            **changes,
+        }
+        self.file.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+
+    def publish(self) -> None:
+        """Put the shipped kernelspecs on the NFS server, with the images of the tests."""
+        folder = self.homes / ".specs" / "kernelspecs"
+        shutil.copytree(shipped_kernelspecs(), folder)
+        for file in folder.glob("*/kernel.json"):
+            spec = json.loads(file.read_text(encoding="utf-8"))
+            stanza = spec["metadata"]["kernelpod"]
+            stanza["image"] = IMAGES.format(f"kernel-{file.parent.name.removesuffix('-pod')}")
+            file.write_text(json.dumps(spec), encoding="utf-8")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Return what `kernelpod VERB --file deploy.yaml ...` did."""
+        verb, *options = words
+        command = [sys.executable, "-m", "kernelpod.cli.main", verb, "--file", str(self.file), *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+
+    def succeeded(self, *words: str) -> str:
+        """Return what a command printed. Raises AssertionError with its words if it fails."""
+        done = self.run(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}{self.report()}"
+        return done.stdout
+
+    def report(self) -> str:
+        """Return what the namespaces say."""
+        return "\n".join(f"=== {name}\n{kube.report(name)}" for name in self.namespaces.values())
+
+    def browser(self, user: str) -> Browser:
+        """Return the browser of a user, logged in; the hub normalizes names to lower case."""
+        if user not in self.browsers:
+            browser = Browser(self.url, user)
+            browser.login(self.password)
+            self.browsers[user] = browser
+        return self.browsers[user]
+
+    def server(self, user: str) -> Browser:
+        """Return the browser of a user whose server runs."""
+        browser = self.browser(user)
+        if not browser.hub("GET", f"/users/{user}").json().get("servers"):
+            browser.spawn()
+        return browser
+
+    def kernel(self, user: str, path: str = "a.ipynb") -> Kernel:
+        """Return a new kernel of a user."""
+        return self.server(user).start_notebook(path, "python-pod")
+
+    def home(self, user: str) -> Path:
+        """Return a home on this machine."""
+        return self.homes / user_slug(user)
+
+    def over_nfs(self, path: str) -> bytes:
+        """Return a file of the homes as the NFS server gives it to any client."""
+        url = f"nfs://{NFS_SERVER}{self.export}/{path}?version=4"
+        return subprocess.run(["nfs-cat", url], capture_output=True, check=True, timeout=30).stdout
+
+    def pods(self, where: str) -> list[str]:
+        """Return the names of the pods in the namespace of `gateway`, `kernels` or `hub`."""
+        return kube.names("pods", self.namespaces[where])
+
+    def kernel_pods(self, user: str) -> list[dict[str, Any]]:
+        """Return the pods of a user's kernels."""
+        return kube.items("pods", self.namespaces["kernels"], f"{LABEL_USER}={user_slug(user)}")
+
+    def remove(self) -> None:
+        """Remove everything, whatever state it is in."""
+        for browser in self.browsers.values():
+            browser.close()
+        self.write()
+        done = self.run("destroy", "--yes")
+        shutil.rmtree(self.homes)
+        shutil.rmtree(self.folder)
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,391 @@
+"""Deployments: what the file may say, what is made of it, and what is asked of kubectl, helm and microk8s."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from kernelpod.deploy import install, microk8s, operations, rendered, z2jh
+from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster, run
+from kernelpod.deploy.progress import Progress
+from kernelpod.deploy.settings import SMOKE_USER, Deployment, load_deployment
+from kernelpod.deploy.state import public_url
+from kernelpod.errors import SettingsError
+from kernelpod.settings import Settings
+
+LEAST: dict[str, Any] = {"nfs": {"server": "10.0.0.5"}, "hub": {"users": ["alice"]}}
+
+
+def deployment(**changes: Any) -> Deployment:
+    return Deployment.model_validate({**LEAST, **changes})
+
+
+def written(tmp_path: Path, data: Any) -> Path:
+    file = tmp_path / "deploy.yaml"
+    file.write_text(data if isinstance(data, str) else yaml.safe_dump(data), encoding="utf-8")
+    return file
+
+
+class Answers:
+    """Stands in for the tools: answers by the beginning of the words, and keeps what was asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {key.replace("_", " "): value for key, value in answers.items()}
+        self.asked: list[list[str]] = []
+        self.given: list[str | None] = []
+
+    def __call__(self, command: list[str], given: str | None, seconds: float) -> subprocess.CompletedProcess[str]:
+        self.asked.append(command)
+        self.given.append(given)
+        text = " ".join(command)
+        for beginning, answer in self.answers.items():
+            if text.startswith(beginning):
+                said = answer if isinstance(answer, str) else json.dumps(answer)
+                return subprocess.CompletedProcess(command, 0, said, "")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    def cluster(self, *, on_microk8s: bool = False) -> Cluster:
+        first = ("microk8s",) if on_microk8s else ()
+        return Cluster((*first, "kubectl"), (*first, "helm3") if first else ("helm",), on_microk8s, self)
+
+
+# --- the file
+
+
+def test_the_address_of_the_nfs_server_and_the_users_are_enough(tmp_path: Path) -> None:
+    made = load_deployment(written(tmp_path, LEAST))
+    assert (made.namespaces.gateway, made.namespaces.kernels, made.namespaces.hub) == ("gateway", "kernels", "hub")
+    assert (made.hub.install, made.homes) == ("manifests", "pvc")
+
+
+def test_the_example_can_be_used() -> None:
+    load_deployment(Path(__file__).parents[2] / "deploy.example.yaml")
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({**LEAST, "homess": "pvc"}, "homess"),
+    ({**LEAST, "nfs": {}}, "nfs.server"),
+    ({**LEAST, "namespaces": {"hub": "gateway"}}, "a namespace each"),
+    ({"nfs": {"server": "a"}}, "hub.users: name who may log in"),
+    ({**LEAST, "settings": {"homes": {"roots": "/x"}}}, "settings.homes.roots"),
+    ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
+    ("- a list", "must hold a mapping"),
+    ("a: [", "is not YAML"),
+]
+
+
+@pytest.mark.parametrize(("data", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_a_wrong_file_is_refused_with_the_key(tmp_path: Path, data: Any, said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_deployment(written(tmp_path, data))
+    assert said in error.value.message
+    assert str(tmp_path) in error.value.message
+
+
+def test_a_missing_file_names_the_example(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"deploy\.example\.yaml"):
+        load_deployment(tmp_path / "none.yaml")
+
+
+# --- what is made of it
+
+
+def test_the_charts_values_say_where_homes_are_and_who_is_denied() -> None:
+    values = rendered.chart_values(deployment(), ["10.0.0.1/32"])
+    assert values["homes"]["persistentVolume"] == {
+        "create": True,
+        "server": "10.0.0.5",
+        "path": "/home/nfs_share/claim",
+    }
+    assert values["networkPolicy"] == {"deny": ["10.0.0.1/32"]}
+    assert values["hub"] == {"namespace": "hub", "existingSecret": "kernelpod-hub"}
+
+
+def test_inline_nfs_homes_need_no_volume() -> None:
+    values = rendered.chart_values(deployment(homes="nfs"), [])
+    assert "homes" not in values
+    assert values["settings"]["homes"]["volume"] == {"kind": "nfs", "server": "10.0.0.5"}
+
+
+def test_settings_and_values_of_the_file_have_the_last_word() -> None:
+    made = deployment(
+        settings={"homes": {"mount_path": "/h"}}, values={"networkPolicy": {"metricsFrom": [{"podSelector": {}}]}}
+    )
+    values = rendered.chart_values(made, ["10.0.0.1/32"])
+    assert values["settings"]["homes"]["mount_path"] == "/h"
+    assert values["settings"]["homes"]["root"] == "/home/nfs_share/claim"
+    assert values["networkPolicy"]["deny"] == ["10.0.0.1/32"]
+
+
+def test_nobody_gets_into_the_hub_who_is_not_named() -> None:
+    config = rendered.hub_config(deployment(hub={"users": ["alice"], "admin_users": ["carol"]}))
+    assert config["Authenticator"] == {
+        "allowed_users": ["alice", "carol", SMOKE_USER],
+        "admin_users": ["carol"],
+    }
+    config = rendered.hub_config(deployment(hub={"authenticator": "pam"}))
+    assert config["Authenticator"]["allowed_users"] == []
+
+
+def test_everybody_with_one_password_is_refused() -> None:
+    with pytest.raises(SettingsError, match="allow_all"):
+        rendered.hub_config(deployment(hub={"users": ["a"], "config": {"Authenticator": {"allow_all": True}}}))
+
+
+def test_files_outlive_the_volumes_of_the_hub() -> None:
+    made = deployment(hub={"users": ["a"], "database": {"nfs": "/db"}})
+    settings = Settings().model_dump(mode="json")
+    objects = rendered.hub_storage(made, settings)
+    volumes = [one["spec"] for one in objects if one["kind"] == "PersistentVolume"]
+    assert [volume["persistentVolumeReclaimPolicy"] for volume in volumes] == ["Retain", "Retain"]
+    assert [volume["claimRef"] for volume in volumes] == [
+        {"namespace": "hub", "name": "hub"},
+        {"namespace": "hub", "name": "homes"},
+    ]
+    assert rendered.volume_names(made) == ["hub-homes", "hub-database"]
+
+
+def test_the_configuration_of_the_hub_restarts_it() -> None:
+    settings = Settings().model_dump(mode="json")
+    first, second = (
+        yaml.safe_load(rendered.hub_overlay(deployment(hub={"users": users}), settings)["kustomization.yaml"])
+        for users in (["alice"], ["alice", "bob"])
+    )
+    assert first["patches"][0] != second["patches"][0]
+    assert first["patches"][1:] == second["patches"][1:]
+
+
+def test_the_patches_meet_what_they_replace() -> None:
+    """A wrong index would change another rule of the policy without a word."""
+    overlay = rendered.hub_overlay(deployment(), Settings().model_dump(mode="json"))
+    patches = yaml.safe_load(overlay["kustomization.yaml"])["patches"]
+    objects = [
+        document
+        for file in rendered.manifests_folder().glob("*.yaml")
+        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    ]
+    for patch in patches[2:]:
+        (target,) = [
+            one
+            for one in objects
+            if {"kind": one["kind"], "name": one.get("metadata", {}).get("name")} == patch["target"]
+        ]
+        (change,) = json.loads(patch["patch"])
+        place: Any = target
+        for word in change["path"].strip("/").split("/"):
+            place = place[int(word)] if isinstance(place, list) else place[word]
+        assert place == {"kubernetes.io/metadata.name": "gateway"}
+
+
+def test_a_dry_run_shows_no_secret() -> None:
+    objects = [rendered.namespace("hub", "baseline"), {"kind": "Secret", "data": {"config.yaml": "c2VjcmV0"}}]
+    shown = list(yaml.safe_load_all(rendered.without_secrets(yaml.safe_dump_all(objects))))
+    assert shown == [objects[0], {"kind": "Secret", "data": {"config.yaml": "(not shown)"}}]
+
+
+# --- what is asked of the tools
+
+
+def test_a_tool_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
+    with pytest.raises(ClusterError, match="helm is not on PATH"):
+        find_cluster(deployment())
+
+
+def test_microk8s_is_used_where_there_is_no_kubectl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: "/snap/bin/microk8s" if name == "microk8s" else None)
+    found = find_cluster(deployment())
+    assert (found.kubectl_words, found.helm_words, found.microk8s) == (
+        ("microk8s", "kubectl"),
+        ("microk8s", "helm3"),
+        True,
+    )
+
+
+def test_the_context_goes_with_every_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    tools = Answers()
+    found = find_cluster(deployment(context="there"), tools)
+    found.kubectl("version")
+    found.helm("list")
+    assert tools.asked == [
+        ["kubectl", "--context", "there", "version"],
+        ["helm", "--kube-context", "there", "list"],
+    ]
+
+
+def test_a_command_that_hangs_is_an_error() -> None:
+    with pytest.raises(ClusterError, match="did not end within"):
+        run(["sleep", "20"], None, 0.1)
+
+
+def test_the_addresses_of_nodes_and_api_servers_are_denied() -> None:
+    node = {
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "10.1.1.1"}, {"type": "Hostname", "address": "n"}]
+        }
+    }
+    tools = Answers(
+        kubectl_get_nodes={"items": [node, node]},
+        kubectl_get_endpointslices={"items": [{"endpoints": [{"addresses": ["10.1.1.1", "fd00::1"]}]}]},
+    )
+    assert install.denied_addresses(tools.cluster()) == ["10.1.1.1/32", "fd00::1/128"]
+
+
+def test_tokens_that_exist_are_never_made_anew() -> None:
+    tools = Answers(kubectl_get_secret={"data": {}})
+    install.make_secrets(tools.cluster(), deployment())
+    assert [words for words in tools.asked if "create" in words or "apply" in words] == []
+
+
+def test_a_hub_that_is_there_already_needs_its_token() -> None:
+    with pytest.raises(ClusterError, match="create secret generic kernelpod-hub"):
+        install.make_secrets(Answers().cluster(), deployment(hub={"install": "none"}))
+
+
+ADDRESSES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"url": "https://hub.example.org/"}, {}, "https://hub.example.org"),
+    ({}, {"type": "NodePort", "ports": [{"name": "http", "nodePort": 30080}]}, "http://10.1.1.1:30080"),
+    ({}, {"type": "ClusterIP", "clusterIP": "fd00::5", "ports": [{"name": "http"}]}, "http://[fd00::5]"),
+]
+
+
+@pytest.mark.parametrize(("hub", "spec", "url"), ADDRESSES)
+def test_the_url_is_the_one_people_reach(hub: dict[str, Any], spec: dict[str, Any], url: str) -> None:
+    node = {"status": {"addresses": [{"type": "InternalIP", "address": "10.1.1.1"}]}}
+    tools = Answers(kubectl_get_service={"spec": spec}, kubectl_get_nodes={"items": [node]})
+    assert public_url(tools.cluster(), deployment(hub={"users": ["a"], **hub})) == url
+
+
+def test_a_load_balancer_without_an_address_is_explained() -> None:
+    tools = Answers(kubectl_get_service={"spec": {"type": "LoadBalancer", "ports": [{"name": "http"}]}})
+    with pytest.raises(ClusterError, match="metallb"):
+        public_url(tools.cluster(), deployment())
+
+
+def test_there_is_nothing_to_roll_back_to_after_one_deployment() -> None:
+    with pytest.raises(ClusterError, match="nothing to go back to"):
+        operations.rollback(Answers().cluster(), deployment(), Progress(print))
+
+
+# --- microk8s
+
+
+@pytest.fixture
+def nfs_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/sbin/{name}")
+
+
+def status(*enabled: str) -> str:
+    names = ("dns", "rbac", "metallb", "hostpath-storage")
+    listed = [{"name": name, "status": "enabled" if name in enabled else "disabled"} for name in names]
+    return yaml.safe_dump({"microk8s": {"running": True}, "addons": listed})
+
+
+@pytest.mark.usefixtures("nfs_common")
+def test_microk8s_is_asked_for_the_addons_that_are_off() -> None:
+    tools = Answers(microk8s_status=status("dns"))
+    found = microk8s.missing(tools.cluster(on_microk8s=True), deployment())
+    assert found == ["rbac", "hostpath-storage"]
+    microk8s.enable(tools.cluster(on_microk8s=True), found, Progress(print))
+    assert tools.asked[1:] == [["microk8s", "enable", "rbac"], ["microk8s", "enable", "hostpath-storage"]]
+
+
+@pytest.mark.usefixtures("nfs_common")
+def test_a_load_balancer_on_microk8s_needs_a_range() -> None:
+    tools = Answers(microk8s_status=status("dns", "rbac"))
+    hub = {"users": ["a"], "service": "LoadBalancer", "database": {"host_path": "/srv/hub"}}
+    with pytest.raises(SettingsError, match=r"microk8s\.metallb"):
+        microk8s.missing(tools.cluster(on_microk8s=True), deployment(hub=hub))
+    given = deployment(hub=hub, microk8s={"metallb": "10.0.0.9-10.0.0.19"})
+    assert microk8s.missing(tools.cluster(on_microk8s=True), given) == ["metallb:10.0.0.9-10.0.0.19"]
+
+
+def test_a_node_that_cannot_mount_nfs_is_told_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(ClusterError, match="apt-get install nfs-common"):
+        microk8s.missing(Answers().cluster(on_microk8s=True), deployment())
+
+
+def test_another_cluster_is_not_asked_for_addons() -> None:
+    assert microk8s.missing(Answers().cluster(), deployment()) == []
+
+
+# --- Zero to JupyterHub
+
+
+def test_the_values_for_zero_to_jupyterhub_name_the_users_and_the_image() -> None:
+    made = deployment(
+        hub={"install": "z2jh", "users": ["alice"], "z2jh": {"values": {"cull": {"enabled": False}}}}
+    )
+    settings = {
+        "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+        "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+    }
+    values = z2jh.values(made, settings, "secret")
+    assert values["hub"]["config"]["Authenticator"]["allowed_users"] == ["alice", SMOKE_USER]
+    assert values["hub"]["config"]["DummyAuthenticator"] == {"password": "secret"}
+    assert values["hub"]["config"]["KubeSpawner"]["gid"] == 100
+    assert "image" not in values["hub"]["config"]["KubeSpawner"]
+    assert values["singleuser"]["image"]["name"] == "ghcr.io/kernelpod/singleuser"
+    assert values["proxy"] == {"service": {"type": "NodePort"}}
+    assert values["cull"] == {"enabled": False}
+
+
+def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
+    made = deployment(hub={"install": "z2jh", "users": ["alice"]})
+    token = base64.b64encode(b"of the chart").decode()
+    tools = Answers(kubectl_get_secret_hub={"data": {"hub.services.kernelpod.apiToken": token}})
+    settings = Settings.model_validate(
+        {
+            "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+            "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+        }
+    )
+    z2jh.install(tools.cluster(), made, settings.model_dump(mode="json", exclude={"hubs": {"__all__": {"token"}}}))
+    (helm,) = [words for words in tools.asked if words[0] == "helm"]
+    assert helm[1:8] == [
+        "upgrade",
+        "--install",
+        "hub",
+        "jupyterhub",
+        "--repo",
+        "https://hub.jupyter.org/helm-chart/",
+        "--version",
+    ]
+    applied = [yaml.safe_load(text) for text in tools.given[-1:] if text]
+    assert [(one["metadata"]["namespace"], one["stringData"]) for one in applied] == [
+        ("gateway", {"token": "of the chart"})
+    ]
+
+
+# --- the smoke test's last step
+
+
+@pytest.mark.parametrize(
+    ("reached", "allowed", "refused"),
+    [("[]", False, ""), ('["the NFS server"]', False, "a kernel reaches the NFS server"), ('["x"]', True, "")],
+)
+def test_a_network_that_enforces_nothing_is_not_accepted(reached: str, allowed: bool, refused: str) -> None:
+    pytest.importorskip("websocket")
+    from kernelpod.deploy.smoke import SmokeError, network_is_closed
+
+    services = {"items": [{"metadata": {"name": "kernelpod"}}]}
+    tools = Answers(
+        kubectl_get_services=services,
+        kubectl_get_service={"spec": {"clusterIP": "10.96.0.1"}},
+    )
+    kernel = SimpleNamespace(run=lambda code: str(compile(code, "cell", "exec") and reached))
+    made = deployment(allow_unenforced_network=allowed)
+    if refused:
+        with pytest.raises(SmokeError, match=refused):
+            network_is_closed(tools.cluster(), made, kernel)
+    else:
+        network_is_closed(tools.cluster(), made, kernel)

@@ -1,0 +1,186 @@
+"""Server pods: mounts and ids as kernels have them, and the container that makes homes, run for real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kernelpod.hub import pods, servers
+from kernelpod.manifest import render, shipped_template
+from kernelpod.mounts import mounts_for
+from kernelpod.record import KernelRecord
+from kernelpod.settings import Settings
+from kernelpod.testing import a_connection, a_plan, an_identity
+
+NFS = {"kind": "nfs", "server": "10.0.0.5"}
+MOUNTS = [
+    {"name": "data", "root": "/data", "path_template": "of-{username}", "mount_path": "/data", "volume": NFS},
+    {
+        "name": "course",
+        "root": "/c",
+        "path_template": "x",
+        "mount_path": "/course",
+        "volume": {"claim": "courses"},
+    },
+]
+
+
+def settings(**sections: Any) -> Settings:
+    kubernetes = {"runtime": {"kubernetes": {"home_check_image": "gateway:1"}}}
+    return Settings.model_validate({"homes": {"root": "/homes"}, **kubernetes, **sections})
+
+
+@pytest.mark.parametrize("volume", [{"kind": "pvc"}, NFS])
+@pytest.mark.parametrize("name", ["alice", "john.doe", "ünal"])
+def test_server_and_kernel_see_the_same_folders_at_the_same_places(name: str, volume: dict[str, str]) -> None:
+    made = settings(homes={"root": "/homes", "volume": volume}, mounts=MOUNTS)
+    plan = a_plan(settings=made, identity=an_identity(name))
+    record = KernelRecord(plan=plan)
+    pod = render(record, a_connection(), "0a1b2c", shipped_template().read_text(encoding="utf-8")).pod
+    mounts = mounts_for(made, "hub", name, ())
+    kernel = folders(pod["spec"]["volumes"], pod["spec"]["containers"][0]["volumeMounts"])
+    assert folders(pods.volumes(mounts), pods.volume_mounts(mounts)) == kernel
+
+
+def folders(volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> dict[str, tuple[str, bool]]:
+    """Return storage and folder by the place it is seen at."""
+    known = {volume["name"]: volume for volume in volumes}
+    found = {}
+    for mount in mounts:
+        volume = known[mount["name"]]
+        if "nfs" in volume:
+            where = f"{volume['nfs']['server']}:{volume['nfs']['path']}"
+            read_only = volume["nfs"].get("readOnly", False)
+        elif "persistentVolumeClaim" in volume:
+            where = volume["persistentVolumeClaim"]["claimName"] + ":"
+            read_only = volume["persistentVolumeClaim"].get("readOnly", False)
+        else:
+            continue
+        folder = "/".join(part for part in (where, mount.get("subPath", "")) if part)
+        found[mount["mountPath"]] = folder, read_only or mount.get("readOnly", False)
+    return found
+
+
+def test_the_home_container_has_three_capabilities_and_no_more() -> None:
+    made = settings()
+    container = pods.home_container(made, mounts_for(made, "hub", "alice", ()).home, pods.Ids(1000, 100))
+    security = container["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
+    assert (security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"]) == (False, True)
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/homes"]
+
+
+def make_home(home: Path, uid: int, before: str = "") -> subprocess.CompletedProcess[str]:
+    words = [
+        "sh",
+        "-c",
+        before + pods.MAKE_HOME,
+        "make-home",
+        str(home),
+        "/export/alice",
+        str(uid),
+        str(os.getgid()),
+    ]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_a_missing_home_is_made_for_its_user_only(tmp_path: Path) -> None:
+    home = tmp_path / "hub" / "alice"
+    assert make_home(home, os.getuid()).returncode == 0
+    assert (home.stat().st_uid, home.stat().st_mode & 0o777) == (os.getuid(), 0o700)
+
+
+def test_a_home_that_is_right_is_left_alone(tmp_path: Path) -> None:
+    home = tmp_path / "alice"
+    home.mkdir(0o755)
+    done = make_home(home, os.getuid(), before="chown() { exit 9; }; chmod() { exit 9; }; mkdir() { exit 9; }\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert home.stat().st_mode & 0o777 == 0o755
+
+
+FAILURES = {
+    "root_squash, nothing may be made": ("mkdir() { return 1; }\n", "cannot be made: root may not write there"),
+    "root_squash, nothing may be given away": ("chown() { return 1; }\n", "cannot be given to its user"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_where_root_may_not_the_admin_is_told_what_to_run(tmp_path: Path, case: str) -> None:
+    before, said = FAILURES[case]
+    done = make_home(tmp_path / "alice", 1234, before)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert f"mkdir -p -m 0700 /export/alice && chown 1234:{os.getgid()} /export/alice" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "alice").exists()
+
+
+def test_somebody_elses_folder_and_a_link_are_not_taken(tmp_path: Path) -> None:
+    home = tmp_path / "alice"
+    home.symlink_to(tmp_path)
+    assert "is a symbolic link" in make_home(home, os.getuid()).stderr
+    home.unlink()
+    home.mkdir()
+    # `stat` stands in for an owner that is neither root nor the user, since a test need not be root.
+    done = make_home(home, 1000, before="stat() { echo 4242; }\n")
+    assert "belongs to the user id 4242, but this user has 1000" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds"),
+    [
+        ({}, 30),
+        ({"max_kernels_per_user": 1}, 30),
+        ({"max_kernels_per_user": 10}, 125),
+        ({"max_kernels_per_user": 2, "rules": [{"groups": ["staff"], "max_kernels_per_user": 20}]}, 245),
+    ],
+)
+def test_the_grace_period_follows_from_the_limit_of_kernels(policy: dict[str, Any], seconds: int) -> None:
+    assert servers.grace_period_seconds(settings(policy=policy)) == seconds
+
+
+@pytest.mark.hub
+async def test_the_spawner_adds_mounts_ids_and_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = (await manifest(monkeypatch, settings(mounts=MOUNTS))).to_dict()
+    spec, server = pod["spec"], pod["spec"]["containers"][0]
+    assert [container["name"] for container in spec["init_containers"]] == ["home"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["homes", "data", "course"]
+    assert [mount["mountPath"] for mount in server["volume_mounts"]] == ["/home/jovyan", "/data", "/course"]
+    assert server["security_context"] == {**pods.no_privileges(), "runAsUser": 1000, "runAsGroup": 100}
+    assert spec["automount_service_account_token"] is False
+    assert spec["enable_service_links"] is False
+    assert pod["metadata"]["labels"]["component"] == "singleuser-server"
+
+
+async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
+    """Return the pod that the spawner would make for John.Döe."""
+    from jupyterhub.objects import Hub, Server
+    from traitlets.config import Config
+
+    from kernelpod.hub.kubernetes import PodSpawner, configure_kubespawner
+
+    config = Config()
+    configure_kubespawner(config, made)
+    user = SimpleNamespace(name="John.Döe", groups=[], url="/u/", escaped_name="j", id=1, server=None)
+    monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)
+    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_, **__: None)
+    spawner = PodSpawner(config=config, hub=Hub(), user=user, _mock=True)
+    spawner.server = Server()
+    return await spawner.get_pod_manifest()
+
+
+@pytest.mark.hub
+@pytest.mark.parametrize("state", ["state", "lastState"])
+def test_what_the_home_container_said_ends_the_start(state: str) -> None:
+    from kernelpod.hub.kubernetes import HomeNotMadeError, PodSpawner
+
+    ended = {"terminated": {"exitCode": 1, "message": "The home /homes/a cannot be made.\n"}}
+    pod = {"status": {"initContainerStatuses": [{"name": "home", state: ended}]}}
+    with pytest.raises(HomeNotMadeError) as error:
+        PodSpawner.is_pod_running(SimpleNamespace(), pod)
+    assert error.value.jupyterhub_message == "The home /homes/a cannot be made."

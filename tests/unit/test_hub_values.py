@@ -1,0 +1,145 @@
+"""Values for Zero to JupyterHub: keys that its chart takes, and what they mean to KubeSpawner."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from kernelpod.cli.main import main
+from kernelpod.errors import SettingsError
+from kernelpod.hub.pods import MAKE_HOME
+from kernelpod.hub.values import z2jh_values
+from kernelpod.settings import Settings
+
+KEYS = Path(__file__).parent / "z2jh_keys"
+SCHEMAS = os.environ.get("KERNELPOD_Z2JH_SCHEMAS", "")
+VERSIONS = ("3.3.8", "4.0.0", "4.4.0")
+NFS = {"kind": "nfs", "server": "10.0.0.5"}
+SECTIONS: dict[str, Any] = {
+    "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+    "homes": {"root": "/homes"},
+    "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+}
+OURS = [
+    SECTIONS,
+    {**SECTIONS, "homes": {"root": "/homes", "path_template": "{hub}/{username}", "volume": NFS}},
+    {**SECTIONS, "mounts": [{"name": "data", "root": "/data", "mount_path": "/data", "volume": NFS}]},
+    {
+        **SECTIONS,
+        "identity": {"admin_scope": "admin:users"},
+        "servers": {**SECTIONS["servers"], "extension": False},
+    },
+]
+
+
+def values(sections: dict[str, Any] = SECTIONS, **changes: Any) -> dict[str, Any]:
+    return z2jh_values(Settings.model_validate({**sections, **changes}), "gateway", "lab:2")
+
+
+def paths(value: Any, before: str = "") -> list[str]:
+    """Return the dotted paths of all leaves; a list is a leaf."""
+    if not isinstance(value, dict) or not value:
+        return [before]
+    return [path for key, inner in value.items() for path in paths(inner, f"{before}.{key}".removeprefix("."))]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("sections", OURS)
+def test_the_chart_knows_every_key(version: str, sections: dict[str, Any]) -> None:
+    known = yaml.safe_load((KEYS / f"{version}.yaml").read_text(encoding="utf-8"))
+    opened = tuple(key.removesuffix("*") for key in known if key.endswith(".*"))
+    below = tuple(key.removesuffix(".") for key in opened)
+    found = [path for path in paths(values(sections)) if not path.startswith(opened) and path not in below]
+    assert [path for path in found if path not in known] == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("sections", OURS)
+def test_the_chart_takes_the_values(version: str, sections: dict[str, Any]) -> None:
+    if not SCHEMAS:
+        pytest.skip("set KERNELPOD_Z2JH_SCHEMAS to a folder of values.schema-VERSION.yaml of Zero to JupyterHub")
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = yaml.safe_load((Path(SCHEMAS) / f"values.schema-{version}.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(values(sections), without_required(schema))
+
+
+def without_required(schema: Any) -> Any:
+    """Return a schema that asks for nothing: the chart's own values hold the rest."""
+    if isinstance(schema, dict):
+        return {
+            key: without_required(value)
+            for key, value in schema.items()
+            if key != "required" or not isinstance(value, list)
+        }
+    return [without_required(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def test_server_and_kernel_get_the_same_home() -> None:
+    made = values(OURS[1])["singleuser"]
+    assert made["extraEnv"]["KERNEL_PATH"] == "/homes/hub/{username}"
+    assert made["storage"]["extraVolumes"] == [
+        {"name": "homes", "nfs": {"server": "10.0.0.5", "path": "/homes", "readOnly": False}}
+    ]
+    (mount,) = made["storage"]["extraVolumeMounts"]
+    assert mount == {"name": "homes", "mountPath": "/home/jovyan", "subPath": "hub/{username}"}
+
+
+def test_braces_survive_kubespawners_expansion() -> None:
+    (container,) = values()["singleuser"]["initContainers"]
+    assert container["command"][2].format(username="alice") == MAKE_HOME.replace("$", "$$")
+    assert [text.format(username="alice") for text in container["args"]] == [
+        "/homes/alice",
+        "/homes/alice",
+        "1000",
+        "100",
+    ]
+
+
+def test_both_network_rules_are_there() -> None:
+    made = values()
+    gateway = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateway"}},
+        "podSelector": {
+            "matchLabels": {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
+        },
+    }
+    assert made["singleuser"]["networkPolicy"]["egress"] == [
+        {"to": [gateway], "ports": [{"protocol": "TCP", "port": 8888}]}
+    ]
+    assert made["hub"]["networkPolicy"]["ingress"] == [
+        {"from": [gateway], "ports": [{"protocol": "TCP", "port": 8081}]}
+    ]
+
+
+def test_a_stopping_server_has_time_for_its_kernels() -> None:
+    made = values(policy={"max_kernels_per_user": 10})["hub"]["config"]["KubeSpawner"]
+    assert made["delete_grace_period"] == 10 * (10 + 2) + 5
+    # KubeSpawner waits for the end of a pod by the time-out of its start.
+    assert values(policy={"max_kernels_per_user": 10})["singleuser"]["startTimeout"] > made["delete_grace_period"]
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"mounts": [{"name": "a", "root": "/a", "mount_path": "/a", "groups": ["x"], "volume": NFS}]}, "mounts:"),
+    ({"policy": {"rules": [{"users": ["bob"], "uid": 2000}]}}, "policy.rules:"),
+    ({"runtime": {}}, "home_check_image:"),
+    ({"servers": {}}, "servers.gateway_url:"),
+]
+
+
+@pytest.mark.parametrize(("changes", "named"), REFUSED, ids=[named for _, named in REFUSED])
+def test_what_the_chart_cannot_do_is_refused(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        values(**changes)
+
+
+def test_the_command_prints_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(SECTIONS), encoding="utf-8")
+    done = CliRunner().invoke(main, ["hub", "values", "--settings", str(file), "--image", "lab:2"])
+    assert done.exit_code == 0
+    assert yaml.safe_load(done.output) == values()
