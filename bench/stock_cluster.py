@@ -107,8 +107,7 @@ def main() -> int:
         build_gateway()
         build_kernel()
         build_ipykernel6()
-        for name in OUR_IMAGES:
-            image(ROOT / "images" / name / "Dockerfile", ROOT, f"localhost/kernelpod-{name}:test")
+        run([str(ROOT / "images" / "build"), "--import", *OUR_IMAGES])
     except (BenchError, OSError) as error:
         print(f"bench.stock_cluster: {error}", file=sys.stderr)
         return 1

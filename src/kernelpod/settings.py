@@ -280,7 +280,7 @@ class Kubernetes(Section):
     home_check_image: str = Field("", pattern=r"^[A-Za-z0-9._/:@-]{0,250}$")
     """Image with the command `test`, such as the gateway's: looks whether a home on a claim exists, since kubelet
     would make the folder. Needed where `homes.volume.kind` is pvc."""
-    starts_at_once: int = Field(4, ge=1)
+    starts_at_once: int = Field(5, ge=1)
     """Kernels that start at the same time; the others wait, each user in turn."""
     heal_seconds: Seconds = 20
     """How long a start waits for what may heal by itself: no room on a node, a registry or NFS server away."""

@@ -155,7 +155,7 @@ def test_files_outlive_the_volumes_of_the_hub() -> None:
 def test_the_configuration_of_the_hub_restarts_it() -> None:
     settings = Settings().model_dump(mode="json")
     first, second = (
-        yaml.safe_load(rendered.hub_overlay(deployment(hub={"users": users}), settings)["kustomization.yaml"])
+        yaml.safe_load(rendered.hub_overlay(deployment(hub={"users": users}), settings, [])["kustomization.yaml"])
         for users in (["alice"], ["alice", "bob"])
     )
     assert first["patches"][0] != second["patches"][0]
@@ -164,13 +164,15 @@ def test_the_configuration_of_the_hub_restarts_it() -> None:
 
 def test_the_patches_meet_what_they_replace() -> None:
     """A wrong index would change another rule of the policy without a word."""
-    overlay = rendered.hub_overlay(deployment(), Settings().model_dump(mode="json"))
+    denied = ["203.0.113.7/32", "2001:db8::7/128"]
+    overlay = rendered.hub_overlay(deployment(), Settings().model_dump(mode="json"), denied)
     patches = yaml.safe_load(overlay["kustomization.yaml"])["patches"]
     objects = [
         document
         for file in rendered.manifests_folder().glob("*.yaml")
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
     ]
+    met: list[tuple[Any, Any]] = []
     for patch in patches[2:]:
         (target,) = [
             one
@@ -179,9 +181,12 @@ def test_the_patches_meet_what_they_replace() -> None:
         ]
         (change,) = json.loads(patch["patch"])
         place: Any = target
-        for word in change["path"].strip("/").split("/"):
+        for word in change["path"].removesuffix("/-").strip("/").split("/"):
             place = place[int(word)] if isinstance(place, list) else place[word]
-        assert place == {"kubernetes.io/metadata.name": "gateway"}
+        met.append((place, change["value"]))
+    gateway = {"kubernetes.io/metadata.name": "gateway"}
+    assert met[:2] == [(gateway, gateway)] * 2
+    assert [(place[0], value) for place, value in met[2:]] == [("10.0.0.0/8", denied[0]), ("fc00::/7", denied[1])]
 
 
 def test_a_dry_run_shows_no_secret() -> None:
@@ -226,7 +231,7 @@ def test_a_command_that_hangs_is_an_error() -> None:
         run(["sleep", "20"], None, 0.1)
 
 
-def test_the_addresses_of_nodes_and_api_servers_are_denied() -> None:
+def test_the_addresses_of_nfs_server_nodes_and_api_servers_are_denied() -> None:
     node = {
         "status": {
             "addresses": [{"type": "InternalIP", "address": "10.1.1.1"}, {"type": "Hostname", "address": "n"}]
@@ -236,7 +241,9 @@ def test_the_addresses_of_nodes_and_api_servers_are_denied() -> None:
         kubectl_get_nodes={"items": [node, node]},
         kubectl_get_endpointslices={"items": [{"endpoints": [{"addresses": ["10.1.1.1", "fd00::1"]}]}]},
     )
-    assert install.denied_addresses(tools.cluster()) == ["10.1.1.1/32", "fd00::1/128"]
+    denied = ["10.1.1.1/32", "fd00::1/128"]
+    assert install.denied_addresses(tools.cluster(), "nfs.example.org") == denied
+    assert install.denied_addresses(tools.cluster(), "203.0.113.7") == ["203.0.113.7/32", *denied]
 
 
 def test_tokens_that_exist_are_never_made_anew() -> None:

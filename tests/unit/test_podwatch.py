@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("kubernetes", reason="the hub's environment has no gateway")
+
 from kernelpod.runtime import podwatch
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.podwatch import PodWatch

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -16,15 +17,19 @@ from kernelpod.cli.settings_reference import NOTE, settings_markdown, settings_s
 
 def cli_markdown() -> str:
     """Return the reference of all commands: what `--help` says."""
-    pages = [
-        ("kernelpod", main),
-        *((f"kernelpod {name}", command) for name, command in sorted(main.commands.items())),
-    ]
     lines = [NOTE, "", "# Commands", ""]
-    for name, command in pages:
+    for name, command in _commands("kernelpod", main):
         context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
         lines += [f"## `{name}`", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(lines)
+
+
+def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command and all below it, with their whole names."""
+    yield name, command
+    if isinstance(command, click.Group):
+        for below, inner in sorted(command.commands.items()):
+            yield from _commands(f"{name} {below}", inner)
 
 
 def errors_markdown() -> str:

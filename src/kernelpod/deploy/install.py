@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import tempfile
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -19,8 +20,8 @@ DEPLOYED = "kernelpod-deployed"
 """Secret of the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
 
 
-def denied_addresses(cluster: Cluster) -> list[str]:
-    """Return the addresses of nodes and API servers as blocks: kernels never reach them."""
+def denied_addresses(cluster: Cluster, nfs_server: str) -> list[str]:
+    """Return NFS server, nodes and API servers as blocks of addresses: kernels and servers never reach them."""
     nodes = [
         address["address"]
         for node in cluster.items("nodes")
@@ -29,12 +30,22 @@ def denied_addresses(cluster: Cluster) -> list[str]:
     ]
     slices = cluster.items("endpointslices", "default", "kubernetes.io/service-name=kubernetes")
     servers = [address for one in slices for endpoint in one["endpoints"] for address in endpoint["addresses"]]
-    return [f"{address}/{128 if ':' in address else 32}" for address in dict.fromkeys([*nodes, *servers])]
+    found = dict.fromkeys([nfs_server, *nodes, *servers])
+    return [str(ip_network(address)) for address in found if _is_address(address)]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def gateway_values(cluster: Cluster, deployment: Deployment) -> str:
     """Return the values of the gateway's chart as YAML."""
-    return yaml.safe_dump(rendered.chart_values(deployment, denied_addresses(cluster)), sort_keys=False)
+    denied = denied_addresses(cluster, deployment.nfs.server)
+    return yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
 
 
 def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> dict[str, Any]:
@@ -55,7 +66,8 @@ def hub_objects(cluster: Cluster, deployment: Deployment, settings: dict[str, An
         copytree(rendered.manifests_folder(), Path(folder, "base"))
         overlay = Path(folder, "overlay")
         overlay.mkdir()
-        for name, text in rendered.hub_overlay(deployment, settings).items():
+        denied = denied_addresses(cluster, deployment.nfs.server)
+        for name, text in rendered.hub_overlay(deployment, settings, denied).items():
             (overlay / name).write_text(text, encoding="utf-8")
         made = cluster.kubectl("kustomize", str(overlay))
     storage = yaml.safe_dump_all(rendered.hub_storage(deployment, settings), sort_keys=False)

@@ -198,8 +198,8 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return config
 
 
-def hub_overlay(deployment: Deployment, settings: dict[str, Any]) -> dict[str, str]:
-    """Return the files of a kustomize overlay on `../base`, by name."""
+def hub_overlay(deployment: Deployment, settings: dict[str, Any], denied: list[str]) -> dict[str, str]:
+    """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
     names = deployment.namespaces
     settings_text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     config_text = yaml.safe_dump(hub_config(deployment), sort_keys=False, allow_unicode=True)
@@ -212,6 +212,7 @@ def hub_overlay(deployment: Deployment, settings: dict[str, Any]) -> dict[str, s
         _patch(
             "NetworkPolicy", "servers", "replace", "/spec/egress/2/to/0/namespaceSelector/matchLabels", gateway
         ),
+        *(_excepted(block) for block in denied),
     ]
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -235,6 +236,12 @@ def hub_overlay(deployment: Deployment, settings: dict[str, Any]) -> dict[str, s
         "settings.yaml": settings_text,
         "config.yaml": config_text,
     }
+
+
+def _excepted(block: str) -> dict[str, Any]:
+    """Return a patch that leaves a block out of what servers reach, of its version of the internet protocol."""
+    version = 1 if ":" in block else 0
+    return _patch("NetworkPolicy", "servers", "add", f"/spec/egress/3/to/{version}/ipBlock/except/-", block)
 
 
 def _patch(kind: str, name: str, verb: str, path: str, value: Any) -> dict[str, Any]:
