@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("tornado", reason="the base package has no gateway")
+
 from kernelpod.gateway import orphans
 from kernelpod.gateway.orphans import Orphans, servers_in
 from kernelpod.record import KernelRecord

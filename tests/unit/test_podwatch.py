@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("kubernetes", reason="the hub's environment has no gateway")
+pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
 from kernelpod.runtime import podwatch
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
