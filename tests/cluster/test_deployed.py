@@ -42,6 +42,10 @@ with ThreadPoolExecutor() as pool:
 """
 
 
+# For what has nothing to do with how homes are mounted.
+with_claims = pytest.mark.parametrize("house", ["pvc"], indirect=True)
+
+
 @pytest.fixture(scope="module", params=["pvc", "nfs"])
 def house(need: Any, request: pytest.FixtureRequest) -> Iterator[Deployed]:
     """A deployment, with both kinds of homes one after the other."""
@@ -147,6 +151,7 @@ def test_server_and_kernel_agree_on_the_home_of_every_name(house: Deployed, name
     house.browser(user).stop_server()
 
 
+@with_claims
 def test_two_people_start_at_once(house: Deployed) -> None:
     found: dict[str, str] = {}
 
@@ -183,6 +188,7 @@ def test_a_stopped_server_takes_its_kernels_and_leaves_the_files(house: Deployed
     house.browser("frank").stop_server()
 
 
+@with_claims
 def test_servers_and_kernels_survive_a_restart_of_the_hub(house: Deployed) -> None:
     kernel = house.kernel("alice", "long.ipynb")
     kernel.run("x = 'still here'")
@@ -214,6 +220,7 @@ def test_a_missing_home_is_said_within_five_seconds(house: Deployed) -> None:
     house.kernel("bob").close()
 
 
+@with_claims
 def test_a_home_of_somebody_else_is_not_taken(house: Deployed) -> None:
     house.browser("dave").stop_server()
     shutil.rmtree(house.home("dave"), ignore_errors=True)
@@ -227,6 +234,7 @@ def test_a_home_of_somebody_else_is_not_taken(house: Deployed) -> None:
         shutil.rmtree(house.home("dave"))
 
 
+@with_claims
 def test_kernels_of_a_deleted_user_are_ended(house: Deployed) -> None:
     """The kernel is one her server does not know of, so that nobody but the gateway can end it."""
     erin, carol = house.server("erin"), house.browser(ADMIN)
@@ -247,6 +255,7 @@ def test_kernels_of_a_deleted_user_are_ended(house: Deployed) -> None:
     del house.browsers["erin"]
 
 
+@with_claims
 def test_kernels_and_servers_reach_only_what_they_may(house: Deployed) -> None:
     """Real packets from real pods; from the node the same places answer."""
     gateway = kube.items("pods", house.namespaces["gateway"])[0]["status"]["podIP"]
@@ -272,6 +281,7 @@ def test_kernels_and_servers_reach_only_what_they_may(house: Deployed) -> None:
     assert tried(said) == ["dropped"] * len(closed) + ["open", "open"]
 
 
+@with_claims
 def test_another_users_server_is_not_reached(house: Deployed) -> None:
     house.server("bob")
     (pod,) = [
@@ -283,6 +293,7 @@ def test_another_users_server_is_not_reached(house: Deployed) -> None:
     kernel.close()
 
 
+@with_claims
 def test_nobody_gets_in_who_is_not_named(house: Deployed) -> None:
     with pytest.raises(KernelpodError, match="login of mallory answered 403"):
         Browser(house.url, "mallory").login(house.password)
@@ -290,6 +301,7 @@ def test_nobody_gets_in_who_is_not_named(house: Deployed) -> None:
         Browser(house.url, "alice").login("guess")
 
 
+@with_claims
 def test_deploying_again_changes_no_token_and_keeps_kernels(house: Deployed) -> None:
     kernel = house.kernel("alice", "kept.ipynb")
     kernel.run("y = 'kept'")
@@ -304,6 +316,7 @@ def test_deploying_again_changes_no_token_and_keeps_kernels(house: Deployed) -> 
     again.close()
 
 
+@with_claims
 def test_rollback_takes_hub_and_gateway_one_step_back(house: Deployed) -> None:
     before = secret(house, "hub-config")
     data = yaml.safe_load(house.file.read_text(encoding="utf-8"))
