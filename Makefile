@@ -112,6 +112,12 @@ smoke: env ## login, server, kernel, a file in the home, connections that must f
 destroy: env ## remove it; files of homes stay
 	$(KERNELPOD) destroy --file $(DEPLOYMENT) $(if $(YES),--yes)
 
+specs-sync: env ## publish the kernelspecs as a release: TARGET=/srv/nfs/kernelpod, the folder above `kernelspecs`; SOURCE=..., DRY=1
+	.venv/bin/kernelpod specs sync --target $(or $(TARGET),$(error TARGET= is missing)) $(if $(SOURCE),--source $(SOURCE)) $(if $(DRY),--dry-run)
+
+bench-specs: env ## publish, list and read many kernelspecs; JSON=FILE writes the table, SMALL=1 is a short one
+	.venv/bin/python -m bench.specs $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
+
 bench-cluster: env cluster-up ## the same on the test cluster (root): stock gateway, ours, bare pods; JSON=FILE, SVG=FILE, SMALL=1
 	.venv/bin/python -m bench.stock_cluster
 	$(CLUSTER) run -- .venv/bin/python -m bench.cluster $(if $(SMALL),--small) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
@@ -161,4 +167,4 @@ clean: ## remove the environments and caches of this checkout, and what the test
 
 .PHONY: help env demo demo-check test test-unit test-pythons test-wheel lint format docs docs-check bench-local locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
-.PHONY: deploy upgrade rollback status smoke destroy bench-cluster
+.PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs

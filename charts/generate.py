@@ -12,8 +12,8 @@ from typing import Any
 import click
 import yaml
 
+from kernelpod import shipped
 from kernelpod.cli.settings_reference import settings_schema
-from kernelpod.manifest import shipped_template
 
 CHART = Path(__file__).parent / "kernelpod"
 
@@ -42,7 +42,7 @@ def _require_all(section: dict[str, Any]) -> None:
 
 def pod_template() -> str:
     """Return the pod template that the gateway ships; the chart adds scheduling keys to its copy."""
-    return shipped_template().read_text(encoding="utf-8")
+    return shipped.pod_template().read_text(encoding="utf-8")
 
 
 FILES = {"values.schema.json": values_schema, "files/kernel-pod.yaml.j2": pod_template}

@@ -6,9 +6,11 @@ decides what it can reach is computed here as well and must come out exactly so.
 
 from __future__ import annotations
 
+import functools
+import json
 import math
+import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -23,7 +25,6 @@ from kernelpod.plan import KernelPlan
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
 
-TEMPLATE = "kernel-pod.yaml.j2"
 CONNECTION_FOLDER = "/var/run/kernelpod"
 CONNECTION_FILE = f"{CONNECTION_FOLDER}/connection.json"
 HOME_CHECK = "home-check"
@@ -49,6 +50,11 @@ SCHEDULING_KEYS = frozenset(
 # What an expression in a template can raise beside Jinja's own errors ("1 / 0", a range without end).
 _EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
+# libyaml's, where PyYAML has it: a start reads one document of each kind.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# All but what stands for itself between double quotes, in YAML of every version.
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -62,12 +68,6 @@ class Manifest:
         return yaml.safe_dump_all([self.secret, self.pod], sort_keys=False, allow_unicode=True, width=110)
 
 
-def shipped_template() -> Path:
-    """Return the template in the installed package, or the one of the checkout."""
-    packaged = Path(__file__).parent / "launchers" / TEMPLATE
-    return packaged if packaged.exists() else Path(__file__).parents[2] / "launchers" / TEMPLATE
-
-
 def render(record: KernelRecord, connection: Connection, incarnation: str, template: str) -> Manifest:
     """Return Secret and Pod for a plan; `incarnation` (six hex digits) makes the name unique per start.
 
@@ -76,18 +76,23 @@ def render(record: KernelRecord, connection: Connection, incarnation: str, templ
     plan = record.plan
     name = names.pod_name(plan.owner.name, plan.kernel_id, incarnation)
     expected = _secret(plan, name, connection), _pod(record, name, connection)
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["yaml"] = to_yaml_leaf
     try:
-        text = environment.from_string(template).render(**_variables(record, name, connection, expected[1]))
-        documents = list(yaml.safe_load_all(text))
+        text = _compiled(template).render(**_variables(record, name, connection, expected[1]))
+        documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
         raise TemplateError(f"the pod template does not make YAML: {' '.join(str(error).split())}") from error
     except (jinja2.TemplateError, *_EXPRESSION_ERRORS) as error:
         raise TemplateError(f"the pod template cannot be rendered: {error}") from error
     return _compared(documents, expected)
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(template: str) -> jinja2.Template:
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["yaml"] = to_yaml_leaf
+    return environment.from_string(template)
 
 
 def to_yaml_leaf(value: Any) -> str:
@@ -96,17 +101,23 @@ def to_yaml_leaf(value: Any) -> str:
     Whatever a string holds (quotes, braces, newlines, "$(...)", YAML or Jinja syntax), it reads back as the
     same string, and nothing of it becomes structure.
     """
-    if isinstance(value, bool) or value is None or isinstance(value, (int, float)):
+    if value is None or isinstance(value, int):
+        return json.dumps(value)
+    if isinstance(value, float):  # JSON's 1e+16 is a string to YAML
         text: str = yaml.safe_dump(value)
         return text.removesuffix("...\n").strip()
     if isinstance(value, str):
-        quoted: str = yaml.dump(value, Dumper=yaml.SafeDumper, default_style='"', width=math.inf)
-        return quoted.strip()
+        return f'"{_UNSAFE.sub(_escaped, value)}"'
     if isinstance(value, dict):
         return "{" + ", ".join(f"{to_yaml_leaf(str(k))}: {to_yaml_leaf(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(to_yaml_leaf, value)) + "]"
     raise TemplateError(f"the yaml filter cannot write a {type(value).__name__}")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return f"\\{character}" if character in '"\\' else f"\\U{ord(character):08x}"
 
 
 def _variables(record: KernelRecord, name: str, connection: Connection, pod: dict[str, Any]) -> dict[str, Any]:

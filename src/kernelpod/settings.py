@@ -132,6 +132,8 @@ class Kernelspecs(Section):
     """Kernelspec of a request that names none."""
     refresh_seconds: Seconds = 2
     """How long a listing is used before the folder is looked at again."""
+    allowed_images: tuple[str, ...] = ()
+    """Patterns (`*`) of images that kernelspecs may use; empty: all."""
 
 
 class Start(Section):

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from helm import VALUES, Helm, settings_text
 
-from kernelpod.manifest import render, shipped_template
+from kernelpod import shipped
+from kernelpod.manifest import render
 from kernelpod.record import KernelRecord
 from kernelpod.settings import Settings
 from kernelpod.testing import a_connection, a_plan, an_identity
@@ -61,4 +62,4 @@ def kernel_pod(helm: Helm, site: Site, name: str) -> Pod:
     settings = Settings.model_validate(yaml.safe_load(settings_text(helm.objects(site.values(name)))))
     plan = a_plan(settings=settings, identity=an_identity("john.doe"))
     record = KernelRecord(plan=plan, created=datetime(2026, 1, 1, tzinfo=timezone.utc))
-    return render(record, a_connection(), "0a1b2c", shipped_template().read_text(encoding="utf-8")).pod
+    return render(record, a_connection(), "0a1b2c", shipped.pod_template().read_text(encoding="utf-8")).pod

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from helm import CHART, NAMESPACE, VALUES, Helm, of_kind, settings_text
 
-from kernelpod.manifest import SCHEDULING_KEYS, render, shipped_template
+from kernelpod import shipped
+from kernelpod.manifest import SCHEDULING_KEYS, render
 from kernelpod.record import KernelRecord
 from kernelpod.settings import Settings, load
 from kernelpod.testing import a_connection, a_plan
@@ -117,9 +118,9 @@ def test_scheduling_keys_reach_the_pod_and_nothing_else_does(helm: Helm) -> None
     changed = template(helm, SCHEDULING)
     assert changed
     record = KernelRecord(plan=a_plan(), created=datetime(2026, 1, 1, tzinfo=timezone.utc))
-    shipped = shipped_template().read_text(encoding="utf-8")
+    ours = shipped.pod_template().read_text(encoding="utf-8")
     with_keys = render(record, a_connection(), "0a1b2c", changed).pod
-    without = render(record, a_connection(), "0a1b2c", shipped).pod
+    without = render(record, a_connection(), "0a1b2c", ours).pod
     assert with_keys["spec"] == {**without["spec"], **SCHEDULING}
 
 

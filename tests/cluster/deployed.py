@@ -16,8 +16,8 @@ import kube
 import yaml
 from rig.layout import NODE_IP, Layout
 
+from kernelpod import shipped
 from kernelpod.demo.client import Browser, Kernel
-from kernelpod.kernelspecs.published import shipped_kernelspecs
 from kernelpod.names import LABEL_USER, user_slug
 
 # As in conftest.py.
@@ -87,7 +87,7 @@ class Deployed:
     def publish(self) -> None:
         """Put the shipped kernelspecs on the NFS server, with the images of the tests."""
         folder = self.homes / ".specs" / "kernelspecs"
-        shutil.copytree(shipped_kernelspecs(), folder)
+        shutil.copytree(shipped.kernelspecs(), folder)
         for file in folder.glob("*/kernel.json"):
             spec = json.loads(file.read_text(encoding="utf-8"))
             stanza = spec["metadata"]["kernelpod"]

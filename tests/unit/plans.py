@@ -6,15 +6,16 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from kernelpod import shipped
 from kernelpod.kernelspecs.model import Resources
-from kernelpod.manifest import Manifest, render, shipped_template
+from kernelpod.manifest import Manifest, render
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord
 from kernelpod.request import KernelRequest, ResourceWish
 from kernelpod.settings import Settings
 from kernelpod.testing import a_connection, a_plan, a_spec, an_identity
 
-TEMPLATE = shipped_template().read_text(encoding="utf-8")
+TEMPLATE = shipped.pod_template().read_text(encoding="utf-8")
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 COURSES = [
     {"name": "data", "root": "/srv/data", "mount_path": "/data", "volume": {"claim": "data"}},

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kernelpod import shipped
 from kernelpod.deploy import install, microk8s, operations, rendered, z2jh
 from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster, run
 from kernelpod.deploy.progress import Progress
@@ -169,7 +170,7 @@ def test_the_patches_meet_what_they_replace() -> None:
     patches = yaml.safe_load(overlay["kustomization.yaml"])["patches"]
     objects = [
         document
-        for file in rendered.manifests_folder().glob("*.yaml")
+        for file in shipped.hub_manifests().glob("*.yaml")
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
     ]
     met: list[tuple[Any, Any]] = []

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from kernelpod import shipped
 from kernelpod.hub import pods, servers
-from kernelpod.manifest import render, shipped_template
+from kernelpod.manifest import render
 from kernelpod.mounts import mounts_for
 from kernelpod.record import KernelRecord
 from kernelpod.settings import Settings
@@ -41,7 +42,7 @@ def test_server_and_kernel_see_the_same_folders_at_the_same_places(name: str, vo
     made = settings(homes={"root": "/homes", "volume": volume}, mounts=MOUNTS)
     plan = a_plan(settings=made, identity=an_identity(name))
     record = KernelRecord(plan=plan)
-    pod = render(record, a_connection(), "0a1b2c", shipped_template().read_text(encoding="utf-8")).pod
+    pod = render(record, a_connection(), "0a1b2c", shipped.pod_template().read_text(encoding="utf-8")).pod
     mounts = mounts_for(made, "hub", name, ())
     kernel = folders(pod["spec"]["volumes"], pod["spec"]["containers"][0]["volumeMounts"])
     assert folders(pods.volumes(mounts), pods.volume_mounts(mounts)) == kernel

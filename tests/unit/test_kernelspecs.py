@@ -13,6 +13,8 @@ import pytest
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import read_folder
 from kernelpod.kernelspecs.published import PublishedKernelspecs
+from kernelpod.kernelspecs.releases import Target
+from kernelpod.kernelspecs.tree import read_tree
 
 SHIPPED = Path(__file__).parents[2] / "kernelspecs"
 GOOD: dict[str, Any] = {
@@ -176,3 +178,22 @@ def test_a_listing_is_used_for_a_while(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert published(tmp_path / "absent").all() == {}
+
+
+def test_a_new_release_is_noticed_and_listed_whole(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    target = Target(tmp_path / "target")
+    found = PublishedKernelspecs(tmp_path / "target" / "kernelspecs", refresh_seconds=0)
+    assert found.all() == {}
+    for number in range(5):
+        write(source, "a-pod", display_name=f"A {number}")
+        write(source, "b-pod", display_name=f"B {number}")
+        target.publish(read_tree(source), "alice", keep=2)
+        assert {name: spec.display_name for name, spec in found.all().items()} == {
+            "a-pod": f"A {number}",
+            "b-pod": f"B {number}",
+        }
+        assert len({spec.folder.parent for spec in found.all().values()}) == 1
+    target.rollback("alice")
+    assert found.get("a-pod", "").display_name == "A 3"

@@ -16,6 +16,7 @@ from kernelpod.cli.gateway import gateway
 from kernelpod.cli.hub import hub
 from kernelpod.cli.render import render
 from kernelpod.cli.settings import settings
+from kernelpod.cli.specs import specs
 from kernelpod.errors import KernelpodError, SettingsError
 
 EXIT_FAILED = 1
@@ -65,7 +66,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (demo, gateway, hub, render, settings, *deploy.COMMANDS):
+for command in (demo, gateway, hub, render, settings, specs, *deploy.COMMANDS):
     main.add_command(command)
 
 

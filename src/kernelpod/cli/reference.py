@@ -1,4 +1,4 @@
-"""The generated pages of docs/: settings, their schema, commands and error codes.
+"""The generated pages of docs/: settings, their schema, commands, error codes and faults of kernelspecs.
 
 `python -m kernelpod.cli.reference docs` writes them, `--check` fails when one is not what the code says.
 """
@@ -13,6 +13,7 @@ import click
 from kernelpod import errors
 from kernelpod.cli.main import main
 from kernelpod.cli.settings_reference import NOTE, settings_markdown, settings_schema
+from kernelpod.kernelspecs.faults import KINDS
 
 
 def cli_markdown() -> str:
@@ -44,11 +45,20 @@ def errors_markdown() -> str:
     return "\n".join([*lines, ""])
 
 
+def faults_markdown() -> str:
+    """Return the reference of all faults that `specs lint` knows."""
+    lines = [NOTE, "", "# Faults of kernelspecs", "", "What `kernelpod specs lint` looks for.", ""]
+    lines += ["| code | weight | meaning | remedy |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{code}` | {kind.level} | {kind.meaning} | {kind.remedy} |" for code, kind in KINDS.items()]
+    return "\n".join([*lines, ""])
+
+
 PAGES = {
     "settings.md": settings_markdown,
     "settings.schema.json": settings_schema,
     "cli.md": cli_markdown,
     "errors.md": errors_markdown,
+    "lint.md": faults_markdown,
 }
 
 

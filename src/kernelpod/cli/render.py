@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
+from kernelpod import shipped
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.connection import new_connection
 from kernelpod.identity import Identity, Owner
-from kernelpod.kernelspecs.published import PublishedKernelspecs, shipped_kernelspecs
-from kernelpod.manifest import POD_PORTS, shipped_template
+from kernelpod.kernelspecs.published import PublishedKernelspecs
+from kernelpod.manifest import POD_PORTS
 from kernelpod.manifest import render as render_manifest
 from kernelpod.policy import Usage, decide
 from kernelpod.record import KernelRecord
@@ -52,7 +53,7 @@ def render(
     wishes = dict(pair.partition("=")[::2] for pair in env)
     request = from_environment(wishes, spec)
     folder = kernelspecs or (
-        settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped_kernelspecs()
+        settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped.kernelspecs()
     )
     published = PublishedKernelspecs(folder, settings.kernelspecs.refresh_seconds)
     identity = Identity(Owner(hub=settings.hubs[0].name, kind="user", name=user), groups=tuple(sorted(groups)))
@@ -63,5 +64,5 @@ def render(
         return
     key = SecretStr("(made anew at each start)")
     connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
-    template = shipped_template().read_text(encoding="utf-8")
+    template = shipped.pod_template().read_text(encoding="utf-8")
     click.echo(render_manifest(KernelRecord(plan=plan), connection, "000000", template).to_yaml(), nl=False)

@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
+from kernelpod import shipped
 from kernelpod.errors import KernelpodError, StartFailed
-from kernelpod.kernelspecs.published import shipped_kernelspecs
 from kernelpod.runtime.sandbox import check
 from kernelpod.settings import FILE_VARIABLE
 
@@ -217,7 +217,7 @@ def _settings(stack: Stack) -> dict[str, Any]:
         ],
         "gateway": {"port": stack.ports["gateway"], "stop_kernels_on_exit": True},
         "servers": {"gateway_url": stack.gateway_url},
-        "kernelspecs": {"path": str(shipped_kernelspecs())},
+        "kernelspecs": {"path": str(shipped.kernelspecs())},
         "policy": {"uid": 1000 if switch else os.getuid(), "gid": 100 if switch else os.getgid()},
         "homes": {"root": str(stack.homes), "create_local": True},
         "runtime": {

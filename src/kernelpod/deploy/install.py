@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from kernelpod import shipped
 from kernelpod.deploy import rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment
@@ -52,7 +53,7 @@ def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> d
     """Return the settings as the chart completes them: the hub gets the very same. Raises ClusterError."""
     version = json.loads(cluster.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
     text = cluster.helm(
-        *("template", deployment.release, str(rendered.chart_folder()), "-n", deployment.namespaces.gateway),
+        *("template", deployment.release, str(shipped.chart()), "-n", deployment.namespaces.gateway),
         *("-f", "-", "--show-only", "templates/gateway/configmap.yaml", "--kube-version", version),
         given=values,
     )
@@ -63,7 +64,7 @@ def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> d
 def hub_objects(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) -> str:
     """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
-        copytree(rendered.manifests_folder(), Path(folder, "base"))
+        copytree(shipped.hub_manifests(), Path(folder, "base"))
         overlay = Path(folder, "overlay")
         overlay.mkdir()
         denied = denied_addresses(cluster, deployment.nfs.server)
@@ -139,7 +140,7 @@ def install_gateway(cluster: Cluster, deployment: Deployment, values: str) -> No
     space = deployment.namespaces.gateway
     try:
         cluster.helm(
-            *("upgrade", "--install", deployment.release, str(rendered.chart_folder()), "-n", space),
+            *("upgrade", "--install", deployment.release, str(shipped.chart()), "-n", space),
             *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
             given=values,
             seconds=WAIT_SECONDS + 30,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,21 +16,6 @@ GATEWAY_TOKEN = "kernelpod-hub"  # noqa: S105 - a name
 HUB_TOKENS = "hub"
 MANAGED = {"app.kubernetes.io/managed-by": "kernelpod-deploy"}
 DUMMY = "dummy"
-
-
-def chart_folder() -> Path:
-    """Return the gateway's chart: the one of the installed package, or of the checkout."""
-    return _shipped("chart", "charts/kernelpod")
-
-
-def manifests_folder() -> Path:
-    """Return the hub's manifests: those of the installed package, or of the checkout."""
-    return _shipped("manifests", "hub/manifests")
-
-
-def _shipped(packaged: str, in_checkout: str) -> Path:
-    inside = Path(__file__).parent / packaged
-    return inside if inside.exists() else Path(__file__).parents[3] / in_checkout
 
 
 def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:

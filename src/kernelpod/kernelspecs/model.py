@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from kernelpod.fields import Name
 from kernelpod.quantities import Bytes, Millicores
@@ -48,7 +49,8 @@ class Resources(_Form):
         for name in ("cpu", "memory"):
             low, mid, high = (getattr(part, name) for part in (self.requests, self.limits, bounds))
             if not low <= mid <= high:
-                raise ValueError(f"{name}: requests must be at most limits, and limits at most bounds")
+                said = f"{name}: requests must be at most limits, and limits at most bounds"
+                raise PydanticCustomError("over_bounds", "{said}", {"said": said})
         return self
 
 
@@ -117,7 +119,9 @@ class _Metadata(BaseModel):
     kernelpod: Stanza
 
 
-class _KernelJson(BaseModel):
+class KernelJson(BaseModel):
+    """A kernel.json: Jupyter's keys are free to grow, ours are not."""
+
     model_config = ConfigDict(extra="ignore")
 
     display_name: str = Field(min_length=1, max_length=100)
@@ -128,9 +132,10 @@ class _KernelJson(BaseModel):
     metadata: _Metadata
 
     @model_validator(mode="after")
-    def _connects(self) -> _KernelJson:
+    def _connects(self) -> KernelJson:
         if not any("{connection_file}" in word for word in self.argv):
-            raise ValueError("argv must hold {connection_file}, or the kernel would never hear of its connection")
+            said = "argv must hold {connection_file}, or the kernel would never hear of its connection"
+            raise PydanticCustomError("connection_file", "{said}", {"said": said})
         if self.argv[0] == "" or "{connection_file}" in self.argv[0]:
             raise ValueError("argv must begin with the command")
         return self
@@ -155,13 +160,14 @@ def read_folder(folder: Path) -> tuple[KernelSpec, ...]:
     if "kernelpod" not in data["metadata"]:
         raise ValueError('kernel.json has no metadata.kernelpod stanza; the least is {"image": "..."}')
     try:
-        parsed = _KernelJson.model_validate(data)
+        parsed = KernelJson.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"kernel.json: {'; '.join(sentences(error, _KernelJson))}") from error
-    return _variants(folder, parsed)
+        raise ValueError(f"kernel.json: {'; '.join(sentences(error, KernelJson))}") from error
+    return variants(folder, parsed)
 
 
-def _variants(folder: Path, parsed: _KernelJson) -> tuple[KernelSpec, ...]:
+def variants(folder: Path, parsed: KernelJson) -> tuple[KernelSpec, ...]:
+    """Return the kernelspec of a folder, then its profiles in the order of the file."""
     stanza = parsed.metadata.kernelpod
     whole = KernelSpec(
         spec=folder.name,
@@ -178,9 +184,9 @@ def _variants(folder: Path, parsed: _KernelJson) -> tuple[KernelSpec, ...]:
         debugger=parsed.metadata.debugger,
         folder=folder,
     )
-    variants = [whole]
+    found = [whole]
     for name, profile in stanza.profiles.items():
         changes = {key: getattr(profile, key) for key in _CHANGED_BY_PROFILES}
         given = {key: value for key, value in changes.items() if value is not None}
-        variants.append(whole.model_copy(update={"profile": name, **given}))
-    return tuple(variants)
+        found.append(whole.model_copy(update={"profile": name, **given}))
+    return tuple(found)

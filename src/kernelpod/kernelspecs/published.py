@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, read_folder
 
 log = logging.getLogger(__name__)
 
-_State = tuple[tuple[str, int, int], ...]
+
+class _State(NamedTuple):
+    """What tells whether something changed: the release, and each kernel.json's time and size."""
+
+    root: Path
+    files: tuple[tuple[str, int, int], ...]
 
 
 class PublishedKernelspecs:
@@ -53,9 +59,9 @@ class PublishedKernelspecs:
         if state == self._state:
             return
         self._state, self._specs, self._faults = state, {}, {}
-        for name, _, _ in state:
+        for name, _, _ in state.files:
             try:
-                variants = read_folder(self._path / name)
+                variants = read_folder(state.root / name)
             except ValueError as error:
                 self._faults[name] = str(error)
                 log.warning("kernelspec %s is not listed: %s", name, error)
@@ -65,8 +71,10 @@ class PublishedKernelspecs:
 
     def _look(self) -> _State:
         state = []
+        # The link is followed once, so that all of a listing is of one release.
+        root = self._path.resolve()
         try:
-            for folder in sorted(self._path.iterdir()):
+            for folder in sorted(root.iterdir()):
                 file = folder / "kernel.json"
                 if (SPEC_NAME.match(folder.name) or file.is_file()) and not folder.name.startswith("."):
                     status = file.stat() if file.is_file() else None
@@ -75,10 +83,4 @@ class PublishedKernelspecs:
                     )
         except OSError as error:
             log.error("kernelspecs cannot be listed: %s", error)
-        return tuple(state)
-
-
-def shipped_kernelspecs() -> Path:
-    """Return the folder of kernelspecs in the installed package, or the one of the checkout."""
-    packaged = Path(__file__).parent / "shipped"
-    return packaged if packaged.exists() else Path(__file__).parents[3] / "kernelspecs"
+        return _State(root, tuple(state))

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kernelpod import names
+from kernelpod import names, shipped
 from kernelpod.connection import new_connection, read_connection
 from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
-from kernelpod.manifest import POD_PORTS, Manifest, render, shipped_template
+from kernelpod.manifest import POD_PORTS, Manifest, render
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel, reasons
@@ -52,7 +52,7 @@ class KubernetesRuntime:
     async def open(self) -> None:
         """Find the cluster and list the pods; raises StartFailed with the next step if that fails."""
         try:
-            self._template = (self._settings.template or shipped_template()).read_text("utf-8")
+            self._template = (self._settings.template or shipped.pod_template()).read_text("utf-8")
             await self._api.open()
             await self._watch.open(OPEN_SECONDS)
         except (KernelpodError, OSError) as error:

@@ -1,0 +1,100 @@
+"""JSON with the place of everything in it, for messages that point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+Path = tuple[str | int, ...]
+
+
+class Place(NamedTuple):
+    """Where something begins; both count from 1."""
+
+    line: int = 1
+    column: int = 1
+
+
+START = Place()
+
+
+class BadJson(ValueError):
+    """Text that is not JSON; the text is a sentence."""
+
+    def __init__(self, said: str, place: Place) -> None:
+        super().__init__(said)
+        self.place = place
+
+
+@dataclass(frozen=True)
+class JsonFile:
+    """What a file holds, and where."""
+
+    data: Any
+    places: Mapping[Path, Place]
+    repeated: tuple[Path, ...] = field(default=())
+    """Keys that an object has twice; JSON readers keep the last one."""
+
+    def place(self, path: Path) -> Place:
+        """Return where the value at `path` begins, or the innermost of what surrounds it."""
+        for length in range(len(path), -1, -1):
+            if found := self.places.get(path[:length]):
+                return found
+        return START
+
+
+def read_json(text: str) -> JsonFile:
+    """Return what the text holds. Raises BadJson with the place of the fault."""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadJson(error.msg, Place(error.lineno, error.colno)) from error
+    except RecursionError as error:
+        raise BadJson("nested too deeply", START) from error
+    places: dict[Path, Place] = {}
+    repeated = []
+    for path, place, again in _nodes(text):
+        places[path] = place
+        if again:
+            repeated.append(path)
+    return JsonFile(data, places, tuple(repeated))
+
+
+def _nodes(text: str) -> Iterator[tuple[Path, Place, bool]]:
+    """Yield every value's path and place, and whether its key was there before.
+
+    JSON is YAML but for tabs; a text that YAML still does not take has no places.
+    """
+    try:
+        top = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+        if top is not None:
+            yield from _below(top, ())
+    except (yaml.YAMLError, RecursionError):
+        return
+
+
+def _below(node: yaml.Node, path: Path) -> Iterator[tuple[Path, Place, bool]]:
+    yield path, _place(node), False
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            name = _text(key.value)
+            yield from _below(value, (*path, name))
+            yield (*path, name), _place(key), name in seen
+            seen.add(name)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _below(value, (*path, number))
+
+
+def _place(node: yaml.Node) -> Place:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _text(value: Any) -> str:
+    """Return a key as JSON has it: YAML leaves the two halves of an escaped character beyond U+FFFF apart."""
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,87 @@
+"""What is wrong with a folder of kernelspecs: every fault with a code, a place and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kernelpod.kernelspecs import files, rules
+from kernelpod.kernelspecs.faults import Fault, fault
+from kernelpod.kernelspecs.jsonfile import BadJson, JsonFile, read_json
+from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME, KernelJson, KernelSpec, variants
+from kernelpod.sentences import sentence
+from kernelpod.settings import Kernelspecs
+
+KERNEL_JSON = "kernel.json"
+# pydantic's types of errors, and those that the model adds.
+CODES = {
+    "extra_forbidden": "unknown-key",
+    "missing": "missing-key",
+    "over_bounds": "over-bounds",
+    "connection_file": "connection-file",
+}
+# What concerns several keys at once is shown at this one.
+OF_THE_WHOLE: dict[str, tuple[str, ...]] = {"connection_file": ("argv",)}
+
+
+def lint(folder: Path, settings: Kernelspecs) -> list[Fault]:
+    """Return the faults of a folder of kernelspecs, in the order of files and lines. Raises OSError."""
+    found: list[Fault] = []
+    names: dict[str, str] = {}
+    for spec_folder in spec_folders(folder):
+        found += lint_one(spec_folder, settings, names)
+    return sorted(found)
+
+
+def spec_folders(folder: Path) -> list[Path]:
+    """Return the folders of kernelspecs in a folder, by name: all but hidden ones. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def lint_one(folder: Path, settings: Kernelspecs, names: dict[str, str]) -> Iterable[Fault]:
+    """Yield the faults of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
+    if folder.name in NATIVE_NAMES or not SPEC_NAME.match(folder.name):
+        yield fault("name", folder.name, said=folder.name)
+    yield from files.check(folder)
+    file = f"{folder.name}/{KERNEL_JSON}"
+    try:
+        raw = (folder / KERNEL_JSON).read_bytes()
+    except OSError as error:
+        yield fault("unreadable", file, said=error.strerror or "cannot be read")
+        return
+    yield from files.check_text(file, raw)
+    try:
+        read = read_json(raw.removeprefix(files.BOM).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        yield fault("encoding", file, said=f"byte {error.start} is no UTF-8")
+    except BadJson as error:
+        yield fault("bad-json", file, error.place, said="is empty" if not raw.strip() else str(error))
+    else:
+        yield from _lint_json(folder, file, read, settings, names)
+
+
+def _lint_json(
+    folder: Path, file: str, read: JsonFile, settings: Kernelspecs, names: dict[str, str]
+) -> Iterator[Fault]:
+    for path in read.repeated:
+        yield fault("duplicate-key", file, read.place(path), said=str(path[-1]))
+    yield from rules.check(file, read)
+    specs: tuple[KernelSpec, ...] = ()
+    try:
+        specs = variants(folder, KernelJson.model_validate(read.data))
+    except ValidationError as error:
+        yield from _of_the_model(file, read, error)
+    for spec in specs:
+        yield from rules.check_spec(file, read, spec, settings)
+        if (other := names.setdefault(spec.display_name, spec.address)) != spec.address:
+            where = ("metadata", "kernelpod", "profiles", spec.profile) if spec.profile else ("display_name",)
+            yield fault("same-name", file, read.place(where), said=f"{spec.display_name!r} is {other}, too")
+
+
+def _of_the_model(file: str, read: JsonFile, error: ValidationError) -> Iterator[Fault]:
+    for one in error.errors(include_url=False):
+        path: tuple[Any, ...] = tuple(one["loc"]) or OF_THE_WHOLE.get(one["type"], ())
+        yield fault(CODES.get(one["type"], "value"), file, read.place(path), said=sentence(dict(one), KernelJson))

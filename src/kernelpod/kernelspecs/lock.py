@@ -1,0 +1,83 @@
+"""One admin at a time: a lock file that says whose it is and since when."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from kernelpod.errors import KernelpodError
+
+NAME = ".sync.lock"
+
+
+class LockedError(KernelpodError):
+    """Somebody else is at work."""
+
+
+@contextmanager
+def locked(folder: Path, by: str) -> Iterator[None]:
+    """Hold the lock of a folder. Raises LockedError with its owner and its age.
+
+    A lock whose process was of this machine and has ended is taken over; of other machines nobody can know.
+    """
+    path = folder / NAME
+    if _abandoned(path):
+        path.unlink(missing_ok=True)
+    own = folder / f"{NAME}-{secrets.token_hex(6)}"
+    about = {"by": by, "host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    own.write_text(json.dumps({**about, "since": _now().isoformat()}), encoding="utf-8")
+    try:
+        # A lock is there whole or not at all, on NFS too.
+        path.hardlink_to(own)
+    except (FileExistsError, FileNotFoundError):
+        raise LockedError(_sentence(path)) from None
+    finally:
+        own.unlink(missing_ok=True)
+    try:
+        # Of those who were interrupted, and of those who lose to us.
+        for other in folder.glob(f"{NAME}-*"):
+            other.unlink(missing_ok=True)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _started(pid: int) -> str:
+    """Return when a process of this machine started, in clock ticks; empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _abandoned(path: Path) -> bool:
+    about = _read(path)
+    pid = about.get("pid")
+    ours = about.get("host") == socket.gethostname()
+    return ours and isinstance(pid, int) and _started(pid) != about.get("started")
+
+
+def _sentence(path: Path) -> str:
+    about, age = _read(path), ""
+    if isinstance(since := about.get("since"), str):
+        age = f", for {(_now() - datetime.fromisoformat(since)).total_seconds():.0f} s"
+    who = f"{about['by']} on {about.get('host')}{age}" if "by" in about else "somebody"
+    return f"{who} is publishing here. Wait; if that was interrupted, remove {path}"

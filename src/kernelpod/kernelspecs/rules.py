@@ -1,0 +1,120 @@
+"""What can be wrong with what a kernel.json says, beyond its form."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kernelpod.kernelspecs.faults import Fault, fault
+from kernelpod.kernelspecs.jsonfile import JsonFile, Path
+from kernelpod.kernelspecs.model import KernelSpec
+from kernelpod.settings import Kernelspecs
+
+_SOMEBODYS = re.compile(r"(^|[\s:=])(/home/|/Users/|/root/|/private/|/tmp/|/mnt/|~/|[A-Za-z]:[\\/])")
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_SECRET_NAME = re.compile(r"(password|passwd|secret|token|api_?key|access_?key|credential)", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{10,}\.eyJ[\w-]{10,}|://[^/\s:@]+:[^/\s:@]+@"
+)
+_RANDOM_LENGTH, _RANDOM_BITS = 24, 3.7
+_RANDOM = re.compile(rf"[A-Za-z0-9+/=_-]{{{_RANDOM_LENGTH},}}")
+_OURS = re.compile(r"(KERNEL|JUPYTER|JPY)_")
+_TAGGED = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)$")
+_LANGUAGES = """
+ansible apl bash c c++ clojure csharp elixir erlang f# fortran gap go groovy haskell java javascript julia kotlin
+lua matlab maxima ocaml octave perl php powershell prolog python R ruby rust sage sas scala scheme sql stata swift
+tcl typescript
+"""
+LANGUAGES = frozenset(_LANGUAGES.split())
+
+
+def check(file: str, read: JsonFile) -> Iterator[Fault]:
+    """Yield what is wrong in a kernel.json, also where its form is wrong."""
+    for path, value in _leaves(read.data, ()):
+        for code, said in _of_value(path, value):
+            yield fault(code, file, read.place(path), said)
+    metadata = read.data.get("metadata") if isinstance(read.data, dict) else None
+    if isinstance(metadata, dict) and "process_proxy" in metadata:
+        yield fault("process-proxy", file, read.place(("metadata", "process_proxy")))
+
+
+def check_spec(file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspecs) -> Iterator[Fault]:
+    """Yield what is wrong with a kernelspec or one of its profiles; the profiles' faults are where they differ."""
+    stanza: Path = ("metadata", "kernelpod")
+    inner = (*stanza, "profiles", spec.profile)
+    if not spec.profile:
+        yield from _of_the_kernel(file, read, spec)
+    if not spec.profile or (*inner, "image") in read.places:
+        place = read.place((*(inner if spec.profile else stanza), "image"))
+        if not _TAGGED.search(spec.image):
+            yield fault("image-tag", file, place, spec.image)
+        allowed = settings.allowed_images
+        if allowed and not any(fnmatchcase(spec.image, pattern) for pattern in allowed):
+            yield fault("image-not-allowed", file, place, spec.image)
+
+
+def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Fault]:
+    if spec.language not in LANGUAGES:
+        near = difflib.get_close_matches(spec.language, LANGUAGES, n=1)
+        yield fault(
+            "language", file, read.place(("language",)), f"{spec.language!r}; {near[0]!r}?" if near else ""
+        )
+    if spec.interrupt_mode == "signal":
+        yield fault("interrupt-mode", file, read.place(("interrupt_mode",)))
+
+
+def _of_value(path: Path, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield code and words for one value, by its place and its text."""
+    key = str(path[-1]) if path else ""
+    in_env = len(path) == 2 and path[0] == "env"
+    if key == "hostPath":
+        yield "host-path", ""
+    if key in ("privileged", "allowPrivilegeEscalation") and value is True:
+        yield "privileged", ""
+    if in_env and _OURS.match(key):
+        yield "kernel-variable", key
+    if isinstance(value, str):
+        if _SECRET_VALUE.search(value) or (in_env and _is_secret(key, value)):
+            yield "secret", key
+        yield from _of_text(path, value)
+
+
+def _of_text(path: Path, text: str) -> Iterator[tuple[str, str]]:
+    if path[:1] in (("argv",), ("env",)) and (found := _SOMEBODYS.search(text)):
+        yield "machine-path", text[found.start(2) :][:80]
+    if path[:1] == ("argv",):
+        unknown = [name for name in _PLACEHOLDER.findall(text) if name != "connection_file"]
+        yield from (("substitution", f"{{{name}}}") for name in unknown)
+
+
+def _is_secret(key: str, value: str) -> bool:
+    """Return whether a variable's name or its value looks like a secret's; a file's path is none."""
+    if not value or value.startswith("/"):
+        return False
+    named = bool(_SECRET_NAME.search(key)) and not key.endswith(("_FILE", "_PATH", "_URL"))
+    return named or any(map(_is_random, _RANDOM.findall(value)))
+
+
+def _is_random(word: str) -> bool:
+    """Return whether a long word has the mixture and the entropy (bits a character) of a random one."""
+    kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    counts = Counter(word).values()
+    bits = -sum(count / len(word) * math.log2(count / len(word)) for count in counts)
+    return kinds == 3 and bits >= _RANDOM_BITS
+
+
+def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield every value with its path, objects and lists included."""
+    yield path, value
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, (*path, number))

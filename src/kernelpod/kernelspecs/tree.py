@@ -1,0 +1,106 @@
+"""The files of a folder of kernelspecs, read once: what a release holds, and what two of them differ in."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelpod.errors import KernelpodError
+
+LARGEST_BYTES = 2**20
+
+
+class TreeError(KernelpodError):
+    """A folder cannot be read as a folder of kernelspecs."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Files by their path relative to the folder, in order."""
+
+    files: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over paths and contents, in hexadecimal digits."""
+        whole = hashlib.sha256()
+        for path, content in self.files.items():
+            whole.update(f"{len(path.encode())}:{path}\0{len(content)}:".encode() + content)
+        return whole.hexdigest()
+
+    @property
+    def specs(self) -> frozenset[str]:
+        """The names of the kernelspecs."""
+        return frozenset(path.partition("/")[0] for path in self.files)
+
+
+EMPTY = Tree({})
+
+
+def read_tree(folder: Path) -> Tree:
+    """Return the files of all kernelspecs in a folder; what is hidden there is left out.
+
+    Raises TreeError for links, special files, files over 1 MiB, and where something cannot be read.
+    """
+    try:
+        files = {str(path.relative_to(folder)): _content(path) for path in _files(folder)}
+    except OSError as error:
+        raise TreeError(f"{error.filename}: {error.strerror}") from error
+    return Tree(dict(sorted(files.items())))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for spec in sorted(folder.iterdir()):
+        if not spec.name.startswith(".") and (spec.is_dir() or spec.is_symlink()):
+            if spec.is_symlink():
+                raise TreeError(f"{spec} is a symbolic link; put the folder itself there")
+            for parent, folders, names in os.walk(spec, onerror=_raise):
+                linked = [name for name in folders if Path(parent, name).is_symlink()]
+                yield from (Path(parent, name) for name in sorted([*names, *linked]))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's content; the file that is looked at is the one that is read, whatever happens beside."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if path.is_symlink():
+            raise TreeError(f"{path} is a symbolic link; put the file itself there") from error
+        raise
+    with os.fdopen(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise TreeError(f"{path} is neither a file nor a folder")
+        content = file.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise TreeError(f"{path} is larger than 1 MiB")
+    return content
+
+
+def difference(old: Tree, new: Tree) -> str:
+    """Return what changes from old to new as a unified diff; empty if nothing does."""
+    parts: list[str] = []
+    for path in sorted({*old.files, *new.files}):
+        before, after = old.files.get(path), new.files.get(path)
+        if before == after:
+            continue
+        shown = path if path.isprintable() else ascii(path)
+        names = ("/dev/null" if before is None else f"a/{shown}", "/dev/null" if after is None else f"b/{shown}")
+        try:
+            old_lines, new_lines = (
+                (content or b"").decode("utf-8").splitlines(keepends=True) for content in (before, after)
+            )
+        except UnicodeDecodeError:
+            parts.append(f"Binary files {names[0]} and {names[1]} differ\n")
+            continue
+        for line in difflib.unified_diff(old_lines, new_lines, *names):
+            parts.append(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+    return "".join(parts)

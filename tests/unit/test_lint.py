@@ -1,0 +1,200 @@
+"""Lint: every planted fault is found at its place, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from kernelpod import shipped
+from kernelpod.cli.main import main
+from kernelpod.kernelspecs.faults import KINDS, Fault
+from kernelpod.kernelspecs.jsonfile import BadJson, read_json
+from kernelpod.kernelspecs.lint import lint
+from kernelpod.settings import Kernelspecs
+
+BAD = Path(__file__).parents[1] / "specs" / "bad"
+# By kernelspec: code, line and column of each fault.
+PLANTED: dict[str, list[tuple[str, int, int]]] = {
+    "bad-json": [("bad-json", 4, 3)],
+    "bom": [("bom", 1, 1)],
+    "crlf": [("line-endings", 1, 1)],
+    "empty-file": [("bad-json", 1, 1)],
+    "host-path": [("host-path", 19, 11), ("privileged", 25, 9)],
+    "interrupt": [("interrupt-mode", 11, 3)],
+    "language": [("language", 3, 3)],
+    "latest": [("image-tag", 14, 7), ("image-tag", 18, 11)],
+    "latin1": [("encoding", 1, 1)],
+    "launcher": [("launcher-drift", 1, 1)],
+    "logo-size": [("logo-size", 1, 1)],
+    "machine-path": [("machine-path", 5, 5)],
+    "no-argv": [("missing-key", 1, 1)],
+    "no-connection-file": [("connection-file", 4, 3)],
+    "no-logo": [("logo-missing", 1, 1)],
+    "no-tag": [("image-tag", 14, 7)],
+    "over-bounds": [("over-bounds", 15, 7)],
+    "process-proxy": [("process-proxy", 13, 5)],
+    "python": [("name", 1, 1)],
+    "resource-dir": [("substitution", 6, 5)],
+    "same-name": [("same-name", 2, 3)],
+    "secret": [("secret", 18, 5), ("secret", 19, 5)],
+    "twice": [("duplicate-key", 4, 3)],
+    "unknown-key": [("unknown-key", 14, 7)],
+    "volumes": [("kernel-variable", 18, 5)],
+}
+
+
+def faults_of(folder: Path, name: str, **settings: Any) -> list[Fault]:
+    """Return the faults of one kernelspec in a folder."""
+    found = lint(folder, Kernelspecs(**settings))
+    return [fault for fault in found if fault.file.partition("/")[0] == name]
+
+
+@pytest.fixture(scope="module")
+def bad() -> list[Fault]:
+    """Return the faults of all planted kernelspecs."""
+    return lint(BAD, Kernelspecs())
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in BAD.iterdir()))
+def test_the_planted_faults_are_found_and_no_others(name: str, bad: list[Fault]) -> None:
+    found = [(fault.code, *fault.place) for fault in bad if fault.file.partition("/")[0] == name]
+    assert found == PLANTED[name]
+
+
+def test_the_shipped_kernelspecs_have_no_fault() -> None:
+    assert [fault.as_text() for fault in lint(shipped.kernelspecs(), Kernelspecs())] == []
+
+
+def a_spec(folder: Path, name: str = "a-pod", **changes: Any) -> Path:
+    """Write a good kernelspec and return its kernel.json."""
+    whole = {
+        "display_name": name,
+        "language": "python",
+        "argv": ["python", "-f", "{connection_file}"],
+        "interrupt_mode": "message",
+        "metadata": {"kernelpod": {"image": "kernel:1"}},
+        **changes,
+    }
+    file = folder / name / "kernel.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    (folder / name / "logo-svg.svg").write_text("<svg/>", encoding="utf-8")
+    for path in (folder / name).iterdir():
+        path.chmod(0o644)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("harm", "code"),
+    [
+        (lambda file: file.chmod(0o600), "file-mode"),
+        (lambda file: file.chmod(0o666), "writable"),
+        (lambda file: file.parent.chmod(0o700), "file-mode"),
+        (lambda file: (file.parent / "link").symlink_to("/etc/passwd"), "symlink"),
+        (lambda file: (file.parent / "loop").symlink_to("."), "symlink"),
+        (lambda file: os.mkfifo(file.parent / "pipe", 0o644), "special-file"),
+        (lambda file: (file.parent / "logo-64x64.png").write_bytes(b"\0" * (5 * 2**20)), "large-file"),
+        (lambda file: (file.parent / "a\nb").touch(0o644), "file-name"),
+        (lambda file: file.unlink(), "unreadable"),
+        (lambda file: file.write_text("[" * 10_000 + "]" * 10_000), "bad-json"),
+        (lambda file: file.write_text("[]"), "value"),
+        (lambda file: file.write_text('"text"'), "value"),
+        (lambda file: file.write_text("{}"), "missing-key"),
+        (lambda file: file.write_text('{"metadata": 3}'), "value"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, harm: Any, code: str) -> None:
+    harm(a_spec(tmp_path))
+    assert code in {fault.code for fault in lint(tmp_path, Kernelspecs())}
+
+
+def test_spaces_and_umlauts_are_fine(tmp_path: Path) -> None:
+    (a_spec(tmp_path).parent / "größe 1.txt").touch(0o644)
+    assert lint(tmp_path, Kernelspecs()) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "ok"),
+    [("registry.example/kernels/r:1", True), ("registry.example/r:1", False), ("docker.io/r:1", False)],
+)
+def test_images_have_to_be_among_the_allowed(tmp_path: Path, image: str, ok: bool) -> None:
+    a_spec(tmp_path, metadata={"kernelpod": {"image": image}})
+    faults = faults_of(tmp_path, "a-pod", allowed_images=["registry.example/kernels/*"])
+    assert [fault.code for fault in faults] == ([] if ok else ["image-not-allowed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("LANG", "C.UTF-8", False),
+        ("TOKENIZERS_PARALLELISM", "false", True),
+        ("DB_PASSWORD", "", False),
+        ("DB_PASSWORD_FILE", "/run/secrets/db", False),
+        ("DB_URL", "postgres://app:hunter2@db/x", True),
+        ("SPARK_OPTS", "--conf spark.executor.memoryOverheadFactor=0.1", False),
+        ("X", "AKIAIOSFODNN7EXAMPLE", True),
+        ("X", "0123456789abcdef0123456789abcdef", False),
+        ("PYTHONPATH", "/opt/lib:/opt/Some1Long2Path3With4Mixed5Case6Names7", False),
+    ],
+)
+def test_what_looks_like_a_secret(tmp_path: Path, name: str, value: str, secret: bool) -> None:
+    a_spec(tmp_path, env={name: value})
+    assert [fault.code for fault in lint(tmp_path, Kernelspecs())] == (["secret"] if secret else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "place"),
+    [
+        ('{"a": {"b": [1, 2]}}', ("a", "b", 1), (1, 17)),
+        ('{\n\t"a":\t1}', ("a",), (2, 2)),
+        ('{"\\ud83d\\ude00": 1}', ("😀",), (1, 2)),
+        ('{"a": 1}', ("b", "c"), (1, 1)),
+    ],
+)
+def test_places(text: str, path: tuple[str | int, ...], place: tuple[int, int]) -> None:
+    assert read_json(text).place(path) == place
+
+
+def test_text_that_is_not_json_has_a_place() -> None:
+    with pytest.raises(BadJson, match="Expecting") as caught:
+        read_json('{"a": 1,\n "b": }')
+    assert caught.value.place == (2, 7)
+
+
+def run(*words: str) -> Any:
+    """Return what `kernelpod specs lint` said."""
+    return CliRunner().invoke(main, ["specs", "lint", *words], catch_exceptions=False)
+
+
+def test_the_command_names_every_planted_fault_and_fails() -> None:
+    done = run(str(BAD))
+    assert done.exit_code == 1
+    for name, faults in PLANTED.items():
+        for code, line, column in faults:
+            assert any(
+                said.startswith(f"{BAD / name}") and f":{line}:{column}: " in said and f" {code}: " in said
+                for said in done.output.splitlines()
+            ), (name, code)
+
+
+def test_warnings_fail_only_when_asked(tmp_path: Path) -> None:
+    a_spec(tmp_path, interrupt_mode="signal")
+    assert run(str(tmp_path)).exit_code == 0
+    assert run(str(tmp_path), "--strict").exit_code == 1
+
+
+def test_forms_for_scripts_and_code_hosts(tmp_path: Path) -> None:
+    a_spec(tmp_path, language="pyhton", metadata={"kernelpod": {"image": "kernel"}})
+    (first, second) = json.loads(run(str(tmp_path), "--format", "json").output)
+    assert (first["code"], second["code"], second["level"]) == ("language", "image-tag", "error")
+    github = run(str(tmp_path), "--format", "github").output.splitlines()
+    assert github[1].startswith(f"::error file={tmp_path}/a-pod/kernel.json,line=1,col=")
+    sarif = json.loads(run(str(tmp_path), "--format", "sarif").output)
+    (made,) = sarif["runs"]
+    assert [result["ruleId"] for result in made["results"]] == ["language", "image-tag"]
+    assert {rule["id"] for rule in made["tool"]["driver"]["rules"]} == set(KINDS)
