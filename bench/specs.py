@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 SPECS, READERS, SYNCS, LISTINGS, WARM_UP, RENDERS, TURNS = 50, 20, 1000, 200, 20, 200, 3
 SMALL_SYNCS, SMALL_LISTINGS = 30, 40
+READ_PAUSE_SECONDS = 0.01  # or twenty threads leave the publishing one no time
 
 
 def a_spec(number: int) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def reading(folder: Path, syncs: int) -> list[Measure]:
     lock = threading.Lock()
 
     def read() -> None:
-        while not done.is_set():
+        while not done.wait(READ_PAUSE_SECONDS):
             root = (target.folder / "kernelspecs").resolve()
             texts = {(root / path).read_bytes() for path in paths}
             with lock:
@@ -168,6 +169,8 @@ def reading(folder: Path, syncs: int) -> list[Measure]:
         reader.start()
     try:
         for number in range(syncs):
+            if number % 100 == 0:
+                say(f"{number} of {syncs} syncs")
             target.publish(_tree(paths, number + 1), "bench", keep=2)
     finally:
         done.set()
