@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import enterprise_gateway
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOGOS = {"logo-32x32.png": "image/png", "logo-64x64.png": "image/png", "logo-svg.svg": "image/svg+xml"}
+IMAGE_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 class KernelsPage(Proven, stock.MainKernelHandler):
@@ -98,11 +97,8 @@ class KernelActionPage(OwnKernel, KernelActionHandler):
 
 def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:
     """Return the model Lab shows: no environment, no groups, no command but a hint of it."""
-    resources = {
-        Path(name).stem: f"{base_url.rstrip('/')}/kernelspecs/{spec.address}/{name}"
-        for name in LOGOS
-        if (spec.folder / name).is_file()
-    }
+    place = f"{base_url.rstrip('/')}/kernelspecs/{spec.address}"
+    resources = {name.partition(".")[0]: f"{place}/{name}" for name in spec.logos}
     return {
         "name": spec.address,
         "spec": {
@@ -136,11 +132,15 @@ class KernelSpecsPage(_KernelSpecs):
 
     def get(self) -> None:
         """Answer in the form of Jupyter's REST API."""
+        published, groups = self.services.house.kernelspecs.all(), self.proof.identity.groups
+        self.finish(self.services.listings.body(published, groups, self._made))
+
+    def _made(self) -> str:
         base_url = self.settings["base_url"]
         specs = {name: kernelspec_model(spec, base_url) for name, spec in self.visible.items()}
         default = self.services.settings.kernelspecs.default
         first = default if default in specs else next(iter(specs), default)
-        self.finish(json.dumps({"default": first, "kernelspecs": specs}))
+        return json.dumps({"default": first, "kernelspecs": specs})
 
 
 class KernelSpecPage(_KernelSpecs):
@@ -156,11 +156,11 @@ class LogoPage(_KernelSpecs):
 
     async def get(self, name: str, file_name: str) -> None:
         """Answer with the picture."""
-        path = self.find(name).folder / file_name
-        if file_name not in LOGOS or not path.is_file():
+        spec = self.find(name)
+        if file_name not in spec.logos:
             raise NotFound("page_not_found", "There is no such file.")
-        content = await asyncio.to_thread(path.read_bytes)
-        self.set_header("Content-Type", LOGOS[file_name])
+        content = await asyncio.to_thread((spec.folder / file_name).read_bytes)
+        self.set_header("Content-Type", IMAGE_TYPES[file_name.rpartition(".")[2]])
         self.finish(content)
 
 

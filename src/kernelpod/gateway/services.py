@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kernelpod.gateway.kernels import DirectMappingKernelManager
+from kernelpod.gateway.listings import Listings
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.identity import Prover
 from kernelpod.launch import House
@@ -20,4 +21,5 @@ class Services:
     house: House
     kernels: DirectMappingKernelManager
     metrics: Metrics
+    listings: Listings = field(default_factory=Listings)
     ready: bool = False

@@ -17,6 +17,7 @@ from kernelpod.sentences import sentences
 # Rule: jupyter_client maps kernelspecs called `python`, `python2`, `python3` to the native kernel.
 NATIVE_NAMES = frozenset({"python", "python2", "python3"})
 SPEC_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z")
+LOGOS = ("logo-32x32.png", "logo-64x64.png", "logo-svg.svg")
 # What can be a word of a command line or a value of an environment.
 _Word = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 _IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,250}$"
@@ -99,6 +100,8 @@ class KernelSpec(_Form):
     transport: Literal["ipc", "tcp"]
     debugger: bool
     folder: Path
+    logos: tuple[str, ...] = ()
+    """Names of the logo files that are there."""
 
     @property
     def address(self) -> str:
@@ -183,6 +186,7 @@ def variants(folder: Path, parsed: KernelJson) -> tuple[KernelSpec, ...]:
         transport=stanza.transport,
         debugger=parsed.metadata.debugger,
         folder=folder,
+        logos=tuple(name for name in LOGOS if (folder / name).is_file()),
     )
     found = [whole]
     for name, profile in stanza.profiles.items():

@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
-    """What tells whether something changed: the release, and each kernel.json's time and size."""
+    """What tells whether something changed: the release, and of each kernelspec its kernel.json and its folder."""
 
     root: Path
-    files: tuple[tuple[str, int, int], ...]
+    specs: tuple[tuple[str, ...], ...]
 
 
 class PublishedKernelspecs:
@@ -59,7 +59,7 @@ class PublishedKernelspecs:
         if state == self._state:
             return
         self._state, self._specs, self._faults = state, {}, {}
-        for name, _, _ in state.files:
+        for name, *_ in state.specs:
             try:
                 variants = read_folder(state.root / name)
             except ValueError as error:
@@ -77,10 +77,15 @@ class PublishedKernelspecs:
             for folder in sorted(root.iterdir()):
                 file = folder / "kernel.json"
                 if (SPEC_NAME.match(folder.name) or file.is_file()) and not folder.name.startswith("."):
-                    status = file.stat() if file.is_file() else None
-                    state.append(
-                        (folder.name, status.st_mtime_ns if status else 0, status.st_size if status else 0)
-                    )
+                    state.append((folder.name, _stamp(file), _stamp(folder)))
         except OSError as error:
             log.error("kernelspecs cannot be listed: %s", error)
         return _State(root, tuple(state))
+
+
+def _stamp(path: Path) -> str:
+    """Return what changes with a file's content, or with the names in a folder; empty if there is none."""
+    if not path.exists():
+        return ""
+    status = path.stat()
+    return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
