@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import SecretStr
 
+from bench.local import terminated
 from bench.peers import GatewayPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, sweep
 from bench.table import Goal, Measure, render, write_json
@@ -194,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--small", action="store_true", help="one tiny case of each, for CI")
     options = parser.parse_args(argv)
     adopt_orphans()
+    signal.signal(signal.SIGTERM, terminated)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         rows = publishing(folder) + rendering()
