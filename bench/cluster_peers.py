@@ -9,12 +9,10 @@ import os
 import secrets
 import shutil
 import sys
-import threading
 import time
 import uuid
 from abc import abstractmethod
 from contextlib import ExitStack, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -59,41 +57,6 @@ class Homes:
         """Remove both folders."""
         shutil.rmtree(self.folder)
         shutil.rmtree(self.kernelspecs)
-
-
-class NodeHub(FakeHub):
-    """The hub of the tests, listening where pods reach it."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        hub = self
-
-        class Page(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                token = self.headers.get("Authorization", "").removeprefix("token ")
-                status, kind, body = hub.answer(self.path, token)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._pages = ThreadingHTTPServer((address, 0), Page)
-        self._url = f"http://{address}:{self._pages.server_address[1]}/hub/api"
-
-    @property
-    def api_url(self) -> str:
-        return self._url
-
-    def start(self) -> None:
-        threading.Thread(target=self._pages.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._pages.shutdown()
-        self._pages.server_close()
 
 
 class ClusterPeer(Peer):
@@ -227,7 +190,7 @@ class OursOnCluster(ClusterPeer):
     gateway_labels = "app.kubernetes.io/component=gateway"
 
     def install(self) -> None:
-        hub = NodeHub(self.homes.server)
+        hub = FakeHub(self.homes.server)
         token = secrets.token_hex(32)
         hub.users = {token: user_model(USER)}
         self.headers = {"Authorization": f"token {token}"}

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import websocket
 
-from kernelpod.testing import PATIENCE_SECONDS
+from kernelpod.testing import PATIENCE_SECONDS, GatewayProcess
 
 NO_KERNEL = "11111111-2222-4333-8444-555555555555"
 
@@ -178,3 +178,28 @@ class Caller:
         """Return what code prints, over a websocket of its own."""
         with self.channels(kernel_id) as channels:
             return channels.run(code)
+
+
+class Callers:
+    """The people of a site, by the tokens that its hub knows."""
+
+    gateway: GatewayProcess
+
+    def by(self, token: str | None) -> Caller:
+        """Return somebody with this token."""
+        return Caller(self.gateway.url, token)
+
+    @property
+    def alice(self) -> Caller:
+        """The user alice."""
+        return self.by("alice-token")
+
+    @property
+    def bob(self) -> Caller:
+        """The user bob."""
+        return self.by("bob-token")
+
+    @property
+    def admin(self) -> Caller:
+        """Carol, who holds the admin scope."""
+        return self.by("admin-token")

@@ -22,6 +22,7 @@ from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
+from kernelpod.podparts import literal, no_privileges, volume, volume_mount
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
 
@@ -189,21 +190,21 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
             },
             **first,
             "containers": [_container(plan, mounts, connection)],
-            "volumes": [*map(_volume, mounts), {"name": "connection", "secret": secret}],
+            "volumes": [*map(volume, mounts), {"name": "connection", "secret": secret}],
         },
     }
 
 
 def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connection) -> dict[str, Any]:
     resources = plan.resources
-    command = [_literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
+    command = [literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
     return {
         "name": "kernel",
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
         "workingDir": plan.working_dir,
-        "env": [{"name": name, "value": _literal(value)} for name, value in plan.env.items()],
+        "env": [{"name": name, "value": literal(value)} for name, value in plan.env.items()],
         "ports": [
             {"name": channel, "containerPort": port}
             for channel, port in zip(CHANNELS, connection.ports(), strict=True)
@@ -220,9 +221,9 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
         },
         # What the kernel said last is then part of the pod's status: no right to read logs is needed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _no_privileges(),
+        "securityContext": no_privileges(),
         "volumeMounts": [
-            *map(_volume_mount, mounts),
+            *map(volume_mount, mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
         ],
     }
@@ -235,48 +236,18 @@ def _home_check(plan: KernelPlan) -> dict[str, Any]:
         "name": HOME_CHECK,
         "image": plan.home_check_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["test", "-d", _literal(f"{HOMES_FOLDER}/{home.sub_path}")],
+        "command": ["test", "-d", literal(f"{HOMES_FOLDER}/{home.sub_path}")],
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "100m", "memory": "64Mi"},
         },
-        "securityContext": _no_privileges(),
+        "securityContext": no_privileges(),
         "volumeMounts": [{"name": home.name, "mountPath": HOMES_FOLDER, "readOnly": True}],
     }
 
 
-def _no_privileges() -> dict[str, Any]:
-    return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-
-def _literal(text: str) -> str:
-    """Return `text` so that kubelet, for whom "$$" is "$", expands no "$(NAME)" in it.
-
-    Every "$" is doubled: of "$$$(NAME)" the first two would be one "$", and the rest a variable.
-    Source: Kubernetes API, Container.command; k8s.io/kubernetes/third_party/forked/golang/expansion.
-    """
-    return text.replace("$", "$$")
-
-
 def _labels(plan: KernelPlan) -> dict[str, str]:
     return names.labels(plan.release, plan.owner.hub, plan.owner.name, plan.spec, plan.kernel_id, plan.network)
-
-
-def _volume(mount: Mount) -> dict[str, Any]:
-    if mount.volume.kind == "nfs":
-        nfs = {"server": mount.volume.server, "path": mount.path, "readOnly": mount.read_only}
-        return {"name": mount.name, "nfs": nfs}
-    return {
-        "name": mount.name,
-        "persistentVolumeClaim": {"claimName": mount.volume.claim, "readOnly": mount.read_only},
-    }
-
-
-def _volume_mount(mount: Mount) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
-    if mount.volume.kind == "pvc" and mount.sub_path:
-        made["subPath"] = mount.sub_path
-    return made
 
 
 def _compared(documents: list[Any], expected: tuple[dict[str, Any], dict[str, Any]]) -> Manifest:

@@ -47,13 +47,13 @@ def decide(
     _check_claims(request, identity)
     if not spec.is_for(identity.groups):
         raise Denied("kernelspec_forbidden", f"The kernelspec {spec.address!r} is not for your groups.")
-    rules = _rules_for(settings, identity)
-    _check_room(settings, rules, usage)
+    _check_room(settings, identity, usage)
     mounts = mounts_for(settings, identity.owner.hub, identity.name, identity.groups)
     check_kernel_path(request.kernel_path, mounts.home)
     folder, folder_note = working_dir(request.working_dir, mounts)
     resources, resource_notes = _resources(request, spec, settings)
-    start, cluster, no_groups = settings.start, settings.runtime.kubernetes, tuple[int, ...]()
+    start, cluster = settings.start, settings.runtime.kubernetes
+    uid, gid = uid_and_gid(settings, identity)
     return KernelPlan(
         kernel_id=kernel_id,
         owner=identity.owner,
@@ -70,9 +70,9 @@ def decide(
         mounts=mounts,
         home_check_image=cluster.home_check_image if mounts.home.volume.kind == "pvc" else "",
         working_dir=folder,
-        uid=_first(rules, lambda rule: rule.uid, settings.policy.uid),
-        gid=_first(rules, lambda rule: rule.gid, settings.policy.gid),
-        supplemental_groups=_first(rules, lambda rule: rule.supplemental_groups, no_groups),
+        uid=uid,
+        gid=gid,
+        supplemental_groups=supplemental_groups(settings, identity),
         resources=resources,
         interrupt_mode=spec.interrupt_mode,
         transport="tcp" if settings.runtime.kind == "kubernetes" else spec.transport,
@@ -118,8 +118,8 @@ def _first(rules: tuple[Rule, ...], get: Callable[[Rule], T | None], default: T)
     return next((value for rule in rules if (value := get(rule)) is not None), default)
 
 
-def _check_room(settings: Settings, rules: tuple[Rule, ...], usage: Usage) -> None:
-    policy = settings.policy
+def _check_room(settings: Settings, identity: Identity, usage: Usage) -> None:
+    policy, rules = settings.policy, _rules_for(settings, identity)
     own = _first(rules, lambda rule: rule.max_kernels_per_user, policy.max_kernels_per_user)
     if own is not None and usage.own >= own:
         raise Denied("too_many_kernels", f"You already run {usage.own} of at most {own} kernels. Stop one first.")

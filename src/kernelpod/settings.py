@@ -133,7 +133,7 @@ class Kernelspecs(Section):
     refresh_seconds: Seconds = 2
     """How long a listing is used before the folder is looked at again."""
     allowed_images: tuple[str, ...] = ()
-    """Patterns (`*`) of images that kernelspecs may use; empty: all."""
+    """Patterns (`*`) of images that kernelspecs may use, others are not listed; empty: all."""
 
 
 class Start(Section):

@@ -113,9 +113,13 @@ def user_model(name: str, **changes: Any) -> dict[str, Any]:
 
 
 class FakeHub:
-    """JupyterHub's `/hub/api/user` on loopback; `mode` says how it fails, `stop()` makes it unreachable."""
+    """JupyterHub's `/hub/api/user`, on loopback unless told otherwise.
 
-    def __init__(self) -> None:
+    `mode` says how it fails, `stop()` makes it unreachable.
+    """
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self._address = address
         self.users: dict[str, dict[str, Any]] = {}
         self.servers: set[str] = set()
         """Names of the users whose servers run, for `GET /users/NAME`."""
@@ -128,11 +132,11 @@ class FakeHub:
     @property
     def api_url(self) -> str:
         """Where the hub is, also while it is down."""
-        return f"http://127.0.0.1:{self._port}/hub/api"
+        return f"http://{self._address}:{self._port}/hub/api"
 
     def start(self) -> None:
         """Listen; again on the same port after `stop()`."""
-        self._server = _server = _HubServer(("127.0.0.1", self._port), _HubPage)
+        self._server = _server = _HubServer((self._address, self._port), _HubPage)
         _server.hub = self
         self._port = int(_server.server_address[1])
         threading.Thread(target=_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helm import VALUES, Helm, built
+from helm import Helm, built
 
 from kernelpod import names
 
@@ -55,8 +55,14 @@ SERVER = Peer("10.1.0.6", "hub", {"component": "singleuser-server"})
 HUB = Peer("10.1.0.7", "hub", {"component": "hub"})
 STRANGER = Peer("10.1.0.8", "default", {**PARTS, "app.kubernetes.io/component": "gateway"})
 DNS = Peer("10.1.0.9", "kube-system", {"k8s-app": "kube-dns"})
-OUTSIDE, METADATA, NODE = Peer("93.184.216.34"), Peer("169.254.169.254"), Peer("10.0.0.7")
-NFS, API_SERVER = Peer("10.0.0.5"), Peer("10.152.183.1")
+OUTSIDE, METADATA, NEIGHBOURHOOD = Peer("93.184.216.34"), Peer("169.254.169.254"), Peer("10.0.0.7")
+# Public addresses, which only the rules about them keep kernels from.
+NODE, NFS, API_SERVER = Peer("203.0.113.7"), Peer("198.51.100.5"), Peer("203.0.113.200")
+GIVEN = {
+    "hub": {"existingSecret": "kernelpod-hub"},
+    "homes": {"persistentVolume": {"create": True, "server": NFS.address}},
+    "networkPolicy": {"deny": ["203.0.113.0/24"]},
+}
 
 TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
     "a server asks the gateway": (SERVER, GATEWAY, 8888, True),
@@ -85,6 +91,7 @@ TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
     "a kernel asks the world": (KERNEL, OUTSIDE, 443, True),
     "a kernel asks the NFS server": (KERNEL, NFS, 2049, False),
     "a kernel asks a node": (KERNEL, NODE, 10250, False),
+    "a kernel asks a private address": (KERNEL, NEIGHBOURHOOD, 443, False),
     "a kernel asks the API server": (KERNEL, API_SERVER, 443, False),
     "a kernel asks the metadata service": (KERNEL, METADATA, 80, False),
     "a kernel asks a server": (KERNEL, SERVER, 8888, False),
@@ -103,7 +110,7 @@ def verdicts(helm: Helm, need: Any, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("traffic")
     policies = folder / "policies"
     policies.mkdir()
-    found = [one for one in helm.objects(VALUES["pvc"]) if one["kind"] == "NetworkPolicy"]
+    found = [one for one in helm.objects(GIVEN) if one["kind"] == "NetworkPolicy"]
     for number, policy in enumerate(found):
         (policies / f"{number}.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     asked = [

@@ -14,7 +14,7 @@ from typing import Any
 import kube
 from rig.layout import NODE_IP, Layout
 
-from client import Caller
+from client import Callers
 from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 
 # On another cluster: an export of homes, and the folder of this machine that is exported.
@@ -33,7 +33,7 @@ USERS = {
 
 
 @dataclass
-class Site:
+class Site(Callers):
     """A gateway whose kernels are pods of `namespace`."""
 
     namespace: str
@@ -43,25 +43,6 @@ class Site:
     export: str
     hub: FakeHub
     gateway: GatewayProcess
-
-    def by(self, token: str) -> Caller:
-        """Return somebody with this token."""
-        return Caller(self.gateway.url, token)
-
-    @property
-    def alice(self) -> Caller:
-        """The user alice."""
-        return self.by("alice-token")
-
-    @property
-    def bob(self) -> Caller:
-        """The user bob."""
-        return self.by("bob-token")
-
-    @property
-    def admin(self) -> Caller:
-        """Carol, who holds the admin scope."""
-        return self.by("admin-token")
 
     def home(self, slug: str) -> Path:
         """Return a home, made as the server's init container does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -14,16 +13,12 @@ from typing import Any
 
 import kube
 import yaml
-from rig.layout import NODE_IP, Layout
+from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER
 
 from kernelpod import shipped
 from kernelpod.demo.client import Browser, Kernel
 from kernelpod.names import LABEL_USER, user_slug
 
-# As in conftest.py.
-NFS_SERVER, _, NFS_PATH = os.environ.get("KERNELPOD_TEST_NFS", f"{NODE_IP}:/homes").partition(":")
-NFS_FOLDER = Path(os.environ.get("KERNELPOD_TEST_NFS_FOLDER") or Layout.from_environment().nfs / "homes")
-IMAGES = os.environ.get("KERNELPOD_TEST_IMAGES", "localhost/kernelpod-{}:test")
 COMMAND_SECONDS = 400
 USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org")
 ADMIN = "carol"

@@ -7,13 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client import Caller
+from client import Callers
 from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 
 CHECKOUT = Path(__file__).parents[2]
@@ -43,37 +43,17 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass
-class Site:
+class Site(Callers):
     """One gateway, with homes and kernelspecs of its own."""
 
     folder: Path
     hub: FakeHub
     gateway: GatewayProcess
-    callers: dict[str, Caller] = field(default_factory=dict)
 
     @property
     def homes(self) -> Path:
         """The folder of all homes."""
         return self.folder / "homes"
-
-    def by(self, token: str | None) -> Caller:
-        """Return somebody with this token."""
-        return Caller(self.gateway.url, token)
-
-    @property
-    def alice(self) -> Caller:
-        """The user alice."""
-        return self.by("alice-token")
-
-    @property
-    def bob(self) -> Caller:
-        """The user bob."""
-        return self.by("bob-token")
-
-    @property
-    def admin(self) -> Caller:
-        """Carol, who holds the admin scope."""
-        return self.by("admin-token")
 
     def home(self, name: str) -> Path:
         """Return a user's home, made if need be as the server's side would."""

@@ -152,7 +152,7 @@ async def test_the_spawner_adds_mounts_ids_and_the_home(monkeypatch: pytest.Monk
     assert [container["name"] for container in spec["init_containers"]] == ["home"]
     assert [volume["name"] for volume in spec["volumes"]] == ["homes", "data", "course"]
     assert [mount["mountPath"] for mount in server["volume_mounts"]] == ["/home/jovyan", "/data", "/course"]
-    assert server["security_context"] == {**pods.no_privileges(), "runAsUser": 1000, "runAsGroup": 100}
+    assert server["security_context"] == {**pods.restricted(), "runAsUser": 1000, "runAsGroup": 100}
     assert spec["automount_service_account_token"] is False
     assert spec["enable_service_links"] is False
     assert pod["metadata"]["labels"]["component"] == "singleuser-server"

@@ -197,3 +197,18 @@ def test_a_new_release_is_noticed_and_listed_whole(tmp_path: Path) -> None:
         assert len({spec.folder.parent for spec in found.all().values()}) == 1
     target.rollback("alice")
     assert found.get("a-pod", "").display_name == "A 3"
+
+
+def test_an_image_that_is_not_allowed_is_not_listed_and_says_why(tmp_path: Path) -> None:
+    write(tmp_path, "a-pod", display_name="A")
+    profiles = {"b": {"display_name": "B", "image": "elsewhere/kernel:1"}}
+    write(tmp_path, "b-pod", **stanza(image="registry.example/kernel:1", profiles=profiles))
+    found = PublishedKernelspecs(tmp_path, 0, ("registry.example/*",))
+    assert list(found.all()) == ["a-pod"]
+    with pytest.raises(StartFailed, match="elsewhere/kernel:1 is not among"):
+        found.get("b-pod", "")
+
+
+def test_a_link_that_leads_to_itself_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "kernelspecs").symlink_to("kernelspecs")
+    assert PublishedKernelspecs(tmp_path / "kernelspecs", refresh_seconds=0).all() == {}

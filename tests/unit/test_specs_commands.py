@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
 from kernelpod.cli.main import main
+from kernelpod.kernelspecs.usage import UsageError, running
 
 GOOD = {
     "display_name": "Python",
@@ -99,10 +101,15 @@ def test_the_list_shows_what_a_user_sees(source: Path, groups: tuple[str, ...], 
 
 @pytest.fixture
 def gateway() -> Iterator[str]:
-    """A gateway that runs two kernels of python-pod, for whoever has the right token."""
+    """A gateway that runs two kernels of python-pod, for whoever has the right token; /away leads to it."""
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith("/away"):
+                self.send_response(302)
+                self.send_header("Location", self.path.removeprefix("/away"))
+                self.end_headers()
+                return
             right = self.headers["Authorization"] == "token admin-token" and self.path == "/api/kernels"
             self.send_response(200 if right else 403)
             self.end_headers()
@@ -121,16 +128,22 @@ def test_a_kernelspec_of_running_kernels_is_not_taken_away(source: Path, tmp_pat
     token = tmp_path / "token"
     token.write_text("admin-token\n", encoding="utf-8")
     where = ("--source", source, "--target", tmp_path / "nfs")
-    asked = ("--gateway", gateway, "--token-file", token)
+    asked = ("--gateway", gateway, token)
     run("sync", *where)
     (source / "python-pod").rename(source / "other-pod")
     said = run("sync", *where, *asked, status=1)
     assert "kernels run of what would go: python-pod (2)" in said
     token.write_text("wrong", encoding="utf-8")
     assert "answers 403" in run("sync", *where, *asked, status=1)
-    assert "needs --token-file" in run("sync", *where, "--gateway", gateway, status=1)
     assert json.loads(run("history", "--target", tmp_path / "nfs", "--json"))[1:] == []
     run("sync", *where)
+
+
+def test_a_redirect_does_not_take_the_token_along(gateway: str) -> None:
+    token = SecretStr("admin-token")
+    assert running(gateway, token) == {"python-pod": 2}
+    with pytest.raises(UsageError, match="answers 302"):
+        running(f"{gateway}/away", token)
 
 
 def test_a_damaged_live_release_is_replaced(source: Path, tmp_path: Path) -> None:

@@ -174,12 +174,10 @@ def diff(folder: Path | None, target: Path) -> None:
 @target_option
 @settings_option
 @click.option(
-    "--gateway", help="Refuse to take away a kernelspec of which this gateway runs kernels, such as http://..."
-)
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="File with a token that holds the gateway's admin scope; for --gateway.",
+    "--gateway",
+    type=(str, click.Path(path_type=Path, exists=True, dir_okay=False)),
+    metavar="URL TOKEN_FILE",
+    help="Take away no kernelspec of which this gateway runs kernels; the token must hold its admin scope.",
 )
 @click.option("--keep", type=click.IntRange(1), default=5, show_default=True, help="Releases that stay.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
@@ -188,8 +186,7 @@ def sync(
     folder: Path | None,
     target: Path,
     settings_file: Path | None,
-    gateway: str | None,
-    token_file: Path | None,
+    gateway: tuple[str, Path] | None,
     keep: int,
     dry_run: bool,
     as_json: bool,
@@ -208,12 +205,13 @@ def sync(
         raise KernelpodError("\n".join(["nothing is published:", *errors]))
     if read_tree(source) != tree:
         raise KernelpodError(f"{source} was changed while it was read; nothing is published, try again")
-    change = difference(place.tree(), tree)
+    old = place.tree()
+    change = difference(old, tree)
     if dry_run:
         click.echo(change or "nothing would change\n", nl=False)
         return
-    if gone := place.tree().specs - tree.specs:
-        _refuse_if_running(gone, gateway, token_file)
+    if gateway and (gone := old.specs - tree.specs):
+        _refuse_if_running(gone, *gateway)
     live = place.live()
     name = place.publish(tree, getpass.getuser(), keep) if change or live is None else live.name
     said = {"release": name, "published": bool(change), "kernelspecs": sorted(tree.specs)}
@@ -272,11 +270,7 @@ def _all_of(folder: Path) -> list[KernelSpec]:
     return found
 
 
-def _refuse_if_running(gone: frozenset[str], gateway: str | None, token_file: Path | None) -> None:
-    if gateway is None:
-        return
-    if token_file is None:
-        raise KernelpodError("--gateway needs --token-file")
+def _refuse_if_running(gone: frozenset[str], gateway: str, token_file: Path) -> None:
     counts = running(gateway, SecretStr(token_file.read_text(encoding="utf-8").strip()))
     if used := [f"{spec} ({counts[spec]})" for spec in sorted(gone) if counts[spec]]:
         raise KernelpodError(

@@ -43,12 +43,6 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def gateway_values(cluster: Cluster, deployment: Deployment) -> str:
-    """Return the values of the gateway's chart as YAML."""
-    denied = denied_addresses(cluster, deployment.nfs.server)
-    return yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
-
-
 def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> dict[str, Any]:
     """Return the settings as the chart completes them: the hub gets the very same. Raises ClusterError."""
     version = json.loads(cluster.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
@@ -61,13 +55,12 @@ def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> d
     return found
 
 
-def hub_objects(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) -> str:
+def hub_objects(cluster: Cluster, deployment: Deployment, settings: dict[str, Any], denied: list[str]) -> str:
     """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
         copytree(shipped.hub_manifests(), Path(folder, "base"))
         overlay = Path(folder, "overlay")
         overlay.mkdir()
-        denied = denied_addresses(cluster, deployment.nfs.server)
         for name, text in rendered.hub_overlay(deployment, settings, denied).items():
             (overlay / name).write_text(text, encoding="utf-8")
         made = cluster.kubectl("kustomize", str(overlay))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -54,38 +54,51 @@ def render(cluster: Cluster, deployment: Deployment) -> dict[str, str]:
 
     Nothing is changed. Raises ClusterError for values that the chart refuses.
     """
-    values = install.gateway_values(cluster, deployment)
-    settings = install.gateway_settings(cluster, deployment, values)
-    made = {"values of the gateway's chart": values, **_hub_as_text(cluster, deployment, settings)}
+    planned = _plan(cluster, deployment)
+    made = {"values of the gateway's chart": planned.gateway}
+    if planned.hub:
+        ours = deployment.hub.install == "manifests"
+        made["objects of the hub" if ours else "values of Zero to JupyterHub"] = planned.hub
     return {what: rendered.without_secrets(text) for what, text in made.items()}
 
 
-def _hub_as_text(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) -> dict[str, str]:
-    if deployment.hub.install == "none":
-        return {}
+class _Planned(NamedTuple):
+    gateway: str
+    """Values of the gateway's chart."""
+    settings: dict[str, Any]
+    hub: str
+    """Objects of our own hub, or values of Zero to JupyterHub without its password; empty for neither."""
+
+
+def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
+    """Return all that is applied; what does not fit is refused here, before anything is."""
+    denied = install.denied_addresses(cluster, deployment.nfs.server)
+    values = yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
+    settings = install.gateway_settings(cluster, deployment, values)
+    hub = ""
     if deployment.hub.install == "manifests":
-        return {"objects of the hub": install.hub_objects(cluster, deployment, settings)}
-    values = z2jh.values(deployment, settings, password="")
-    return {"values of Zero to JupyterHub": yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}
+        hub = install.hub_objects(cluster, deployment, settings, denied)
+    elif deployment.hub.install == "z2jh":
+        made = z2jh.values(deployment, settings, password="")
+        hub = yaml.safe_dump(made, sort_keys=False, allow_unicode=True)
+    return _Planned(values, settings, hub)
 
 
 def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
     """Bring everything to what the file says and return when it is ready; may be repeated. Raises ClusterError."""
     with progress("values and settings fit"):
-        values = install.gateway_values(cluster, deployment)
-        settings = install.gateway_settings(cluster, deployment, values)
-        made = _hub_as_text(cluster, deployment, settings)
+        planned = _plan(cluster, deployment)
     with progress("namespaces and secrets"):
         install.make_namespaces(cluster, deployment)
         install.make_secrets(cluster, deployment)
     if deployment.hub.install != "none":
         with progress("hub"):
             if deployment.hub.install == "z2jh":
-                z2jh.install(cluster, deployment, settings)
+                z2jh.install(cluster, deployment, planned.settings)
             else:
-                install.install_hub(cluster, deployment, made["objects of the hub"])
+                install.install_hub(cluster, deployment, planned.hub)
     with progress("gateway"):
-        install.install_gateway(cluster, deployment, values)
+        install.install_gateway(cluster, deployment, planned.gateway)
 
 
 def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:

@@ -83,7 +83,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
             prover=Prover(hub, self.house_settings.identity, ask_hub),
             house=House(
                 settings=self.house_settings,
-                kernelspecs=PublishedKernelspecs(specs.path, specs.refresh_seconds),
+                kernelspecs=PublishedKernelspecs(specs.path, specs.refresh_seconds, specs.allowed_images),
                 owners=kernels.owners,
                 run=kernels.run,
             ),

@@ -44,7 +44,7 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.KubeSpawner.service_account = "default"
     c.KubeSpawner.automount_service_account_token = False
     c.KubeSpawner.allow_privilege_escalation = False
-    c.KubeSpawner.container_security_context = pods.no_privileges()
+    c.KubeSpawner.container_security_context = pods.restricted()
 
 
 class HomeNotMadeError(KernelpodError):

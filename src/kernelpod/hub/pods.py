@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.mounts import Mount, UserMounts
+from kernelpod.podparts import literal, no_privileges, volume, volume_mount
 from kernelpod.settings import Settings
 
 HOME_CONTAINER = "home"
@@ -58,28 +59,15 @@ def volumes(mounts: UserMounts) -> list[dict[str, Any]]:
     """
     home = mounts.home
     root = home.path.removesuffix(home.sub_path).rstrip("/")
-    return [
-        _volume(HOMES_VOLUME, home, root),
-        *(_volume(mount.name, mount, mount.path) for mount in mounts.shared),
-    ]
-
-
-def _volume(name: str, mount: Mount, path: str) -> dict[str, Any]:
-    if mount.volume.kind == "nfs":
-        return {"name": name, "nfs": {"server": mount.volume.server, "path": path, "readOnly": mount.read_only}}
-    return {"name": name, "persistentVolumeClaim": {"claimName": mount.volume.claim, "readOnly": mount.read_only}}
+    all_homes = home.model_copy(update={"name": HOMES_VOLUME, "path": root, "read_only": False})
+    return [volume(all_homes), *map(volume, mounts.shared)]
 
 
 def volume_mounts(mounts: UserMounts) -> list[dict[str, Any]]:
     """Return where the server sees its volumes: the home by its subPath, the rest as kernels do."""
     home = mounts.home
-    made = [{"name": HOMES_VOLUME, "mountPath": home.mount_path, "subPath": home.sub_path}]
-    for mount in mounts.shared:
-        one: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
-        if mount.volume.kind == "pvc" and mount.sub_path:
-            one["subPath"] = mount.sub_path
-        made.append(one)
-    return made
+    own = {"name": HOMES_VOLUME, "mountPath": home.mount_path, "subPath": home.sub_path}
+    return [own, *map(volume_mount, mounts.shared)]
 
 
 def home_container(settings: Settings, home: Mount, ids: Ids) -> dict[str, Any]:
@@ -89,9 +77,8 @@ def home_container(settings: Settings, home: Mount, ids: Ids) -> dict[str, Any]:
         "name": HOME_CONTAINER,
         "image": settings.runtime.kubernetes.home_check_image,
         "imagePullPolicy": "IfNotPresent",
-        # kubelet reads "$$" as "$"; a single one could begin a "$(NAME)".
-        "command": ["sh", "-c", MAKE_HOME.replace("$", "$$"), "make-home"],
-        "args": [inside, home.path, str(ids.uid), str(ids.gid)],
+        "command": ["sh", "-c", literal(MAKE_HOME), "make-home"],
+        "args": [literal(inside), literal(home.path), str(ids.uid), str(ids.gid)],
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "100m", "memory": "64Mi"},
@@ -110,11 +97,6 @@ def home_container(settings: Settings, home: Mount, ids: Ids) -> dict[str, Any]:
     }
 
 
-def no_privileges() -> dict[str, Any]:
+def restricted() -> dict[str, Any]:
     """Return the security context of the server's container, as Pod Security's `restricted` wants it."""
-    return {
-        "runAsNonRoot": True,
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    return {**no_privileges(), "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}

@@ -89,7 +89,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         "KubeSpawner": {
             "delete_grace_period": servers.grace_period_seconds(settings),
             "gid": settings.policy.gid,
-            "container_security_context": pods.no_privileges(),
+            "container_security_context": pods.restricted(),
         },
     }
     admin = settings.identity.admin_scope

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernelpod.kernelspecs.faults import Fault, fault
+from kernelpod.kernelspecs.tree import LARGEST_BYTES
 from kernelpod.shipped import launchers
 
 BOM = b"\xef\xbb\xbf"
-LARGEST_BYTES = 2**20
 LOGOS = {"logo-32x32.png": 32, "logo-64x64.png": 64}
 _PNG = b"\x89PNG\r\n\x1a\n"
 EVERYBODY_READS, EVERYBODY_ENTERS, OTHERS_WRITE = 0o444, 0o555, 0o002

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -142,6 +143,11 @@ class KernelJson(BaseModel):
         if self.argv[0] == "" or "{connection_file}" in self.argv[0]:
             raise ValueError("argv must begin with the command")
         return self
+
+
+def image_is_allowed(image: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether an image fits one of the patterns of `kernelspecs.allowed_images`; without any, all do."""
+    return not patterns or any(fnmatchcase(image, pattern) for pattern in patterns)
 
 
 def read_folder(folder: Path) -> tuple[KernelSpec, ...]:

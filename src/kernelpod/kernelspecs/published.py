@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from kernelpod.errors import NotFound, StartFailed
-from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, read_folder
+from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, image_is_allowed, read_folder
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,10 @@ class _State(NamedTuple):
 class PublishedKernelspecs:
     """The kernelspecs of exactly one folder; a bad one is left out of the listing, with a line in the log."""
 
-    def __init__(self, path: Path, refresh_seconds: float) -> None:
+    def __init__(self, path: Path, refresh_seconds: float, allowed_images: tuple[str, ...] = ()) -> None:
         self._path = path
         self._refresh_seconds = refresh_seconds
+        self._allowed_images = allowed_images
         self._looked_at = float("-inf")
         self._state: _State | None = None
         self._specs: dict[str, KernelSpec] = {}
@@ -62,6 +64,7 @@ class PublishedKernelspecs:
         for name, *_ in state.specs:
             try:
                 variants = read_folder(state.root / name)
+                self._check_images(variants)
             except ValueError as error:
                 self._faults[name] = str(error)
                 log.warning("kernelspec %s is not listed: %s", name, error)
@@ -69,10 +72,15 @@ class PublishedKernelspecs:
                 self._specs.update({variant.address: variant for variant in variants})
         log.info("kernelspecs in %s: %s", self._path, ", ".join(self._specs) or "none")
 
+    def _check_images(self, variants: tuple[KernelSpec, ...]) -> None:
+        for spec in variants:
+            if not image_is_allowed(spec.image, self._allowed_images):
+                raise ValueError(f"the image {spec.image} is not among kernelspecs.allowed_images")
+
     def _look(self) -> _State:
         state = []
         # The link is followed once, so that all of a listing is of one release.
-        root = self._path.resolve()
+        root = Path(os.path.realpath(self._path))
         try:
             for folder in sorted(root.iterdir()):
                 file = folder / "kernel.json"
@@ -85,7 +93,8 @@ class PublishedKernelspecs:
 
 def _stamp(path: Path) -> str:
     """Return what changes with a file's content, or with the names in a folder; empty if there is none."""
-    if not path.exists():
+    try:
+        status = path.stat()
+    except FileNotFoundError:
         return ""
-    status = path.stat()
     return f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"

@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -220,8 +220,7 @@ def _partial(releases: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        with suppress(OSError):
-            shutil.rmtree(folder, ignore_errors=not folder.exists())
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -7,12 +7,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from typing import Any
 
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import JsonFile, Path
-from kernelpod.kernelspecs.model import KernelSpec
+from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
 from kernelpod.settings import Kernelspecs
 
 _SOMEBODYS = re.compile(r"(^|[\s:=])(/home/|/Users/|/root/|/private/|/tmp/|/mnt/|~/|[A-Za-z]:[\\/])")
@@ -54,8 +53,7 @@ def check_spec(file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspec
         place = read.place((*(inner if spec.profile else stanza), "image"))
         if not _TAGGED.search(spec.image):
             yield fault("image-tag", file, place, spec.image)
-        allowed = settings.allowed_images
-        if allowed and not any(fnmatchcase(spec.image, pattern) for pattern in allowed):
+        if not image_is_allowed(spec.image, settings.allowed_images):
             yield fault("image-not-allowed", file, place, spec.image)
 
 

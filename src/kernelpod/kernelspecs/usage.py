@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pydantic import SecretStr
 
@@ -19,6 +19,13 @@ class UsageError(KernelpodError):
     """The gateway does not say which kernels run."""
 
 
+class _StaysHere(HTTPRedirectHandler):
+    """Follows no redirect: the token would go along, wherever it leads."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Return no further request: the redirect is then an error."""
+
+
 def running(gateway: str, token: SecretStr) -> Counter[str]:
     """Return how many kernels of each kernelspec run, profiles counted with it.
 
@@ -29,7 +36,7 @@ def running(gateway: str, token: SecretStr) -> Counter[str]:
     headers = {"Authorization": f"token {token.get_secret_value()}"}
     request = Request(f"{gateway.rstrip('/')}/api/kernels", headers=headers)  # noqa: S310 - looked at above
     try:
-        with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with build_opener(_StaysHere).open(request, timeout=TIMEOUT_SECONDS) as answer:
             models = json.load(answer)
         return Counter(str(model["name"]).partition(".")[0] for model in models)
     except HTTPError as error:
