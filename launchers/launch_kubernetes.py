@@ -213,6 +213,8 @@ def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, An
         env=[{"name": name, "value": value.replace("$", "$$")} for name, value in env.items()],
         ports=[{"name": name, "containerPort": port} for name, port in PORTS.items()],
         init_containers=[],
+        scheduling={},
+        pull_policy="IfNotPresent",
         **values,
     )
     pods = [each for each in yaml.safe_load_all(text) if isinstance(each, dict) and each.get("kind") == "Pod"]

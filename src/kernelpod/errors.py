@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "home_missing": "The user's home folder does not exist.",
     "home_escapes": "The user's home is a symbolic link, or reaches outside `homes.root`.",
     "command_not_found": "The kernelspec's command does not exist where the kernel runs.",
+    "needs_a_pod": "The kernelspec needs GPUs or Secrets, and kernels run as processes of this machine here.",
     "sandbox_missing": "`runtime.local.sandbox` is `required` and bubblewrap cannot be used here.",
     "kernel_exited": "The kernel's process ended before it answered.",
     "kernel_start_failed": "The runtime refused to start the kernel.",

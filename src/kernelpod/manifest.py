@@ -22,6 +22,7 @@ from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
+from kernelpod.podkeys import PodKeys, SecretKey
 from kernelpod.podparts import literal, no_privileges, volume, volume_mount
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
@@ -34,7 +35,7 @@ HOMES_FOLDER = "/homes"
 # Below the ephemeral range (32768 and up), where an outgoing connection could hold a port already.
 POD_PORTS = [20001, 20002, 20003, 20004, 20005]
 
-# What a template may add to the pod's spec: where it runs, never what it can reach.
+# What a template may add to the pod's spec, or say in the kernelspec's place: where it runs, not what it reaches.
 SCHEDULING_KEYS = frozenset(
     {
         "affinity",
@@ -47,6 +48,7 @@ SCHEDULING_KEYS = frozenset(
         "topologySpreadConstraints",
     }
 )
+SHM = "shm"
 
 # What an expression in a template can raise beside Jinja's own errors ("1 / 0", a range without end).
 _EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -131,11 +133,13 @@ def _variables(record: KernelRecord, name: str, connection: Connection, pod: dic
         "connection_json": connection.to_json(),
         "grace_period_seconds": pod["spec"]["terminationGracePeriodSeconds"],
         "supplemental_groups": pod["spec"]["securityContext"]["supplementalGroups"],
+        "pull_policy": container["imagePullPolicy"],
         "command": container["command"],
         "env": container["env"],
         "ports": container["ports"],
         "resources": container["resources"],
         "init_containers": pod["spec"].get("initContainers", []),
+        "scheduling": {key: value for key, value in pod["spec"].items() if key in SCHEDULING_KEYS},
         "volume_mounts": container["volumeMounts"],
         "volumes": pod["spec"]["volumes"],
     }
@@ -188,23 +192,44 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
                 "supplementalGroups": list(plan.supplemental_groups),
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
+            **_scheduling(plan.pod),
             **first,
             "containers": [_container(plan, mounts, connection)],
-            "volumes": [*map(volume, mounts), {"name": "connection", "secret": secret}],
+            "volumes": [*map(volume, mounts), {"name": "connection", "secret": secret}, *_shm_volume(plan.pod)],
         },
     }
 
 
+def _scheduling(keys: PodKeys) -> dict[str, Any]:
+    """Return what a pod's spec says of pulling and scheduling; nothing for what is absent."""
+    made = {
+        "imagePullSecrets": [{"name": name} for name in keys.pull_secrets],
+        "runtimeClassName": keys.runtime_class,
+        "nodeSelector": dict(keys.node_selector),
+        "tolerations": [toleration.model_dump(exclude_defaults=True) for toleration in keys.tolerations],
+    }
+    return {key: value for key, value in made.items() if value}
+
+
+def _shm_volume(keys: PodKeys) -> list[dict[str, Any]]:
+    memory = {"medium": "Memory", "sizeLimit": format_bytes(keys.shm)} if keys.shm else {}
+    return [{"name": SHM, "emptyDir": memory}] if memory else []
+
+
 def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connection) -> dict[str, Any]:
     resources = plan.resources
+    gpus = {resources.gpu_resource: str(resources.gpus)} if resources.gpus else {}
     command = [literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
     return {
         "name": "kernel",
         "image": plan.image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": plan.pod.pull_policy,
         "command": command,
         "workingDir": plan.working_dir,
-        "env": [{"name": name, "value": literal(value)} for name, value in plan.env.items()],
+        "env": [
+            *({"name": name, "value": literal(value)} for name, value in plan.env.items()),
+            *({"name": name, "valueFrom": _secret_value(key)} for name, key in plan.pod.secret_env.items()),
+        ],
         "ports": [
             {"name": channel, "containerPort": port}
             for channel, port in zip(CHANNELS, connection.ports(), strict=True)
@@ -213,10 +238,12 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
             "requests": {
                 "cpu": format_millicores(resources.cpu_millicores),
                 "memory": format_bytes(resources.memory_bytes),
+                **gpus,
             },
             "limits": {
                 "cpu": format_millicores(resources.cpu_limit_millicores),
                 "memory": format_bytes(resources.memory_limit_bytes),
+                **gpus,
             },
         },
         # What the kernel said last is then part of the pod's status: no right to read logs is needed.
@@ -225,8 +252,14 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
         "volumeMounts": [
             *map(volume_mount, mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
+            *({"name": made["name"], "mountPath": "/dev/shm"} for made in _shm_volume(plan.pod)),  # noqa: S108
         ],
     }
+
+
+def _secret_value(key: SecretKey) -> dict[str, Any]:
+    reference: dict[str, Any] = {"name": key.secret, "key": key.key}
+    return {"secretKeyRef": {**reference, "optional": True} if key.optional else reference}
 
 
 def _home_check(plan: KernelPlan) -> dict[str, Any]:

@@ -42,9 +42,12 @@ class UserMounts(BaseModel):
         return (self.home, *self.shared)
 
 
-def mounts_for(settings: Settings, hub: str, username: str, groups: tuple[str, ...]) -> UserMounts:
+def mounts_for(
+    settings: Settings, hub: str, username: str, groups: tuple[str, ...], only: tuple[str, ...] | None = None
+) -> UserMounts:
     """Return home and shared mounts of a proven user; a pure function of its arguments.
 
+    `only` names the shared mounts that a kernelspec takes of hers; None: all of them.
     Every path is absolute and plain (no "..", no "//"), below its root, and no two user names share a
     home: the slug holds no "/" and is collision-free.
     """
@@ -58,7 +61,11 @@ def mounts_for(settings: Settings, hub: str, username: str, groups: tuple[str, .
         mount_path=homes.mount_path,
         volume=homes.volume,
     )
-    shared = tuple(_shared(mount, values, groups) for mount in settings.mounts if _is_for(mount, username, groups))
+    shared = tuple(
+        _shared(mount, values, groups)
+        for mount in settings.mounts
+        if _is_for(mount, username, groups) and (only is None or mount.name in only)
+    )
     return UserMounts(home=home, shared=shared)
 
 

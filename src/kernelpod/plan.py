@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from kernelpod.identity import Owner
 from kernelpod.mounts import UserMounts
+from kernelpod.podkeys import PodKeys
 
 
 class PlannedResources(BaseModel):
@@ -19,6 +20,8 @@ class PlannedResources(BaseModel):
     cpu_limit_millicores: int
     memory_bytes: int
     memory_limit_bytes: int
+    gpus: int = 0
+    gpu_resource: str = ""
 
 
 class KernelPlan(BaseModel):
@@ -51,12 +54,21 @@ class KernelPlan(BaseModel):
     gid: int
     supplemental_groups: tuple[int, ...]
     resources: PlannedResources
+    pod: PodKeys = PodKeys()
+    """What the kernelspec says of the pod alone."""
     interrupt_mode: Literal["message", "signal"]
     transport: Literal["ipc", "tcp"]
     launch_timeout_seconds: float
     grace_period_seconds: float
+    cull_idle_seconds: float | None = None
+    """The kernelspec's own; absent: the gateway's."""
     notes: tuple[str, ...] = ()
     """Where the plan differs from the wish, in sentences for the user."""
+
+    @field_serializer("pod")
+    def _short(self, pod: PodKeys) -> dict[str, Any]:
+        """Write only what is said: the plan is part of every pod."""
+        return pod.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def address(self) -> str:

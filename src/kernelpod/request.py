@@ -22,12 +22,13 @@ _CONTROL_CHARACTERS = frozenset(map(chr, [*range(32), 127]))
 
 @dataclass(frozen=True)
 class ResourceWish:
-    """Resources a client would like: millicores and bytes, None where it says nothing."""
+    """Resources a client would like: millicores, bytes and GPUs, None where it says nothing."""
 
     cpu: int | None = None
     cpu_limit: int | None = None
     memory: int | None = None
     memory_limit: int | None = None
+    gpus: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def from_environment(env: Mapping[str, Any], address: str, *, dropped: list[str]
             cpu_limit=_wish(known, "KERNEL_CPUS_LIMIT", parse_millicores),
             memory=_wish(known, "KERNEL_MEMORY", parse_bytes),
             memory_limit=_wish(known, "KERNEL_MEMORY_LIMIT", parse_bytes),
+            gpus=_most(_wish(known, "KERNEL_GPUS", _gpus), _wish(known, "KERNEL_GPUS_LIMIT", _gpus)),
         ),
         dropped=tuple(sorted(rest)),
     )
@@ -108,6 +110,8 @@ _WISHES = frozenset(
         "KERNEL_CPUS_LIMIT",
         "KERNEL_MEMORY",
         "KERNEL_MEMORY_LIMIT",
+        "KERNEL_GPUS",
+        "KERNEL_GPUS_LIMIT",
     }
 )
 
@@ -139,6 +143,17 @@ def _wish(env: Mapping[str, str], name: str, parse: Any) -> Any:
         return parse(text)
     except ValueError as error:
         raise BadRequest("bad_wish", f"{name}: {error}.") from error
+
+
+def _gpus(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 3:
+        raise ValueError(f"{text[:32]!r} is not a whole number of GPUs")
+    return int(text)
+
+
+def _most(*wishes: int | None) -> int | None:
+    """Return the larger wish: Kubernetes wants guarantee and limit of GPUs to be the same."""
+    return max((wish for wish in wishes if wish is not None), default=None)
 
 
 def _seconds(text: str) -> float:

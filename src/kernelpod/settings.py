@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from kernelpod.errors import SettingsError
 from kernelpod.fields import AbsolutePath, Count, Name, PathTemplate, Seconds, Size
+from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
 
 FILE_VARIABLE = "KERNELPOD_SETTINGS"
@@ -123,8 +124,19 @@ class Servers(Section):
     jupyter_server writes every token of its environment to its log at each kernel start."""
 
 
+class Bounds(Section):
+    """The most of each resource; what is absent is not bounded."""
+
+    cpu: Millicores | None = None
+    """Processor time, such as `2` or `500m`."""
+    memory: Bytes | None = None
+    """Memory, such as `4Gi`."""
+    gpus: Count | None = None
+    """Whole GPUs."""
+
+
 class Kernelspecs(Section):
-    """Where the published kernelspecs lie."""
+    """Where the published kernelspecs lie, and what they may say."""
 
     path: Path = Path("/srv/kernelpod/kernelspecs")
     """The one folder kernelspecs are read from; no user, system or native kernels beside it."""
@@ -134,6 +146,8 @@ class Kernelspecs(Section):
     """How long a listing is used before the folder is looked at again."""
     allowed_images: tuple[str, ...] = ()
     """Patterns (`*`) of images that kernelspecs may use, others are not listed; empty: all."""
+    bounds: Bounds = Bounds()
+    """The most that a kernelspec may give or let users wish for; one with more is not listed."""
 
 
 class Start(Section):
@@ -161,6 +175,8 @@ class Rule(Section):
     """Further group ids."""
     max_kernels_per_user: Count | None = None
     """Kernels one of these users may run."""
+    bounds: Bounds | None = None
+    """The most one of their kernels may have; kernelspecs and profiles with more are not offered to them."""
 
     @model_validator(mode="after")
     def _for_somebody(self) -> Rule:
@@ -327,8 +343,8 @@ class Settings(Section):
     def _mounts_apart(self) -> Settings:
         names = [mount.name for mount in self.mounts]
         paths = [self.homes.mount_path, *(mount.mount_path for mount in self.mounts)]
-        if len(set(names)) < len(names) or {"home", "connection"} & set(names):
-            raise ValueError("mounts: every mount needs a name of its own, not 'home' or 'connection'")
+        if len(set(names)) < len(names) or {"home", "connection", "shm"} & set(names):
+            raise ValueError("mounts: every mount needs a name of its own, not 'home', 'connection' or 'shm'")
         if len(set(paths)) < len(paths):
             raise ValueError("mounts: every mount needs a mount_path of its own")
         return self

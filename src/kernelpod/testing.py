@@ -26,7 +26,8 @@ import yaml
 
 from kernelpod.connection import Connection, new_connection
 from kernelpod.identity import Identity, Owner
-from kernelpod.kernelspecs.model import KernelSpec, Resources
+from kernelpod.kernelspecs.model import KernelSpec
+from kernelpod.kernelspecs.resources import Resources
 from kernelpod.manifest import POD_PORTS
 from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide

@@ -1,4 +1,4 @@
-"""Six different plans, each with a golden manifest, and what hostile text looks like."""
+"""Different plans, each with a golden manifest, and what hostile text looks like."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from kernelpod import shipped
-from kernelpod.kernelspecs.model import Resources
+from kernelpod.kernelspecs.resources import Resources
 from kernelpod.manifest import Manifest, render
 from kernelpod.plan import KernelPlan
+from kernelpod.podkeys import PodKeys
 from kernelpod.record import KernelRecord
 from kernelpod.request import KernelRequest, ResourceWish
 from kernelpod.settings import Settings
@@ -65,6 +66,25 @@ def _nfs_and_ids() -> KernelPlan:
     return a_plan(settings=settings, identity=an_identity("Alice", groups=("staff",)))
 
 
+def _gpu() -> KernelPlan:
+    keys: dict[str, Any] = {
+        "pull_policy": "Always",
+        "pull_secrets": ["registry"],
+        "runtime_class": "nvidia",
+        "shm": "2Gi",
+        "node_selector": {"example.org/purpose": "ml"},
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        "secret_env": {
+            "AWS_ACCESS_KEY_ID": {"secret": "s3a", "key": "access-key"},
+            "AWS_SESSION_TOKEN": {"secret": "s3a", "key": "session", "optional": True},
+        },
+    }
+    sizes = Resources.model_validate({"gpus": {"count": 1, "bound": 2}})
+    wish = KernelRequest(spec="gpu-pod", resources=ResourceWish(gpus=2))
+    pod = PodKeys.model_validate(keys).fields_for_a_pod()
+    return a_plan(request=wish, spec=a_spec(resources=sizes, mounts=(), **pod))
+
+
 def _hostile() -> KernelPlan:
     name = 'x"\n- hostPath: {path: /}\n--- {{ 7*7 }} $(HOME) \x85\u2028'
     spec = a_spec(
@@ -79,6 +99,7 @@ PLANS: dict[str, Callable[[], KernelPlan]] = {
     "large": _large,
     "shared-mounts": _shared_mounts,
     "nfs-and-ids": _nfs_and_ids,
+    "gpu": _gpu,
     "hostile": _hostile,
 }
 

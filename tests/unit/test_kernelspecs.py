@@ -15,6 +15,7 @@ from kernelpod.kernelspecs.model import read_folder
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.kernelspecs.releases import Target
 from kernelpod.kernelspecs.tree import read_tree
+from kernelpod.settings import Kernelspecs
 
 SHIPPED = Path(__file__).parents[2] / "kernelspecs"
 GOOD: dict[str, Any] = {
@@ -69,6 +70,42 @@ BAD = {
     "env with a bad name": (changed(env={"A=B": "1"}), "env.A=B"),
     "NUL in env": (changed(env={"A": "a\0b"}), "env.A: "),
     "an unknown interrupt mode": (changed(interrupt_mode="mail"), "interrupt_mode: Input should be"),
+    "no GPUs": (changed(**stanza(resources={"gpus": {"count": 0}})), "resources.gpus.count: Input should be"),
+    "gpus over the bound": (
+        changed(**stanza(resources={"gpus": {"count": 2, "bound": 1}})),
+        "gpus: count must be at most bound",
+    ),
+    "gpus of no resource": (
+        changed(**stanza(resources={"gpus": {"resource": "gpu"}})),
+        "resources.gpus.resource: ",
+    ),
+    "shared memory of nothing": (changed(**stanza(shm="much")), "metadata.kernelpod.shm: "),
+    "an unknown pull policy": (changed(**stanza(pull_policy="Sometimes")), "pull_policy: Input should be"),
+    "a runtime class with structure": (changed(**stanza(runtime_class="a\nb")), "runtime_class: "),
+    "a node's label with spaces": (changed(**stanza(node_selector={"a b": "c"})), "node_selector.a b"),
+    "a toleration of nothing": (changed(**stanza(tolerations=[{}])), "one with Equal has a key"),
+    "a toleration with a value": (
+        changed(**stanza(tolerations=[{"key": "a", "operator": "Exists", "value": "b"}])),
+        "with Exists has no value",
+    ),
+    "a toleration's typo": (changed(**stanza(tolerations=[{"keys": "a"}])), "did you mean key?"),
+    "a value instead of a Secret": (changed(**stanza(secret_env={"A": "secret"})), "secret_env.A: "),
+    "a Secret in another namespace": (
+        changed(**stanza(secret_env={"A": {"secret": "other/name", "key": "k"}})),
+        "secret_env.A.secret: ",
+    ),
+    "a Secret for what the plan gives": (
+        changed(**stanza(secret_env={"HOME": {"secret": "s", "key": "k"}})),
+        "secret_env: HOME has a value already",
+    ),
+    "a Secret beside a value": (
+        changed(
+            env={"A": "1"},
+            **stanza(profiles={"b": {"display_name": "B", "secret_env": {"A": {"secret": "s", "key": "k"}}}}),
+        ),
+        "secret_env: A has a value already",
+    ),
+    "culling in the past": (changed(**stanza(cull_idle_seconds=-1)), "cull_idle_seconds: "),
     "an unknown transport": (changed(**stanza(transport="udp")), "transport: Input should be"),
 }
 
@@ -116,15 +153,26 @@ def test_a_profile_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> N
     assert large.resources == whole.resources
 
 
+def test_a_profile_may_change_where_its_pod_runs_and_take_a_mount_away(tmp_path: Path) -> None:
+    profiles = {"gpu": {"display_name": "GPU", "node_selector": {"gpu": "yes"}, "shm": "1Gi", "mounts": []}}
+    whole, gpu = read_folder(
+        write(tmp_path, **stanza(pull_secrets=["r"], cull_idle_seconds=60, mounts=["data"], profiles=profiles))
+    )
+    assert (gpu.node_selector, gpu.shm, gpu.mounts) == ({"gpu": "yes"}, 2**30, ())
+    assert (whole.node_selector, whole.shm, whole.mounts) == ({}, None, ("data",))
+    assert (gpu.pull_secrets, gpu.cull_idle_seconds, gpu.image) == (("r",), 60, "i")
+
+
 @pytest.mark.parametrize(
     "folder", sorted(path for path in SHIPPED.iterdir() if path.is_dir()), ids=lambda folder: folder.name
 )
 def test_the_shipped_kernelspecs_are_good(folder: Path) -> None:
-    assert read_folder(folder)[0].interrupt_mode == "message"
+    assert read_folder(folder)[0].spec == folder.name
 
 
-def published(root: Path) -> PublishedKernelspecs:
-    return PublishedKernelspecs(root, refresh_seconds=0)
+def published(root: Path, **settings: Any) -> PublishedKernelspecs:
+    whole = {"path": root, "refresh_seconds": 1e-9, **settings}
+    return PublishedKernelspecs(Kernelspecs.model_validate(whole))
 
 
 def test_good_ones_are_listed_beside_bad_ones_and_a_bad_one_says_why(tmp_path: Path) -> None:
@@ -170,7 +218,7 @@ def test_changes_are_noticed_without_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_listing_is_used_for_a_while(tmp_path: Path) -> None:
-    specs = PublishedKernelspecs(tmp_path, refresh_seconds=3600)
+    specs = published(tmp_path, refresh_seconds=3600)
     assert specs.all() == {}
     write(tmp_path)
     assert specs.all() == {}
@@ -184,7 +232,7 @@ def test_a_new_release_is_noticed_and_listed_whole(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     target = Target(tmp_path / "target")
-    found = PublishedKernelspecs(tmp_path / "target" / "kernelspecs", refresh_seconds=0)
+    found = published(tmp_path / "target" / "kernelspecs")
     assert found.all() == {}
     for number in range(5):
         write(source, "a-pod", display_name=f"A {number}")
@@ -203,12 +251,31 @@ def test_an_image_that_is_not_allowed_is_not_listed_and_says_why(tmp_path: Path)
     write(tmp_path, "a-pod", display_name="A")
     profiles = {"b": {"display_name": "B", "image": "elsewhere/kernel:1"}}
     write(tmp_path, "b-pod", **stanza(image="registry.example/kernel:1", profiles=profiles))
-    found = PublishedKernelspecs(tmp_path, 0, ("registry.example/*",))
+    found = published(tmp_path, allowed_images=["registry.example/*"])
     assert list(found.all()) == ["a-pod"]
     with pytest.raises(StartFailed, match="elsewhere/kernel:1 is not among"):
         found.get("b-pod", "")
 
 
+def test_a_kernelspec_over_the_houses_bounds_is_not_listed_and_says_why(tmp_path: Path) -> None:
+    write(tmp_path, "a-pod", display_name="A")
+    write(tmp_path, "b-pod", **stanza(resources={"limits": {"cpu": 1}, "bounds": {"cpu": 8, "memory": "2Gi"}}))
+    found = published(tmp_path, bounds={"cpu": 4})
+    assert list(found.all()) == ["a-pod"]
+    with pytest.raises(StartFailed, match=r"8 cpu in b-pod is over kernelspecs\.bounds, 4"):
+        found.get("b-pod", "")
+
+
 def test_a_link_that_leads_to_itself_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "kernelspecs").symlink_to("kernelspecs")
-    assert PublishedKernelspecs(tmp_path / "kernelspecs", refresh_seconds=0).all() == {}
+    assert published(tmp_path / "kernelspecs").all() == {}
+
+
+def test_the_published_schema_knows_the_shipped_ones_and_no_typo(need_module: Any) -> None:
+    validator = need_module("jsonschema").Draft202012Validator
+    file = SHIPPED.parent / "docs" / "kernelspec.schema.json"
+    schema = validator(json.loads(file.read_text(encoding="utf-8")))
+    for file in SHIPPED.glob("*/kernel.json"):
+        schema.validate(json.loads(file.read_text(encoding="utf-8")))
+    assert schema.is_valid(GOOD)
+    assert not schema.is_valid({**GOOD, **stanza(imgae="x")})

@@ -198,3 +198,28 @@ def test_forms_for_scripts_and_code_hosts(tmp_path: Path) -> None:
     (made,) = sarif["runs"]
     assert [result["ruleId"] for result in made["results"]] == ["language", "image-tag"]
     assert {rule["id"] for rule in made["tool"]["driver"]["rules"]} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("resources", "found"),
+    [
+        ({"limits": {"cpu": 4, "memory": "1Gi"}}, []),
+        ({"limits": {"cpu": 1, "memory": "2Gi"}}, ["over-house-bounds"]),
+        ({"limits": {"cpu": 1}, "bounds": {"cpu": 5}}, ["over-house-bounds"]),
+        ({"gpus": {"count": 1}}, ["over-house-bounds"]),
+        ({"gpus": {"count": 1}, "limits": {"cpu": 9, "memory": "9Gi"}}, ["over-house-bounds"] * 3),
+    ],
+)
+def test_resources_have_to_be_within_the_houses_bounds(
+    tmp_path: Path, resources: dict[str, Any], found: list[str]
+) -> None:
+    a_spec(tmp_path, metadata={"kernelpod": {"image": "registry.example/kernel:1", "resources": resources}})
+    bounds = {"cpu": 4, "memory": "1Gi", "gpus": 0}
+    assert [fault.code for fault in faults_of(tmp_path, "a-pod", bounds=bounds)] == found
+
+
+def test_a_profile_over_the_houses_bounds_is_shown_where_it_says_so(tmp_path: Path) -> None:
+    profiles = {"b": {"display_name": "B", "resources": {"limits": {"cpu": 8}}}, "c": {"display_name": "C"}}
+    a_spec(tmp_path, metadata={"kernelpod": {"image": "registry.example/kernel:1", "profiles": profiles}})
+    (one,) = faults_of(tmp_path, "a-pod", bounds={"cpu": 4})
+    assert "8 cpu; the bound is 4" in one.as_text()

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from kernelpod.errors import Denied
-from kernelpod.kernelspecs.model import Resources
-from kernelpod.policy import Usage, uid_and_gid
+from kernelpod.errors import Denied, StartFailed
+from kernelpod.kernelspecs.model import GIVEN_VARIABLES
+from kernelpod.kernelspecs.resources import Resources
+from kernelpod.policy import Usage, is_offered, uid_and_gid
 from kernelpod.request import KernelRequest, ResourceWish
 from kernelpod.settings import Settings
 from kernelpod.testing import a_plan, a_spec, an_identity
+from kernelpod.userrules import user_bounds
 
 SIZES = Resources.model_validate(
     {
@@ -61,7 +63,7 @@ def test_wishes_are_kept_within_bounds_and_a_guarantee_within_its_limit(
 
 def test_what_was_cut_is_said() -> None:
     plan = a_plan(request=wish(resources=ResourceWish(cpu=9000)), spec=a_spec(resources=SIZES))
-    assert plan.notes == ("KERNEL_CPUS 9 was cut to the bound of 'python-pod', 4.",)
+    assert plan.notes == ("KERNEL_CPUS 9 was cut to your bound of 'python-pod', 4.",)
 
 
 def test_without_bounds_the_limits_are_the_bounds() -> None:
@@ -182,3 +184,83 @@ def test_the_plan_says_where_it_differs_from_the_wish() -> None:
     plan = a_plan(request=wish(working_dir="/etc"))
     assert plan.working_dir == "/home/jovyan"
     assert "'/etc' is in none of your mounts" in plan.notes[0]
+
+
+GPUS = Resources.model_validate({"gpus": {"count": 1, "bound": 2, "resource": "amd.com/gpu"}})
+
+
+@pytest.mark.parametrize(("wished", "made"), [(None, 1), (0, 0), (2, 2), (5, 2)])
+def test_gpus_are_bounded_by_the_kernelspec(wished: int | None, made: int) -> None:
+    plan = a_plan(request=wish(resources=ResourceWish(gpus=wished)), spec=a_spec(resources=GPUS))
+    assert (plan.resources.gpus, plan.resources.gpu_resource) == (made, "amd.com/gpu")
+    assert bool(plan.notes) == (wished == 5)
+
+
+def test_gpus_of_a_kernelspec_without_any_are_a_wish_only() -> None:
+    plan = a_plan(request=wish(resources=ResourceWish(gpus=1)))
+    assert (plan.resources.gpus, plan.notes) == (0, ("KERNEL_GPUS 1 was cut to your bound of 'python-pod', 0.",))
+    asked = wish(resources=ResourceWish(gpus=1))
+    assert denied(settings=settings(over_bounds="refuse"), request=asked) == "out_of_bounds"
+
+
+BOUNDED = settings(
+    rules=[
+        {"groups": ["guests"], "bounds": {"cpu": 2, "memory": "4Gi", "gpus": 0}},
+        {"users": ["alice"], "bounds": {}},
+    ]
+)
+GUEST = an_identity("bob", groups=("guests",))
+
+
+def test_a_users_own_bounds_cut_what_the_kernelspec_would_allow() -> None:
+    parts: dict[str, Any] = {"settings": BOUNDED, "spec": a_spec(resources=SIZES)}
+    asked = wish(resources=ResourceWish(cpu_limit=99_000, memory_limit=99 << 30))
+    plan = a_plan(request=asked, identity=GUEST, **parts)
+    assert (plan.resources.cpu_limit_millicores, plan.resources.memory_limit_bytes) == (2000, 4 << 30)
+    assert a_plan(request=asked, **parts).resources.cpu_limit_millicores == 4000
+
+
+@pytest.mark.parametrize(
+    ("sizes", "offered"),
+    [
+        (SIZES, True),
+        (GPUS, False),
+        (Resources.model_validate({"limits": {"cpu": 3, "memory": "1Gi"}}), False),
+        (Resources.model_validate({"limits": {"cpu": 1, "memory": "5Gi"}}), False),
+        (Resources.model_validate({"limits": {"cpu": 2, "memory": "4Gi"}}), True),
+    ],
+)
+def test_a_kernelspec_over_a_users_bounds_is_neither_offered_nor_started(sizes: Resources, offered: bool) -> None:
+    spec = a_spec(resources=sizes)
+    assert is_offered(spec, GUEST.groups, user_bounds(BOUNDED, GUEST)) is offered
+    assert is_offered(spec, (), user_bounds(BOUNDED, an_identity("alice")))
+    if offered:
+        a_plan(settings=BOUNDED, identity=GUEST, spec=spec)
+    else:
+        assert denied(settings=BOUNDED, identity=GUEST, spec=spec) == "out_of_bounds"
+
+
+MOUNTS = {
+    "mounts": [{"name": name, "root": f"/srv/{name}", "mount_path": f"/{name}"} for name in ("data", "drop")]
+}
+
+
+@pytest.mark.parametrize(("names", "seen"), [(None, ["data", "drop"]), (("drop",), ["drop"]), ((), [])])
+def test_a_kernelspec_may_take_some_mounts_only(names: tuple[str, ...] | None, seen: list[str]) -> None:
+    plan = a_plan(settings=Settings.model_validate(MOUNTS), spec=a_spec(mounts=names))
+    assert [mount.name for mount in plan.mounts.shared] == seen
+
+
+def test_a_mount_that_the_user_may_not_have_is_not_had_by_naming_it() -> None:
+    some = {"mounts": [{**MOUNTS["mounts"][0], "groups": ["staff"]}]}
+    assert a_plan(settings=Settings.model_validate(some), spec=a_spec(mounts=("data",))).mounts.shared == ()
+
+
+def test_a_mount_that_the_settings_do_not_have_is_the_kernelspecs_fault() -> None:
+    with pytest.raises(StartFailed, match="'data', which the settings do not have") as caught:
+        a_plan(spec=a_spec(mounts=("data",)))
+    assert caught.value.code == "kernelspec_unusable"
+
+
+def test_what_every_kernel_is_given_is_what_no_kernelspec_may_set_by_a_secret() -> None:
+    assert set(a_plan().env) - {"LANG", "SHELL"} == GIVEN_VARIABLES

@@ -1,10 +1,11 @@
-"""The generated pages of docs/: settings, their schema, commands, error codes and faults of kernelspecs.
+"""The generated pages of docs/: settings, commands, error codes, faults of kernelspecs, and schemas.
 
 `python -m kernelpod.cli.reference docs` writes them, `--check` fails when one is not what the code says.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from kernelpod import errors
 from kernelpod.cli.main import main
 from kernelpod.cli.settings_reference import NOTE, settings_markdown, settings_schema
 from kernelpod.kernelspecs.faults import KINDS
+from kernelpod.kernelspecs.model import KernelJson
 
 
 def cli_markdown() -> str:
@@ -53,12 +55,20 @@ def faults_markdown() -> str:
     return "\n".join([*lines, ""])
 
 
+def kernelspec_schema() -> str:
+    """Return the JSON schema of a kernel.json; an editor finds it by the key `$schema`."""
+    schema = KernelJson.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2) + "\n"
+
+
 PAGES = {
     "settings.md": settings_markdown,
     "settings.schema.json": settings_schema,
     "cli.md": cli_markdown,
     "errors.md": errors_markdown,
     "lint.md": faults_markdown,
+    "kernelspec.schema.json": kernelspec_schema,
 }
 
 

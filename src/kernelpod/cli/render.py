@@ -55,7 +55,7 @@ def render(
     folder = kernelspecs or (
         settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped.kernelspecs()
     )
-    published = PublishedKernelspecs(folder, settings.kernelspecs.refresh_seconds)
+    published = PublishedKernelspecs(settings.kernelspecs.model_copy(update={"path": folder}))
     identity = Identity(Owner(hub=settings.hubs[0].name, kind="user", name=user), groups=tuple(sorted(groups)))
     found = published.get(request.spec, request.profile)
     plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage())

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 # A body up to this many times the limit is read and refused with a sentence; beyond, the line is cut.
 BODY_SLACK = 32
 HUB_CHECK_SECONDS = 5
+CULL_LOOK_SECONDS = 10
 
 
 def make_runtime(settings: Settings) -> Runtime:
@@ -75,15 +76,15 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().init_configurables()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
-        kernels.cull_idle_timeout = int(gateway.cull_idle_seconds)
-        specs = self.house_settings.kernelspecs
+        # Turns the culler on; how long is too long decides the manager, kernel by kernel.
+        kernels.cull_idle_timeout, kernels.cull_interval = 1, CULL_LOOK_SECONDS
         hub = self.house_settings.hubs[0]
         self.services = Services(
             settings=self.house_settings,
             prover=Prover(hub, self.house_settings.identity, ask_hub),
             house=House(
                 settings=self.house_settings,
-                kernelspecs=PublishedKernelspecs(specs.path, specs.refresh_seconds, specs.allowed_images),
+                kernelspecs=PublishedKernelspecs(self.house_settings.kernelspecs),
                 owners=kernels.owners,
                 run=kernels.run,
             ),

@@ -21,7 +21,10 @@ from kernelpod.gateway.channels import ChannelsPage
 from kernelpod.gateway.proven import JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.launch import launch
+from kernelpod.policy import is_offered
 from kernelpod.request import from_body
+from kernelpod.settings import Bounds
+from kernelpod.userrules import user_bounds
 
 if TYPE_CHECKING:
     from kernelpod.gateway.kernel import DirectKernelManager
@@ -116,12 +119,18 @@ def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:
 class _KernelSpecs(Proven, web.RequestHandler):
     @property
     def visible(self) -> dict[str, KernelSpec]:
-        """The kernelspecs for the caller's groups, by address."""
-        groups = self.proof.identity.groups
-        return {name: spec for name, spec in self.services.house.kernelspecs.all().items() if spec.is_for(groups)}
+        """The kernelspecs that the caller is offered, by address."""
+        published, (groups, bounds) = self.services.house.kernelspecs.all(), self.may
+        return {name: spec for name, spec in published.items() if is_offered(spec, groups, bounds)}
+
+    @property
+    def may(self) -> tuple[tuple[str, ...], Bounds]:
+        """All that the offer depends on: the caller's groups and bounds."""
+        identity = self.proof.identity
+        return identity.groups, user_bounds(self.services.settings, identity)
 
     def find(self, address: str) -> KernelSpec:
-        """Return one of them. Raises NotFound, also for what is for other groups."""
+        """Return one of them. Raises NotFound, also for what is for others."""
         if address not in self.visible:
             raise NotFound("kernelspec_not_found", f"There is no kernelspec {address[:100]!r}.")
         return self.visible[address]
@@ -132,8 +141,8 @@ class KernelSpecsPage(_KernelSpecs):
 
     def get(self) -> None:
         """Answer in the form of Jupyter's REST API."""
-        published, groups = self.services.house.kernelspecs.all(), self.proof.identity.groups
-        self.finish(self.services.listings.body(published, groups, self._made))
+        published = self.services.house.kernelspecs.all()
+        self.finish(self.services.listings.body(published, self.may, self._made))
 
     def _made(self) -> str:
         base_url = self.settings["base_url"]

@@ -179,6 +179,16 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
 
         kernel._activity_stream.on_recv(heard)
 
+    async def cull_kernel_if_idle(self, kernel_id: str) -> None:
+        """End a kernel that has been idle, without a client, for as long as its kernelspec or the settings say."""
+        kernel = self.kernel(kernel_id)
+        own = kernel.record.plan.cull_idle_seconds
+        allowed = self.limits.cull_idle_seconds if own is None else own
+        idle = (utcnow() - kernel.last_activity).total_seconds()
+        if 0 < allowed < idle and kernel.execution_state != "busy" and not self.has_clients(kernel_id):
+            log.info("kernel %s was idle for %.0f s and is ended", kernel_id, idle)
+            await self.shutdown_kernel(kernel_id)
+
     def start_buffering(self, kernel_id: str, session_key: str, channels: dict[str, Any]) -> None:
         """Keep output for a client that lost its connection, up to `max_offline_bytes`."""
         super().start_buffering(kernel_id, session_key, channels)

@@ -39,6 +39,9 @@ KINDS = {
     "over-bounds": Kind(
         "error", "Resources do not fit together.", "Raise the bounds, or lower what is asked for."
     ),
+    "over-house-bounds": Kind(
+        "error", "More than `kernelspecs.bounds` of the settings allows.", "Lower it, or raise that bound."
+    ),
     "value": Kind("error", "A value cannot be used.", "Write what the message asks for."),
     "machine-path": Kind(
         "error", "A path of somebody's machine.", "Name the command alone, or a path that is in the image."

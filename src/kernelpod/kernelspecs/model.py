@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from kernelpod.fields import Name
-from kernelpod.quantities import Bytes, Millicores
+from kernelpod.kernelspecs.resources import Resources
+from kernelpod.podkeys import PodKeys, VariableName
 from kernelpod.sentences import sentences
 
 # Rule: jupyter_client maps kernelspecs called `python`, `python2`, `python3` to the native kernel.
@@ -21,70 +22,47 @@ SPEC_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 LOGOS = ("logo-32x32.png", "logo-64x64.png", "logo-svg.svg")
 # What can be a word of a command line or a value of an environment.
 _Word = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
+# What every kernel gets from its plan.
+GIVEN_VARIABLES = frozenset({"HOME", "USER", "LOGNAME", "KERNEL_ID", "KERNEL_USERNAME"})
 _IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,250}$"
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Amounts(_Form):
-    """An amount of each resource, in Kubernetes notation ("500m", "2Gi"); held as millicores and bytes."""
-
-    cpu: Millicores = 1000
-    memory: Bytes = 2**30
-
-
-class Resources(_Form):
-    """What a kernel is guaranteed, what it may use, and how far a user's wish may go."""
-
-    requests: Amounts = Amounts.model_validate({"cpu": "100m", "memory": "256Mi"})
-    """Guaranteed to the kernel; the scheduler counts it."""
-    limits: Amounts = Amounts()
-    """The most the kernel may use when the user wishes nothing."""
-    bounds: Amounts | None = None
-    """The most a user may wish for; absent: the limits."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Resources:
-        bounds = self.bounds or self.limits
-        for name in ("cpu", "memory"):
-            low, mid, high = (getattr(part, name) for part in (self.requests, self.limits, bounds))
-            if not low <= mid <= high:
-                said = f"{name}: requests must be at most limits, and limits at most bounds"
-                raise PydanticCustomError("over_bounds", "{said}", {"said": said})
-        return self
-
-
-class Profile(_Form):
-    """A variant of a kernelspec, addressed as `<spec>.<profile>`; what it leaves out is the spec's."""
-
-    display_name: str = Field(min_length=1, max_length=100)
-    image: str | None = Field(None, pattern=_IMAGE)
-    resources: Resources | None = None
-    groups: tuple[str, ...] | None = None
-    network: Name | None = None
-
-
-_CHANGED_BY_PROFILES = ("display_name", "image", "resources", "groups", "network")
-
-
-class Stanza(_Form):
-    """`metadata.kernelpod` of a kernel.json."""
+class Variant(PodKeys):
+    """What a kernelspec says of its kernels, and a profile may say otherwise."""
 
     image: str = Field(pattern=_IMAGE)
     """Image of the kernel's pod; any image that holds the kernel."""
     resources: Resources = Resources()
+    """What a kernel is guaranteed and may use."""
     groups: tuple[str, ...] = ()
-    """Hub groups that may use the kernelspec; empty: everybody."""
+    """Hub groups that may use it; empty: everybody."""
     network: Name = "default"
     """Egress profile of the chart (`networkPolicy.profiles`): what the kernel's pod may reach."""
+    mounts: tuple[Name, ...] | None = None
+    """Mounts of the settings that kernels get, by name, if the user may have them; absent: all of hers."""
+    cull_idle_seconds: float | None = Field(None, ge=0)
+    """Instead of `gateway.cull_idle_seconds`; 0 never culls."""
+
+
+class Profile(Variant):
+    """A variant of a kernelspec, addressed as `<spec>.<profile>`; what it leaves out is the spec's."""
+
+    display_name: str = Field(min_length=1, max_length=100)
+    """What users see in Lab."""
+    image: str = Field("", pattern=_IMAGE)
+    """Image of the kernel's pod; absent: the spec's."""
+
+
+class Stanza(Variant):
+    """`metadata.kernelpod` of a kernel.json."""
+
     transport: Literal["ipc", "tcp"] = "ipc"
     """How a local runtime connects; `tcp` for a kernel that cannot do ipc. Pods always use tcp."""
-    profiles: dict[Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")], Profile] = {}
+    profiles: dict[Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")], Profile] = Field({})
+    """Variants, by the name that follows the dot in `<spec>.<profile>`."""
 
 
-class KernelSpec(_Form):
+class KernelSpec(Variant):
     """One way to start a kernel: a kernelspec, or one of its profiles, with nothing left to merge."""
 
     spec: str
@@ -94,10 +72,6 @@ class KernelSpec(_Form):
     argv: tuple[str, ...]
     env: dict[str, str]
     interrupt_mode: Literal["message", "signal"]
-    image: str
-    resources: Resources
-    groups: tuple[str, ...]
-    network: str
     transport: Literal["ipc", "tcp"]
     debugger: bool
     folder: Path
@@ -110,7 +84,7 @@ class KernelSpec(_Form):
         return f"{self.spec}.{self.profile}" if self.profile else self.spec
 
     def is_for(self, groups: tuple[str, ...]) -> bool:
-        """Return whether a user in these hub groups may use it."""
+        """Return whether it is for users in these hub groups."""
         return not self.groups or not set(self.groups).isdisjoint(groups)
 
 
@@ -131,7 +105,7 @@ class KernelJson(BaseModel):
     display_name: str = Field(min_length=1, max_length=100)
     language: str = Field(min_length=1, max_length=50)
     argv: tuple[_Word, ...] = Field(min_length=1)
-    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], _Word] = {}
+    env: dict[VariableName, _Word] = {}
     interrupt_mode: Literal["message", "signal"] = "signal"
     metadata: _Metadata
 
@@ -142,6 +116,14 @@ class KernelJson(BaseModel):
             raise PydanticCustomError("connection_file", "{said}", {"said": said})
         if self.argv[0] == "" or "{connection_file}" in self.argv[0]:
             raise ValueError("argv must begin with the command")
+        return self
+
+    @model_validator(mode="after")
+    def _one_source_each(self) -> KernelJson:
+        stanza = self.metadata.kernelpod
+        for variant in (stanza, *stanza.profiles.values()):
+            if twice := sorted((self.env.keys() | GIVEN_VARIABLES) & variant.secret_env.keys()):
+                raise ValueError(f"secret_env: {twice[0]} has a value already")
         return self
 
 
@@ -185,18 +167,16 @@ def variants(folder: Path, parsed: KernelJson) -> tuple[KernelSpec, ...]:
         argv=parsed.argv,
         env=parsed.env,
         interrupt_mode=parsed.interrupt_mode,
-        image=stanza.image,
-        resources=stanza.resources,
-        groups=stanza.groups,
-        network=stanza.network,
         transport=stanza.transport,
         debugger=parsed.metadata.debugger,
         folder=folder,
         logos=tuple(name for name in LOGOS if (folder / name).is_file()),
+        **{name: getattr(stanza, name) for name in Variant.model_fields},
     )
-    found = [whole]
-    for name, profile in stanza.profiles.items():
-        changes = {key: getattr(profile, key) for key in _CHANGED_BY_PROFILES}
-        given = {key: value for key, value in changes.items() if value is not None}
-        found.append(whole.model_copy(update={"profile": name, **given}))
-    return tuple(found)
+    profiles = [
+        whole.model_copy(
+            update={"profile": name, **{key: getattr(profile, key) for key in profile.model_fields_set}}
+        )
+        for name, profile in stanza.profiles.items()
+    ]
+    return (whole, *profiles)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, image_is_allowed, read_folder
+from kernelpod.kernelspecs.resources import excesses
+from kernelpod.settings import Kernelspecs
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +26,8 @@ class _State(NamedTuple):
 class PublishedKernelspecs:
     """The kernelspecs of exactly one folder; a bad one is left out of the listing, with a line in the log."""
 
-    def __init__(self, path: Path, refresh_seconds: float, allowed_images: tuple[str, ...] = ()) -> None:
-        self._path = path
-        self._refresh_seconds = refresh_seconds
-        self._allowed_images = allowed_images
+    def __init__(self, settings: Kernelspecs) -> None:
+        self._settings = settings
         self._looked_at = float("-inf")
         self._state: _State | None = None
         self._specs: dict[str, KernelSpec] = {}
@@ -36,7 +36,7 @@ class PublishedKernelspecs:
     def all(self) -> dict[str, KernelSpec]:
         """Return every usable kernelspec and profile by its address; empty if the folder cannot be read."""
         now = time.monotonic()
-        if now - self._looked_at >= self._refresh_seconds:
+        if now - self._looked_at >= self._settings.refresh_seconds:
             self._looked_at = now
             self._refresh()
         return self._specs
@@ -64,23 +64,26 @@ class PublishedKernelspecs:
         for name, *_ in state.specs:
             try:
                 variants = read_folder(state.root / name)
-                self._check_images(variants)
+                self._check(variants)
             except ValueError as error:
                 self._faults[name] = str(error)
                 log.warning("kernelspec %s is not listed: %s", name, error)
             else:
                 self._specs.update({variant.address: variant for variant in variants})
-        log.info("kernelspecs in %s: %s", self._path, ", ".join(self._specs) or "none")
+        log.info("kernelspecs in %s: %s", self._settings.path, ", ".join(self._specs) or "none")
 
-    def _check_images(self, variants: tuple[KernelSpec, ...]) -> None:
+    def _check(self, variants: tuple[KernelSpec, ...]) -> None:
         for spec in variants:
-            if not image_is_allowed(spec.image, self._allowed_images):
+            if not image_is_allowed(spec.image, self._settings.allowed_images):
                 raise ValueError(f"the image {spec.image} is not among kernelspecs.allowed_images")
+            for excess in excesses(spec.resources, self._settings.bounds, wishes=True):
+                said = f"{excess.given} {excess.resource} in {spec.address}"
+                raise ValueError(f"{said} is over kernelspecs.bounds, {excess.bound}")
 
     def _look(self) -> _State:
         state = []
         # The link is followed once, so that all of a listing is of one release.
-        root = Path(os.path.realpath(self._path))
+        root = Path(os.path.realpath(self._settings.path))
         try:
             for folder in sorted(root.iterdir()):
                 file = folder / "kernel.json"

@@ -12,6 +12,7 @@ from typing import Any
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import JsonFile, Path
 from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
+from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings import Kernelspecs
 
 _SOMEBODYS = re.compile(r"(^|[\s:=])(/home/|/Users/|/root/|/private/|/tmp/|/mnt/|~/|[A-Za-z]:[\\/])")
@@ -55,6 +56,11 @@ def check_spec(file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspec
             yield fault("image-tag", file, place, spec.image)
         if not image_is_allowed(spec.image, settings.allowed_images):
             yield fault("image-not-allowed", file, place, spec.image)
+    if not spec.profile or (*inner, "resources") in read.places:
+        place = read.place((*(inner if spec.profile else stanza), "resources"))
+        for excess in excesses(spec.resources, settings.bounds, wishes=True):
+            said = f"{excess.given} {excess.resource}; the bound is {excess.bound}."
+            yield fault("over-house-bounds", file, place, said)
 
 
 def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Fault]:

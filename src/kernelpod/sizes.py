@@ -1,0 +1,57 @@
+"""How large a kernel is: what its kernelspec gives, what its user wishes, and how far she may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from kernelpod.errors import Denied
+from kernelpod.kernelspecs.model import KernelSpec
+from kernelpod.plan import PlannedResources
+from kernelpod.quantities import format_bytes, format_millicores
+from kernelpod.request import ResourceWish
+from kernelpod.settings import Bounds
+
+
+def planned_resources(
+    wish: ResourceWish, spec: KernelSpec, bounds: Bounds, over_bounds: Literal["clamp", "refuse"]
+) -> tuple[PlannedResources, list[str]]:
+    """Return what a kernel gets, and where that is less than was wished, in sentences for the user.
+
+    Raises Denied (out_of_bounds) for a wish over a bound, if wishes are not clamped.
+    """
+    given, notes = spec.resources, list[str]()
+    most_cpu, most_memory = _least(given.most.cpu, bounds.cpu), _least(given.most.memory, bounds.memory)
+
+    def bounded(name: str, wished: int | None, default: int, bound: int, show: Callable[[int], str]) -> int:
+        if wished is None or wished <= bound:
+            return default if wished is None else wished
+        if over_bounds == "refuse":
+            said = f"{name} {show(wished)} is over your bound of {spec.address!r}, {show(bound)}."
+            raise Denied("out_of_bounds", said)
+        notes.append(f"{name} {show(wished)} was cut to your bound of {spec.address!r}, {show(bound)}.")
+        return bound
+
+    cpu_limit = bounded("KERNEL_CPUS_LIMIT", wish.cpu_limit, given.limits.cpu, most_cpu, format_millicores)
+    memory_limit = bounded(
+        "KERNEL_MEMORY_LIMIT", wish.memory_limit, given.limits.memory, most_memory, format_bytes
+    )
+    cpu = bounded("KERNEL_CPUS", wish.cpu, given.requests.cpu, most_cpu, format_millicores)
+    memory = bounded("KERNEL_MEMORY", wish.memory, given.requests.memory, most_memory, format_bytes)
+    gpus = given.gpus
+    # A wish for a guarantee above the limit raises the limit, within the bound; Kubernetes demands the order.
+    resources = PlannedResources(
+        cpu_millicores=min(cpu, cpu_limit) if wish.cpu is None else cpu,
+        cpu_limit_millicores=cpu_limit if wish.cpu is None else max(cpu, cpu_limit),
+        memory_bytes=min(memory, memory_limit) if wish.memory is None else memory,
+        memory_limit_bytes=memory_limit if wish.memory is None else max(memory, memory_limit),
+        gpus=bounded(
+            "KERNEL_GPUS", wish.gpus, gpus.count if gpus else 0, _least(gpus.most if gpus else 0, bounds.gpus), str
+        ),
+        gpu_resource=gpus.resource if gpus else "",
+    )
+    return resources, notes
+
+
+def _least(most: int, bound: int | None) -> int:
+    return most if bound is None else min(most, bound)

@@ -1,0 +1,27 @@
+"""Which of the settings' rules are for a user; of several that set a value, the first wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from kernelpod.identity import Identity
+from kernelpod.settings import Bounds, Rule, Settings
+
+T = TypeVar("T")
+
+
+def first_of_rules(settings: Settings, identity: Identity, get: Callable[[Rule], T | None], default: T) -> T:
+    """Return what the first rule that is for the user and sets the value says, else the default."""
+    rules = (rule for rule in settings.policy.rules if _is_for(rule, identity))
+    return next((value for rule in rules if (value := get(rule)) is not None), default)
+
+
+def user_bounds(settings: Settings, identity: Identity) -> Bounds:
+    """Return the most that one kernel of a user may have."""
+    return first_of_rules(settings, identity, lambda rule: rule.bounds, Bounds())
+
+
+def _is_for(rule: Rule, identity: Identity) -> bool:
+    named = identity.owner.kind == "user" and identity.name in rule.users
+    return named or not set(rule.groups).isdisjoint(identity.groups)

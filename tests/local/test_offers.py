@@ -1,0 +1,95 @@
+"""What a kernelspec's own keys do: who is offered it, how large its kernels are, when an idle one is ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from client import Caller
+from kernelpod.testing import eventually
+
+IMAGE = {"image": "registry.example/kernel:1"}
+LARGE = {"limits": {"cpu": 4, "memory": "1Gi"}}
+PROFILES = {"large": {"display_name": "Large", "resources": LARGE}}
+
+
+def offered(caller: Caller) -> set[str]:
+    return set(caller.ask("GET", "kernelspecs").json()["kernelspecs"])
+
+
+def refusal(caller: Caller, spec: str, **wishes: str) -> tuple[int, str]:
+    answer = caller.post(spec, **wishes)
+    return answer.status_code, answer.json()["code"]
+
+
+@pytest.fixture(scope="module")
+def bounded(make_site: Any) -> Any:
+    """A gateway at which bob's kernels have at most two cores, and whose kernelspecs have at most eight."""
+    rules = [{"users": ["bob"], "bounds": {"cpu": 2}}]
+    site = make_site(policy={"rules": rules, "over_bounds": "refuse"}, kernelspecs={"bounds": {"cpu": 8}})
+    site.spec("sized-pod", metadata={"kernelpod": {**IMAGE, "profiles": PROFILES}})
+    return site
+
+
+def test_a_profile_over_a_users_bounds_is_not_offered_to_her(bounded: Any) -> None:
+    assert {"sized-pod", "sized-pod.large"} <= offered(bounded.alice)
+    assert "sized-pod" in offered(bounded.bob)
+    assert "sized-pod.large" not in offered(bounded.bob)
+    assert bounded.bob.ask("GET", "kernelspecs/sized-pod.large").status_code == 404
+
+
+def test_a_profile_over_a_users_bounds_is_refused_if_asked_for_anyway(bounded: Any) -> None:
+    assert refusal(bounded.bob, "sized-pod.large") == (403, "out_of_bounds")
+    assert "gives 4 cpu, but your bound is 2" in bounded.bob.post("sized-pod.large").json()["message"]
+    assert refusal(bounded.bob, "sized-pod", KERNEL_CPUS_LIMIT="3") == (403, "out_of_bounds")
+    assert bounded.traces() == []
+    bounded.alice.start("sized-pod.large")
+    bounded.stop_kernels()
+
+
+def test_a_kernelspec_over_the_houses_bounds_is_offered_to_nobody(bounded: Any) -> None:
+    bounded.spec("huge-pod", metadata={"kernelpod": {**IMAGE, "resources": {"limits": {"cpu": 9}}}})
+    assert "huge-pod" not in offered(bounded.admin)
+    answer = bounded.admin.post("huge-pod")
+    assert (answer.status_code, answer.json()["code"]) == (500, "kernelspec_unusable")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"resources": {"gpus": {"count": 1}}},
+        {"secret_env": {"A": {"secret": "s", "key": "k"}}},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_a_kernelspec_that_needs_a_pod_is_refused_on_one_machine(site: Any, keys: dict[str, Any]) -> None:
+    site.spec("cluster-pod", metadata={"kernelpod": {**IMAGE, **keys}})
+    assert refusal(site.alice, "cluster-pod") == (500, "needs_a_pod")
+    assert site.traces() == []
+
+
+def test_keys_that_only_a_pod_has_do_no_harm_on_one_machine(site: Any) -> None:
+    keys = {
+        "shm": "1Gi",
+        "node_selector": {"a": "b"},
+        "secret_env": {"A": {"secret": "s", "key": "k", "optional": True}},
+    }
+    site.spec("any-pod", metadata={"kernelpod": {**IMAGE, **keys}})
+    assert site.alice.run(site.alice.start("any-pod"), "print('A' in __import__('os').environ)") == "False\n"
+
+
+def test_an_idle_kernel_is_ended_when_its_kernelspec_says_so(make_site: Any) -> None:
+    site = make_site(gateway={"port": 0, "cull_idle_seconds": 3600})
+    for name, seconds in (("brief-pod", 0.5), ("lasting-pod", 0)):
+        site.spec(name, metadata={"kernelpod": {**IMAGE, "cull_idle_seconds": seconds}})
+    brief, lasting, ordinary, busy, used = (
+        site.alice.start(spec) for spec in ("brief-pod", "lasting-pod", "python-pod", "brief-pod", "brief-pod")
+    )
+    with site.alice.channels(busy) as channels:
+        channels.begin("import time\nwhile True: time.sleep(0.1)")
+        eventually(lambda: site.alice.model(busy)["execution_state"] == "busy")
+    with site.alice.channels(used):
+        eventually(lambda: brief not in site.alice.ids(), what="the idle kernel is ended")
+        assert set(site.alice.ids()) == {lasting, ordinary, busy, used}
+    site.stop_kernels()
