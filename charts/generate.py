@@ -1,4 +1,4 @@
-"""The files of the chart that repeat the code: the schema of its values, and the pod template.
+"""The file of the chart that repeats the code: the schema of its values.
 
 `python charts/generate.py` writes them, `--check` fails when one is not what the code says.
 """
@@ -12,7 +12,6 @@ from typing import Any
 import click
 import yaml
 
-from kernelpod import shipped
 from kernelpod.cli.settings_reference import settings_schema
 
 CHART = Path(__file__).parent / "kernelpod"
@@ -40,12 +39,7 @@ def _require_all(section: dict[str, Any]) -> None:
             _require_all(inner)
 
 
-def pod_template() -> str:
-    """Return the pod template that the gateway ships; the chart adds scheduling keys to its copy."""
-    return shipped.pod_template().read_text(encoding="utf-8")
-
-
-FILES = {"values.schema.json": values_schema, "files/kernel-pod.yaml.j2": pod_template}
+FILES = {"values.schema.json": values_schema}
 
 
 @click.command()

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import jinja2
 import jinja2.sandbox
@@ -22,7 +22,7 @@ from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
-from kernelpod.podkeys import PodKeys, SecretKey
+from kernelpod.podkeys import SchedulingKey, SecretKey
 from kernelpod.podparts import literal, no_privileges, volume, volume_mount
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
@@ -35,19 +35,8 @@ HOMES_FOLDER = "/homes"
 # Below the ephemeral range (32768 and up), where an outgoing connection could hold a port already.
 POD_PORTS = [20001, 20002, 20003, 20004, 20005]
 
-# What a template may add to the pod's spec, or say in the kernelspec's place: where it runs, not what it reaches.
-SCHEDULING_KEYS = frozenset(
-    {
-        "affinity",
-        "imagePullSecrets",
-        "nodeSelector",
-        "priorityClassName",
-        "runtimeClassName",
-        "schedulerName",
-        "tolerations",
-        "topologySpreadConstraints",
-    }
-)
+# What a template may say of the pod's spec on its own.
+SCHEDULING_KEYS = frozenset(get_args(SchedulingKey))
 SHM = "shm"
 
 # What an expression in a template can raise beside Jinja's own errors ("1 / 0", a range without end).
@@ -139,7 +128,7 @@ def _variables(record: KernelRecord, name: str, connection: Connection, pod: dic
         "ports": container["ports"],
         "resources": container["resources"],
         "init_containers": pod["spec"].get("initContainers", []),
-        "scheduling": {key: value for key, value in pod["spec"].items() if key in SCHEDULING_KEYS},
+        "scheduling": record.plan.scheduling,
         "volume_mounts": container["volumeMounts"],
         "volumes": pod["spec"]["volumes"],
     }
@@ -192,28 +181,18 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
                 "supplementalGroups": list(plan.supplemental_groups),
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            **_scheduling(plan.pod),
+            **plan.scheduling,
             **first,
             "containers": [_container(plan, mounts, connection)],
-            "volumes": [*map(volume, mounts), {"name": "connection", "secret": secret}, *_shm_volume(plan.pod)],
+            "volumes": [*map(volume, mounts), {"name": "connection", "secret": secret}, *_shm_volume(plan)],
         },
     }
 
 
-def _scheduling(keys: PodKeys) -> dict[str, Any]:
-    """Return what a pod's spec says of pulling and scheduling; nothing for what is absent."""
-    made = {
-        "imagePullSecrets": [{"name": name} for name in keys.pull_secrets],
-        "runtimeClassName": keys.runtime_class,
-        "nodeSelector": dict(keys.node_selector),
-        "tolerations": [toleration.model_dump(exclude_defaults=True) for toleration in keys.tolerations],
-    }
-    return {key: value for key, value in made.items() if value}
-
-
-def _shm_volume(keys: PodKeys) -> list[dict[str, Any]]:
-    memory = {"medium": "Memory", "sizeLimit": format_bytes(keys.shm)} if keys.shm else {}
-    return [{"name": SHM, "emptyDir": memory}] if memory else []
+def _shm_volume(plan: KernelPlan) -> list[dict[str, Any]]:
+    if plan.shm_bytes is None:
+        return []
+    return [{"name": SHM, "emptyDir": {"medium": "Memory", "sizeLimit": format_bytes(plan.shm_bytes)}}]
 
 
 def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connection) -> dict[str, Any]:
@@ -223,12 +202,12 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
     return {
         "name": "kernel",
         "image": plan.image,
-        "imagePullPolicy": plan.pod.pull_policy,
+        "imagePullPolicy": plan.pull_policy,
         "command": command,
         "workingDir": plan.working_dir,
         "env": [
             *({"name": name, "value": literal(value)} for name, value in plan.env.items()),
-            *({"name": name, "valueFrom": _secret_value(key)} for name, key in plan.pod.secret_env.items()),
+            *({"name": name, "valueFrom": _secret_value(key)} for name, key in plan.secret_env.items()),
         ],
         "ports": [
             {"name": channel, "containerPort": port}
@@ -252,7 +231,7 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
         "volumeMounts": [
             *map(volume_mount, mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
-            *({"name": made["name"], "mountPath": "/dev/shm"} for made in _shm_volume(plan.pod)),  # noqa: S108
+            *({"name": made["name"], "mountPath": "/dev/shm"} for made in _shm_volume(plan)),  # noqa: S108
         ],
     }
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import BaseModel, ConfigDict
 
 from kernelpod.identity import Owner
 from kernelpod.mounts import UserMounts
-from kernelpod.podkeys import PodKeys
+from kernelpod.podkeys import PullPolicy, SchedulingKey, SecretKey
 
 
 class PlannedResources(BaseModel):
@@ -54,8 +54,13 @@ class KernelPlan(BaseModel):
     gid: int
     supplemental_groups: tuple[int, ...]
     resources: PlannedResources
-    pod: PodKeys = PodKeys()
-    """What the kernelspec says of the pod alone."""
+    scheduling: dict[SchedulingKey, Any] = {}
+    """What the pod's spec says of where it runs, in Kubernetes' own words."""
+    pull_policy: PullPolicy = "IfNotPresent"
+    shm_bytes: int | None = None
+    """Size of the memory volume at /dev/shm; None: no such volume."""
+    secret_env: dict[str, SecretKey] = {}
+    """Variables whose values only the node reads, from Secrets."""
     interrupt_mode: Literal["message", "signal"]
     transport: Literal["ipc", "tcp"]
     launch_timeout_seconds: float
@@ -64,11 +69,6 @@ class KernelPlan(BaseModel):
     """The kernelspec's own; absent: the gateway's."""
     notes: tuple[str, ...] = ()
     """Where the plan differs from the wish, in sentences for the user."""
-
-    @field_serializer("pod")
-    def _short(self, pod: PodKeys) -> dict[str, Any]:
-        """Write only what is said: the plan is part of every pod."""
-        return pod.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def address(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +16,18 @@ LabelKey = Annotated[
     str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
 ]
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
+# What a pod's spec says of where it runs and who pulls its image; never what it can reach.
+SchedulingKey = Literal[
+    "affinity",
+    "imagePullSecrets",
+    "nodeSelector",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "tolerations",
+    "topologySpreadConstraints",
+]
+PullPolicy = Literal["IfNotPresent", "Always", "Never"]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 
 
@@ -57,7 +70,7 @@ class SecretKey(_Part):
 class PodKeys(_Part):
     """What is said of the pod alone."""
 
-    pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    pull_policy: PullPolicy = "IfNotPresent"
     """When a node pulls the image."""
     pull_secrets: tuple[ObjectName, ...] = ()
     """Secrets of the kernels' namespace that hold a registry's credentials."""
@@ -72,6 +85,17 @@ class PodKeys(_Part):
     secret_env: dict[VariableName, SecretKey] = {}
     """Variables whose values are in Secrets. The kernel's user can read them: she runs code there."""
 
-    def fields_for_a_pod(self) -> dict[str, Any]:
-        """Return these keys alone, as fields."""
-        return {name: getattr(self, name) for name in PodKeys.model_fields}
+    def scheduling(self, everywhere: Mapping[SchedulingKey, Any]) -> dict[SchedulingKey, Any]:
+        """Return what the pod's spec says of scheduling: what all kernels get (`everywhere`), and these on top."""
+        made: dict[SchedulingKey, Any] = dict(everywhere)
+        if self.runtime_class:
+            made["runtimeClassName"] = self.runtime_class
+        if self.node_selector:
+            made["nodeSelector"] = {**made.get("nodeSelector", {}), **self.node_selector}
+        if self.tolerations:
+            mine = [toleration.model_dump(exclude_defaults=True) for toleration in self.tolerations]
+            made["tolerations"] = [*made.get("tolerations", []), *mine]
+        if self.pull_secrets:
+            mine = [{"name": name} for name in self.pull_secrets]
+            made["imagePullSecrets"] = [*made.get("imagePullSecrets", []), *mine]
+        return made

@@ -12,7 +12,6 @@ from kernelpod.kernelspecs.resources import excesses
 from kernelpod.mounts import check_kernel_path, mounts_for, working_dir
 from kernelpod.names import user_slug
 from kernelpod.plan import KernelPlan
-from kernelpod.podkeys import PodKeys
 from kernelpod.request import KernelRequest
 from kernelpod.settings import Bounds, Settings
 from kernelpod.sizes import planned_resources
@@ -73,7 +72,10 @@ def decide(
         gid=gid,
         supplemental_groups=supplemental_groups(settings, identity),
         resources=resources,
-        pod=PodKeys(**spec.fields_for_a_pod()),
+        scheduling=spec.scheduling(cluster.scheduling),
+        pull_policy=spec.pull_policy,
+        shm_bytes=spec.shm,
+        secret_env=spec.secret_env,
         interrupt_mode=spec.interrupt_mode,
         transport="tcp" if settings.runtime.kind == "kubernetes" else spec.transport,
         launch_timeout_seconds=min(

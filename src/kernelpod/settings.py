@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from kernelpod.errors import SettingsError
 from kernelpod.fields import AbsolutePath, Count, Name, PathTemplate, Seconds, Size
+from kernelpod.podkeys import SchedulingKey
 from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
 
@@ -294,7 +295,10 @@ class Kubernetes(Section):
     context: str = ""
     """Context of the kubeconfig; empty: its current one."""
     template: Path | None = None
-    """Pod template instead of the shipped one; it may add where pods are scheduled, nothing else."""
+    """Pod template instead of the shipped one; beside what the plan says it may add where pods are scheduled."""
+    scheduling: dict[SchedulingKey, Any] = {}
+    """What the spec of every kernel's pod says of scheduling, in Kubernetes' own words, such as
+    `nodeSelector: {purpose: kernels}`; a kernelspec's keys come on top."""
     home_check_image: str = Field("", pattern=r"^[A-Za-z0-9._/:@-]{0,250}$")
     """Image with the command `test`, such as the gateway's: looks whether a home on a claim exists, since kubelet
     would make the folder. Needed where `homes.volume.kind` is pvc."""

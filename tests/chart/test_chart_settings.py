@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -107,21 +106,21 @@ SCHEDULING: dict[str, Any] = {
 }
 
 
+def test_scheduling_keys_reach_the_pod_and_nothing_else_does(helm: Helm, tmp_path: Path) -> None:
+    assert set(SCHEDULING) == SCHEDULING_KEYS
+    settings = loaded(helm, {"kernels": SCHEDULING}, tmp_path)
+    ours = shipped.pod_template().read_text(encoding="utf-8")
+    with_keys, without = (
+        render(KernelRecord(plan=a_plan(settings=some)), a_connection(), "0a1b2c", ours).pod["spec"]
+        for some in (settings, loaded(helm, {}, tmp_path))
+    )
+    assert with_keys == {**without, **SCHEDULING}
+
+
 def template(helm: Helm, kernels: dict[str, Any]) -> str | None:
     (config,) = of_kind(helm.objects({"kernels": kernels}), "ConfigMap").values()
     text: str | None = config["data"].get("kernel-pod.yaml.j2")
     return text
-
-
-def test_scheduling_keys_reach_the_pod_and_nothing_else_does(helm: Helm) -> None:
-    assert set(SCHEDULING) == SCHEDULING_KEYS
-    changed = template(helm, SCHEDULING)
-    assert changed
-    record = KernelRecord(plan=a_plan(), created=datetime(2026, 1, 1, tzinfo=timezone.utc))
-    ours = shipped.pod_template().read_text(encoding="utf-8")
-    with_keys = render(record, a_connection(), "0a1b2c", changed).pod
-    without = render(record, a_connection(), "0a1b2c", ours).pod
-    assert with_keys["spec"] == {**without["spec"], **SCHEDULING}
 
 
 def test_a_template_of_the_admin_s_is_passed_on_as_it_is(helm: Helm) -> None:

@@ -87,7 +87,11 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     (kubernetes(namespace="other"), "remove it from settings; set kernels.namespace.name"),
     (kubernetes(release="other"), "settings.runtime.kubernetes.release"),
     (kubernetes(home_check_image="busybox"), "remove it from settings; set image.repository and image.tag"),
-    ({**kubernetes(template="/x"), "kernels": {"schedulerName": "s"}}, "settings.runtime.kubernetes.template"),
+    ({**kubernetes(template="/x"), "kernels": {"template": "t"}}, "settings.runtime.kubernetes.template"),
+    (
+        {**kubernetes(scheduling={"schedulerName": "t"}), "kernels": {"schedulerName": "s"}},
+        "remove it from settings; set kernels.nodeSelector and the like",
+    ),
     (
         {**settings(kernelspecs={"path": "/x"}), "kernelspecs": VALUES["kernelspecs-volume"]["kernelspecs"]},
         "remove it from settings; set kernelspecs.volume.mountPath",
@@ -105,7 +109,7 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"kernels": {"template": "x", "tolerations": [{"operator": "Exists"}], "nodeSelector": {"a": "b"}}},
-        "kernels.nodeSelector would be ignored: write it into the template",
+        "so no kernel with kernels.nodeSelector could start",
     ),
     (settings(homes={"volume": {"kind": "nfs"}}), "settings.homes.volume.server: name the NFS server"),
     (settings(mounts=[{**MOUNT, "volume": {"kind": "nfs"}}]), "settings.mounts: data needs volume.server"),

@@ -10,7 +10,6 @@ from kernelpod import shipped
 from kernelpod.kernelspecs.resources import Resources
 from kernelpod.manifest import Manifest, render
 from kernelpod.plan import KernelPlan
-from kernelpod.podkeys import PodKeys
 from kernelpod.record import KernelRecord
 from kernelpod.request import KernelRequest, ResourceWish
 from kernelpod.settings import Settings
@@ -81,8 +80,12 @@ def _gpu() -> KernelPlan:
     }
     sizes = Resources.model_validate({"gpus": {"count": 1, "bound": 2}})
     wish = KernelRequest(spec="gpu-pod", resources=ResourceWish(gpus=2))
-    pod = PodKeys.model_validate(keys).fields_for_a_pod()
-    return a_plan(request=wish, spec=a_spec(resources=sizes, mounts=(), **pod))
+    everywhere = {
+        "nodeSelector": {"example.org/kernels": "yes"},
+        "tolerations": [{"key": "kernels", "value": "x"}],
+    }
+    settings = Settings.model_validate({"runtime": {"kubernetes": {"scheduling": everywhere}}})
+    return a_plan(request=wish, settings=settings, spec=a_spec(resources=sizes, mounts=(), **keys))
 
 
 def _hostile() -> KernelPlan:

@@ -21,7 +21,12 @@ runtime.kubernetes.release:
 runtime.kubernetes.home_check_image:
   value: {{ include "kernelpod.image" . | toJson }}
   change: set image.repository and image.tag
-{{- if include "kernelpod.podTemplate" . }}
+{{- with include "kernelpod.scheduling" . | fromJson }}
+runtime.kubernetes.scheduling:
+  value: {{ toJson . }}
+  change: set kernels.nodeSelector and the like
+{{- end }}
+{{- if .Values.kernels.template }}
 runtime.kubernetes.template:
   value: /etc/kernelpod/kernel-pod.yaml.j2
   change: set kernels.template
@@ -67,19 +72,6 @@ servers.gateway_url:
 {{- end -}}
 {{- $_ := set $settings "hubs" (list $settings.hubs) -}}
 {{- toYaml $settings -}}
-{{- end -}}
-
-{{/* The pod template: the admin's, or the shipped one with scheduling keys; empty where the shipped one will do. */}}
-{{- define "kernelpod.podTemplate" -}}
-{{- if .Values.kernels.template -}}
-{{- .Values.kernels.template -}}
-{{- else if include "kernelpod.scheduling" . | fromJson -}}
-{{- /* The shipped template ends within the pod's spec, so keys can follow; JSON opens no Jinja tag. */ -}}
-{{- .Files.Get "files/kernel-pod.yaml.j2" -}}
-{{- range $key, $value := include "kernelpod.scheduling" . | fromJson -}}
-{{- printf "  %s: %s\n" $key (toJson $value) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 
 {{/* What the values say about where kernel pods are scheduled. */}}
