@@ -111,6 +111,7 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
         {"kernels": {"template": "x", "tolerations": [{"operator": "Exists"}], "nodeSelector": {"a": "b"}}},
         "so no kernel with kernels.nodeSelector could start",
     ),
+    ({"prePuller": {"continuous": {"enabled": True}}}, "prePuller.images: name what nodes shall pull"),
     (settings(homes={"volume": {"kind": "nfs"}}), "settings.homes.volume.server: name the NFS server"),
     (settings(mounts=[{**MOUNT, "volume": {"kind": "nfs"}}]), "settings.mounts: data needs volume.server"),
     (

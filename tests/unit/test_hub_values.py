@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ OURS = [
 
 
 def values(sections: dict[str, Any] = SECTIONS, **changes: Any) -> dict[str, Any]:
-    return z2jh_values(Settings.model_validate({**sections, **changes}), "gateway", "lab:2")
+    return z2jh_values(Settings.model_validate({**sections, **changes}), "gateway", "lab:2", ["kernel:1"])
 
 
 def paths(value: Any, before: str = "") -> list[str]:
@@ -140,6 +141,20 @@ def test_what_the_chart_cannot_do_is_refused(changes: dict[str, Any], named: str
 def test_the_command_prints_yaml(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump(SECTIONS), encoding="utf-8")
-    done = CliRunner().invoke(main, ["hub", "values", "--settings", str(file), "--image", "lab:2"])
+    folder = tmp_path / "kernelspecs" / "a-pod"
+    folder.mkdir(parents=True)
+    stanza = {"kernelpod": {"image": "kernel:1"}}
+    whole = {"display_name": "A", "language": "R", "argv": ["R", "{connection_file}"], "metadata": stanza}
+    (folder / "kernel.json").write_text(json.dumps(whole), encoding="utf-8")
+    words = ["--settings", str(file), "--image", "lab:2", "--kernelspecs", str(folder.parent)]
+    done = CliRunner().invoke(main, ["hub", "values", *words])
     assert done.exit_code == 0
     assert yaml.safe_load(done.output) == values()
+
+
+def test_kernels_images_go_to_the_charts_pre_puller() -> None:
+    images = ["registry.example:5000/kernel-r:4.4", f"registry.example/kernel@sha256:{'0' * 64}"]
+    made = z2jh_values(Settings.model_validate(SECTIONS), "gateway", None, images)["prePuller"]["extraImages"]
+    assert [f"{image['name']}:{image['tag']}" for image in made.values()] == images
+    assert made["kernel-0"] == {"name": "registry.example:5000/kernel-r", "tag": "4.4"}
+    assert "prePuller" not in z2jh_values(Settings.model_validate(SECTIONS), "gateway")

@@ -9,6 +9,7 @@ import yaml
 
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.hub.values import z2jh_values
+from kernelpod.kernelspecs.folders import images_of, read_all
 
 
 @click.group()
@@ -25,7 +26,14 @@ def hub() -> None:
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
 @click.option("--image", help="Image of servers as NAME:TAG; else the chart's own.")
-def values(settings_file: Path | None, gateway_namespace: str, image: str | None) -> None:
+@click.option(
+    "--kernelspecs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of kernelspecs whose images the chart's pre-puller pulls as well.",
+)
+def values(
+    settings_file: Path | None, gateway_namespace: str, image: str | None, kernelspecs: Path | None
+) -> None:
     """Print values for Zero to JupyterHub; the settings are those of the gateway.
 
     \b
@@ -33,5 +41,6 @@ def values(settings_file: Path | None, gateway_namespace: str, image: str | None
       kernelpod hub values --settings settings.yaml > hub.yaml
       helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
     """
-    made = z2jh_values(load_settings(settings_file), gateway_namespace, image)
+    images = images_of(read_all(kernelspecs)) if kernelspecs else []
+    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())

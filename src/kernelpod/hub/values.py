@@ -6,6 +6,7 @@ by user must fit into KubeSpawner's `{username}`; what does not is refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,9 +23,12 @@ GATEWAY_PORT = 8888
 HUB_PORT = 8081
 
 
-def z2jh_values(settings: Settings, gateway_namespace: str, image: str | None = None) -> dict[str, Any]:
+def z2jh_values(
+    settings: Settings, gateway_namespace: str, image: str | None = None, kernel_images: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the values; `image` (NAME:TAG) is that of servers, else the chart's own.
 
+    `kernel_images` are pulled by the chart's pre-puller, on the nodes of servers.
     Raises SettingsError for settings that these values cannot express.
     """
     _check(settings)
@@ -51,9 +55,18 @@ def z2jh_values(settings: Settings, gateway_namespace: str, image: str | None = 
         **_storage(settings, hub),
     }
     if image:
-        name, _, tag = image.rpartition(":")
-        singleuser["image"] = {"name": name, "tag": tag}
-    return {"hub": _hub(settings, hub, gateway_namespace), "singleuser": singleuser}
+        singleuser["image"] = _image(image)
+    values = {"hub": _hub(settings, hub, gateway_namespace), "singleuser": singleuser}
+    if kernel_images:
+        extra = {f"kernel-{number}": _image(name) for number, name in enumerate(kernel_images)}
+        values["prePuller"] = {"extraImages": extra}
+    return values
+
+
+def _image(image: str) -> dict[str, str]:
+    """Return NAME:TAG in two parts; the chart joins them by a colon, which makes NAME@sha256:DIGEST whole, too."""
+    name, _, tag = image.rpartition(":")
+    return {"name": name, "tag": tag}
 
 
 def _check(settings: Settings) -> None:

@@ -1,0 +1,16 @@
+"""`kernelpod await-images`: what the chart's pre-puller waits with."""
+
+from __future__ import annotations
+
+import click
+
+from kernelpod.deploy import prepull
+
+
+@click.command(hidden=True)
+@click.argument("daemonset")
+@click.option("--namespace", required=True)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=600, show_default=True)
+def await_images(daemonset: str, namespace: str, seconds: float) -> None:
+    """Wait, in a pod, until all pods of DAEMONSET have pulled their images."""
+    prepull.await_images(daemonset, namespace, seconds, prepull.service_account_get, click.echo)

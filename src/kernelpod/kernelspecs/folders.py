@@ -1,0 +1,26 @@
+"""All kernelspecs of a folder that is about to be published, listed or pulled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from kernelpod.errors import KernelpodError
+from kernelpod.kernelspecs.lint import spec_folders
+from kernelpod.kernelspecs.model import KernelSpec, read_folder
+
+
+def read_all(folder: Path) -> list[KernelSpec]:
+    """Return all kernelspecs and profiles of a folder. Raises KernelpodError for one that cannot be used."""
+    found: list[KernelSpec] = []
+    for path in spec_folders(folder):
+        try:
+            found += read_folder(path)
+        except ValueError as error:
+            raise KernelpodError(f"{path.name}: {error}") from error
+    return found
+
+
+def images_of(specs: Iterable[KernelSpec]) -> list[str]:
+    """Return the images of kernelspecs, each once."""
+    return sorted({spec.image for spec in specs})
