@@ -214,6 +214,7 @@ def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, An
         ports=[{"name": name, "containerPort": port} for name, port in PORTS.items()],
         init_containers=[],
         scheduling={},
+        service_account="",
         pull_policy="IfNotPresent",
         **values,
     )

@@ -128,6 +128,7 @@ def _variables(record: KernelRecord, name: str, connection: Connection, pod: dic
         "ports": container["ports"],
         "resources": container["resources"],
         "init_containers": pod["spec"].get("initContainers", []),
+        "service_account": record.plan.service_account,
         "scheduling": record.plan.scheduling,
         "volume_mounts": container["volumeMounts"],
         "volumes": pod["spec"]["volumes"],
@@ -169,7 +170,8 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
         "spec": {
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": math.ceil(plan.grace_period_seconds),
-            "automountServiceAccountToken": False,
+            **({"serviceAccountName": plan.service_account} if plan.service_account else {}),
+            "automountServiceAccountToken": bool(plan.service_account),
             "enableServiceLinks": False,
             "shareProcessNamespace": True,
             "securityContext": {

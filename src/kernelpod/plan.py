@@ -59,6 +59,8 @@ class KernelPlan(BaseModel):
     pull_policy: PullPolicy = "IfNotPresent"
     shm_bytes: int | None = None
     """Size of the memory volume at /dev/shm; None: no such volume."""
+    service_account: str = ""
+    """Service account whose token the pod gets; empty: none."""
     secret_env: dict[str, SecretKey] = {}
     """Variables whose values only the node reads, from Secrets."""
     interrupt_mode: Literal["message", "signal"]

@@ -82,6 +82,9 @@ class PodKeys(_Part):
     """Labels that the pod's node must have."""
     tolerations: tuple[Toleration, ...] = ()
     """Taints of nodes that the pod does not mind."""
+    service_account: ObjectName | None = None
+    """Service account of the kernels' namespace whose token the kernel gets, if `kernelspecs.service_accounts` has
+    it; absent: none, and no token. Its rights are those of every user of the kernelspec."""
     secret_env: dict[VariableName, SecretKey] = {}
     """Variables whose values are in Secrets. The kernel's user can read them: she runs code there."""
 

@@ -75,6 +75,7 @@ def decide(
         scheduling=spec.scheduling(cluster.scheduling),
         pull_policy=spec.pull_policy,
         shm_bytes=spec.shm,
+        service_account=spec.service_account or "",
         secret_env=spec.secret_env,
         interrupt_mode=spec.interrupt_mode,
         transport="tcp" if settings.runtime.kind == "kubernetes" else spec.transport,

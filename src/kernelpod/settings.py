@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from kernelpod.errors import SettingsError
 from kernelpod.fields import AbsolutePath, Count, Name, PathTemplate, Seconds, Size
-from kernelpod.podkeys import SchedulingKey
+from kernelpod.podkeys import ObjectName, SchedulingKey
 from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
 
@@ -147,6 +147,8 @@ class Kernelspecs(Section):
     """How long a listing is used before the folder is looked at again."""
     allowed_images: tuple[str, ...] = ()
     """Patterns (`*`) of images that kernelspecs may use, others are not listed; empty: all."""
+    service_accounts: tuple[ObjectName, ...] = ()
+    """Service accounts of the kernels' namespace that kernelspecs may name; others are not listed."""
     bounds: Bounds = Bounds()
     """The most that a kernelspec may give or let users wish for; one with more is not listed."""
 

@@ -47,28 +47,36 @@ def new_site(need: Any) -> Iterator[Callable[[], Site]]:
 
 
 @pytest.fixture(scope="module")
-def install(
-    helm: Helm, new_site: Callable[[], Site], tmp_path_factory: Any
-) -> Iterator[Callable[[str], Installed]]:
+def helm_install(helm: Helm, tmp_path_factory: Any) -> Iterator[Callable[..., Answer]]:
+    """Return a function of a site, values and further words that installs the chart there; all are uninstalled."""
+    sites: list[Site] = []
+
+    def run(site: Site, *words: str) -> Answer:
+        command = [helm.binary, *words, "--namespace", site.gateway]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+
+    def install(site: Site, values: dict[str, Any], *words: str) -> Answer:
+        file = Path(tmp_path_factory.mktemp("values"), "values.yaml")
+        file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        sites.append(site)
+        return run(site, "install", RELEASE, str(CHART), "--values", str(file), *words)
+
+    try:
+        yield install
+    finally:
+        for site in sites:
+            run(site, "uninstall", RELEASE, "--ignore-not-found")
+
+
+@pytest.fixture(scope="module")
+def install(helm_install: Callable[..., Answer], new_site: Callable[[], Site]) -> Callable[[str], Installed]:
     """Return a function of a set of values that installs it and returns its site and Helm's notes."""
     made: dict[str, Installed] = {}
-
-    def run(verb: list[str], site: Site) -> Answer:
-        command = [helm.binary, *verb, "--namespace", site.gateway]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
 
     def once(name: str) -> Installed:
         if name not in made:
             site = new_site()
-            file = Path(tmp_path_factory.mktemp("values"), "values.yaml")
-            file.write_text(yaml.safe_dump(site.values(name)), encoding="utf-8")
-            made[name] = site, ""
-            notes = succeeded(run(["install", RELEASE, str(CHART), "--values", str(file)], site))
-            made[name] = site, notes
+            made[name] = site, succeeded(helm_install(site, site.values(name)))
         return made[name]
 
-    try:
-        yield once
-    finally:
-        for site, _ in made.values():
-            run(["uninstall", RELEASE, "--ignore-not-found"], site)
+    return once

@@ -43,8 +43,8 @@ def kernel_labels(release: str = "kernelpod", network: str = "default") -> dict[
 
 
 def kernel_policies(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    policies = of_kind([one for one in objects if one["metadata"].get("namespace") != "gateway"], "NetworkPolicy")
-    return list(policies.values())
+    ours = [one for one in objects if one["metadata"]["labels"]["app.kubernetes.io/component"] == "kernel"]
+    return list(of_kind(ours, "NetworkPolicy").values())
 
 
 def gateway_policy(objects: list[dict[str, Any]]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def within(inner: Network, outer: Network) -> bool:
 @pytest.mark.parametrize("name", GUARDED)
 def test_no_profile_reaches_what_is_denied(name: str, helm: Helm) -> None:
     """Blocks are either apart or one within the other, so the first and last address stand for all of a block."""
-    denied = [*ALWAYS, *SERVERS[name], *VALUES[name]["networkPolicy"].get("deny", [])]
+    denied = [*ALWAYS, *SERVERS.get(name, []), *VALUES[name]["networkPolicy"].get("deny", [])]
     for policy in kernel_policies(helm.objects(VALUES[name])):
         for block in blocks(policy):
             for network in map(ipaddress.ip_network, denied):

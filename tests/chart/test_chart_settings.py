@@ -32,7 +32,8 @@ def test_the_settings_load_and_say_what_the_release_decides(name: str, helm: Hel
     settings = loaded(helm, values, tmp_path)
     cluster = settings.runtime.kubernetes
     (deployment,) = of_kind(objects, "Deployment").values()
-    (role,) = (found for found in of_kind(objects, "Role").values() if "annotations" not in found["metadata"])
+    labelled = of_kind(objects, "Role").values()
+    (role,) = (one for one in labelled if one["metadata"]["labels"]["app.kubernetes.io/component"] == "gateway")
     gateway = deployment["spec"]["template"]["spec"]["containers"][0]
     assert (settings.gateway.ip, settings.gateway.port) == ("0.0.0.0", gateway["ports"][0]["containerPort"])
     assert settings.runtime.kind == "kubernetes"

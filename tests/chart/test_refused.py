@@ -79,6 +79,7 @@ INLINE = {"kind": "nfs", "server": "10.0.0.5"}
 MOUNT = {"name": "data", "root": "/data", "mount_path": "/data"}
 
 # Values that do not fit together, and what is said of them.
+API = {"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.10/32"]}}}
 CHECKS: list[tuple[dict[str, Any], str]] = [
     (settings(hubs=[{"token": "x"}]), "settings.hubs.token: a token must not lie in a ConfigMap"),
     (settings(gateway={"ip": "127.0.0.1"}), 'settings.gateway.ip is "127.0.0.1", but the chart decides it'),
@@ -112,6 +113,9 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
         "so no kernel with kernels.nodeSelector could start",
     ),
     ({"prePuller": {"continuous": {"enabled": True}}}, "prePuller.images: name what nodes shall pull"),
+    ({"sparkExecutors": {"kernels": {}}}, "sparkExecutors.kernels: executors need a namespace of their own"),
+    ({"sparkExecutors": {"spark": {}}}, "name the API server's addresses there"),
+    ({"sparkExecutors": {"none": {}}, **API}, "networkPolicy.profiles has a profile of that name"),
     (settings(homes={"volume": {"kind": "nfs"}}), "settings.homes.volume.server: name the NFS server"),
     (settings(mounts=[{**MOUNT, "volume": {"kind": "nfs"}}]), "settings.mounts: data needs volume.server"),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -35,6 +36,13 @@ def rig(*words: str) -> None:
 @pytest.fixture(autouse=True)
 def _own_cluster(need: Any) -> None:
     need(os.environ.get("KUBECONFIG", "").endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
+    eventually(untainted, 110, what="the node takes pods again")
+
+
+def untainted() -> bool:
+    """Return whether every node takes pods: one that could not reach the API server does not for a while."""
+    nodes = json.loads(kube.kubectl("get", "nodes", "-o", "json"))["items"]
+    return not any(node["spec"].get("taints") for node in nodes)
 
 
 @contextmanager
@@ -78,7 +86,8 @@ def test_the_api_server_is_away_for_a_while_and_idle_kernels_do_not_notice(site:
 
 @pytest.mark.timeout(400)
 def test_the_api_server_is_away_during_a_start(make_site: MakeSite) -> None:
-    site = make_site(patience_seconds=170)
+    # Until the node has told the API server again that it lives, it takes no pods.
+    site = make_site(patience_seconds=170, heal_seconds=150)
     with ThreadPoolExecutor(1) as pool:
         with stopped("apiserver"):
             start = pool.submit(site.alice.ask, "POST", "kernels", json={"name": "python-pod"}, timeout=200)

@@ -27,7 +27,10 @@ def refusal(caller: Caller, spec: str, **wishes: str) -> tuple[int, str]:
 def bounded(make_site: Any) -> Any:
     """A gateway at which bob's kernels have at most two cores, and whose kernelspecs have at most eight."""
     rules = [{"users": ["bob"], "bounds": {"cpu": 2}}]
-    site = make_site(policy={"rules": rules, "over_bounds": "refuse"}, kernelspecs={"bounds": {"cpu": 8}})
+    site = make_site(
+        policy={"rules": rules, "over_bounds": "refuse"},
+        kernelspecs={"bounds": {"cpu": 8}, "service_accounts": ["spark"]},
+    )
     site.spec("sized-pod", metadata={"kernelpod": {**IMAGE, "profiles": PROFILES}})
     return site
 
@@ -60,10 +63,12 @@ def test_a_kernelspec_over_the_houses_bounds_is_offered_to_nobody(bounded: Any) 
     [
         {"resources": {"gpus": {"count": 1}}},
         {"secret_env": {"A": {"secret": "s", "key": "k"}}},
+        {"service_account": "spark"},
     ],
     ids=lambda keys: next(iter(keys)),
 )
-def test_a_kernelspec_that_needs_a_pod_is_refused_on_one_machine(site: Any, keys: dict[str, Any]) -> None:
+def test_a_kernelspec_that_needs_a_pod_is_refused_on_one_machine(bounded: Any, keys: dict[str, Any]) -> None:
+    site = bounded
     site.spec("cluster-pod", metadata={"kernelpod": {**IMAGE, **keys}})
     assert refusal(site.alice, "cluster-pod") == (500, "needs_a_pod")
     assert site.traces() == []

@@ -71,6 +71,7 @@ def _gpu() -> KernelPlan:
         "pull_secrets": ["registry"],
         "runtime_class": "nvidia",
         "shm": "2Gi",
+        "service_account": "spark-ml",
         "node_selector": {"example.org/purpose": "ml"},
         "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
         "secret_env": {

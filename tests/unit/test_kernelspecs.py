@@ -257,6 +257,15 @@ def test_an_image_that_is_not_allowed_is_not_listed_and_says_why(tmp_path: Path)
         found.get("b-pod", "")
 
 
+def test_a_service_account_that_is_not_allowed_is_not_listed_and_says_why(tmp_path: Path) -> None:
+    write(tmp_path, "a-pod", display_name="A", **stanza(service_account="spark-ml"))
+    write(tmp_path, "b-pod", **stanza(profiles={"c": {"display_name": "C", "service_account": "default"}}))
+    found = published(tmp_path, service_accounts=["spark-ml"])
+    assert list(found.all()) == ["a-pod"]
+    with pytest.raises(StartFailed, match="default is not among"):
+        found.get("b-pod", "")
+
+
 def test_a_kernelspec_over_the_houses_bounds_is_not_listed_and_says_why(tmp_path: Path) -> None:
     write(tmp_path, "a-pod", display_name="A")
     write(tmp_path, "b-pod", **stanza(resources={"limits": {"cpu": 1}, "bounds": {"cpu": 8, "memory": "2Gi"}}))

@@ -218,6 +218,37 @@ def test_resources_have_to_be_within_the_houses_bounds(
     assert [fault.code for fault in faults_of(tmp_path, "a-pod", bounds=bounds)] == found
 
 
+IPYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+IR = ["R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "mode", "found"),
+    [
+        (IPYTHON, "message", []),
+        (IPYTHON, "signal", ["interrupt-mode"]),
+        (IR, "message", ["interrupt-lost"]),
+        (IR, "signal", []),
+        (["other", "{connection_file}"], "message", []),
+        (["other", "{connection_file}"], "signal", ["interrupt-mode"]),
+    ],
+)
+def test_the_interrupt_mode_has_to_fit_the_kernel(
+    tmp_path: Path, argv: list[str], mode: str, found: list[str]
+) -> None:
+    a_spec(tmp_path, argv=argv, interrupt_mode=mode)
+    assert [fault.code for fault in faults_of(tmp_path, "a-pod")] == found
+
+
+def test_a_service_account_has_to_be_among_those_of_the_settings(tmp_path: Path) -> None:
+    profiles = {"b": {"display_name": "B", "service_account": "admin"}, "c": {"display_name": "C"}}
+    stanza = {"image": "registry.example/kernel:1", "service_account": "spark-ml", "profiles": profiles}
+    a_spec(tmp_path, metadata={"kernelpod": stanza})
+    found = faults_of(tmp_path, "a-pod", service_accounts=["spark-ml"])
+    assert [(fault.code, fault.said) for fault in found] == [("service-account", "admin")]
+    assert {fault.said for fault in faults_of(tmp_path, "a-pod")} == {"admin", "spark-ml"}
+
+
 def test_a_profile_over_the_houses_bounds_is_shown_where_it_says_so(tmp_path: Path) -> None:
     profiles = {"b": {"display_name": "B", "resources": {"limits": {"cpu": 8}}}, "c": {"display_name": "C"}}
     a_spec(tmp_path, metadata={"kernelpod": {"image": "registry.example/kernel:1", "profiles": profiles}})

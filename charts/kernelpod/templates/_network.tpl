@@ -107,3 +107,32 @@ A list of one egress rule, as given, with denied addresses excepted from its blo
   ports: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
+
+{{/* A list of one egress rule: the API server. */}}
+{{- define "kernelpod.apiServerRule" -}}
+- to:
+    {{- range .Values.networkPolicy.apiServer.cidrs }}
+    {{- include "kernelpod.block" (list . (include "kernelpod.linkLocal" $ | fromJsonArray) list) | nindent 4 }}
+    {{- end }}
+  ports:
+    {{- range .Values.networkPolicy.apiServer.ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end -}}
+
+{{/* A peer: the kernels of one egress profile; the argument is (list context name). */}}
+{{- define "kernelpod.driverPeer" -}}
+{{- $ := index . 0 -}}
+namespaceSelector:
+  matchLabels: {kubernetes.io/metadata.name: {{ $.Values.kernels.namespace.name | quote }}}
+podSelector:
+  matchLabels:
+    {{- include "kernelpod.kernelSelector" $ | nindent 4 }}
+    kernelpod.io/network: {{ index . 1 | quote }}
+{{- end -}}
+
+{{/* A peer: all pods of a namespace of executors; the argument is its name. */}}
+{{- define "kernelpod.executorPeer" -}}
+namespaceSelector:
+  matchLabels: {kubernetes.io/metadata.name: {{ quote . }}}
+{{- end -}}

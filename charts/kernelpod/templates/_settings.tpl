@@ -31,6 +31,11 @@ runtime.kubernetes.template:
   value: /etc/kernelpod/kernel-pod.yaml.j2
   change: set kernels.template
 {{- end }}
+{{- with .Values.sparkExecutors }}
+kernelspecs.service_accounts:
+  value: {{ keys . | sortAlpha | toJson }}
+  unlessGiven: true
+{{- end }}
 {{- if eq .Values.kernelspecs.source "volume" }}
 kernelspecs.path:
   value: {{ printf "%s/kernelspecs" .Values.kernelspecs.volume.mountPath | toJson }}

@@ -12,10 +12,14 @@ from urllib.parse import quote
 
 import requests
 import websocket
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from kernelpod.errors import KernelpodError
 
 TIMEOUT_SECONDS = 60
+# Behind a Service a connection may still be led to a pod that has just gone; then nothing was sent yet.
+CONNECT_ATTEMPTS = 4
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = TIMEOUT_SECONDS) -> Any:
@@ -35,6 +39,9 @@ class Browser:
         self.url, self.name = url, name
         self.base = f"/user/{quote(name, safe='@~')}"
         self.session = requests.Session()
+        self.session.mount(
+            url, HTTPAdapter(max_retries=Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=0.2))
+        )
 
     def close(self) -> None:
         """Close the connections; the server lives on."""
@@ -126,9 +133,14 @@ class Browser:
     def _websocket(self, path: str) -> websocket.WebSocket:
         request = requests.Request("GET", f"{self.url}{path}")
         cookies = self.session.prepare_request(request).headers.get("Cookie", "")
-        return websocket.create_connection(
-            f"ws{self.url.removeprefix('http')}{path}", cookie=cookies, origin=self.url, timeout=TIMEOUT_SECONDS
-        )
+        address = f"ws{self.url.removeprefix('http')}{path}"
+        for attempt in range(CONNECT_ATTEMPTS):
+            with contextlib.suppress(ConnectionRefusedError):
+                return websocket.create_connection(
+                    address, cookie=cookies, origin=self.url, timeout=TIMEOUT_SECONDS
+                )
+            time.sleep(0.2 * 2**attempt)
+        raise KernelpodError(f"{self.url} refuses connections")
 
     def _get(self, path: str) -> requests.Response:
         return self.session.get(f"{self.url}{path}", timeout=TIMEOUT_SECONDS)

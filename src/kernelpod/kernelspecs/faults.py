@@ -39,6 +39,11 @@ KINDS = {
     "over-bounds": Kind(
         "error", "Resources do not fit together.", "Raise the bounds, or lower what is asked for."
     ),
+    "service-account": Kind(
+        "error",
+        "A service account that kernelspecs may not name.",
+        "Leave it out, or add it to `kernelspecs.service_accounts` of the settings.",
+    ),
     "over-house-bounds": Kind(
         "error", "More than `kernelspecs.bounds` of the settings allows.", "Lower it, or raise that bound."
     ),
@@ -83,6 +88,16 @@ KINDS = {
         "warning",
         "Interrupting by signal needs pods/exec, which is off by default.",
         'Write "interrupt_mode": "message" if the kernel understands it.',
+    ),
+    "launcher-missing": Kind(
+        "error",
+        "A kernelspec for a stock gateway lacks a file of its launcher.",
+        "Build it again: kernelpod specs build --stock.",
+    ),
+    "interrupt-lost": Kind(
+        "error",
+        "This kernel knows no interrupt messages; interrupts would be lost.",
+        'Write "interrupt_mode": "signal"; runtime.kubernetes.exec_signals then allows them.',
     ),
     "launcher-drift": Kind(
         "warning", "A launcher differs from the one that is shipped.", "Take the shipped one: launchers/."

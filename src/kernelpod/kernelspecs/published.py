@@ -76,6 +76,8 @@ class PublishedKernelspecs:
         for spec in variants:
             if not image_is_allowed(spec.image, self._settings.allowed_images):
                 raise ValueError(f"the image {spec.image} is not among kernelspecs.allowed_images")
+            if spec.service_account and spec.service_account not in self._settings.service_accounts:
+                raise ValueError(f"{spec.service_account} is not among kernelspecs.service_accounts")
             for excess in excesses(spec.resources, self._settings.bounds, wishes=True):
                 said = f"{excess.given} {excess.resource} in {spec.address}"
                 raise ValueError(f"{said} is over kernelspecs.bounds, {excess.bound}")

@@ -26,6 +26,16 @@ _RANDOM_LENGTH, _RANDOM_BITS = 24, 3.7
 _RANDOM = re.compile(rf"[A-Za-z0-9+/=_-]{{{_RANDOM_LENGTH},}}")
 _OURS = re.compile(r"(KERNEL|JUPYTER|JPY)_")
 _TAGGED = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)$")
+# Of kernels that are known by a word of their command: whether they understand `interrupt_request`.
+_INTERRUPTED_BY = {
+    "ipykernel": "message",
+    "ipython_kernel": "message",
+    "bash_kernel": "message",
+    "jjava": "message",
+    "ijava": "message",
+    "IRkernel": "signal",
+    "IJulia": "signal",
+}
 _LANGUAGES = """
 ansible apl bash c c++ clojure csharp elixir erlang f# fortran gap go groovy haskell java javascript julia kotlin
 lua matlab maxima ocaml octave perl php powershell prolog python R ruby rust sage sas scala scheme sql stata swift
@@ -56,6 +66,10 @@ def check_spec(file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspec
             yield fault("image-tag", file, place, spec.image)
         if not image_is_allowed(spec.image, settings.allowed_images):
             yield fault("image-not-allowed", file, place, spec.image)
+    if spec.service_account and spec.service_account not in settings.service_accounts:
+        own = (*inner, "service_account")
+        place = read.place(own if own in read.places else (*stanza, "service_account"))
+        yield fault("service-account", file, place, spec.service_account)
     if not spec.profile or (*inner, "resources") in read.places:
         place = read.place((*(inner if spec.profile else stanza), "resources"))
         for excess in excesses(spec.resources, settings.bounds, wishes=True):
@@ -69,7 +83,11 @@ def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Faul
         yield fault(
             "language", file, read.place(("language",)), f"{spec.language!r}; {near[0]!r}?" if near else ""
         )
-    if spec.interrupt_mode == "signal":
+    command = " ".join(spec.argv)
+    known = next((mode for word, mode in _INTERRUPTED_BY.items() if word in command), None)
+    if spec.interrupt_mode == "message" and known == "signal":
+        yield fault("interrupt-lost", file, read.place(("interrupt_mode",)))
+    if spec.interrupt_mode == "signal" and known != "signal":
         yield fault("interrupt-mode", file, read.place(("interrupt_mode",)))
 
 

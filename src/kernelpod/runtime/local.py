@@ -292,6 +292,7 @@ def _write_private(path: Path, text: str) -> None:
 def _refuse_what_needs_a_pod(plan: KernelPlan) -> None:
     """Raise StartFailed for a kernel that would lack what its kernelspec promises: GPUs, values of Secrets."""
     missing = ["GPUs"] if plan.resources.gpus else []
+    missing += ["a service account"] if plan.service_account else []
     missing += [f"the Secret of {name}" for name, key in plan.secret_env.items() if not key.optional]
     if missing:
         raise StartFailed(
