@@ -23,6 +23,8 @@ pytestmark = pytest.mark.local
 MODULE = "github.com/google/go-containerregistry/cmd/registry@v0.20.3"
 GO = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
 BUILD_SECONDS = 110
+# `make clean` removes it.
+CACHE = Path(__file__).parents[2] / ".cache"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 
@@ -32,9 +34,9 @@ def registry(need: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     """A registry on loopback; returns its name in names of images."""
     need(GO, "go", "install Go 1.26 or newer: https://go.dev/dl")
     folder = tmp_path_factory.mktemp("registry")
-    subprocess.run(
-        [str(GO), "install", MODULE], env={**os.environ, "GOBIN": str(folder)}, check=True, timeout=BUILD_SECONDS
-    )
+    places = {"GOBIN": str(folder), "GOPATH": str(CACHE / "go"), "GOCACHE": str(CACHE / "go-build")}
+    environment = {**os.environ, **places, "GOFLAGS": "-modcacherw"}
+    subprocess.run([str(GO), "install", MODULE], env=environment, check=True, timeout=BUILD_SECONDS)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

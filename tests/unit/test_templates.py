@@ -70,7 +70,7 @@ CHANGED = {
     "no seccomp": ("type: RuntimeDefault", "type: Unconfined", "Pod.spec.securityContext.seccompProfile"),
     "no limits": ("      resources: {{ resources | yaml }}\n", "", "Pod.spec.containers"),
     "a service account's token": ('{{ (service_account != "") | yaml }}', "true", "Pod.spec.automount"),
-    "a service account": ("  enableServiceLinks", "  serviceAccountName: admin\n  enableServiceLinks", "Pod.spec.serv"),
+    "a service account": ("  enableServiceLinks", "  serviceAccountName: admin\n  enableServiceLinks", "Pod.spec"),
     "a mutable secret": ("immutable: true", "immutable: false", "Secret.immutable"),
     "more in the secret": ("stringData:", "stringData:\n  x: y", "Secret.stringData.x"),
     "a list for a spec": (f"{SPEC}", "metadata2: []\nspec:\n  restartPolicy: Never\n", "Pod.metadata2"),
