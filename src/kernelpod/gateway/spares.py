@@ -41,19 +41,30 @@ class Spares:
 
     async def take(self, plan: KernelPlan) -> KernelRecord | None:
         """Return the record of a spare that is from now on its owner's kernel; None if none fits the plan."""
-        for kernel in [one for one in self._ready if _likeness(one.record.plan) == _likeness(plan)]:
-            self._ready.remove(kernel)
+        while kernel := self._popped(plan):
             try:
                 await kernel.answered(time.monotonic() + ANSWER_SECONDS)
+                await self._kernels.admit(kernel)
             except (UserError, asyncio.TimeoutError):
                 in_background(kernel.process_proxy.stop(0))
-                continue
-            await self._kernels.admit(kernel)
-            return kernel.record
+            except asyncio.CancelledError:
+                in_background(kernel.process_proxy.stop(0))
+                raise
+            else:
+                return kernel.record
         return None
+
+    def _popped(self, plan: KernelPlan) -> DirectKernelManager | None:
+        likeness = _likeness(plan) if self._ready else ""
+        fits = (kernel for kernel in self._ready if _likeness(kernel.record.plan) == likeness)
+        if kernel := next(fits, None):
+            self._ready.remove(kernel)
+        return kernel
 
     def lacks(self, plan: KernelPlan) -> bool:
         """Return whether there are fewer spares of a plan, those that are starting included, than it says."""
+        if not plan.prewarm:
+            return False
         likeness = _likeness(plan)
         return sum(_likeness(one) == likeness for one in self._plans()) < plan.prewarm
 
