@@ -79,8 +79,8 @@ class Gateway(Section):
     max_message_bytes: Size = 64 * 1024 * 1024
     """Largest message on a kernel's websocket, either way; a larger one is not passed on."""
     max_backlog_bytes: Size = 128 * 1024 * 1024
-    """Output waiting for a client that does not read; beyond it no more is read from the kernel, which drops
-    what it prints meanwhile once its own queue is full."""
+    """Output waiting for a client that does not read; beyond it the newest as much is kept as well, and the rest
+    dropped."""
     max_offline_bytes: Size = 16 * 1024 * 1024
     """Output kept for a client that lost its connection; the oldest goes first."""
     ping_interval_seconds: Seconds = 30

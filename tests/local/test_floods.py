@@ -69,6 +69,19 @@ def test_a_client_that_does_not_read_costs_no_memory(tight: Any) -> None:
         channels.receive(lambda got: got["msg_type"] == "stream")  # and what was held back goes on
 
 
+def test_the_end_of_a_cell_reaches_a_client_that_did_not_read(tight: Any) -> None:
+    before = tight.gateway.log.count("output held back")
+    with tight.bob.channels(tight.bob.start()) as channels:
+        asked = channels.start(
+            "for n in range(500): print('x' * 100_000, flush=True)\nprint('the end', flush=True)\nopen('end', 'w')"
+        )
+        eventually((tight.homes / "bob" / "end").exists, what="50 MB were printed")
+        assert tight.gateway.log.count("output held back") > before
+        outcome = channels.finish(asked)
+    assert outcome.text.endswith("the end\n")
+    assert len(outcome.text) < 40 * MEGABYTE, "nothing was let go of"
+
+
 def test_a_client_that_left_costs_a_bounded_buffer(tight: Any) -> None:
     kernel_id, query = tight.bob.start(), "?session_id=gone"
     with tight.bob.channels(kernel_id, query) as channels:

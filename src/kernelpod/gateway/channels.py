@@ -14,7 +14,7 @@ from enterprise_gateway.services.kernels import handlers as stock
 from jupyter_client.jsonutil import date_default
 
 from kernelpod.errors import HubUnavailable, UserError
-from kernelpod.gateway.messages import as_text, parts_of
+from kernelpod.gateway.messages import OfflineBuffer, as_text, parts_of
 from kernelpod.gateway.proven import OwnKernel
 
 log = logging.getLogger(__name__)
@@ -147,15 +147,22 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
             self._held = asyncio.ensure_future(self._hold_output())
 
     async def _hold_output(self) -> None:
-        """Read no output from the kernel until the client has taken what waits for it."""
+        """Keep the newest output, until the client has taken what waits for it, and let go of what is older.
+
+        To read none instead would leave it to ZeroMQ, which counts messages and not how large they are, and to the
+        kernel, which drops the newest: the end of the cell.
+        """
         iopub = self.channels.get("iopub")
         if iopub is not None and not iopub.closed():
-            iopub.stop_on_recv()
+            newest = OfflineBuffer(self.services.settings.gateway.max_backlog_bytes)
+            iopub.on_recv(lambda frames: newest.append(("iopub", frames)))
             log.info("kernel %s: output held back, the client does not read", self.kernel_id)
             if self._last_write is not None:
                 await asyncio.wait({self._last_write})
             if self.channels.get("iopub") is iopub and not iopub.closed():
                 iopub.on_recv_stream(self._on_zmq_reply)
+                for _, frames in newest:
+                    self._on_zmq_reply(iopub, frames)
         self._held = None
 
     def on_close(self) -> None:

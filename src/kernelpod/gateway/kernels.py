@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 from kernelpod.connection import CHANNELS
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
-from kernelpod.gateway.messages import execution_state, parts_of
+from kernelpod.gateway.messages import OfflineBuffer, execution_state, parts_of
 from kernelpod.gateway.proxy import DirectProxy
 from kernelpod.identity import Owner
 from kernelpod.record import KernelRecord
@@ -228,31 +227,6 @@ def reconnect(stream: ZMQStream, old: str, new: str) -> None:
     if not stream.closed():
         stream.socket.disconnect(old)
         stream.socket.connect(new)
-
-
-class OfflineBuffer:
-    """The newest messages that fit into `max_bytes`; when full, the oldest go."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
-        self._messages: deque[tuple[str, list[Any]]] = deque()
-
-    def append(self, message: tuple[str, list[Any]]) -> None:
-        """Keep a message (channel, parts)."""
-        self._messages.append(message)
-        self._bytes += _size(message)
-        while self._bytes > self._max_bytes and self._messages:
-            self._bytes -= _size(self._messages.popleft())
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
-        return iter(self._messages)
-
-
-def _size(message: tuple[str, list[Any]]) -> int:
-    return sum(len(part) for part in message[1])
 
 
 def open_websockets(kernel_id: str) -> list[Any]:

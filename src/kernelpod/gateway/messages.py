@@ -7,7 +7,8 @@ what passing on a line of output costs. On the wire its parts are JSON already.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from hmac import compare_digest
 from typing import Any
 
@@ -72,3 +73,28 @@ def as_text(session: Any, channel: str, parts: Sequence[bytes]) -> bytes | None:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value).encode("ascii")
+
+
+class OfflineBuffer:
+    """The newest messages that fit into `max_bytes`; when full, the oldest go."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self._bytes = max_bytes, 0
+        self._messages: deque[tuple[str, list[Any]]] = deque()
+
+    def append(self, message: tuple[str, list[Any]]) -> None:
+        """Keep a message (channel, parts)."""
+        self._messages.append(message)
+        self._bytes += _size(message)
+        while self._bytes > self._max_bytes and self._messages:
+            self._bytes -= _size(self._messages.popleft())
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
+        return iter(self._messages)
+
+
+def _size(message: tuple[str, list[Any]]) -> int:
+    return sum(len(part) for part in message[1])
