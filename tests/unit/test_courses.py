@@ -195,6 +195,76 @@ def test_whatever_a_file_holds_is_told_with_its_line(tmp_path: Path, text: str) 
     assert {fault.file for fault in found} == {path}
 
 
+PATHS = [
+    "",
+    ".",
+    "..",
+    "a/..",
+    "a/./b",
+    "a//b",
+    "a/",
+    "/a",
+    "a\nb",
+    "{course",
+    "{course!r}",
+    "{0}",
+    "{}",
+    "course_name/x",
+]
+PLACES = [
+    "",
+    "/",
+    "//etc",
+    "//home/jovyan",
+    "/a/",
+    "/a/..",
+    "/./a",
+    "a",
+    "/a:b",
+    "/a\tb",
+    "/{user}",
+    "/{course.title}",
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [*(("path", one) for one in PATHS), *(("mount_path", one) for one in PLACES)]
+)
+def test_paths_are_plain(tmp_path: Path, key: str, value: str) -> None:
+    folder = {"path": "a", "mount_path": "/a", key: value}
+    path = write(tmp_path, "one", {"courses": {"ml": {"image": "a:1", "students": ["a"], "folder": folder}}})
+    assert [f"courses.ml.folder.{key}: " in fault.said for fault in check(path, Settings())] == [True]
+
+
+def test_a_root_is_plain_as_well(tmp_path: Path) -> None:
+    data = {"storage": {"root": "//home"}, "courses": {"ml": {"image": "a:1", "students": ["a"]}}}
+    assert [
+        "storage.root: write an" in fault.said for fault in check(write(tmp_path, "one", data), Settings())
+    ] == [True]
+
+
+@pytest.mark.parametrize(
+    ("image", "good"),
+    [
+        ("lab:1", True),
+        ("registry.example:5000/a/lab:1.0-x", True),
+        ("lab@sha256:" + "0" * 64, True),
+        ("lab:1@sha256:" + "0" * 64, True),
+        ("lab", False),
+        ("registry.example:5000/lab", False),
+        ("lab:latest", False),
+        ("lab:", False),
+        ("lab:1 x", False),
+        ("lab:1\n", False),
+        ("läb:1", False),
+        ("a" * 300 + ":1", False),
+    ],
+)
+def test_images_have_a_fixed_version(tmp_path: Path, image: str, good: bool) -> None:
+    path = write(tmp_path, "one", {"courses": {"ml": {"image": image, "students": ["a"]}}})
+    assert (check(path, Settings()) == []) is good
+
+
 def test_a_huge_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "huge.yaml"
     path.write_bytes(b"#" * (3 * 1024 * 1024))

@@ -218,7 +218,7 @@ async def test_kubespawner_makes_the_pod_of_the_choice(monkeypatch: pytest.Monke
     assert pod["spec"]["node_selector"] == {"purpose": "teaching"}
     assert pod["spec"]["tolerations"][0]["key"] == "gpu"
     # The commands are not a template: their braces arrive as they are.
-    assert server["lifecycle"]["postStart"]["exec"]["command"][2] == "mkdir -p ${HOME}/work\necho '{done}'"
+    assert server["lifecycle"]["post_start"]["exec"]["command"][2] == "mkdir -p ${HOME}/work\necho '{done}'"
 
 
 @pytest.mark.hub

@@ -66,7 +66,9 @@ def test_names_are_compared_as_the_hub_spells_them(put: Callable[..., Path]) -> 
     made = roster(put("Username\nAlice\nünal\nExam\n", block=["eve"]))
     assert roles(made, "alice", "Alice", "ünal", "", "exam") == ["ml:student", "", "ml:student", "", ""]
     made = roster(put("Username\nEve\n", block=["eve"], lists={"lower_case": False}))
-    assert roles(made, "Eve", "eve") == ["", ""]
+    assert roles(made, "Eve", "eve", "EVE") == ["", "", ""]
+    made = roster(put("Username\nü\n", block=["ü"], lists={"lower_case": False}))
+    assert roles(made, "ü", "u\u0308") == ["", ""]
 
 
 @pytest.mark.parametrize("name", ["admin", "root", "system:x", "😀", "../alice", "alice\n", "alice ", "x" * 5000])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import string
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -23,8 +22,11 @@ MODES: tuple[Mode, ...] = ("teaching", "exam", "research")
 PLACEHOLDERS = ("mode", "semester", "course", "username")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9_])*\Z", re.ASCII)
 _IMAGE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._/-]*(:[0-9]+/[A-Za-z0-9._/-]+)?(:[\w.-]{1,128}|@sha256:[0-9a-f]{64})\Z"
+    r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(?P<tag>:[\w.-]{1,128})?(?P<digest>@sha256:[0-9a-f]{64})?\Z",
+    re.ASCII | re.IGNORECASE,
 )
+# What no path may hold: Kubernetes takes no colon where something is mounted.
+_NOT_IN_PATHS = {True: re.compile(r"[\x00-\x1f\x7f:]"), False: re.compile(r"[\x00-\x1f\x7f]")}
 
 
 def _identifier(text: str) -> str:
@@ -37,7 +39,9 @@ def _identifier(text: str) -> str:
 
 
 def _image(text: str) -> str:
-    if not _IMAGE.match(text) or len(text) > 250 or text.endswith(":latest"):
+    found = _IMAGE.match(text)
+    fixed = found and (found["digest"] or found["tag"] not in (None, ":latest"))
+    if not fixed or len(text) > 250:
         raise ValueError("write an image with a tag other than latest, or with a digest")
     return text
 
@@ -49,8 +53,9 @@ def _spec(text: str) -> str:
 
 
 def _path(text: str, *, absolute: bool) -> str:
-    plain = text.startswith("/") is absolute and text == str(PurePosixPath(text)) and ".." not in text.split("/")
-    if not text or not plain or "\0" in text:
+    words = text.split("/")[absolute:]
+    plain = text.startswith("/") is absolute and not {"", ".", ".."} & set(words)
+    if not plain or _NOT_IN_PATHS[absolute].search(text):
         form = "an absolute path" if absolute else "a path below storage.root, without a leading '/'"
         raise ValueError(f"write {form}, in its plain form: no '..', '//' or trailing '/'")
     try:
@@ -61,7 +66,7 @@ def _path(text: str, *, absolute: bool) -> str:
         if name is not None and (name not in PLACEHOLDERS or spec or conversion):
             known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
             raise ValueError(f"unknown placeholder {{{name}}}; known: {known}")
-    for word in text.split("/"):
+    for word in words:
         if (near := re.sub(r"_?(id|name)$", "", word)) != word and near in (*PLACEHOLDERS, "user"):
             right = "username" if near == "user" else near
             raise ValueError(f"{word!r} would be taken literally; write {{{right}}}")

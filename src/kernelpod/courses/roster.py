@@ -85,7 +85,8 @@ class Roster:
 
         Reads nothing: what counts is the last `refresh`.
         """
-        index, names = self._index, {username, username.lower()}
+        # Who is blocked is blocked in every spelling that a list takes for hers.
+        index, names = self._index, {username, normal(username, Lists())}
         if index.block is None or names & index.block or user_slug(username) in MODES:
             return ()
         if username in index.admins:
@@ -134,9 +135,10 @@ class Roster:
             # A file below may be what is wrong: looked at again each time until it is right.
             self._seen = ()
             return False
+        # What was there before it was read: a change meanwhile is seen the next time.
+        same = now is not None and courses.files == files and self._settled(now)
+        self._seen = now if same and now else ()
         self._file_faults, self._courses = (), courses
-        read = _signatures(courses.files)
-        self._seen = read if read is not None and self._settled(read) else ()
         return True
 
     def _say(self, faults: tuple[Fault, ...]) -> None:
