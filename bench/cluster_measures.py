@@ -79,6 +79,7 @@ def measured(peer: ClusterPeer, size: ClusterSize) -> Figures:
                 for turn in range(times):
                     time.sleep(turn / times)
                     bursts(peer, count, schema, size, note)
+            returning(peer, size, note)
     finally:
         peer.stop()
     note("repeated", peer.failures)
@@ -117,6 +118,27 @@ def bursts(
         note("requests a start", (kube.requests(schema) - requests) / count)
         idle(peer, len(taken.kernels), schema, size, note)
     remove(peer, taken.kernels)
+
+
+def returning(peer: ClusterPeer, size: ClusterSize, note: Callable[[str, float], None]) -> None:
+    """The first cell of a user who has a kernel already; where a gateway can, another one is ready for her."""
+    usual, peer.kernel_name = peer.kernel_name, peer.returning_name
+    kernels = [peer.start_kernel()]
+    try:
+        for _ in range(size.turns):
+            deadline = time.monotonic() + FIRST_OUTPUT_SECONDS
+            while len(kube.pod_uids(peer.kernels)) < len(kernels) + peer.prewarmed:
+                if time.monotonic() > deadline:
+                    raise BenchError(f"{peer.name}: no kernel was made ready")
+                time.sleep(0.2)
+            wait_quiet()
+            taken = burst(peer, 1)
+            kernels += taken.kernels
+            if taken.results:
+                note("returning", taken.results[0])
+    finally:
+        peer.kernel_name = usual
+        remove(peer, kernels)
 
 
 def idle(

@@ -62,7 +62,10 @@ class Homes:
 class ClusterPeer(Peer):
     """A gateway on the cluster with a namespace for itself and one for its kernels."""
 
-    kernel_name = ""
+    kernel_name = returning_name = ""
+    """Kernelspecs: of every start, and of those of a user who comes back."""
+    prewarmed = 0
+    """How many kernels of the latter are kept ready."""
     account = ""
     """The gateway's service account, for counting its requests."""
     gateway_labels = ""
@@ -151,7 +154,7 @@ class StockOnCluster(ClusterPeer):
     """
 
     name = "stock"
-    kernel_name = KERNEL_NAME
+    kernel_name = returning_name = KERNEL_NAME
     account = "enterprise-gateway-sa"
     gateway_labels = "gateway-selector=enterprise-gateway"
     service = "enterprise-gateway"
@@ -185,7 +188,7 @@ class OursOnCluster(ClusterPeer):
     """Kernelpod: its chart, the shipped kernelspec, and a hub that proves the user."""
 
     name = "ours"
-    kernel_name = "python-pod"
+    kernel_name, returning_name, prewarmed = "python-pod", "warm-pod", 1
     account = service = "kernelpod"
     gateway_labels = "app.kubernetes.io/component=gateway"
 
@@ -223,10 +226,12 @@ class OursOnCluster(ClusterPeer):
     def _publish(self) -> None:
         """Publish the shipped kernelspec, with the test's image and the resources that all peers have."""
         spec = json.loads((ROOT / "kernelspecs" / self.kernel_name / "kernel.json").read_bytes())
-        spec["metadata"]["kernelpod"] = {"image": OUR_KERNEL, "resources": {"requests": REQUESTS}}
-        folder = self.homes.kernelspecs / "kernelspecs" / self.kernel_name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        stanza = {"image": OUR_KERNEL, "resources": {"requests": REQUESTS}}
+        for name, prewarm in ((self.kernel_name, 0), (self.returning_name, self.prewarmed)):
+            spec["metadata"]["kernelpod"] = {**stanza, "prewarm": prewarm}
+            folder = self.homes.kernelspecs / "kernelspecs" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
 
 
 class BarePods:

@@ -59,9 +59,15 @@ class Channels:
         while (left := deadline - time.monotonic()) > 0:
             self.socket.settimeout(left)
             try:
-                message: dict[str, Any] = json.loads(self.socket.recv())
+                # With control frames: a ping would start the socket's time anew.
+                kind, frame = self.socket.recv_data_frame(control_frame=True)
             except websocket.WebSocketTimeoutException:
                 break
+            if kind == websocket.ABNF.OPCODE_CLOSE:
+                raise AssertionError("the gateway closed the websocket")
+            if kind != websocket.ABNF.OPCODE_TEXT:
+                continue
+            message: dict[str, Any] = json.loads(frame.data)
             if wanted(message):
                 return message
         raise AssertionError(f"no such message within {seconds} s")

@@ -7,15 +7,33 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.policy import Usage, decide
+from kernelpod.plan import KernelPlan
+from kernelpod.policy import Usage, decide, has_room
 from kernelpod.record import KernelRecord
 from kernelpod.request import KernelRequest
 from kernelpod.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+class Spares(Protocol):
+    """Prewarmed kernels, each with its owner and plan; none of them is in a list yet."""
+
+    async def take(self, plan: KernelPlan) -> KernelRecord | None:
+        """Return the record of one that is from now on its owner's kernel; None if none fits the plan."""
+
+    def lacks(self, plan: KernelPlan) -> bool:
+        """Return whether there are fewer, those that are starting included, than the plan says."""
+
+    def add(self, plan: KernelPlan) -> None:
+        """Start one more; does not wait."""
+
+    def owners(self) -> Iterable[Owner]:
+        """Return the owner of each, those that are starting included."""
 
 
 @dataclass
@@ -28,33 +46,45 @@ class House:
     """Owners of the kernels that run, one entry a kernel."""
     run: Callable[[KernelRecord], Awaitable[None]]
     """Starts the recorded plan; returns when the kernel has answered, raises UserError if it does not."""
+    spares: Spares
+    """Kernels that were started for their owners' next wish."""
     starting: Counter[Owner] = field(default_factory=Counter)
     """Kernels on their way, so that two requests at once cannot share the last place."""
 
 
 async def launch(kernel_id: str, request: KernelRequest, identity: Identity, house: House) -> KernelRecord:
-    """Return the record of a kernel that runs and answers.
+    """Return the record of a kernel that runs and answers: a new one called `kernel_id`, or a prewarmed one.
 
     Raises UserError; then nothing was started, or all that was is gone.
     """
     began = time.monotonic()
     spec = house.kernelspecs.get(request.spec, request.profile)
     plan = decide(kernel_id, request, identity, spec, house.settings, _usage(identity.owner, house))
+    record = await house.spares.take(plan) or await _started(plan, house)
+    while house.spares.lacks(plan) and has_room(
+        house.settings, identity, _usage(identity.owner, house, spares=True)
+    ):
+        house.spares.add(plan)
+    log.info(
+        "kernel %s started: user %s, kernelspec %s, namespace %s, %.3f s",
+        record.kernel_id, plan.owner, plan.address, plan.namespace, time.monotonic() - began,
+    )  # fmt: skip
+    return record
+
+
+async def _started(plan: KernelPlan, house: House) -> KernelRecord:
     record = KernelRecord(plan=plan)
     house.starting[plan.owner] += 1
     try:
         await house.run(record)
     finally:
         house.starting[plan.owner] -= 1
-    log.info(
-        "kernel %s started: user %s, kernelspec %s, namespace %s, %.3f s",
-        kernel_id, plan.owner, plan.address, plan.namespace, time.monotonic() - began,
-    )  # fmt: skip
     return record
 
 
-def _usage(owner: Owner, house: House) -> Usage:
+def _usage(owner: Owner, house: House, *, spares: bool = False) -> Usage:
     running = Counter(house.owners())
+    running.update(house.spares.owners() if spares else ())
     return Usage(
         all=running.total() + house.starting.total(),
         own=running[owner] + house.starting[owner],

@@ -69,6 +69,8 @@ class KernelPlan(BaseModel):
     grace_period_seconds: float
     cull_idle_seconds: float | None = None
     """The kernelspec's own; absent: the gateway's."""
+    prewarm: int = 0
+    """Kernels like this one that are kept ready."""
     notes: tuple[str, ...] = ()
     """Where the plan differs from the wish, in sentences for the user."""
 

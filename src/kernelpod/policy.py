@@ -84,6 +84,7 @@ def decide(
         ),
         grace_period_seconds=start.grace_period_seconds,
         cull_idle_seconds=spec.cull_idle_seconds,
+        prewarm=spec.prewarm,
         notes=tuple(note for note in (folder_note, *resource_notes) if note),
     )
 
@@ -130,6 +131,15 @@ def _check_spec(spec: KernelSpec, identity: Identity, bounds: Bounds, settings: 
             "kernelspec_unusable",
             f"The kernelspec {spec.address!r} names the mount {unknown[0]!r}, which the settings do not have.",
         )
+
+
+def has_room(settings: Settings, identity: Identity, usage: Usage) -> bool:
+    """Return whether one more kernel of a user would be allowed."""
+    try:
+        _check_room(settings, identity, usage)
+    except Denied:
+        return False
+    return True
 
 
 def _check_room(settings: Settings, identity: Identity, usage: Usage) -> None:

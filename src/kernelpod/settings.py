@@ -161,6 +161,8 @@ class Start(Section):
     of the way from browser to kernel is computed from this one."""
     grace_period_seconds: Seconds = 10
     """How long a kernel may take to end by itself before it is killed."""
+    spare_seconds: Seconds = 900
+    """How long a prewarmed kernel waits for its user, where a kernelspec says `prewarm`."""
 
 
 class Rule(Section):

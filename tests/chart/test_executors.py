@@ -10,6 +10,8 @@ import pytest
 from helm import RELEASE, Helm, of_kind
 from installed import Answer, Pod, Site, kubectl, succeeded
 
+from kernelpod.testing import eventually
+
 pytestmark = pytest.mark.chart
 
 API: dict[str, Any] = {"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.10/32"]}}}
@@ -91,15 +93,18 @@ def volumes(**volume: Any) -> Pod:
 
 
 REFUSED: dict[str, tuple[Pod, str]] = {
-    "an NFS volume": (volumes(nfs={"server": "10.0.0.5", "path": "/"}), "emptyDir and downwardAPI only"),
-    "a folder of the node": (volumes(hostPath={"path": "/"}), "emptyDir and downwardAPI only"),
+    "an NFS volume": (volumes(nfs={"server": "10.0.0.5", "path": "/"}), "volume type"),
+    "a folder of the node": (volumes(hostPath={"path": "/"}), "volume type"),
     "a Secret": (volumes(secret={"secretName": "x"}), "emptyDir and downwardAPI only"),
     "a claim": (volumes(persistentVolumeClaim={"claimName": "homes"}), "emptyDir and downwardAPI only"),
     "a projected token": (
         volumes(projected={"sources": [{"serviceAccountToken": {"path": "token"}}]}),
         "emptyDir and downwardAPI only",
     ),
-    "another service account": (changed(serviceAccountName="default"), "executors run as `executor`"),
+    "another service account": (
+        changed(serviceAccountName="default", automountServiceAccountToken=False),
+        "executors run as `executor`",
+    ),
     "a token of its account": (changed(automountServiceAccountToken=True), "emptyDir and downwardAPI only"),
     "a value of a Secret": (
         container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y"}}}]),
@@ -118,6 +123,12 @@ def place(helm_install: Callable[..., Answer], new_site: Callable[[], Site]) -> 
     namespace = site.kernels.replace("kernels", "spark")
     values = {**site.values("pvc"), "sparkExecutors": {namespace: {"quota": {"pods": "5"}}}, **API}
     succeeded(helm_install(site, values))
+    secret = volumes(secret={"secretName": "x"})
+
+    def refused() -> bool:
+        return kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", send=secret).returncode != 0
+
+    eventually(refused, what="the API server applies the policy")
     return Place(site.kernels, namespace)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 import subprocess
@@ -86,7 +87,8 @@ class Deployed:
         for file in folder.glob("*/kernel.json"):
             spec = json.loads(file.read_text(encoding="utf-8"))
             stanza = spec["metadata"]["kernelpod"]
-            stanza["image"] = IMAGES.format(f"kernel-{file.parent.name.removesuffix('-pod')}")
+            if ours := re.match(r"ghcr\.io/kernelpod/(kernel-[a-z]+):", stanza["image"]):
+                stanza["image"] = IMAGES.format(ours[1])
             file.write_text(json.dumps(spec), encoding="utf-8")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -60,7 +60,11 @@ CANNOT_START: dict[str, tuple[dict[str, Any], str, str]] = {
         "container_refused",
         'secret "absent" not found',
     ),
-    "a node that is not there": ({"node_selector": {"example.org/no": "such"}}, "unschedulable", "affinity/selector"),
+    "a node that is not there": (
+        {"node_selector": {"example.org/no": "such"}},
+        "unschedulable",
+        "affinity/selector",
+    ),
     "a runtime class that is not there": ({"runtime_class": "absent"}, "refused_by_cluster", "absent"),
     "GPUs that no node has": ({"resources": {"gpus": {"count": 1}}}, "unschedulable", "nvidia.com/gpu"),
     "an image that may not be pulled": (

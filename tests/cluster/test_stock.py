@@ -11,6 +11,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from bench.stock_cluster import GATEWAY_IMAGE, IPYKERNEL6_IMAGE, chart
 from cluster_site import GID, IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, UID, claim_on
 
 from client import Caller
+from kernelpod import shipped
 from kernelpod.claim import Claim, make_claim
 from kernelpod.testing import eventually
 
@@ -65,32 +67,40 @@ class Stock:
         return str(answer.json()["reason"])
 
 
-def publish(folder: Path, namespace: str, export: str, volume: dict[str, str]) -> None:
-    """Put on the kernelspecs' volume what docs/stock.md says, with this cluster's names."""
-    scripts = folder / "launchers"
-    scripts.mkdir(parents=True)
-    for path in (*LAUNCHERS.glob("*.py"), *LAUNCHERS.glob("*.j2")):
-        shutil.copy(path, scripts)
-    settings = json.loads((LAUNCHERS / "stock" / "settings.json").read_bytes())
-    settings["homes"] |= {"root": export, "volume": volume}
-    (scripts / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    images = {"python-pod": "kernel-python", "bash-pod": "kernel-bash"}
-    for name, image in images.items():
-        spec = json.loads((LAUNCHERS / "stock" / name / "kernel.json").read_bytes())
-        spec["env"]["KERNEL_NAMESPACE"] = namespace
-        spec["metadata"]["process_proxy"]["config"]["image_name"] = IMAGES.format(image)
-        write_spec(folder, name, spec)
-        if name == "python-pod":
-            spec["metadata"]["process_proxy"]["config"]["image_name"] = IPYKERNEL6_IMAGE
-            write_spec(folder, "ipykernel6", spec)
-            spec["metadata"]["kernelpod"]["argv"] = ["python", "-m", "no_such_kernel"]
-            write_spec(folder, "broken", spec)
+def publish(folder: Path, namespace: str, export: str, volume: dict[str, str], made: Path) -> None:
+    """Put on the kernelspecs' volume what docs/stock.md says, with this cluster's names, by the command line."""
+    settings = {
+        "hubs": [{"api_url": "http://hub.example/hub/api"}],
+        "homes": {"root": export, "volume": volume},
+        "runtime": {"kind": "kubernetes", "kubernetes": {"namespace": namespace}},
+    }
+    (made / "settings.yaml").write_text(json.dumps(settings), encoding="utf-8")
+    for name, image in (("python-pod", "kernel-python"), ("bash-pod", "kernel-bash")):
+        shutil.copytree(shipped.kernelspecs() / name, made / "specs" / name)
+        change(made / "specs" / name, name, image=IMAGES.format(image))
+    for name in ("ipykernel6", "broken"):
+        shutil.copytree(made / "specs" / "python-pod", made / "specs" / name)
+        change(made / "specs" / name, name, image=IPYKERNEL6_IMAGE, profiles={})
+    change(made / "specs" / "broken", "broken", argv=["python", "-m", "no_such_kernel", "{connection_file}"])
+    site = ("--settings", str(made / "settings.yaml"))
+    specs("build", "--stock", "--source", str(made / "specs"), "--into", str(made / "stock"), *site)
+    specs("sync", "--source", str(made / "stock"), "--target", str(folder), "--images", "skip", *site)
+    (folder / "kernels").symlink_to("kernelspecs")
 
 
-def write_spec(folder: Path, name: str, spec: dict[str, Any]) -> None:
-    """Publish a kernelspec."""
-    (folder / name).mkdir()
-    (folder / name / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+def change(folder: Path, name: str, argv: list[str] | None = None, **stanza: Any) -> None:
+    """Change a kernelspec, whose display name is made its own."""
+    spec = json.loads((folder / "kernel.json").read_bytes())
+    spec |= {"display_name": name} | ({"argv": argv} if argv else {})
+    spec["metadata"]["kernelpod"] |= stanza
+    (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+
+
+def specs(*words: str) -> None:
+    """Run `kernelpod specs ...`."""
+    command = [sys.executable, "-m", "kernelpod.cli.main", "specs", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HELM_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def install(namespace: str) -> str:
@@ -98,7 +108,7 @@ def install(namespace: str) -> str:
     values = yaml.safe_load((LAUNCHERS / "stock" / "values.yaml").read_text(encoding="utf-8"))
     values["image"] = GATEWAY_IMAGE
     values["kernelspecsPvc"]["name"] = "homes"  # what claim_on calls every claim
-    values["kernel"]["allowedKernels"] += ["ipykernel6", "broken"]
+    values["kernel"]["allowedKernels"] += ["python-pod-large", "ipykernel6", "broken"]
     values["deployment"]["resources"] = {}
     values["deployment"]["extraEnv"]["KERNELPOD_CLAIM_KEY"] = KEY
     command = ["helm", "install", "stock", str(chart()), "-n", namespace, "-f", "-", "--wait", "--timeout", "120s"]
@@ -113,7 +123,7 @@ def install(namespace: str) -> str:
 
 
 @pytest.fixture(scope="module", params=["nfs", "pvc"])
-def stock(request: pytest.FixtureRequest, need: Any) -> Iterator[Stock]:
+def stock(request: pytest.FixtureRequest, need: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
     """A stock gateway with our kernelspecs; homes are inline NFS volumes, or one claim and a folder of it."""
     need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
     if "KERNELPOD_TEST_NFS" in os.environ:
@@ -133,7 +143,7 @@ def stock(request: pytest.FixtureRequest, need: Any) -> Iterator[Stock]:
         if request.param == "pvc":
             volume = {"kind": "pvc", "claim": "homes"}
             claims[kernels] = export
-        publish(NFS_FOLDER / gateway, kernels, export, volume)
+        publish(NFS_FOLDER / gateway, kernels, export, volume, tmp_path_factory.mktemp("stock"))
         for namespace, path in claims.items():
             kube.kubectl("apply", "-f", "-", given=claim_on(path, namespace))
             stack.callback(kube.kubectl, "delete", "pv", f"homes-{namespace}", "--wait=false")

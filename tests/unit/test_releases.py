@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from elsewhere import Elsewhere, LocalShell
 
 from kernelpod.kernelspecs.lock import NAME as LOCK
 from kernelpod.kernelspecs.lock import LockedError, locked
 from kernelpod.kernelspecs.releases import KEPT_FOR, MANIFEST, RELEASES, ReleaseError, Target
+from kernelpod.kernelspecs.remote.shell import RemoteError
 from kernelpod.kernelspecs.tree import LARGEST_BYTES, Tree, TreeError, difference, read_tree
 
+# busybox finds its own commands before those of PATH.
+SHELLS = {"busybox": ("busybox", "sh")}
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
 
@@ -26,27 +33,43 @@ def tree(text: str = "one", **more: str) -> Tree:
     return Tree({path: content.encode() for path, content in sorted(files.items())})
 
 
+Place = Target | Elsewhere
+
+
+@pytest.fixture(params=["a folder", "sh", "bash", "busybox"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Return a target with one release: a folder, or one at the other end of a shell."""
+    folder = tmp_path / "tar get"
+    made: Place = Target(folder)
+    if request.param != "a folder":
+        if not shutil.which(request.param):
+            pytest.skip(f"{request.param} is not installed")
+        made = Elsewhere(folder, LocalShell(SHELLS.get(request.param, (request.param,))))
+    made.publish(tree(), "alice", keep=3, now=NOON)
+    return made
+
+
 @pytest.fixture
-def target(tmp_path: Path) -> Target:
-    """Return a target with one release."""
+def here(tmp_path: Path) -> Target:
+    """Return a target with one release that is a folder."""
     made = Target(tmp_path / "target")
     made.publish(tree(), "alice", keep=3, now=NOON)
     return made
 
 
-def seen(target: Target) -> set[str]:
+def seen(target: Place) -> set[str]:
     """Return the texts that a reader sees who follows the link once."""
     root = Path(os.path.realpath(target.folder / "kernelspecs"))
     return {path.read_text() for path in root.rglob("*") if path.is_file() and path.name != MANIFEST}
 
 
-def leftovers(target: Target) -> list[str]:
+def leftovers(target: Place) -> list[str]:
     """Return what is neither link nor release."""
     inside = [path.name for path in target.folder.iterdir() if path.name not in ("kernelspecs", RELEASES)]
     return inside + [path.name for path in (target.folder / RELEASES).iterdir() if path.name.startswith(".")]
 
 
-def test_a_release_holds_what_was_given_and_everybody_may_read_it(target: Target) -> None:
+def test_a_release_holds_what_was_given_and_everybody_may_read_it(target: Place) -> None:
     assert target.tree() == tree()
     (release,) = target.history()
     assert (release.name, release.by, release.live, release.damage) == (
@@ -62,7 +85,7 @@ def test_a_release_holds_what_was_given_and_everybody_may_read_it(target: Target
     assert leftovers(target) == []
 
 
-def test_rollback_goes_one_step_back_and_further(target: Target) -> None:
+def test_rollback_goes_one_step_back_and_further(target: Place) -> None:
     for number, text in enumerate(("two", "three"), 1):
         target.publish(tree(text), "alice", keep=3, now=NOON + timedelta(hours=number))
     assert seen(target) == {"three"}
@@ -79,7 +102,7 @@ def test_rollback_goes_one_step_back_and_further(target: Target) -> None:
         target.rollback("bob", "never")
 
 
-def test_the_newest_stay_and_every_release_for_an_hour(target: Target) -> None:
+def test_the_newest_stay_and_every_release_for_an_hour(target: Place) -> None:
     for minutes in (1, 2, 3, 4):
         target.publish(tree(str(minutes)), "alice", keep=2, now=NOON + timedelta(minutes=minutes))
     assert len(target.history()) == 5, "a reader may still be at work on them"
@@ -87,7 +110,7 @@ def test_the_newest_stay_and_every_release_for_an_hour(target: Target) -> None:
     assert [release.name[:15] for release in target.history()] == ["20260101T131000", "20260101T120400"]
 
 
-def test_a_clock_that_goes_backwards_keeps_the_order(target: Target) -> None:
+def test_a_clock_that_goes_backwards_keeps_the_order(target: Place) -> None:
     target.publish(tree("two"), "alice", keep=3, now=NOON - timedelta(days=400))
     newest, oldest = target.history()
     assert (newest.live, newest.name[:16]) == (True, "20260101T120001Z")
@@ -107,7 +130,7 @@ def test_a_clock_that_goes_backwards_keeps_the_order(target: Target) -> None:
     ],
     ids=["changed", "missing", "new", "no manifest", "bad manifest", "link"],
 )
-def test_a_damaged_release_is_named_and_not_switched_to(target: Target, harm: object, said: str) -> None:
+def test_a_damaged_release_is_named_and_not_switched_to(target: Place, harm: object, said: str) -> None:
     live = target.live()
     harm(live)  # type: ignore[operator]
     target.publish(tree("two"), "alice", keep=3, now=NOON + timedelta(hours=1))
@@ -126,22 +149,22 @@ def test_a_folder_in_place_of_the_link_is_never_touched(tmp_path: Path) -> None:
     assert not (tmp_path / LOCK).exists()
 
 
-def test_two_admins_at_once_are_told_of_each_other(target: Target) -> None:
+def test_two_admins_at_once_are_told_of_each_other(target: Place) -> None:
     with locked(target.folder, "alice"), pytest.raises(LockedError, match=r"alice on .*, for \d+ s is publishing"):
         target.publish(tree("two"), "bob", keep=3)
     assert seen(target) == {"one"}
     target.publish(tree("two"), "bob", keep=3)
 
 
-def test_a_lock_of_another_machine_is_respected(target: Target) -> None:
+def test_a_lock_of_another_machine_is_respected(target: Place) -> None:
     (target.folder / LOCK).write_text(json.dumps({"by": "eve", "host": "elsewhere", "pid": 1, "started": "1"}))
     with pytest.raises(LockedError, match="eve on elsewhere"):
         target.publish(tree("two"), "bob", keep=3)
 
 
-@pytest.mark.parametrize("error", [28, 13], ids=["full disk", "no right"])
+@pytest.mark.parametrize("error", [28, 13, 30], ids=["full disk", "no right", "read-only"])
 def test_storage_that_fails_leaves_the_live_release(
-    target: Target, error: int, monkeypatch: pytest.MonkeyPatch
+    here: Target, error: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fsync, left = os.fsync, [3]
 
@@ -153,9 +176,9 @@ def test_storage_that_fails_leaves_the_live_release(
 
     monkeypatch.setattr(os, "fsync", fails)
     with pytest.raises(ReleaseError, match=os.strerror(error)):
-        target.publish(tree("two"), "alice", keep=3)
-    assert seen(target) == {"one"}
-    assert leftovers(target) == []
+        here.publish(tree("two"), "alice", keep=3)
+    assert seen(here) == {"one"}
+    assert leftovers(here) == []
 
 
 # Ends itself like a power cut before the NUMBERth step that changes something on disk.
@@ -197,19 +220,19 @@ def die_at(target: Target, number: int) -> int:
     return done.returncode
 
 
-def test_a_publish_killed_at_any_step_is_whole_or_never_was(target: Target) -> None:
+def test_a_publish_killed_at_any_step_is_whole_or_never_was(here: Target) -> None:
     number = 1
-    while die_at(target, number) == -9:
-        assert seen(target) in ({"one"}, {"two"}), f"killed before step {number}"
-        target.publish(tree(), "bob", keep=9)
-        assert seen(target) == {"one"}
-        assert leftovers(target) == []
+    while die_at(here, number) == -9:
+        assert seen(here) in ({"one"}, {"two"}), f"killed before step {number}"
+        here.publish(tree(), "bob", keep=9)
+        assert seen(here) == {"one"}
+        assert leftovers(here) == []
         number += 1
     assert number > 20, "the steps were not counted"
-    assert seen(target) == {"two"}
+    assert seen(here) == {"two"}
 
 
-def test_no_reader_sees_a_mix(target: Target) -> None:
+def test_no_reader_sees_a_mix(target: Place) -> None:
     mixed: list[set[str]] = []
     done = threading.Event()
 
@@ -223,13 +246,42 @@ def test_no_reader_sees_a_mix(target: Target) -> None:
     for reader in readers:
         reader.start()
     try:
-        for number in range(30):
+        for number in range(30 if isinstance(target, Target) else 5):
             target.publish(tree(f"text {number}"), "alice", keep=3)
     finally:
         done.set()
         for reader in readers:
             reader.join()
     assert mixed == []
+
+
+def test_many_at_once_publish_one_after_the_other_or_not_at_all(target: Place) -> None:
+    refused: list[str] = []
+
+    def publish(number: int) -> str:
+        try:
+            return target.publish(tree(f"text {number}"), "alice", keep=9)
+        except (LockedError, RemoteError) as error:
+            refused.append(error.message)
+            return ""
+
+    with ThreadPoolExecutor(6) as pool:
+        made = set(filter(None, pool.map(publish, range(6))))
+    assert made
+    assert all("is publishing here" in said or "meanwhile" in said for said in refused), refused
+    assert {release.name for release in target.history()} >= made
+    assert {release.damage for release in target.history()} == {""}
+    assert len(seen(target)) == 1
+    assert leftovers(target) == []
+
+
+def test_temporary_files_may_be_on_another_filesystem(target: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Path("/dev/shm")
+    if not os.access(elsewhere, os.W_OK) or elsewhere.stat().st_dev == target.folder.stat().st_dev:
+        pytest.skip("there is one filesystem only")
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    target.publish(tree("two"), "alice", keep=3)
+    assert seen(target) == {"two"}
 
 
 def write(folder: Path, path: str, content: str = "x") -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,8 +15,13 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from kernelpod.cli.main import main
+from kernelpod.kernelspecs.faults import Fault
+from kernelpod.kernelspecs.images import Answer
 from kernelpod.kernelspecs.usage import UsageError, running
+from kernelpod.settings import Kernelspecs
 
+# No test asks a registry on the network.
+SKIP = ("--images", "skip")
 GOOD = {
     "display_name": "Python",
     "language": "python",
@@ -52,15 +58,15 @@ def run(*words: object, status: int = 0) -> str:
 def test_publish_change_look_and_go_back(source: Path, tmp_path: Path) -> None:
     where = ("--source", source, "--target", tmp_path / "nfs")
     assert "python-pod/kernel.json" in run("diff", *where, status=1)
-    assert "+++ b/python-pod/kernel.json" in run("sync", *where, "--dry-run")
+    assert "+++ b/python-pod/kernel.json" in run("sync", *where, *SKIP, "--dry-run")
     assert not (tmp_path / "nfs").exists()
-    first = json.loads(run("sync", *where, "--json"))
+    first = json.loads(run("sync", *where, *SKIP, "--json"))
     assert (first["published"], first["kernelspecs"]) == (True, ["python-pod"])
     assert run("diff", *where) == ""
-    assert run("sync", *where) == f"{first['release']} is live already\n"
+    assert run("sync", *where, *SKIP) == f"{first['release']} is live already\n"
     change(source, display_name="Other")
     assert '+{"display_name": "Other"' in run("diff", *where, status=1)
-    second = run("sync", *where).split()[0]
+    second = run("sync", *where, *SKIP).split()[0]
     newest, oldest = json.loads(run("history", "--target", tmp_path / "nfs", "--json"))
     assert (newest["name"], newest["live"], oldest["live"]) == (second, True, False)
     assert run("rollback", "--target", tmp_path / "nfs") == f"{first['release']} is live\n"
@@ -80,12 +86,36 @@ def test_a_new_kernelspec_passes_lint_but_for_its_logo(tmp_path: Path) -> None:
     assert fault["code"] == "logo-missing"
     assert "is there already" in run("new", "r-pod", *words, "--command", command, status=1)
     assert "connection_file" in run("new", "s-pod", *words, "--command", "R", status=1)
+    assert "No closing quotation" in run("new", "s-pod", *words, "--command", "R 'x", status=1)
+    assert json.loads((tmp_path / "r-pod" / "kernel.json").read_bytes())["interrupt_mode"] == "signal"
     assert [path.name for path in tmp_path.iterdir()] == ["r-pod"]
+
+
+def test_a_new_kernelspec_is_made_like_another_one(source: Path, tmp_path: Path) -> None:
+    into = ("--into", tmp_path / "new")
+    run("new", "course-pod", *into, "--like", source / "python-pod", "--image", "course:1")
+    made = json.loads((tmp_path / "new" / "course-pod" / "kernel.json").read_bytes())
+    assert (made["display_name"], made["argv"], made["metadata"]["kernelpod"]["image"]) == (
+        "Course pod",
+        GOOD["argv"],
+        "course:1",
+    )
+    assert made["metadata"]["kernelpod"]["profiles"] == GOOD["metadata"]["kernelpod"]["profiles"]  # type: ignore[index]
+    assert run("lint", tmp_path / "new", "--strict")
+    run("new", "b-pod", *into, "--like", "python-pod")
+    assert "there is no kernelspec none" in run("new", "c-pod", *into, "--like", "none", status=1)
+
+
+def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
+    answers = "kernel:1\npython\npython -m ipykernel_launcher -f {connection_file}\n"
+    done = CliRunner().invoke(main, ["specs", "new", "a-pod", "--into", str(tmp_path)], input=answers)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "a-pod" / "kernel.json").read_bytes())["argv"][2] == "ipykernel_launcher"
 
 
 def test_faults_publish_nothing_and_are_named(source: Path, tmp_path: Path) -> None:
     change(source, env={"DB_PASSWORD": "hunter2"})
-    said = run("sync", "--source", source, "--target", tmp_path / "nfs", status=1)
+    said = run("sync", "--source", source, "--target", tmp_path / "nfs", *SKIP, status=1)
     assert "nothing is published" in said
     assert "python-pod/kernel.json:1:" in said
     assert "hunter2" not in said
@@ -96,7 +126,9 @@ def test_faults_publish_nothing_and_are_named(source: Path, tmp_path: Path) -> N
 def test_the_list_shows_what_a_user_sees(source: Path, groups: tuple[str, ...], names: list[str]) -> None:
     chosen = [word for group in groups for word in ("--group", group)]
     assert [row["address"] for row in json.loads(run("list", source, "--json", *chosen))] == names
-    assert all(name in run("list", source, *chosen) for name in names)
+    printed = run("list", source, *chosen).splitlines()
+    assert all(name in " ".join(printed) for name in names)
+    assert printed == [line.rstrip() for line in printed]
 
 
 @pytest.fixture
@@ -129,14 +161,14 @@ def test_a_kernelspec_of_running_kernels_is_not_taken_away(source: Path, tmp_pat
     token.write_text("admin-token\n", encoding="utf-8")
     where = ("--source", source, "--target", tmp_path / "nfs")
     asked = ("--gateway", gateway, token)
-    run("sync", *where)
+    run("sync", *where, *SKIP)
     (source / "python-pod").rename(source / "other-pod")
-    said = run("sync", *where, *asked, status=1)
+    said = run("sync", *where, *SKIP, *asked, status=1)
     assert "kernels run of what would go: python-pod (2)" in said
     token.write_text("wrong", encoding="utf-8")
-    assert "answers 403" in run("sync", *where, *asked, status=1)
+    assert "answers 403" in run("sync", *where, *SKIP, *asked, status=1)
     assert json.loads(run("history", "--target", tmp_path / "nfs", "--json"))[1:] == []
-    run("sync", *where)
+    run("sync", *where, *SKIP)
 
 
 def test_a_redirect_does_not_take_the_token_along(gateway: str) -> None:
@@ -146,17 +178,137 @@ def test_a_redirect_does_not_take_the_token_along(gateway: str) -> None:
         running(f"{gateway}/away", token)
 
 
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str]]:
+    """Return what registries say of images; the test may change it. Others are found."""
+    said: dict[str, tuple[str, str]] = {}
+    monkeypatch.setattr(
+        "kernelpod.cli.specs.image_checks.ask",
+        lambda images, _: [Answer(image, *said.get(image, ("found", ""))) for image in images],
+    )
+    return said
+
+
+def test_images_are_asked_for_before_a_release(source: Path, tmp_path: Path, answers: dict[str, Any]) -> None:
+    where = ("--source", source, "--target", tmp_path / "nfs")
+    answers["kernel:1"] = ("missing", "docker.io does not have it")
+    assert "kernel:1: missing: docker.io does not have it" in run("sync", *where, status=1)
+    assert not (tmp_path / "nfs").exists()
+    assert json.loads(run("check-images", source, "--json", status=1))[0]["state"] == "missing"
+    answers["kernel:1"] = ("unknown", "no network")
+    assert "kernel:1: unknown: no network" in run("sync", *where, "--images", "require", status=1)
+    assert "unknown  kernel:1  no network" in run("check-images", source)
+    said = run("sync", *where)
+    assert "warning: kernel:1: no network" in said
+    assert "is live" in said
+    answers["kernel:1"] = ("missing", "")
+    assert "is live already" in run("sync", *where)
+
+
+def test_nodes_are_asked_for_images(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "kernelpod.cli.specs.image_checks.Cluster.items",
+        lambda *_: [{"status": {"images": [{"names": ["docker.io/library/kernel:2"]}]}}],
+    )
+    assert "missing  kernel:1  on 0 of 1 nodes" in run("check-images", source, "--nodes", status=1)
+    where = ("--source", source, "--target", tmp_path / "nfs")
+    assert "nothing is published" in run("sync", *where, "--images", "nodes", status=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Say where: one of --target, --ssh and --pvc"),
+        (("--target", "x", "--ssh", "h:/x"), "Say where: one of"),
+        (("--pvc", "specs"), "--pvc needs --namespace"),
+        (("--pvc", "specs", "--namespace", "g", "--path", "../x"), "leads out of the volume"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["diff", "sync", "history", "rollback"])
+def test_a_place_has_to_be_named(verb: str, words: tuple[str, ...], said: str) -> None:
+    assert said in run(verb, *words, status=2)
+
+
+def test_what_is_live_is_listed_as_a_user_sees_it(source: Path, tmp_path: Path) -> None:
+    place = ("--target", tmp_path / "nfs")
+    assert run("list", *place) == ""
+    run("sync", "--source", source, *place, *SKIP)
+    assert "python-pod.large" in run("list", *place)
+    assert "large" not in run("list", *place, "--user", "alice")
+    assert "large" in run("list", *place, "--user", "alice", "--group", "g")
+    run("list", "--target", tmp_path, "--ssh", "host:/x", status=2)
+
+
+def test_releases_over_ssh(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nexec sh -c "$3"\n', encoding="utf-8")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+    place = ("--ssh", f"admin@host:{tmp_path / 'nfs'}")
+    where = ("--source", source, *place)
+    first = json.loads(run("sync", *where, *SKIP, "--json"))["release"]
+    change(source, display_name="Other")
+    assert '+{"display_name": "Other"' in run("diff", *where, status=1)
+    run("sync", *where, *SKIP)
+    assert json.loads(run("rollback", *place, "--json")) == {"release": first}
+    assert [release["live"] for release in json.loads(run("history", *place, "--json"))] == [False, True]
+    assert "is the oldest release" in run("rollback", *place, status=1)
+
+
+def test_render_is_the_same_command(source: Path) -> None:
+    said = run(
+        "render", "--kernelspecs", source, "--user", "alice", "--spec", "python-pod", "--settings", "/dev/null"
+    )
+    assert said.count("kind: ") == 2
+
+
+def test_colours_are_for_terminals_that_want_them(source: Path, tmp_path: Path) -> None:
+    change(source, language="klingon")
+    words = ["specs", "lint", str(source)]
+    assert "\x1b[" not in CliRunner().invoke(main, words).output
+    assert "\x1b[33mwarning\x1b[0m" in CliRunner().invoke(main, words, color=True).output
+    diff = ["specs", "diff", "--source", str(source), "--target", str(tmp_path / "nfs")]
+    assert "\x1b[32m+" in CliRunner().invoke(main, diff, color=True).output
+    assert "\x1b[" not in CliRunner().invoke(main, diff, color=True, env={"NO_COLOR": "1"}).output
+
+
 def test_a_damaged_live_release_is_replaced(source: Path, tmp_path: Path) -> None:
     where = ("--source", source, "--target", tmp_path / "nfs")
-    run("sync", *where)
+    run("sync", *where, *SKIP)
     (tmp_path / "nfs" / "kernelspecs" / "python-pod" / "link").symlink_to("/etc")
     assert "is a symbolic link" in run("history", "--target", tmp_path / "nfs")
-    run("sync", *where)
+    run("sync", *where, *SKIP)
     assert run("diff", *where) == ""
+
+
+def test_a_folder_that_changes_meanwhile_is_not_published(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(folder: Path, settings: Kernelspecs) -> list[Fault]:
+        change(folder, display_name="Other")
+        return []
+
+    monkeypatch.setattr("kernelpod.cli.specs.publish.find_faults", slow)
+    said = run("sync", "--source", source, "--target", tmp_path / "nfs", *SKIP, status=1)
+    assert "was changed while it was read; nothing is published" in said
+    assert not (tmp_path / "nfs").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[" * 10_000 + "]" * 10_000, '{"argv": [], "argv": []}', "\ufeff{}"],
+    ids=["0", "deep", "twice", "bom"],
+)
+def test_a_kernel_json_that_is_none_is_not_published(source: Path, tmp_path: Path, text: str) -> None:
+    (source / "python-pod" / "kernel.json").write_text(text, encoding="utf-8")
+    said = run("sync", "--source", source, "--target", tmp_path / "nfs", *SKIP, status=1)
+    assert "python-pod/kernel.json:1:" in said
+    assert not (tmp_path / "nfs").exists()
 
 
 def test_a_target_that_cannot_be_written_is_said_in_a_sentence(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = run("sync", "--source", source, "--target", tmp_path / "file" / "nfs", status=1)
+    said = run("sync", "--source", source, "--target", tmp_path / "file" / "nfs", *SKIP, status=1)
     assert said.startswith("kernelpod: ")
     assert "Not a directory" in said

@@ -12,5 +12,10 @@ from kernelpod.deploy import prepull
 @click.option("--namespace", required=True)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=600, show_default=True)
 def await_images(daemonset: str, namespace: str, seconds: float) -> None:
-    """Wait, in a pod, until all pods of DAEMONSET have pulled their images."""
+    """Wait, in a pod, until all pods of DAEMONSET have pulled their images.
+
+    \b
+    Example:
+      kernelpod await-images kernelpod-hook-image-puller --namespace gateway
+    """
     prepull.await_images(daemonset, namespace, seconds, prepull.service_account_get, click.echo)

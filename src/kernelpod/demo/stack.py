@@ -27,6 +27,8 @@ from kernelpod.runtime.sandbox import check
 from kernelpod.settings import FILE_VARIABLE
 
 USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org")
+# Those of the library whose commands are in the environment of the kernels.
+KERNELSPECS = ("bash-pod", "python-pod")
 READY_TIMEOUT_SECONDS = 90
 STOP_TIMEOUT_SECONDS = 60
 _PR_SET_CHILD_SUBREAPER = 36
@@ -198,6 +200,8 @@ def _prepare(checkout: Path, folder: Path, state: Path, say: Say) -> Stack:
         password=secrets.token_urlsafe(9),
         service_token=secrets.token_hex(32),
     )
+    for name in KERNELSPECS:
+        shutil.copytree(shipped.kernelspecs() / name, folder / "kernelspecs" / name)
     _write_private(folder / "service-token", stack.service_token)
     _write_private(stack.settings_file, yaml.safe_dump(_settings(stack), sort_keys=False))
     _write_private(folder / "jupyterhub_config.py", _hub_config(stack))
@@ -217,7 +221,7 @@ def _settings(stack: Stack) -> dict[str, Any]:
         ],
         "gateway": {"port": stack.ports["gateway"], "stop_kernels_on_exit": True},
         "servers": {"gateway_url": stack.gateway_url},
-        "kernelspecs": {"path": str(shipped.kernelspecs())},
+        "kernelspecs": {"path": str(stack.folder / "kernelspecs")},
         "policy": {"uid": 1000 if switch else os.getuid(), "gid": 100 if switch else os.getgid()},
         "homes": {"root": str(stack.homes), "create_local": True},
         "runtime": {

@@ -22,6 +22,7 @@ from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.gateway.orphans import Orphans
 from kernelpod.gateway.services import Services
+from kernelpod.gateway.spares import Spares
 from kernelpod.identity import Prover
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.launch import House
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 # A body up to this many times the limit is read and refused with a sentence; beyond, the line is cut.
 BODY_SLACK = 32
 HUB_CHECK_SECONDS = 5
-CULL_LOOK_SECONDS = 10
 
 
 def make_runtime(settings: Settings) -> Runtime:
@@ -76,9 +76,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().init_configurables()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
-        # Turns the culler on; how long is too long decides the manager, kernel by kernel.
-        kernels.cull_idle_timeout, kernels.cull_interval = 1, CULL_LOOK_SECONDS
         hub = self.house_settings.hubs[0]
+        self.spares = Spares(kernels, self.house_settings.start.spare_seconds)
         self.services = Services(
             settings=self.house_settings,
             prover=Prover(hub, self.house_settings.identity, ask_hub),
@@ -86,7 +85,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
                 settings=self.house_settings,
                 kernelspecs=PublishedKernelspecs(self.house_settings.kernelspecs),
                 owners=kernels.owners,
-                run=kernels.run,
+                run=self.spares.run,
+                spares=self.spares,
             ),
             kernels=kernels,
             metrics=Metrics(),
@@ -164,6 +164,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.http_server.stop()
         for task in self._tasks:
             task.cancel()
+        await self.spares.close()
         if self.house_settings.gateway.stop_kernels_on_exit:
             ids = self.kernel_manager.list_kernel_ids()
             await asyncio.gather(*map(self.kernel_manager.shutdown_kernel, ids), return_exceptions=True)

@@ -52,7 +52,7 @@ class KernelsPage(Proven, stock.MainKernelHandler):
         self._launching = asyncio.ensure_future(launch(kernel_id, request, self.proof.identity, house))
         try:
             with metrics.start_seconds.time():
-                await self._launching
+                kernel_id = (await self._launching).kernel_id
         except UserError as error:
             metrics.starts.labels(outcome=error.code).inc()
             raise

@@ -36,6 +36,7 @@ class DirectKernelManager(RemoteKernelManager):
     """One kernel: its record, and the sockets to it."""
 
     record: KernelRecord
+    process_proxy: Any
     notes = ""
     """Where the kernel differs from the wish; not called `reason`, which jupyter_server clears at every start."""
 

@@ -18,6 +18,7 @@ from enterprise_gateway.services.kernels.remotemanager import RemoteMappingKerne
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.handlers import ZMQChannelsHandler
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.ioloop import PeriodicCallback
 from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.connection import CHANNELS
@@ -33,6 +34,7 @@ from kernelpod.settings import Gateway
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 3600
+CULL_LOOK_SECONDS = 10
 
 
 class DirectMappingKernelManager(RemoteMappingKernelManager):
@@ -44,6 +46,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._settling: list[asyncio.Task[None]] = []
+        self._culler: PeriodicCallback | None = None
 
     def _kernel_manager_class_default(self) -> str:
         return f"{DirectKernelManager.__module__}.{DirectKernelManager.__qualname__}"
@@ -82,23 +85,33 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             raise
         self.kernel(kernel_id).execution_state = "idle"  # it has just answered, before anybody listened
 
+    def new_kernel(self, record: KernelRecord) -> DirectKernelManager:
+        """Return the manager of a kernel that is not among these kernels yet."""
+        kernel: DirectKernelManager = self.kernel_manager_factory(
+            connection_file="", parent=self, log=self.log, kernel_name=record.plan.address
+        )
+        kernel.kernel_id, kernel.record = record.kernel_id, record
+        return kernel
+
+    async def admit(self, kernel: DirectKernelManager) -> None:
+        """Put a running kernel among these kernels."""
+        self._kernels[kernel.record.kernel_id] = kernel
+        self._kernel_connections[kernel.record.kernel_id] = 0
+        await self._finish_kernel_start(kernel.record.kernel_id)
+        kernel.execution_state = "idle"
+
     async def adopt(self) -> None:
         """Take over every kernel that the runtime still runs."""
         for running in await self.runtime.running():
             record = running.record
-            kernel = self.kernel_manager_factory(
-                connection_file="", parent=self, log=self.log, kernel_name=record.plan.address
-            )
-            kernel.kernel_id, kernel.record = record.kernel_id, record
+            kernel = self.new_kernel(record)
             kernel.process_proxy = DirectProxy(kernel, self.runtime)
             kernel.process_proxy.running = running
             kernel.connect_to(kernel.process_proxy)
             kernel._launch_args = {}
             kernel.kernel = kernel.process_proxy
-            self._kernels[record.kernel_id] = kernel
-            self._kernel_connections[record.kernel_id] = 0
             kernel.post_start_kernel()
-            await self._finish_kernel_start(record.kernel_id)
+            await self.admit(kernel)
             kernel.execution_state = "busy"  # until it says otherwise: an idle kernel answers at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
             log.info(
@@ -178,6 +191,12 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
                 kernel.execution_state = state
 
         kernel._activity_stream.on_recv(heard)
+
+    def initialize_culler(self) -> None:
+        """Look for idle kernels every few seconds; the stock one knows only one time for all."""
+        if self._culler is None:
+            self._culler = PeriodicCallback(self.cull_kernels, 1000 * CULL_LOOK_SECONDS)
+            self._culler.start()
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
         """End a kernel that has been idle, without a client, for as long as its kernelspec or the settings say."""

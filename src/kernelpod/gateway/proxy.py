@@ -67,11 +67,12 @@ class DirectProxy(BaseProcessProxyABC):
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def in_background(verb: Coroutine[Any, Any, None]) -> None:
-    """Let a verb run to its end without anybody waiting; a failure is logged."""
+def in_background(verb: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Let a verb run to its end without anybody waiting, and return it; a failure is logged."""
     task = asyncio.ensure_future(verb)
     _tasks.add(task)
     task.add_done_callback(_done)
+    return task
 
 
 def _done(task: asyncio.Task[None]) -> None:

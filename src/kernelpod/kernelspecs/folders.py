@@ -7,15 +7,16 @@ from pathlib import Path
 
 from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs.lint import spec_folders
-from kernelpod.kernelspecs.model import KernelSpec, read_folder
+from kernelpod.kernelspecs.model import KernelSpec
+from kernelpod.kernelspecs.stockform import read_any
 
 
 def read_all(folder: Path) -> list[KernelSpec]:
-    """Return all kernelspecs and profiles of a folder. Raises KernelpodError for one that cannot be used."""
+    """Return all kernelspecs and profiles of a folder, in either form. Raises KernelpodError."""
     found: list[KernelSpec] = []
     for path in spec_folders(folder):
         try:
-            found += read_folder(path)
+            found += read_any(path)
         except ValueError as error:
             raise KernelpodError(f"{path.name}: {error}") from error
     return found

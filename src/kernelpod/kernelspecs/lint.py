@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.kernelspecs import files, rules
+from kernelpod.kernelspecs import files, rules, stockform
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import BadJson, JsonFile, read_json
 from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME, KernelJson, KernelSpec, variants
@@ -68,6 +68,9 @@ def _lint_json(
 ) -> Iterator[Fault]:
     for path in read.repeated:
         yield fault("duplicate-key", file, read.place(path), said=str(path[-1]))
+    if stockform.is_stock(read.data):
+        yield from stockform.check(folder, file, read)
+        read = stockform.with_places(read)
     yield from rules.check(file, read)
     specs: tuple[KernelSpec, ...] = ()
     try:

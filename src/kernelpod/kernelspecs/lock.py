@@ -27,16 +27,15 @@ def locked(folder: Path, by: str) -> Iterator[None]:
     A lock whose process was of this machine and has ended is taken over; of other machines nobody can know.
     """
     path = folder / NAME
-    if _abandoned(path):
+    if _abandoned(_text(path)):
         path.unlink(missing_ok=True)
     own = folder / f"{NAME}-{secrets.token_hex(6)}"
-    about = {"by": by, "host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
-    own.write_text(json.dumps({**about, "since": _now().isoformat()}), encoding="utf-8")
+    own.write_text(new_lock(by), encoding="utf-8")
     try:
         # A lock is there whole or not at all, on NFS too.
         path.hardlink_to(own)
     except (FileExistsError, FileNotFoundError):
-        raise LockedError(_sentence(path)) from None
+        raise LockedError(whose(_text(path), path)) from None
     finally:
         own.unlink(missing_ok=True)
     try:
@@ -60,24 +59,38 @@ def _started(pid: int) -> str:
         return ""
 
 
-def _read(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def new_lock(by: str) -> str:
+    """Return what a lock of this process says."""
+    about = {"by": by, "host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    return json.dumps({**about, "since": _now().isoformat()})
 
 
-def _abandoned(path: Path) -> bool:
-    about = _read(path)
-    pid = about.get("pid")
-    ours = about.get("host") == socket.gethostname()
-    return ours and isinstance(pid, int) and _started(pid) != about.get("started")
-
-
-def _sentence(path: Path) -> str:
-    about, age = _read(path), ""
+def whose(text: str, path: object) -> str:
+    """Return a sentence about the lock at `path`, which says `text`: owner, age, and what to do."""
+    about, age = _read(text), ""
     if isinstance(since := about.get("since"), str):
         age = f", for {(_now() - datetime.fromisoformat(since)).total_seconds():.0f} s"
     who = f"{about['by']} on {about.get('host')}{age}" if "by" in about else "somebody"
     return f"{who} is publishing here. Wait; if that was interrupted, remove {path}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _read(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _abandoned(text: str) -> bool:
+    about = _read(text)
+    pid = about.get("pid")
+    ours = about.get("host") == socket.gethostname()
+    return ours and isinstance(pid, int) and _started(pid) != about.get("started")

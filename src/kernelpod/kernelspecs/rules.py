@@ -6,8 +6,8 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import JsonFile, Path
@@ -27,7 +27,7 @@ _RANDOM = re.compile(rf"[A-Za-z0-9+/=_-]{{{_RANDOM_LENGTH},}}")
 _OURS = re.compile(r"(KERNEL|JUPYTER|JPY)_")
 _TAGGED = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)$")
 # Of kernels that are known by a word of their command: whether they understand `interrupt_request`.
-_INTERRUPTED_BY = {
+_INTERRUPTED_BY: dict[str, Literal["message", "signal"]] = {
     "ipykernel": "message",
     "ipython_kernel": "message",
     "bash_kernel": "message",
@@ -42,6 +42,12 @@ lua matlab maxima ocaml octave perl php powershell prolog python R ruby rust sag
 tcl typescript
 """
 LANGUAGES = frozenset(_LANGUAGES.split())
+
+
+def interrupted_by(argv: Sequence[str]) -> Literal["message", "signal"] | None:
+    """Return how a known kernel is interrupted, by its command; None of one that nobody knows."""
+    command = " ".join(argv)
+    return next((mode for word, mode in _INTERRUPTED_BY.items() if word in command), None)
 
 
 def check(file: str, read: JsonFile) -> Iterator[Fault]:
@@ -83,8 +89,7 @@ def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Faul
         yield fault(
             "language", file, read.place(("language",)), f"{spec.language!r}; {near[0]!r}?" if near else ""
         )
-    command = " ".join(spec.argv)
-    known = next((mode for word, mode in _INTERRUPTED_BY.items() if word in command), None)
+    known = interrupted_by(spec.argv)
     if spec.interrupt_mode == "message" and known == "signal":
         yield fault("interrupt-lost", file, read.place(("interrupt_mode",)))
     if spec.interrupt_mode == "signal" and known != "signal":

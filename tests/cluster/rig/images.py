@@ -113,6 +113,8 @@ def _stage(context: Path, target: Path, dockerfile: Path) -> None:
     lines = [line.split() for line in dockerfile.read_text().splitlines() if line.startswith("COPY ")]
     copied = [word for line in lines for word in line[1:-1] if not word.startswith("--")]
     target.mkdir()
+    if not copied:
+        return
     listing = ["git", "-C", str(context), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
     listing += copied
     for name in filter(None, run(listing).split("\0")):

@@ -1,0 +1,168 @@
+"""`kernelpod specs list`, `new`, `lint`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kernelpod import shipped
+from kernelpod.cli import faultforms
+from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.cli.specs.options import (
+    Place,
+    json_option,
+    place_options,
+    say_json,
+    say_table,
+    source_argument,
+    words_of,
+)
+from kernelpod.errors import KernelpodError
+from kernelpod.kernelspecs.faults import Fault
+from kernelpod.kernelspecs.folders import read_all
+from kernelpod.kernelspecs.lint import lint as find_faults
+from kernelpod.kernelspecs.lint import spec_folders
+from kernelpod.kernelspecs.model import read_folder
+from kernelpod.kernelspecs.rules import interrupted_by
+
+KERNEL_JSON = "kernel.json"
+SHOWN = ("address", "display_name", "language", "image")
+COLOURS = {"error": "red", "warning": "yellow"}
+
+
+@click.command("list")
+@source_argument
+@place_options(required=False)
+@click.option("--user", default="", help="Only what this user sees, who is in the groups of --group and no other.")
+@click.option("--group", "groups", multiple=True, help="Only what a user in this hub group sees; repeat for more.")
+@json_option
+def list_specs(
+    folder: Path, place: Place, context: str, user: str, groups: tuple[str, ...], as_json: bool
+) -> None:
+    """List kernelspecs and profiles of FOLDER, or of a live release, a line each.
+
+    \b
+    Examples:
+      kernelpod specs list kernelspecs --user alice --group graders
+      kernelpod specs list --target /srv/nfs/kernelpod
+    """
+    with ExitStack() as stack:
+        if place.count:
+            live = stack.enter_context(place.opened(context)).live()
+            specs = read_all(live) if live else []
+        else:
+            specs = read_all(folder)
+    seen = [spec for spec in specs if spec.is_for(groups) or not (user or groups)]
+    rows = [{name: str(getattr(spec, name)) for name in SHOWN} for spec in seen]
+    if as_json:
+        say_json(rows)
+    else:
+        say_table(rows)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), default=Path("kernelspecs"), show_default=True
+)
+@click.option("--like", default="", help="Kernelspec to start from: one that comes with kernelpod, or a folder.")
+@click.option("--image", default="", help="Image of the kernel's pod, with a tag.")
+@click.option("--language", default="", help="The language's name, such as python or R.")
+@click.option("--display-name", default="", help="What users see in Lab; else made of the name.")
+@click.option(
+    "--command", default="", help="Command line in the image; {connection_file} stands for the connection."
+)
+def new(name: str, into: Path, like: str, image: str, language: str, display_name: str, command: str) -> None:
+    """Write the folder of a new kernelspec; what neither an option nor --like says is asked for.
+
+    \b
+    Examples:
+      kernelpod specs new course-pod --like python-pod --image registry.example/course:1
+      kernelpod specs new r-pod --image registry.example/r:4.4 --language R \\
+        --command "R --slave -e IRkernel::main() --args {connection_file}"
+    """
+    folder, template = into / name, _template(like)
+    if folder.exists():
+        raise KernelpodError(f"{folder} is there already")
+    try:
+        spec = read_folder(template)[0] if template else None
+    except ValueError as error:
+        raise KernelpodError(f"{like}: {error}") from error
+    data = json.loads((template / KERNEL_JSON).read_text(encoding="utf-8")) if template else {}
+    image = image or (spec.image if spec else click.prompt("Image with a tag"))
+    language = language or (spec.language if spec else click.prompt("Language"))
+    if command or not spec:
+        argv = words_of(command or click.prompt("Command that starts the kernel"))
+        data |= {"argv": argv, "interrupt_mode": interrupted_by(argv) or "message"}
+    metadata = data.get("metadata", {})
+    data |= {
+        "display_name": display_name or name.replace("-", " ").capitalize(),
+        "language": language,
+        "metadata": {**metadata, "kernelpod": {**metadata.get("kernelpod", {}), "image": image}},
+    }
+    _write(folder, data, template)
+    click.echo(f"{folder / KERNEL_JSON} written; next: kernelpod specs lint {into}")
+
+
+def _template(like: str) -> Path | None:
+    """Return the folder of a kernelspec by its path or its name. Raises KernelpodError."""
+    if not like:
+        return None
+    for folder in (Path(like), shipped.kernelspecs() / like):
+        if (folder / KERNEL_JSON).is_file():
+            return folder
+    names = ", ".join(path.name for path in spec_folders(shipped.kernelspecs()))
+    raise KernelpodError(f"there is no kernelspec {like}; name its folder, or one of {names}")
+
+
+def _write(folder: Path, data: dict[str, Any], template: Path | None) -> None:
+    """Write a kernelspec with what lies beside its template. Raises KernelpodError if it cannot be used."""
+    folder.mkdir(parents=True)
+    try:
+        for path in template.glob("logo-*") if template else ():
+            (folder / path.name).write_bytes(path.read_bytes())
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        (folder / KERNEL_JSON).write_text(text, encoding="utf-8")
+        read_folder(folder)
+    except (OSError, ValueError) as error:
+        shutil.rmtree(folder)
+        raise KernelpodError(f"{folder.name}: {error}") from error
+
+
+@click.command()
+@source_argument
+@settings_option
+@click.option("--format", "form", type=click.Choice(list(faultforms.FORMS)), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings fail as well.")
+def lint(folder: Path, settings_file: Path | None, form: str, strict: bool) -> None:
+    """Say what is wrong with the kernelspecs of FOLDER, with place and remedy; exit 1 for errors.
+
+    \b
+    Examples:
+      kernelpod specs lint kernelspecs
+      kernelpod specs lint kernelspecs --strict --format github
+    """
+    faults = find_faults(folder, load_settings(settings_file).kernelspecs)
+    said = faultforms.FORMS[form](faults, folder)
+    click.echo(coloured(said) if form == "text" else said, nl=False)
+    if form == "text":
+        names = [path.name for path in spec_folders(folder)]
+        click.echo(f"{len(names)} kernelspecs ({', '.join(names)}): {_count(faults)}")
+    raise SystemExit(1 if any(strict or fault.kind.level == "error" for fault in faults) else 0)
+
+
+def coloured(text: str) -> str:
+    """Return faults as text with their weight in its colour."""
+    for level, colour in COLOURS.items():
+        text = text.replace(f": {level} ", f": {click.style(level, fg=colour)} ")
+    return text
+
+
+def _count(faults: list[Fault]) -> str:
+    counts = {level: sum(fault.kind.level == level for fault in faults) for level in COLOURS}
+    return ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items())

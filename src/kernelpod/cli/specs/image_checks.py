@@ -1,0 +1,84 @@
+"""`kernelpod specs images`, `check-images`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kernelpod.cli.specs.options import (
+    context_option,
+    json_option,
+    progress,
+    say_json,
+    say_table,
+    source_argument,
+)
+from kernelpod.deploy.cluster import Cluster
+from kernelpod.kernelspecs.folders import images_of, read_all
+from kernelpod.kernelspecs.images import NAMED_BY_KUBELET, Answer, on_nodes
+from kernelpod.kernelspecs.registry import ask
+
+CHOICES = ("registry", "require", "nodes", "skip")
+COLOURS = {"found": "green", "missing": "red", "unknown": "yellow"}
+
+
+@click.command()
+@source_argument
+@json_option
+def images(folder: Path, as_json: bool) -> None:
+    """Print the images of all kernelspecs and profiles, each once: what nodes should have pulled.
+
+    \b
+    Example:
+      kernelpod specs images kernelspecs
+    """
+    found = images_of(read_all(folder))
+    if as_json:
+        say_json(found)
+    else:
+        click.echo("\n".join(found))
+
+
+@click.command("check-images")
+@source_argument
+@click.option(
+    "--nodes",
+    is_flag=True,
+    help=f"Ask the cluster's nodes instead of registries; kubelet names at most {NAMED_BY_KUBELET} images each.",
+)
+@context_option
+@json_option
+def check_images(folder: Path, nodes: bool, context: str, as_json: bool) -> None:
+    """Say of each image whether it is there: found, missing, or unknown with the reason; exit 1 if any is missing.
+
+    Logins are those of `docker login` (~/.docker/config.json).
+
+    \b
+    Examples:
+      kernelpod specs check-images kernelspecs
+      kernelpod specs check-images kernelspecs --nodes --json
+    """
+    wanted = images_of(read_all(folder))
+    answers = _asked(wanted, "nodes" if nodes else "registry", context)
+    rows = [{"state": answer.state, "image": answer.image, "reason": answer.reason} for answer in answers]
+    if as_json:
+        say_json(rows)
+    else:
+        say_table(rows, COLOURS)
+    raise SystemExit(1 if any(answer.state == "missing" for answer in answers) else 0)
+
+
+def check(images: list[str], choice: str, context: str) -> list[Answer]:
+    """Return what was not found, by one of CHOICES."""
+    return [answer for answer in _asked(images, choice, context) if answer.state != "found"]
+
+
+def _asked(images: list[str], choice: str, context: str) -> list[Answer]:
+    if choice == "skip":
+        return []
+    with progress()("images are asked for"):
+        if choice == "nodes":
+            cluster = Cluster(("kubectl", *(("--context", context) if context else ())), ())
+            return on_nodes(images, cluster.items("nodes"))
+        return ask(images, Path.home() / ".docker" / "config.json")

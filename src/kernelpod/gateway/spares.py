@@ -1,0 +1,126 @@
+"""Prewarmed kernels: started beside a user's own, with her plan, for the next time she asks for the same.
+
+A spare is nobody's kernel yet: it is in no list, and no page finds it. It was made with its owner's identity, home
+and limits, so taking it over changes nothing of it; whoever asks for anything else gets a new kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+
+from kernelpod.errors import StartFailed, UserError
+from kernelpod.gateway.kernel import DirectKernelManager
+from kernelpod.gateway.kernels import DirectMappingKernelManager
+from kernelpod.gateway.proxy import in_background
+from kernelpod.identity import Owner
+from kernelpod.plan import KernelPlan
+from kernelpod.record import KernelRecord
+
+log = logging.getLogger(__name__)
+
+
+ANSWER_SECONDS = 2
+# A start that fails for these may succeed once the spares are gone.
+GIVE_WAY = frozenset({"quota_exceeded", "unschedulable"})
+
+
+class Spares:
+    """The prewarmed kernels of one gateway; each is kept for `seconds`."""
+
+    def __init__(self, kernels: DirectMappingKernelManager, seconds: float) -> None:
+        self._kernels, self._seconds = kernels, seconds
+        self._ready: list[DirectKernelManager] = []
+        self._starting: dict[str, tuple[KernelPlan, asyncio.Task[None]]] = {}
+
+    def owners(self) -> list[Owner]:
+        """Return the owner of each spare, those that are starting included."""
+        return [plan.owner for plan in self._plans()]
+
+    async def take(self, plan: KernelPlan) -> KernelRecord | None:
+        """Return the record of a spare that is from now on its owner's kernel; None if none fits the plan."""
+        while kernel := self._popped(plan):
+            try:
+                await kernel.answered(time.monotonic() + ANSWER_SECONDS)
+                await self._kernels.admit(kernel)
+            except (UserError, asyncio.TimeoutError):
+                in_background(kernel.process_proxy.stop(0))
+            except asyncio.CancelledError:
+                in_background(kernel.process_proxy.stop(0))
+                raise
+            else:
+                return kernel.record
+        return None
+
+    def _popped(self, plan: KernelPlan) -> DirectKernelManager | None:
+        likeness = _likeness(plan) if self._ready else ""
+        fits = (kernel for kernel in self._ready if _likeness(kernel.record.plan) == likeness)
+        if kernel := next(fits, None):
+            self._ready.remove(kernel)
+        return kernel
+
+    def lacks(self, plan: KernelPlan) -> bool:
+        """Return whether there are fewer spares of a plan, those that are starting included, than it says."""
+        if not plan.prewarm:
+            return False
+        likeness = _likeness(plan)
+        return sum(_likeness(one) == likeness for one in self._plans()) < plan.prewarm
+
+    def add(self, plan: KernelPlan) -> None:
+        """Start one more spare of a plan; does not wait."""
+        kernel_id = str(uuid.uuid4())
+        env = {**plan.env, "KERNEL_ID": kernel_id}
+        record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id, "env": env, "notes": ()}))
+        self._starting[kernel_id] = record.plan, in_background(self._start(record))
+
+    def _plans(self) -> list[KernelPlan]:
+        return [*(kernel.record.plan for kernel in self._ready), *(plan for plan, _ in self._starting.values())]
+
+    async def run(self, record: KernelRecord) -> None:
+        """Start a record; spares give way if there is no room for it. Raises UserError."""
+        try:
+            await self._kernels.run(record)
+        except StartFailed as error:
+            if error.code not in GIVE_WAY or not self._ready:
+                raise
+            await self._end_all()
+            await self._kernels.run(record)
+
+    async def close(self) -> None:
+        """End all spares, also those that are starting."""
+        starting = [task for _, task in self._starting.values()]
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, self._end_all(), return_exceptions=True)
+
+    async def _start(self, record: KernelRecord) -> None:
+        kernel = self._kernels.new_kernel(record)
+        try:
+            await kernel.start_kernel(record)
+        except UserError as error:
+            log.warning("no kernel could be made ready for user %s: %s", record.owner, error)
+            return
+        finally:
+            del self._starting[record.kernel_id]
+        log.info("kernel %s is ready for user %s", record.kernel_id, record.owner)
+        self._ready.append(kernel)
+        asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)
+
+    def _expire(self, kernel: DirectKernelManager) -> None:
+        if kernel in self._ready:
+            self._ready.remove(kernel)
+            in_background(kernel.process_proxy.stop(0))
+
+    async def _end_all(self) -> None:
+        ended, self._ready = self._ready, []
+        await asyncio.gather(*(kernel.process_proxy.stop(0) for kernel in ended), return_exceptions=True)
+
+
+def _likeness(plan: KernelPlan) -> str:
+    """Return what two plans have in common whose kernels are the same but for their names."""
+    env = {name: value for name, value in plan.env.items() if name != "KERNEL_ID"}
+    return plan.model_copy(
+        update={"kernel_id": "", "env": env, "notes": (), "launch_timeout_seconds": 0}
+    ).model_dump_json()

@@ -1,0 +1,110 @@
+"""A shell in a pod that lives for one command and mounts the claim of the kernelspecs."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kernelpod.kernelspecs.remote.shell import RemoteError, asked
+
+IMAGE = "docker.io/library/busybox:1.37"
+"""Whatever has sh, tar, xargs, sha256sum and mv -T; nothing of ours."""
+LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "kernelspecs-sync"}
+MOUNTED = "/volume"
+READY_SECONDS = 120
+# The pod ends by itself when nobody is left to delete it.
+LIFE_SECONDS = 900
+KUBECTL_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A persistent volume claim, and how a pod is made that mounts it."""
+
+    name: str
+    namespace: str
+    context: str = ""
+    image: str = IMAGE
+    uid: int = 1000
+
+
+@dataclass(frozen=True)
+class PodShell:
+    """The shell of a pod."""
+
+    words: tuple[str, ...]
+    """kubectl with context and namespace."""
+    pod: str
+
+    def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
+        """Return what the script prints. Raises RemoteError."""
+        return asked([*self.words, "exec", "-i", self.pod, "--", "sh", "-c", script, "sh", *words], given)
+
+
+@contextmanager
+def pod_shell(claim: Claim) -> Iterator[PodShell]:
+    """Give the shell of a new pod; the pod is gone afterwards. Raises RemoteError."""
+    name = f"kernelspecs-sync-{secrets.token_hex(3)}"
+    context = ("--context", claim.context) if claim.context else ()
+    words = ("kubectl", *context, "--namespace", claim.namespace)
+    # Of those who ended without a word.
+    chosen = ",".join(f"{key}={value}" for key, value in LABELS.items())
+    for phase in ("Succeeded", "Failed"):
+        ended = f"--field-selector=status.phase={phase}"
+        asked([*words, "delete", "pod", "--selector", chosen, ended, "--wait=false"], seconds=KUBECTL_SECONDS)
+    try:
+        made = json.dumps(document(name, claim)).encode()
+        asked([*words, "create", "-f", "-"], made, KUBECTL_SECONDS)
+        _wait(words, name)
+        yield PodShell(words, name)
+    finally:
+        asked([*words, "delete", "pod", name, "--ignore-not-found"], seconds=KUBECTL_SECONDS)
+
+
+def document(name: str, claim: Claim) -> dict[str, Any]:
+    """Return the pod: it fits Pod Security `restricted`, unless its uid is 0."""
+    container = {
+        "name": "shell",
+        "image": claim.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sleep", str(LIFE_SECONDS)],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "500m", "memory": "128Mi"},
+        },
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "volume", "mountPath": MOUNTED}],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": LIFE_SECONDS,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsUser": claim.uid,
+            "runAsGroup": claim.uid,
+            "runAsNonRoot": claim.uid != 0,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": claim.name}}],
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": LABELS}, "spec": spec}
+
+
+def _wait(words: tuple[str, ...], name: str) -> None:
+    """Return when the pod runs. Raises RemoteError with what the cluster says about it."""
+    limit = f"--timeout={READY_SECONDS}s"
+    try:
+        asked([*words, "wait", "--for=condition=Ready", f"pod/{name}", limit], seconds=READY_SECONDS + 30)
+    except RemoteError as error:
+        chosen = f"--field-selector=involvedObject.name={name}"
+        form = "jsonpath={range .items[*]}{.message}{'\\n'}{end}"
+        events = asked([*words, "get", "events", chosen, "-o", form], seconds=KUBECTL_SECONDS)
+        last = events.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise RemoteError(f"the pod that mounts the claim does not start: {last or error.message}") from error

@@ -1,0 +1,75 @@
+"""A POSIX shell somewhere else: what a script prints there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from typing import Protocol
+
+from kernelpod.errors import KernelpodError
+
+SECONDS = 300.0
+CONNECT_SECONDS = 10
+LAST_WORDS = 1000
+_PLACE = re.compile(r"(?P<host>[A-Za-z0-9_][^\s:/]*|[A-Za-z0-9_][^\s:/]*@\[[0-9a-fA-F:]+\]):(?P<folder>/[^\0]*)")
+
+
+class RemoteError(KernelpodError):
+    """The other end cannot be reached, or did not do what was asked."""
+
+    def __init__(self, message: str, status: int = 0, output: bytes = b"") -> None:
+        super().__init__(message)
+        self.status = status
+        self.output = output
+
+
+class Shell(Protocol):
+    """Where scripts run."""
+
+    def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
+        """Return what the script prints; `words` are its $1, $2 ..., `given` is its input. Raises RemoteError."""
+        ...
+
+
+def asked(command: list[str], given: bytes = b"", seconds: float = SECONDS) -> bytes:
+    """Return what a command prints. Raises RemoteError with its last words if it fails or takes too long."""
+    name = command[0]
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=seconds)
+    except FileNotFoundError as error:
+        raise RemoteError(f"{name} is not on PATH; install it") from error
+    except subprocess.TimeoutExpired as error:
+        raise RemoteError(f"{name} did not end within {seconds:g} s") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()[-LAST_WORDS:] or f"exit status {done.returncode}"
+        raise RemoteError(f"{name}: {said}", done.returncode, done.stdout)
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class SshShell:
+    """The shell of a login that needs no password here: a key, or an agent."""
+
+    host: str
+
+    def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
+        """Return what the script prints. Raises RemoteError."""
+        options = [
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            f"ConnectTimeout={CONNECT_SECONDS}",
+            "-o",
+            "ServerAliveInterval=15",
+        ]
+        return asked(["ssh", *options, "--", self.host, shlex.join(["sh", "-c", script, "sh", *words])], given)
+
+
+def ssh_place(text: str) -> tuple[str, str]:
+    """Return host and folder of USER@HOST:/FOLDER. Raises RemoteError."""
+    found = _PLACE.fullmatch(text)
+    if not found:
+        raise RemoteError(f"{text!r} is no place for ssh; write USER@HOST:/FOLDER")
+    return found["host"], found["folder"]
