@@ -272,6 +272,23 @@ def test_a_huge_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     assert "cannot be read" in check(tmp_path, Settings())[0].said
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 2000, "a\0b", "ml.csv/x", "/proc/self/mem", "/", "*"])
+def test_lists_and_bases_of_impossible_names_are_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "ml.csv").write_text("Username\n", encoding="utf-8")
+    course = {"image": "lab:1", "students": name}
+    path = write(tmp_path, "one", {"courses": {"ml": course}})
+    assert [fault.level for fault in check(path, Settings())] == ["error"]
+    path = write(tmp_path, "one", {"extends": name, "courses": {"ml": {"image": "lab:1"}}})
+    assert [fault.level for fault in check(path, Settings())] == ["error"]
+
+
+def test_a_list_in_the_folder_beside_is_found(tmp_path: Path) -> None:
+    (tmp_path / "users" / "allowlist").mkdir(parents=True)
+    data = {"allow": "config/allowlist", "courses": {"ml": {"image": "lab:1", "students": ["alice"]}}}
+    said = check(write(tmp_path, "one", data), Settings())[0].said
+    assert said.endswith(f"there is no folder {tmp_path}/config, but {tmp_path}/users/allowlist")
+
+
 def test_merge_keys_and_small_anchors_are_understood(tmp_path: Path) -> None:
     path = tmp_path / "one.yaml"
     text = "courses:\n  a: &a {image: 'lab:1', students: [x]}\n  b: {<<: *a, title: B}\n"

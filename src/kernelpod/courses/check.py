@@ -6,8 +6,8 @@ from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 
 from kernelpod.courses.faults import CoursesError, Fault
-from kernelpod.courses.load import Courses, load_courses
-from kernelpod.courses.model import MODES, Lists
+from kernelpod.courses.load import Courses, ListUse, load_courses
+from kernelpod.courses.model import MODES
 from kernelpod.courses.roster import list_fault, read_list
 from kernelpod.courses.rules import faults_of
 from kernelpod.courses.userlists import BadList, normal
@@ -40,11 +40,8 @@ def _lists(courses: Courses) -> Iterator[Fault]:
     for use in courses.lists():
         names = frozenset(normal(name, lists) for name in use.users.names)
         if use.path is not None:
-            if not use.path.exists():
-                yield courses.fault(use.keys, f"there is no file {use.path}{_beside(use.path)}")
-                continue
             if use.path not in read:
-                read[use.path] = yield from _one_list(use.path, lists)
+                read[use.path] = yield from _one_list(courses, use, use.path)
             names = read[use.path]
         for name in sorted(names):
             if user_slug(name) in MODES:
@@ -54,10 +51,13 @@ def _lists(courses: Courses) -> Iterator[Fault]:
                 yield courses.fault(use.keys, said, "warning")
 
 
-def _one_list(path: Path, lists: Lists) -> Generator[Fault, None, frozenset[str]]:
+def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Fault, None, frozenset[str]]:
     """Yield what is wrong with a list; return its users."""
     try:
-        read, _ = read_list(path, lists)
+        read, _ = read_list(path, courses.hub.lists)
+    except (FileNotFoundError, NotADirectoryError):
+        yield courses.fault(use.keys, f"there is no file {path}{_beside(path)}")
+        return frozenset()
     except (OSError, BadList) as error:
         yield list_fault(path, error)
         return frozenset()
@@ -71,11 +71,14 @@ def _one_list(path: Path, lists: Lists) -> Generator[Fault, None, frozenset[str]
 def _beside(path: Path) -> str:
     """Return what there is instead, for a path that somebody misspelt."""
     folder = path.parent
-    if not folder.is_dir():
+    try:
+        if folder.is_dir():
+            return f"; the folder holds {', '.join(sorted(one.name for one in folder.iterdir())[:8]) or 'nothing'}"
         there = next(parent for parent in folder.parents if parent.is_dir())
-        folders = sorted(str(one.relative_to(there)) for one in there.glob(f"**/{folder.name}") if one.is_dir())
-        return f": there is no folder {folder}" + (f", but {there / folders[0]}" if folders else "")
-    return f"; the folder holds {', '.join(sorted(one.name for one in folder.iterdir())[:8]) or 'nothing'}"
+        others = [one / path.name for one in sorted(there.iterdir()) if (one / path.name).exists()]
+    except OSError:
+        others = []
+    return f": there is no folder {folder}" + (f", but {others[0]}" if others else "")
 
 
 def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:

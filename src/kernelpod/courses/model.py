@@ -110,7 +110,7 @@ class UserList(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str = ""
+    file: str = Field("", max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")
     """CSV file, or a folder of them; relative to the courses file."""
     names: tuple[Title, ...] = ()
     """User names as the hub spells them."""

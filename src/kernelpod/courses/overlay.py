@@ -25,7 +25,7 @@ def read_over(path: Path) -> tuple[Tree, tuple[Path, ...]]:
             raise broken(files[-1], f"extends: {below.name} extends this file in turn", _extends(trees[-1]).place)
         if len(files) == MAX_FILES:
             raise broken(path, f"extends: more than {MAX_FILES} files over one another")
-        if trees and not below.is_file():
+        if trees and not _is_file(below):
             raise broken(files[-1], f"extends: there is no file {below}", _extends(trees[-1]).place)
         files.append(below)
         trees.append(read_tree(below))
@@ -34,6 +34,13 @@ def read_over(path: Path) -> tuple[Tree, tuple[Path, ...]]:
     while trees:
         merged = over(merged, trees.pop())
     return _with_defaults(merged), tuple(files)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _extends(tree: Tree) -> Spot:
