@@ -62,6 +62,9 @@ def _exam(courses: Courses) -> Iterator[Fault]:
         if not course.network:
             said = "an exam names the network of its kernels, such as none: an egress profile of the chart"
             yield courses.fault(("courses", name, "network"), said)
+        if course.exchange and {"inbound", "feedback"} - set(course.exchange.personalised):
+            said = "in an exam nobody sees what others hand in: name inbound and feedback"
+            yield courses.fault(("courses", name, "exchange", "personalised"), said)
     if hub.home and not ("{course}" in hub.home and "{semester}" in hub.home):
         yield courses.fault(("home",), "the home of an exam needs {semester} and {course}: it is of no other exam")
 
