@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,3 +137,10 @@ def test_a_foreign_kernel_and_one_that_never_was_sound_the_same() -> None:
     one, other = (errors.kernel_not_found(kernel_id) for kernel_id in ("a", "b"))
     assert one.message.replace("a", "b", 1) != one.message
     assert (one.status, one.code, one.message[:-1]) == (other.status, other.code, other.message[:-1])
+
+
+def test_the_gateway_does_without_an_ssh_client(need_module: Any) -> None:
+    need_module("enterprise_gateway")
+    code = "import sys, kernelpod.gateway.app as _; print({'cryptography', 'nacl'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
