@@ -12,7 +12,8 @@ _PLACEHOLDERS = {"hub", "username"}
 
 
 def _absolute(path: str) -> str:
-    if not path.startswith("/") or path != str(PurePosixPath(path)) or ".." in path.split("/"):
+    # To pathlib "//etc" is in its plain form.
+    if not path.startswith("/") or path != str(PurePosixPath(path)) or path[1:2] == "/" or ".." in path.split("/"):
         raise ValueError("write an absolute path in its plain form, without '..', '//' or a trailing '/'")
     return path
 

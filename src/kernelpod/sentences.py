@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -35,14 +35,16 @@ def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
 
 def known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
     """Return the keys a section at `path` may have; empty where the path leads to no section."""
+    key_of_mapping = False
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int) or key_of_mapping:
+            key_of_mapping = False
             continue
         field = model.model_fields.get(str(part))
         inner = _section(field.annotation) if field else None
-        if inner is None:
+        if field is None or inner is None:
             return []
-        model = inner
+        model, key_of_mapping = inner, get_origin(field.annotation) is dict
     return list(model.model_fields)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import yaml
 
+from kernelpod.cli.courses import check, show
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
@@ -17,8 +18,10 @@ def hub() -> None:
     """What a JupyterHub must be told.
 
     \b
-    Example:
+    Examples:
       kernelpod hub values --settings settings.yaml
+      kernelpod hub check courses.yaml
+      kernelpod hub show courses.yaml --user alice
     """
 
 
@@ -44,3 +47,7 @@ def values(
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
     made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
+
+
+for command in (check, show):
+    hub.add_command(command)

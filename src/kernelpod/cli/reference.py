@@ -1,4 +1,4 @@
-"""The generated pages of docs/: settings, commands, error codes, faults of kernelspecs, and schemas.
+"""The generated pages of docs/: settings, commands, error codes, faults of kernelspecs, keys of courses, schemas.
 
 `python -m kernelpod.cli.reference docs` writes them, `--check` fails when one is not what the code says.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from kernelpod import errors
+from kernelpod.cli.courses_reference import courses_markdown, courses_schema
 from kernelpod.cli.main import main
 from kernelpod.cli.settings_reference import NOTE, settings_markdown, settings_schema
 from kernelpod.kernelspecs.faults import KINDS
@@ -69,6 +70,8 @@ PAGES = {
     "errors.md": errors_markdown,
     "lint.md": faults_markdown,
     "kernelspec.schema.json": kernelspec_schema,
+    "courses-keys.md": courses_markdown,
+    "courses.schema.json": courses_schema,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,12 +31,16 @@ def settings_markdown() -> str:
         "One YAML file; unknown keys are refused. `kernelpod settings` prints what takes effect.",
         "",
     ]
-    for path, model in _sections(Settings, ""):
-        lines += [f"## `{path}`" if path else "## Sections", "", (model.__doc__ or "").strip(), ""]
-        lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
-        lines += [_row(model, name) for name in model.model_fields]
-        lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *tables(_sections(Settings, ""))])
+
+
+def tables(sections: Iterable[tuple[str, type[BaseModel]]]) -> Iterator[str]:
+    """Yield the lines of one table a section."""
+    for path, model in sections:
+        yield from (f"## `{path}`" if path else "## Sections", "", (model.__doc__ or "").strip(), "")
+        yield from ("| key | type | default | meaning |", "| --- | --- | --- | --- |")
+        yield from (_row(model, name) for name in model.model_fields)
+        yield ""
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -59,7 +63,8 @@ def _row(model: type[BaseModel], name: str) -> str:
     inner = _models(field.annotation)
     kind = "section" if inner else _kind(schema)
     default = field.get_default(call_default_factory=True)
-    shown = "" if inner or default is PydanticUndefined else f"`{json.dumps(default, default=str)}`"
+    silent = inner or default is PydanticUndefined or isinstance(default, BaseModel)
+    shown = "" if silent else f"`{json.dumps(default, default=str)}`"
     if field.is_required():
         shown = "required"
     meaning = " ".join((field.description or (inner[0].__doc__ if inner else "") or "").split())

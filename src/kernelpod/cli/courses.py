@@ -1,0 +1,143 @@
+"""`kernelpod hub check` and `kernelpod hub show`: courses files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.courses.check import check as find_faults
+from kernelpod.courses.faults import CoursesError
+from kernelpod.courses.model import HubFile
+from kernelpod.courses.offers import Membership, chosen, course_mounts, role_ids
+from kernelpod.courses.roster import Roster
+from kernelpod.errors import KernelpodError
+from kernelpod.hub.profiles import asks_something, profiles
+from kernelpod.identity import Identity, Owner
+from kernelpod.kernelspecs.folders import read_all
+from kernelpod.policy import supplemental_groups, uid_and_gid
+from kernelpod.quantities import format_bytes, format_millicores
+from kernelpod.settings import Settings
+
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@click.command()
+@file_argument
+@settings_option
+@click.option(
+    "--kernelspecs",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of kernelspecs; else names of kernelspecs are not looked up.",
+)
+def check(file: Path, settings_file: Path | None, kernelspecs: Path | None) -> None:
+    """Say what is wrong with a courses file and the lists it names, with place; exit 1 for errors.
+
+    \b
+    Example:
+      kernelpod hub check courses.yaml --settings settings.yaml --kernelspecs kernelspecs
+    """
+    specs = {spec.address for spec in read_all(kernelspecs)} if kernelspecs else None
+    faults = find_faults(file, load_settings(settings_file), specs)
+    for fault in faults:
+        click.echo(fault.as_text())
+    errors = sum(fault.level == "error" for fault in faults)
+    click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings")
+    raise SystemExit(1 if errors else 0)
+
+
+@click.command()
+@file_argument
+@click.option("--user", "username", required=True, help="User name as the hub spells it.")
+@click.option("--group", "groups", multiple=True, help="Hub group of the user; repeat for more.")
+@click.option("--course", help="Show what she gets in this course; else in her first.")
+@click.option("--semester", help="Show what she gets in this semester; else in the usual one.")
+@settings_option
+def show(
+    file: Path,
+    username: str,
+    groups: tuple[str, ...],
+    course: str | None,
+    semester: str | None,
+    settings_file: Path | None,
+) -> None:
+    """Print what a user will see and get: profiles, mounts of server and kernels, ids, limits, network.
+
+    \b
+    Example:
+      kernelpod hub show courses.yaml --user alice --course ml --semester ws25
+    """
+    settings = load_settings(settings_file)
+    roster = Roster(file, settings)
+    roster.refresh()
+    hub = roster.hub
+    if hub is None:
+        raise CoursesError(list(roster.faults))
+    for fault in roster.faults:
+        click.echo(fault.as_text(), err=True)
+    mine = roster.memberships(username)
+    if not mine:
+        raise KernelpodError(f"{username!r} is in no course of {hub.hub!r}, is not allowed, or is blocked")
+    options = {key: value for key, value in (("profile", course), ("semester", semester)) if value is not None}
+    one = chosen(mine, options)
+    if one is None:
+        known = ", ".join(f"{member.course} {member.semester}" for member in mine)
+        raise KernelpodError(f"{username!r} is not in {' '.join(options.values())}; hers are {known}")
+    identity = Identity(Owner(hub=hub.hub, kind="user", name=username), tuple(sorted(groups)))
+    for title, lines in (
+        (f"{username} on the hub {hub.hub!r} ({hub.mode})", _profiles(hub, mine)),
+        (f"{one.course} {one.semester}, as {one.role}", _given(hub, settings, identity, one)),
+        ("mounts of server and kernels", _mounts(hub, settings, identity, one)),
+    ):
+        click.echo(title)
+        for line in lines:
+            click.echo(f"  {line}".rstrip())
+
+
+def _profiles(hub: HubFile, mine: tuple[Membership, ...]) -> Iterator[str]:
+    made = profiles(hub, mine)
+    width = max(len(profile["slug"]) for profile in made)
+    for profile in made:
+        name = profile["slug"]
+        roles = ", ".join(dict.fromkeys(one.role for one in mine if one.course == name))
+        yield f"{name:{width}}  {hub.courses[name].title or name} ({roles})"
+        for key in profile["profile_options"]:
+            yield f"{'':{width}}  {key}: {', '.join(_choices(hub, mine, name)[key])}"
+    if not asks_something(made):
+        yield "There is nothing to choose: no question is asked."
+
+
+def _choices(hub: HubFile, mine: tuple[Membership, ...], name: str) -> dict[str, list[str]]:
+    course = hub.courses[name]
+    return {
+        "semester": [one.semester for one in mine if one.course == name],
+        "image": [str(course.image), *(f"{title} ({image})" for title, image in course.images.items())],
+        "size": [course.resources.shown(), *(f"{title} ({size.shown()})" for title, size in course.sizes.items())],
+    }
+
+
+def _given(hub: HubFile, settings: Settings, identity: Identity, one: Membership) -> Iterator[str]:
+    course, ids = hub.courses[one.course], role_ids(hub, one)
+    low, most = course.resources.guarantee, course.resources.limit
+    uid, gid = uid_and_gid(settings, identity)
+    further = (*supplemental_groups(settings, identity), *ids.supplemental_groups)
+    yield f"server image   {course.image}"
+    yield f"server CPU     {format_millicores(low.cpu)} guaranteed, at most {format_millicores(most.cpu)}"
+    yield f"server memory  {format_bytes(low.memory)} guaranteed, at most {format_bytes(most.memory)}"
+    if course.resources.gpus:
+        yield f"server GPUs    {course.resources.gpus.count} {course.resources.gpus.resource}"
+    yield f"uid, gid       {ids.uid or uid}, {ids.gid or gid}" + (f", {further}" if further else "")
+    yield f"kernelspecs    {', '.join(course.kernelspecs) or 'all that are for her groups'}"
+    yield f"kernel network {course.network or 'as the kernelspec says'}"
+    for command in course.after_start:
+        yield f"after start    {command}"
+
+
+def _mounts(hub: HubFile, settings: Settings, identity: Identity, one: Membership) -> Iterator[str]:
+    mounts = course_mounts(hub, settings, identity.name, identity.groups, one).all()
+    width = max(len(mount.mount_path) for mount in mounts)
+    for mount in mounts:
+        where = f"{mount.volume.server}:" if mount.volume.kind == "nfs" else f"claim {mount.volume.claim}: "
+        yield f"{mount.mount_path:{width}}  {'ro' if mount.read_only else 'rw'}  {where}{mount.path}"

@@ -1,0 +1,39 @@
+"""The reference of a courses file, as a page and as a schema, from the one model."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+
+from kernelpod.cli.settings_reference import NOTE, tables
+from kernelpod.courses import model
+from kernelpod.courses.model import HubFile
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": model.HubFile,
+    "storage": model.Storage,
+    "lists": model.Lists,
+    "courses.<id>": model.Course,
+    "courses.<id>.resources, .sizes.<title>": model.ServerResources,
+    "courses.<id>.folder, .mounts.<name>": model.Folder,
+    "courses.<id>.folder.access": model.ByRole,
+    "courses.<id>.exchange": model.Exchange,
+    "courses.<id>.roles.<role>": model.RoleIds,
+}
+
+
+def courses_schema() -> str:
+    """Return the JSON schema of a courses file; nothing is required, since a file below may say it."""
+    schema = HubFile.model_json_schema()
+    for part in schema["$defs"].values():
+        part.pop("required", None)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def courses_markdown() -> str:
+    """Return the reference of all keys, one table a section."""
+    lines = [NOTE, "", "# Keys of a courses file", ""]
+    lines += ["[courses.md](courses.md) says how to write one; `defaults` has the keys of a course.", ""]
+    return "\n".join([*lines, *tables(SECTIONS.items())])

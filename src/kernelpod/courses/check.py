@@ -1,0 +1,109 @@
+"""All that can be said of a courses file from here: its form, its rules, its lists, kernelspecs and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator
+from pathlib import Path
+
+from kernelpod.courses.faults import CoursesError, Fault
+from kernelpod.courses.load import Courses, ListUse, load_courses
+from kernelpod.courses.model import MODES
+from kernelpod.courses.roster import list_fault, read_list
+from kernelpod.courses.rules import faults_of
+from kernelpod.courses.userlists import BadList, normal
+from kernelpod.kernelspecs.jsonfile import Place
+from kernelpod.names import user_slug
+from kernelpod.settings import Settings
+
+
+def check(path: Path, settings: Settings, specs: Collection[str] | None = None) -> list[Fault]:
+    """Return the faults of a courses file and of the lists it names, by place.
+
+    `specs` are the addresses of the kernelspecs that there are; None if that is not known here.
+    """
+    try:
+        courses = load_courses(path)
+    except CoursesError as error:
+        return list(error.faults)
+    found = {
+        *faults_of(courses, settings),
+        *_lists(courses),
+        *_specs(courses, specs),
+        *_folders(courses),
+    }
+    return sorted(found)
+
+
+def _lists(courses: Courses) -> Iterator[Fault]:
+    read: dict[Path, frozenset[str]] = {}
+    lists = courses.hub.lists
+    for use in courses.lists():
+        names = frozenset(normal(name, lists) for name in use.users.names)
+        if use.path is not None:
+            if use.path not in read:
+                read[use.path] = yield from _one_list(courses, use, use.path)
+            names = read[use.path]
+        for name in sorted(names):
+            if user_slug(name) in MODES:
+                said = (
+                    f"the user {name!r} is called like a mode, whose folder would be her home; she is in no course"
+                )
+                yield courses.fault(use.keys, said, "warning")
+
+
+def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Fault, None, frozenset[str]]:
+    """Yield what is wrong with a list; return its users."""
+    try:
+        read, _ = read_list(path, courses.hub.lists)
+    except (FileNotFoundError, NotADirectoryError):
+        yield courses.fault(use.keys, f"there is no file {path}{_beside(path)}")
+        return frozenset()
+    except (OSError, BadList) as error:
+        yield list_fault(path, error)
+        return frozenset()
+    for line, said in read.remarks:
+        yield Fault(path, Place(line), said, "warning")
+    if not read.names:
+        yield Fault(path, Place(), "the list names nobody", "warning")
+    return read.names
+
+
+def _beside(path: Path) -> str:
+    """Return what there is instead, for a path that somebody misspelt."""
+    folder = path.parent
+    try:
+        if folder.is_dir():
+            return f"; the folder holds {', '.join(sorted(one.name for one in folder.iterdir())[:8]) or 'nothing'}"
+        there = next(parent for parent in folder.parents if parent.is_dir())
+        others = [one / path.name for one in sorted(there.iterdir()) if (one / path.name).exists()]
+    except OSError:
+        others = []
+    return f": there is no folder {folder}" + (f", but {others[0]}" if others else "")
+
+
+def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:
+    if specs is None:
+        return
+    for name, course in courses.hub.offered_courses().items():
+        for number, address in enumerate(course.kernelspecs):
+            if address not in specs:
+                said = f"there is no kernelspec {address!r}; there are {', '.join(sorted(specs)[:10])}"
+                yield courses.fault(("courses", name, "kernelspecs", number), said)
+
+
+def _folders(courses: Courses) -> Iterator[Fault]:
+    """Folders of courses, where the storage is mounted here at the same place."""
+    hub = courses.hub
+    if not Path(hub.storage.root).is_dir():
+        return
+    for name, course in hub.offered_courses().items():
+        parts = {"folder": course.folder, "exchange": course.exchange}
+        for semester in hub.semesters(course):
+            words = {"mode": hub.mode, "semester": semester, "course": name}
+            for key, part in parts.items():
+                if part and "{username}" not in part.path:
+                    path = Path(hub.storage.root, part.path.format_map(words))
+                    if not path.is_dir():
+                        yield courses.fault(
+                            ("courses", name, key, "path"), f"there is no folder {path}", "warning"
+                        )

@@ -1,0 +1,301 @@
+"""The form of a courses file: one hub, its mode, its courses, and who is in them."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from kernelpod.fields import AbsolutePath, Name, Size
+from kernelpod.kernelspecs.model import SPEC_NAME
+from kernelpod.kernelspecs.resources import Amounts, Gpus
+from kernelpod.podkeys import LabelKey, LabelValue, Toleration
+from kernelpod.quantities import format_bytes, format_millicores
+from kernelpod.settings import Section, Volume
+
+Mode = Literal["teaching", "exam", "research"]
+Access = Literal["none", "ro", "rw"]
+MODES: tuple[Mode, ...] = ("teaching", "exam", "research")
+# Words between braces in paths.
+PLACEHOLDERS = ("mode", "semester", "course", "username")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9_])*\Z", re.ASCII)
+_IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(?P<tag>:[\w.-]{1,128})?(?P<digest>@sha256:[0-9a-f]{64})?\Z",
+    re.ASCII | re.IGNORECASE,
+)
+# What no path may hold: Kubernetes takes no colon where something is mounted.
+_NOT_IN_PATHS = {True: re.compile(r"[\x00-\x1f\x7f:]"), False: re.compile(r"[\x00-\x1f\x7f]")}
+
+
+def _identifier(text: str) -> str:
+    if not _IDENTIFIER.match(text) or len(text) > 40:
+        raise ValueError(
+            "write at most 40 letters a-z, digits, '_' and single '-': it is the name of folders; "
+            "a course's title may be anything"
+        )
+    return text
+
+
+def _image(text: str) -> str:
+    found = _IMAGE.match(text)
+    fixed = found and (found["digest"] or found["tag"] not in (None, ":latest"))
+    if not fixed or len(text) > 250:
+        raise ValueError("write an image with a tag other than latest, or with a digest")
+    return text
+
+
+def _spec(text: str) -> str:
+    if not SPEC_NAME.match(text.partition(".")[0]):
+        raise ValueError("write the name of a kernelspec, or <kernelspec>.<profile>")
+    return text
+
+
+def _path(text: str, *, absolute: bool) -> str:
+    words = text.split("/")[absolute:]
+    plain = text.startswith("/") is absolute and not {"", ".", ".."} & set(words)
+    if not plain or _NOT_IN_PATHS[absolute].search(text):
+        form = "an absolute path" if absolute else "a path below storage.root, without a leading '/'"
+        raise ValueError(f"write {form}, in its plain form: no '..', '//' or trailing '/'")
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"not a template: {error}") from error
+    for _, name, spec, conversion in parts:
+        if name is not None and (name not in PLACEHOLDERS or spec or conversion):
+            known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
+            raise ValueError(f"unknown placeholder {{{name}}}; known: {known}")
+    for word in words:
+        if (near := re.sub(r"_?(id|name)$", "", word)) != word and near in (*PLACEHOLDERS, "user"):
+            right = "username" if near == "user" else near
+            raise ValueError(f"{word!r} would be taken literally; write {{{right}}}")
+    return text
+
+
+def _home(text: str) -> str:
+    first = text.split("/", 1)[0]
+    if "{username}" not in text:
+        raise ValueError("a home needs {username}, or users would share it")
+    if first not in ("{username}", "{mode}") and not re.search(r"[^a-z0-9{}-]", first):
+        raise ValueError(
+            "begin with {username}, {mode} or a name that no user can have, such as '_exams': "
+            "somebody of that name would find these homes in hers"
+        )
+    return text
+
+
+def _user_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"file": value}
+    if isinstance(value, list):
+        return {"names": value}
+    if isinstance(value, UserList):
+        return value
+    raise ValueError("write the path of a CSV file, or a list of user names")
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Image = Annotated[str, AfterValidator(_image)]
+SpecAddress = Annotated[str, AfterValidator(_spec)]
+FolderPath = Annotated[str, AfterValidator(lambda text: _path(text, absolute=False))]
+MountPath = Annotated[str, AfterValidator(lambda text: _path(text, absolute=True))]
+HomePath = Annotated[FolderPath, AfterValidator(_home)]
+Title = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class UserList(BaseModel):
+    """Users, in a file or in place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field("", max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")
+    """CSV file, or a folder of them; relative to the courses file."""
+    names: tuple[Title, ...] = ()
+    """User names as the hub spells them."""
+
+
+Users = Annotated[
+    UserList,
+    BeforeValidator(_user_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class Lists(Section):
+    """How lists of users are read."""
+
+    column: str = Field("Username", min_length=1)
+    """Header of the column that holds user names; upper and lower case do not matter."""
+    lower_case: bool = True
+    """Names in lists are read in lower case, as most authenticators make them."""
+    max_bytes: Size = 8 * 1024 * 1024
+    """A larger file is not read."""
+
+
+class Storage(Section):
+    """Where the folders of courses lie."""
+
+    root: AbsolutePath = "/srv/courses"
+    """Folder above all of them; on NFS a path of the export, for a claim where the claim begins."""
+    volume: Volume = Volume(claim="courses")
+    """The storage behind `root`."""
+
+
+class ByRole(Section):
+    """How far each role may go in a folder."""
+
+    student: Access = "ro"
+    grader: Access = "rw"
+    admin: Access = "rw"
+
+
+class Folder(Section):
+    """A folder of the storage, in server and kernels."""
+
+    path: FolderPath
+    """Folder below `storage.root`; it may hold {mode}, {semester}, {course} and {username}."""
+    mount_path: MountPath
+    """Where server and kernels see it; it may hold the same."""
+    access: ByRole = ByRole()
+    """`none`, `ro` or `rw` for `student`, `grader` and `admin`."""
+
+
+class Exchange(Section):
+    """nbgrader's folders for handing out, handing in and giving back."""
+
+    path: FolderPath = "exchange/{semester}/{course}"
+    """Folder below `storage.root`; below it are `inbound`, `outbound` and `feedback`."""
+    mount_path: MountPath = "/srv/exchange/{course}"
+    """Where graders see all of it, and students `inbound` (rw), `outbound` and `feedback` (ro)."""
+    personalised: tuple[Literal["inbound", "outbound", "feedback"], ...] = ("inbound", "feedback")
+    """Of these a student sees the folder with her name, and nobody else's."""
+
+
+class ServerResources(Section):
+    """What a server is guaranteed and may use."""
+
+    guarantee: Amounts = Amounts.model_validate({"cpu": "100m", "memory": "512Mi"})
+    """Guaranteed."""
+    limit: Amounts = Amounts.model_validate({"cpu": 1, "memory": "1Gi"})
+    """The most it may use."""
+    gpus: Gpus | None = None
+    """GPUs of the server itself; those of kernels are the kernelspec's."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ServerResources:
+        for name in ("cpu", "memory"):
+            if getattr(self.guarantee, name) > getattr(self.limit, name):
+                raise ValueError(f"{name}: guarantee must be at most limit")
+        return self
+
+    def shown(self) -> str:
+        """Return the size in words."""
+        gpus = f", {self.gpus.count} {self.gpus.resource}" if self.gpus else ""
+        return f"{format_millicores(self.limit.cpu)} CPU, {format_bytes(self.limit.memory)}{gpus}"
+
+
+class RoleIds(Section):
+    """Ids of one role's servers and kernels instead of the settings'."""
+
+    uid: Id | None = None
+    """User id; needs a home with {course}, since a home has one owner."""
+    gid: Id | None = None
+    """Group id."""
+    supplemental_groups: tuple[Id, ...] = ()
+    """Further group ids."""
+
+
+class Roles(Section):
+    """What differs by role."""
+
+    student: RoleIds = RoleIds()
+    grader: RoleIds = RoleIds()
+    admin: RoleIds = RoleIds()
+
+
+class Course(Section):
+    """One course, and what its users get; all of it may stand in `defaults` too."""
+
+    title: Title | None = None
+    """What users see; absent: the course's id."""
+    semesters: tuple[Identifier, ...] = ()
+    """Semesters to choose from, the usual one first; empty: the hub's."""
+    image: Image | None = None
+    """Image of servers."""
+    images: dict[Title, Image] = Field({})
+    """Further images to choose from, by the name that users see."""
+    resources: ServerResources = ServerResources()
+    """Size of servers."""
+    sizes: dict[Title, ServerResources] = Field({})
+    """Further sizes to choose from, by the name that users see."""
+    kernelspecs: tuple[SpecAddress, ...] = ()
+    """Kernelspecs of the course; empty: all that the user may have."""
+    network: Name | None = None
+    """What kernels may reach, by the name of an egress profile of the chart; absent: what the kernelspec says."""
+    node_selector: dict[LabelKey, LabelValue] = Field({})
+    """Labels of the nodes that servers run on."""
+    tolerations: tuple[Toleration, ...] = ()
+    """Taints of nodes that servers do not mind."""
+    folder: Folder | None = None
+    """The course's own folder; no other course may have the same."""
+    exchange: Exchange | None = None
+    """Handing out and in; no other course may have the same."""
+    mounts: dict[Name, Folder] = Field({})
+    """Further folders, by name; courses may share them."""
+    after_start: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] = ()
+    """Shell commands that run in the server once it has started."""
+    students: Users = UserList()
+    """A CSV file, whose path may hold {course} and {semester}, or a list of names."""
+    graders: Users = UserList()
+    """The same for those who grade."""
+    admins: Users = UserList()
+    """The same for those who lead the course."""
+    roles: Roles = Roles()
+    """Ids by role."""
+
+
+class HubFile(Section):
+    """A courses file, with all that it extends."""
+
+    extends: str | None = None
+    """File that this one is laid over: mappings are merged, the rest is replaced, `null` takes a key away."""
+    hub: Name = "hub"
+    """Name of the hub; `hubs[].name` of the gateway's settings."""
+    mode: Mode = "teaching"
+    """`exam`: one course, one semester, homes of their own, and a network that is named."""
+    semester: Identifier = "current"
+    """The semester of courses that name none."""
+    home: HomePath | None = None
+    """Home below `homes.root` of the settings; absent: the settings' own, in exams
+    `{mode}/{semester}/{course}/{username}`."""
+    storage: Storage = Storage()
+    lists: Lists = Lists()
+    allow: Users | None = None
+    """Who may use the hub at all, beside the admins; absent: everybody who is in a course."""
+    block: Users = UserList()
+    """Who may not, whatever else is said of them."""
+    admins: Users = UserList()
+    """Admins of the hub; in every course they have the role `admin`."""
+    offered: tuple[Identifier, ...] | None = None
+    """The courses of this hub, of all below; absent: all."""
+    defaults: Course = Course()
+    """What is below every course."""
+    courses: dict[Identifier, Course] = Field({})
+    """The courses, by their id."""
+
+    @property
+    def home_template(self) -> str | None:
+        """The home below `homes.root`; None: what the settings say."""
+        return self.home or ("{mode}/{semester}/{course}/{username}" if self.mode == "exam" else None)
+
+    def offered_courses(self) -> dict[str, Course]:
+        """Return the courses of this hub, by their id, in the order of the file."""
+        return {
+            name: course for name, course in self.courses.items() if self.offered is None or name in self.offered
+        }
+
+    def semesters(self, course: Course) -> tuple[str, ...]:
+        """Return the semesters of a course, the usual one first."""
+        return course.semesters or (self.semester,)

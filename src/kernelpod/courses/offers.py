@@ -1,0 +1,108 @@
+"""What a course gives one of its users: her mounts, her home and ids. Pure functions, for servers and kernels."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kernelpod.courses.load import Role
+from kernelpod.courses.model import Course, Exchange, Folder, HubFile, RoleIds, Storage
+from kernelpod.mounts import Mount, UserMounts, mounts_for
+from kernelpod.names import user_slug
+from kernelpod.settings import Settings
+
+# The folders of an exchange, and whether a student may write them.
+EXCHANGE_FOLDERS = {"inbound": True, "outbound": False, "feedback": False}
+
+
+@dataclass(frozen=True, order=True)
+class Membership:
+    """One user's part in one course of one semester."""
+
+    course: str
+    semester: str
+    role: Role
+
+
+def chosen(memberships: tuple[Membership, ...], options: Mapping[str, Any]) -> Membership | None:
+    """Return which of a user's memberships she chose at spawn, the first if she did not; None: not hers.
+
+    `options` are the hub's `user_options`: her own words, so whatever is not among her memberships is refused.
+    """
+    course, semester = options.get("profile"), options.get("semester")
+    fitting = (
+        one
+        for one in memberships
+        if (course is None or one.course == course) and (semester is None or one.semester == semester)
+    )
+    return next(fitting, None)
+
+
+def course_mounts(
+    hub: HubFile, settings: Settings, username: str, groups: tuple[str, ...], membership: Membership
+) -> UserMounts:
+    """Return home and mounts of a user in a course: those of the settings, then those of the course.
+
+    The spawner asks for the server and policy for the kernel. Every path is absolute, plain and below its root;
+    nobody's home or part of an exchange is another's, since slugs of user names hold no "/" and do not collide.
+    """
+    course = hub.courses[membership.course]
+    values = {
+        "mode": hub.mode,
+        "semester": membership.semester,
+        "course": membership.course,
+        "username": user_slug(username),
+    }
+    plain = mounts_for(settings, hub.hub, username, groups)
+    home = plain.home
+    if template := hub.home_template:
+        sub_path = template.format_map(values)
+        home = home.model_copy(
+            update={"sub_path": sub_path, "path": posixpath.join(settings.homes.root, sub_path)}
+        )
+    own = tuple(_of_course(course, hub.storage, membership.role, values))
+    return UserMounts(home=home, shared=(*plain.shared, *own))
+
+
+def role_ids(hub: HubFile, membership: Membership) -> RoleIds:
+    """Return the ids of a membership; what is None there is what the settings say."""
+    ids: RoleIds = getattr(hub.courses[membership.course].roles, membership.role)
+    return ids
+
+
+def _of_course(course: Course, storage: Storage, role: Role, values: dict[str, str]) -> Iterator[Mount]:
+    named = [
+        ("course-folder", course.folder),
+        *((f"course-mount-{key}", one) for key, one in course.mounts.items()),
+    ]
+    for name, folder in named:
+        if folder and (access := getattr(folder.access, role)) != "none":
+            yield _mount(name, folder, storage, values, read_only=access == "ro")
+    if course.exchange:
+        yield from _exchange(course.exchange, storage, role, values)
+
+
+def _exchange(exchange: Exchange, storage: Storage, role: Role, values: dict[str, str]) -> Iterator[Mount]:
+    """Graders see all of it; a student the three folders, of the personalised ones only what bears her name."""
+    if role != "student":
+        whole = Folder(path=exchange.path, mount_path=exchange.mount_path)
+        yield _mount("course-exchange", whole, storage, values, read_only=False)
+        return
+    for name, writable in EXCHANGE_FOLDERS.items():
+        own = "/{username}" if name in exchange.personalised else ""
+        part = Folder(path=f"{exchange.path}/{name}{own}", mount_path=f"{exchange.mount_path}/{name}")
+        yield _mount(f"course-{name}", part, storage, values, read_only=not writable)
+
+
+def _mount(name: str, folder: Folder, storage: Storage, values: dict[str, str], *, read_only: bool) -> Mount:
+    sub_path = folder.path.format_map(values)
+    return Mount(
+        name=name,
+        path=posixpath.join(storage.root, sub_path),
+        sub_path=sub_path,
+        mount_path=folder.mount_path.format_map(values),
+        read_only=read_only,
+        volume=storage.volume,
+    )

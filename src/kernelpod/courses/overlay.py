@@ -1,0 +1,98 @@
+"""Files over one another: `extends` names the file below, `defaults` is below every course."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kernelpod.courses.faults import broken
+from kernelpod.courses.yamlfile import Spot, Tree, read_tree
+
+MAX_FILES = 8
+
+
+def read_over(path: Path) -> tuple[Tree, tuple[Path, ...]]:
+    """Return a file over all that it extends, with defaults in every course, and the files in the order read.
+
+    Mappings are merged key by key, anything else is replaced, and `null` takes a key away. Relative paths of
+    `extends` begin at the file that says it. Raises CoursesError.
+    """
+    trees: list[Tree] = []
+    files: list[Path] = []
+    below: Path | None = path
+    while below is not None:
+        if below in files:
+            raise broken(files[-1], f"extends: {below.name} extends this file in turn", _extends(trees[-1]).place)
+        if len(files) == MAX_FILES:
+            raise broken(path, f"extends: more than {MAX_FILES} files over one another")
+        if trees and not _is_file(below):
+            raise broken(files[-1], f"extends: there is no file {below}", _extends(trees[-1]).place)
+        files.append(below)
+        trees.append(read_tree(below))
+        below = _below(trees[-1], below)
+    merged = trees.pop()
+    while trees:
+        merged = over(merged, trees.pop())
+    return _with_defaults(merged), tuple(files)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _extends(tree: Tree) -> Spot:
+    return tree.spot(("extends",))
+
+
+def _below(tree: Tree, path: Path) -> Path | None:
+    named = tree.data.get("extends")
+    if named is None:
+        return None
+    if not isinstance(named, str):
+        raise broken(path, "extends: write the name of one file", _extends(tree).place)
+    return Path(_normal(path.parent / named))
+
+
+def _normal(path: Path) -> str:
+    """Return a path without "..", so that a cycle is seen; links are followed by nobody here."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts and parts[-1] not in ("..", "/"):
+            parts.pop()
+        else:
+            parts.append(part)
+    return str(Path(*parts))
+
+
+def over(base: Tree, top: Tree) -> Tree:
+    """Return `top` over `base`; neither is changed."""
+    return Tree(_over(base.data, top.data), {**base.spots, **top.spots})
+
+
+def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in top.items():
+        below = merged.get(name)
+        if value is None and name in merged:
+            del merged[name]
+        else:
+            merged[name] = _over(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
+
+
+def _with_defaults(tree: Tree) -> Tree:
+    """Return the tree with `defaults` below each of its `courses`."""
+    defaults, courses = tree.data.get("defaults"), tree.data.get("courses")
+    if not isinstance(defaults, dict) or not isinstance(courses, dict):
+        return tree
+    inside = [(keys[1:], spot) for keys, spot in tree.spots.items() if keys[:1] == ("defaults",) and len(keys) > 1]
+    spots = {("courses", str(course), *keys): spot for course in courses for keys, spot in inside}
+    whole = {
+        name: _over(defaults, own or {}) if isinstance(own or {}, dict) else own for name, own in courses.items()
+    }
+    # The defaults are checked in every course: alone they need not be whole.
+    rest = {key: value for key, value in tree.data.items() if key != "defaults"}
+    return Tree({**rest, "courses": whole}, {**spots, **tree.spots})

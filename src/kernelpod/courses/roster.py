@@ -1,0 +1,282 @@
+"""Who is in which course, kept current: files are looked at again whenever somebody is looked up.
+
+Nothing is watched, since NFS tells nobody of changes. What cannot be read keeps its last good version, and is
+logged once; what was never read counts as nobody in a course, nobody allowed, and everybody blocked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kernelpod.courses.faults import CoursesError, Fault
+from kernelpod.courses.load import Courses, ListUse, load_courses
+from kernelpod.courses.model import MODES, HubFile, Lists
+from kernelpod.courses.offers import Membership
+from kernelpod.courses.rules import faults_of
+from kernelpod.courses.userlists import BadList, Names, normal, read_names
+from kernelpod.kernelspecs.jsonfile import Place
+from kernelpod.names import user_slug
+from kernelpod.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A file that changed less than this before it was read may change again without another time stamp.
+UNSETTLED_SECONDS = 3.0
+TRIES = 3
+# A refresh that waits for another one this long goes without: that one may hang in a file system that is away.
+WAIT_SECONDS = 2.0
+
+# What changes when a file does: per file name, time stamps, size and inode.
+Signature = tuple[tuple[str, int, int, int, int], ...]
+
+
+@dataclass
+class _Kept:
+    """The last good version of something that is read from files, and what is wrong now."""
+
+    signature: Signature = ()
+    good: Names | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class _Index:
+    """All lists, turned around: what one user is in."""
+
+    admins: frozenset[str] = frozenset()
+    block: frozenset[str] | None = frozenset()
+    allow: frozenset[str] | None = None
+    by_user: dict[str, list[Membership]] = field(default_factory=dict)
+    everywhere: tuple[Membership, ...] = ()
+
+
+class Roster:
+    """The current courses of one hub and their users."""
+
+    def __init__(self, path: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._path, self._settings, self._clock = path, settings, clock
+        self._lock = threading.Lock()
+        self._courses: Courses | None = None
+        self._seen: Signature = ()
+        self._file_faults: tuple[Fault, ...] = ()
+        self._lists: dict[Path, _Kept] = {}
+        self._index = _Index(block=None)
+
+    @property
+    def hub(self) -> HubFile | None:
+        """The courses file as it was last right; None if it never was."""
+        return self._courses.hub if self._courses else None
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong now, in the courses file and in lists."""
+        kept = [known.fault for known in self._lists.values() if known.fault]
+        return (*self._file_faults, *sorted(kept))
+
+    def memberships(self, username: str) -> tuple[Membership, ...]:
+        """Return what a user is in, by the hub's raw name; empty for who is blocked or not allowed.
+
+        Reads nothing: what counts is the last `refresh`.
+        """
+        # Who is blocked is blocked in every spelling that a list takes for hers.
+        index, names = self._index, {username, normal(username, Lists())}
+        if index.block is None or names & index.block or user_slug(username) in MODES:
+            return ()
+        if username in index.admins:
+            return index.everywhere
+        if index.allow is not None and username not in index.allow:
+            return ()
+        return tuple(index.by_user.get(username, ()))
+
+    def refresh(self) -> None:
+        """Read again what has changed. Raises nothing for bad files.
+
+        May hang while a file system is away: call it in a thread. Others then go on with the last good version.
+        """
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            log.warning("courses: another look at the files still hangs; the last good version counts")
+            return
+        try:
+            self._refresh()
+        finally:
+            self._lock.release()
+
+    def _refresh(self) -> None:
+        again = self._refresh_courses()
+        if self._courses is None:
+            return
+        if again:
+            paths = {use.path for use in self._courses.lists() if use.path}
+            self._lists = {path: self._lists.get(path, _Kept()) for path in paths}
+        lists = self._courses.hub.lists
+        # Each of them is looked at, whether or not an earlier one has changed.
+        changed = [self._refresh_list(path, kept, lists, again=again) for path, kept in self._lists.items()]
+        if again or any(changed):
+            self._index = _index(self._courses, self._lists)
+
+    def _refresh_courses(self) -> bool:
+        files = self._courses.files if self._courses else (self._path,)
+        now = _signatures(files)
+        if now is not None and now == self._seen:
+            return False
+        try:
+            courses = load_courses(self._path)
+            if faults := faults_of(courses, self._settings):
+                raise CoursesError(faults)
+        except CoursesError as error:
+            self._say(error.faults)
+            # A file below may be what is wrong: looked at again each time until it is right.
+            self._seen = ()
+            return False
+        # What was there before it was read: a change meanwhile is seen the next time.
+        same = now is not None and courses.files == files and self._settled(now)
+        self._seen = now if same and now else ()
+        self._file_faults, self._courses = (), courses
+        return True
+
+    def _say(self, faults: tuple[Fault, ...]) -> None:
+        if faults != self._file_faults:
+            meaning = "the last good version counts" if self._courses else "nobody is in any course"
+            log.warning("courses: %s; %s", "; ".join(fault.as_text() for fault in faults), meaning)
+        self._file_faults = faults
+
+    def _refresh_list(self, path: Path, kept: _Kept, lists: Lists, *, again: bool) -> bool:
+        """Return whether the users of a list may have changed."""
+        try:
+            now = _signature(path)
+            if now == kept.signature and not again:
+                return False
+            read, last = read_list(path, lists)
+        except (OSError, BadList) as error:
+            fault = list_fault(path, error)
+            if kept.fault != fault:
+                meaning = "nobody is in it" if kept.good is None else "the last good version counts"
+                log.warning("list of users: %s; %s", fault.as_text(), meaning)
+            kept.fault, kept.signature = fault, ()
+            return False
+        kept.signature = last if self._settled(last) else ()
+        same = kept.good == read and kept.fault is None
+        kept.good, kept.fault = read, None
+        return not same
+
+    def _settled(self, signature: Signature) -> bool:
+        return all(self._clock() - changed / 1e9 > UNSETTLED_SECONDS for _, changed, *_ in signature)
+
+
+def list_fault(path: Path, error: OSError | BadList) -> Fault:
+    """Return what is wrong with a list of users."""
+    if isinstance(error, BadList):
+        return Fault(Path(error.file or path), Place(error.line), str(error))
+    return Fault(path, Place(), f"the list cannot be read: {error.strerror or error}")
+
+
+def read_list(path: Path, lists: Lists) -> tuple[Names, Signature]:
+    """Return the users of a file, or of all CSV files in a folder, and the state of the files as they were read.
+
+    Raises OSError or BadList.
+    """
+    files = _csv_files(path)
+    names: set[str] = set()
+    remarks: list[tuple[int, str]] = []
+    signatures: list[Signature] = []
+    for file in files:
+        raw, signature = _stable(file, lists.max_bytes)
+        try:
+            read = read_names(raw, lists)
+        except BadList as error:
+            error.file = str(file)
+            raise
+        names |= read.names
+        remarks += [(line, f"{file.name}: {said}" if file != path else said) for line, said in read.remarks]
+        signatures.append(signature)
+    return Names(frozenset(names), tuple(remarks)), tuple(one for many in signatures for one in many)
+
+
+def _csv_files(path: Path) -> list[Path]:
+    if not stat.S_ISDIR(path.stat().st_mode):
+        return [path]
+    if files := sorted(path.glob("*.csv")):
+        return files
+    raise BadList("the folder holds no .csv file")
+
+
+def _stable(path: Path, most: int) -> tuple[bytes, Signature]:
+    """Return a file that was the same before and after it was read."""
+    for _ in range(TRIES):
+        before = _signature(path)
+        with path.open("rb") as opened:
+            raw = opened.read(most + 1)
+            read = _of(path, os.fstat(opened.fileno()))
+        if before == (read,) == _signature(path):
+            return raw, before
+    raise BadList("the file changes while it is read; put it there under another name, then rename it")
+
+
+def _signatures(paths: Iterable[Path]) -> Signature | None:
+    try:
+        return tuple(one for path in paths for one in _signature(path))
+    except (OSError, BadList):
+        return None
+
+
+def _signature(path: Path) -> Signature:
+    """Return the state of a file, or of all in a folder. Raises OSError, and BadList for what is neither."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        return tuple(one for file in _csv_files(path) for one in _signature(file))
+    if not stat.S_ISREG(found.st_mode):
+        raise BadList("this is neither a file nor a folder")
+    return (_of(path, found),)
+
+
+def _of(path: Path, found: os.stat_result) -> tuple[str, int, int, int, int]:
+    return str(path), found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _index(courses: Courses, known: dict[Path, _Kept]) -> _Index:
+    """Return all lists turned around, so that looking somebody up costs nothing."""
+    admins: set[str] = set()
+    block: frozenset[str] | None = frozenset()
+    allow: frozenset[str] | None = None
+    roles: dict[tuple[str, str, str], Membership] = {}
+    everywhere: dict[tuple[str, str], Membership] = {}
+    for use in courses.lists():
+        names = _names(use, courses.hub.lists, known)
+        if use.role == "allow":
+            allow = names or frozenset()
+        elif use.role == "block":
+            block = names
+        elif not use.course:
+            admins |= names or frozenset()
+        else:
+            everywhere[use.course, use.semester] = Membership(use.course, use.semester, "admin")
+            for name in names or ():
+                # The highest role comes first.
+                roles.setdefault((name, use.course, use.semester), Membership(use.course, use.semester, use.role))
+    by_user: dict[str, list[Membership]] = {}
+    for (name, _, _), membership in _in_order(roles, everywhere):
+        by_user.setdefault(name, []).append(membership)
+    return _Index(frozenset(admins), block, allow, by_user, tuple(everywhere.values()))
+
+
+def _in_order(
+    roles: dict[tuple[str, str, str], Membership], everywhere: dict[tuple[str, str], Membership]
+) -> Iterator[tuple[tuple[str, str, str], Membership]]:
+    """Yield memberships in the order of the file."""
+    order = {key: number for number, key in enumerate(everywhere)}
+    yield from sorted(roles.items(), key=lambda item: order[item[0][1], item[0][2]])
+
+
+def _names(use: ListUse, lists: Lists, known: dict[Path, _Kept]) -> frozenset[str] | None:
+    """Return the users of a list; None for a file that was never good."""
+    if use.path is None:
+        return frozenset(normal(name, lists) for name in use.users.names)
+    kept = known.get(use.path)
+    return kept.good.names if kept and kept.good else None

@@ -1,0 +1,175 @@
+"""What a courses file may not say although its form is right: of modes, homes, and mounts in each other's way."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from itertools import pairwise
+
+from kernelpod.courses.faults import Fault
+from kernelpod.courses.load import ROLES, Courses
+from kernelpod.courses.model import Course
+from kernelpod.courses.offers import Membership, course_mounts
+from kernelpod.courses.yamlfile import Keys
+from kernelpod.mounts import Mount
+from kernelpod.settings import Settings
+
+# Stands for every user where paths are compared.
+ANYBODY = "anybody"
+# Folders of the system in any image, and of the runtime: nothing of a course is mounted there, or below.
+SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/run")
+
+
+def faults_of(courses: Courses, settings: Settings) -> list[Fault]:
+    """Return the faults, by place; a file with one is not used. A fault of `defaults` is told once."""
+    found = [*_hub(courses, settings), *_exam(courses)]
+    for name, course in courses.hub.offered_courses().items():
+        found += _course(courses, name, course)
+        found += _mounts(courses, name, settings)
+    if not found:  # else paths are compared that change anyhow
+        found += _storage(courses, settings)
+    by_place = {(fault.file, fault.place, fault.said.partition(": ")[2]): fault for fault in reversed(found)}
+    return sorted(by_place.values())
+
+
+def _hub(courses: Courses, settings: Settings) -> Iterator[Fault]:
+    hub = courses.hub
+    known = list(hub.courses)
+    for number, name in enumerate(hub.offered or ()):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known[:10])}"
+            yield courses.fault(("offered", number), f"there is no course {name!r}; {hint}")
+    if not hub.offered_courses():
+        yield courses.fault(("courses",), "the hub has no course; name at least one")
+    if hub.hub not in (names := [one.name for one in settings.hubs]):
+        yield courses.fault(
+            ("hub",), f"the settings know no hub {hub.hub!r}, but {', '.join(names)} (hubs[].name)"
+        )
+
+
+def _exam(courses: Courses) -> Iterator[Fault]:
+    hub = courses.hub
+    if hub.mode != "exam":
+        return
+    offered = hub.offered_courses()
+    if len(offered) > 1:
+        said = f"an exam has exactly one course, here are {len(offered)}: name one in offered"
+        yield courses.fault(("offered",) if hub.offered else ("courses",), said)
+    for name, course in offered.items():
+        if len(course.semesters) > 1:
+            yield courses.fault(("courses", name, "semesters"), "an exam has exactly one semester")
+        if not course.network:
+            said = "an exam names the network of its kernels, such as none: an egress profile of the chart"
+            yield courses.fault(("courses", name, "network"), said)
+        if course.exchange and {"inbound", "feedback"} - set(course.exchange.personalised):
+            said = "in an exam nobody sees what others hand in: name inbound and feedback"
+            yield courses.fault(("courses", name, "exchange", "personalised"), said)
+    if hub.home and not ("{course}" in hub.home and "{semester}" in hub.home):
+        yield courses.fault(("home",), "the home of an exam needs {semester} and {course}: it is of no other exam")
+
+
+def _course(courses: Courses, name: str, course: Course) -> Iterator[Fault]:
+    keys: Keys = ("courses", name)
+    if course.image is None:
+        yield courses.fault((*keys, "image"), "there is no image; name one here or in defaults")
+    if "{course}" not in (courses.hub.home_template or ""):
+        for role in ROLES:
+            if getattr(course.roles, role).uid is not None:
+                said = "a user id by role needs a home with {course}: else one home would have two owners"
+                yield courses.fault((*keys, "roles", role, "uid"), said)
+
+
+def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Fault]:
+    """Mounts of one server: none over, in or at the place of another one."""
+    semester = courses.hub.semesters(courses.hub.courses[name])[0]
+    for role in ROLES:
+        mounts = course_mounts(courses.hub, settings, ANYBODY, (), Membership(name, semester, role))
+        places: list[tuple[str, Keys | None, Mount | None]] = [
+            (mount.mount_path, _keys(name, mount), mount) for mount in mounts.all()
+        ]
+        # Of the settings' mounts, those for others as well: users differ, the course does not.
+        seen = {mount.name for mount in mounts.all()}
+        places += [(mount.mount_path, None, None) for mount in settings.mounts if mount.name not in seen]
+        for path, keys, mount in places:
+            if keys is None or mount is None:
+                continue
+            if path == "/" or any(_in(path, system) for system in SYSTEM):
+                yield courses.fault(keys, f"{path} is a folder of the system; mount it elsewhere")
+            for other, other_keys, other_mount in places:
+                if other_mount is not mount and (_in(path, other) or (other_keys is None and _in(other, path))):
+                    what = "the home" if other == mounts.home.mount_path else f"another mount at {other}"
+                    yield courses.fault(keys, f"{path} is over or in {what}; mount them beside each other")
+
+
+def _keys(course: str, mount: Mount) -> Keys | None:
+    """Return where the file says a mount; None for one that the settings say."""
+    name = mount.name
+    if name == "course-folder":
+        return "courses", course, "folder", "mount_path"
+    if name.startswith("course-mount-"):
+        return "courses", course, "mounts", name.removeprefix("course-mount-"), "mount_path"
+    return ("courses", course, "exchange", "mount_path") if name.startswith("course-") else None
+
+
+def _in(path: str, other: str) -> bool:
+    return path == other or path.startswith(other.rstrip("/") + "/")
+
+
+def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:
+    """Folders on the storage: courses keep apart, and nothing that is mounted shows an exchange or homes."""
+    hub = courses.hub
+    own: list[tuple[str, str, Keys]] = []
+    shared: list[tuple[str, Keys]] = []
+    for name, course in hub.offered_courses().items():
+        keys: Keys = ("courses", name)
+        for semester in hub.semesters(course):
+            words = {"mode": hub.mode, "semester": semester, "course": name, "username": "{username}"}
+            for key in ("folder", "exchange"):
+                if part := getattr(course, key):
+                    own.append((part.path.format_map(words), name, (*keys, key, "path")))
+            for key, mount in course.mounts.items():
+                shared.append((mount.path.format_map(words), (*keys, "mounts", key, "path")))
+    yield from _apart(courses, own)
+    yield from _not_shown(courses, own, shared)
+    yield from _no_homes(courses, settings, [*((path, keys) for path, _, keys in own), *shared])
+
+
+def _apart(courses: Courses, own: list[tuple[str, str, Keys]]) -> Iterator[Fault]:
+    """Folders and exchanges; in this order a folder comes right before those that lie in it."""
+    ordered = sorted(own, key=lambda one: (one[0] + "/", one[1:]))
+    for (above, course, above_keys), (path, other, keys) in pairwise(ordered):
+        same_thing = course == other and above_keys == keys
+        if _in(path, above) and not same_thing:
+            yield courses.fault(
+                keys, f"{path} is, or lies in, the folder {above} of {'.'.join(map(str, above_keys))}"
+            )
+
+
+def _not_shown(
+    courses: Courses, own: list[tuple[str, str, Keys]], shared: list[tuple[str, Keys]]
+) -> Iterator[Fault]:
+    private = {path: keys for path, _, keys in own}
+    above = {parent: keys for path, keys in private.items() for parent in _parents(path)}
+    for path, keys in shared:
+        if found := private.get(path) or above.get(path):
+            yield courses.fault(keys, f"{path} would show what {'.'.join(map(str, found))} keeps apart")
+        elif inside := next((private[one] for one in _parents(path) if "exchange" in private.get(one, ())), None):
+            said = f"{path} lies in {'.'.join(map(str, inside))}, which is for its users only"
+            yield courses.fault(keys, said)
+
+
+def _parents(path: str) -> list[str]:
+    words = path.split("/")
+    return ["/".join(words[:length]) for length in range(1, len(words))]
+
+
+def _no_homes(courses: Courses, settings: Settings, all_paths: list[tuple[str, Keys]]) -> Iterator[Fault]:
+    storage, homes = courses.hub.storage, settings.homes
+    servers = {volume.server for volume in (storage.volume, homes.volume) if volume.kind == "nfs"}
+    if len(servers) > 1:
+        return
+    for path, keys in all_paths:
+        whole = f"{storage.root.rstrip('/')}/{path}"
+        if _in(whole, homes.root) or _in(homes.root, whole):
+            yield courses.fault(keys, f"{whole} is, holds or lies in the folder of all homes ({homes.root})")

@@ -1,0 +1,116 @@
+"""Lists of users as people save them: CSV of any delimiter and encoding, read tolerantly or refused whole."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from kernelpod.courses.model import Lists
+
+MAX_NAME = 255
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class BadList(ValueError):
+    """A list that cannot be used; the text is a sentence."""
+
+    def __init__(self, said: str, line: int = 1) -> None:
+        super().__init__(said)
+        self.line = line
+        self.file = ""
+        """The file, where it is one of several that are one list."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Who is in a list, and what was passed over."""
+
+    names: frozenset[str]
+    remarks: tuple[tuple[int, str], ...] = ()
+    """Line and sentence."""
+
+
+def read_names(raw: bytes, lists: Lists) -> Names:
+    """Return the users of a CSV file: blank lines, comments (#), quotes, spaces and duplicates do not matter.
+
+    Raises BadList for what is no such file: empty, binary, too large, or without the column of names.
+    """
+    if len(raw) > lists.max_bytes:
+        raise BadList(f"the file is larger than {lists.max_bytes} bytes (lists.max_bytes)")
+    if not raw.strip():
+        raise BadList(f"the file is empty; the least is a line {lists.column!r}")
+    text = _text(raw)
+    number, header = _header(text)
+    delimiter, column = _column(header, number, lists.column)
+    names, remarks = set(), []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        for row in reader:
+            if reader.line_num <= number or not row or row[0].lstrip().startswith("#"):
+                continue
+            name = row[column].strip() if column < len(row) else ""
+            if "\n" in name:
+                raise BadList("a quotation mark is not closed", reader.line_num - name.count("\n"))
+            if len(name) > MAX_NAME:
+                remarks.append((reader.line_num, "a name of more than 255 characters was passed over"))
+            elif name:
+                names.add(normal(name, lists))
+            elif any(cell.strip() for cell in row):
+                remarks.append((reader.line_num, f"a line without {lists.column} was passed over"))
+    except csv.Error as error:
+        raise BadList(f"this is not CSV: {error}", reader.line_num) from error
+    return Names(frozenset(names), tuple(remarks))
+
+
+def normal(name: str, lists: Lists) -> str:
+    """Return a name of a list in the form that names are compared in."""
+    composed = unicodedata.normalize("NFC", name)
+    return composed.lower() if lists.lower_case else composed
+
+
+def _text(raw: bytes) -> str:
+    bom, encoding = next(((bom, name) for bom, name in _BOMS if raw.startswith(bom)), (b"", ""))
+    if not encoding and b"\0\0" in (raw[1:4:2], raw[0:4:2]):
+        # UTF-16 without a mark begins with two letters of the header, each beside a NUL.
+        encoding = "utf-16-le" if raw[0] else "utf-16-be"
+    try:
+        text = raw[len(bom) :].decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        if encoding:
+            raise BadList(f"the file is not {encoding.upper()}; save it as UTF-8") from None
+        text = raw.decode("latin-1")
+    if found := _CONTROL.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise BadList("the file holds NUL or control characters: it is no text; save it as CSV", line)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _header(text: str) -> tuple[int, str]:
+    """Return the number and the text of the first line that says something."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if (words := line.strip()) and not words.startswith("#") and not words.lower().startswith("sep="):
+            return number, words
+    raise BadList("the file holds nothing but comments; its first line names the columns")
+
+
+def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
+    """Return the delimiter and the number of the wanted column."""
+    found: list[str] = []
+    for delimiter in (",", ";", "\t"):
+        row = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))
+        titles = [title.strip() for title in row]
+        for place, title in enumerate(titles):
+            if title.casefold() == wanted.casefold():
+                return delimiter, place
+        found = max(found, titles, key=len)
+    seen = ", ".join(repr(title[:40]) for title in found[:8])
+    raise BadList(
+        f"there is no column {wanted!r}, but {seen}; name the column of user names so, "
+        f"or write its header as lists.column",
+        number,
+    )

@@ -1,0 +1,135 @@
+"""A YAML file with the place of everything in it; small, however its anchors multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from kernelpod.courses.faults import CoursesError, Fault, broken
+from kernelpod.kernelspecs.jsonfile import START, Place
+
+MAX_BYTES = 2 * 1024 * 1024
+# Values after all aliases are followed.
+MAX_VALUES = 200_000
+MAX_DEPTH = 20
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# The keys and numbers that lead to a value.
+Keys = tuple[str | int, ...]
+
+
+class Spot(NamedTuple):
+    """A place in a file."""
+
+    file: Path
+    place: Place
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What one or several files hold, and where: `spots` by the way to each value."""
+
+    data: dict[str, Any]
+    spots: dict[Keys, Spot]
+
+    def spot(self, keys: Keys) -> Spot:
+        """Return where a value begins, or the innermost of what surrounds it."""
+        known = (self.spots.get(keys[:length]) for length in range(len(keys), -1, -1))
+        return next(spot for spot in known if spot)
+
+    def said_as(self, keys: Keys) -> Keys:
+        """Return how the file says a value: a course may have it from `defaults`."""
+        general = ("defaults", *keys[2:])
+        from_defaults = keys[:1] == ("courses",) and len(keys) > 2 and general in self.spots
+        return general if from_defaults and self.spots[general] == self.spots.get(keys) else keys
+
+
+def read_tree(path: Path) -> Tree:
+    """Return what a file holds. Raises CoursesError with the line of each fault."""
+    text = _text(path)
+    loader = _LOADER(text)
+    try:
+        _check_depth(path, text)
+        top = loader.get_single_node()
+        spots, faults = _spots(path, top)
+        if faults:
+            raise CoursesError(faults)
+        data = loader.construct_document(top) if top else {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = Place(mark.line + 1, mark.column + 1) if mark else START
+        said = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise broken(path, f"this is not YAML: {said}", place) from error
+    except (RecursionError, ValueError) as error:
+        raise broken(path, f"this YAML cannot be read: {error}") from error
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise broken(path, "the file must hold a mapping of keys such as hub: and courses:")
+    return Tree(data, {(): Spot(path, START), **spots})
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise broken(path, f"the file cannot be read: {error.strerror}") from error
+    if len(raw) > MAX_BYTES:
+        raise broken(path, f"the file is larger than {MAX_BYTES} bytes; put users into lists of their own")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise broken(path, f"byte {error.start} is not UTF-8; save the file as UTF-8", Place(line)) from error
+
+
+def _check_depth(path: Path, text: str) -> None:
+    """Refuse what is nested deeply before it is composed: that is recursive in C, and would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise broken(path, f"more than {MAX_DEPTH} values are nested in each other", _place(event))
+
+
+def _spots(path: Path, top: yaml.Node | None) -> tuple[dict[Keys, Spot], list[Fault]]:
+    """Return the place of every value, and the keys that are there twice. Raises CoursesError for too many."""
+    spots: dict[Keys, Spot] = {}
+    faults = []
+    for number, (keys, node, again) in enumerate(_below(top, ()) if top else ()):
+        if number >= MAX_VALUES or len(keys) > MAX_DEPTH:
+            said = f"with its aliases followed this holds more than {MAX_VALUES} values, or {MAX_DEPTH} levels"
+            raise broken(path, said, _place(node))
+        spots[keys] = Spot(path, _place(node))
+        if again:
+            faults.append(Fault(path, _place(node), f"{_shown(keys)}: the key is there twice; keep one"))
+    return spots, faults
+
+
+def _below(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, yaml.Node, bool]]:
+    """Yield every value, and then every key of mappings: the key is what a message points at."""
+    yield keys, node, False
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            yield from _below(value, (*keys, name))
+            yield (*keys, name), key, name in seen and name != "<<"
+            seen.add(name)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _below(value, (*keys, number))
+
+
+def _place(thing: Any) -> Place:
+    """Return where a node or an event begins."""
+    return Place(thing.start_mark.line + 1, thing.start_mark.column + 1)
+
+
+def _shown(keys: Keys) -> str:
+    return ".".join(map(str, keys))
