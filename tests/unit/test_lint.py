@@ -26,6 +26,7 @@ PLANTED: dict[str, list[tuple[str, int, int]]] = {
     "empty-file": [("bad-json", 1, 1)],
     "host-path": [("host-path", 19, 11), ("privileged", 25, 9)],
     "interrupt": [("interrupt-mode", 11, 3)],
+    "interrupt-lost": [("interrupt-lost", 12, 3)],
     "language": [("language", 3, 3)],
     "latest": [("image-tag", 14, 7), ("image-tag", 18, 11)],
     "latin1": [("encoding", 1, 1)],
