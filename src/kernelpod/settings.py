@@ -378,7 +378,7 @@ def load(path: Path | None) -> Settings:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"settings file {path} is not YAML: {' '.join(str(error).split())}") from error
     if data is None:
         data = {}

@@ -79,6 +79,7 @@ WRONG: list[tuple[Any, str]] = [
     ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
     ("- a list", "must hold a mapping"),
     ("a: [", "is not YAML"),
+    ("a: " + "[" * 20_000, "is not YAML"),
 ]
 
 

@@ -83,7 +83,8 @@ def test_a_file_that_is_no_mapping(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"a: [", b"a: b: c", b"\ta: 1", b"a: *nowhere", b"!!python/object:os.system {}"]
+    "content",
+    [b"a: [", b"a: b: c", b"\ta: 1", b"a: *nowhere", b"!!python/object:os.system {}", b"a: " + b"[" * 20_000],
 )
 def test_a_file_that_is_not_yaml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s.yaml").write_bytes(content)

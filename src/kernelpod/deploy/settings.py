@@ -174,7 +174,7 @@ def load_deployment(path: Path) -> Deployment:
         raise SettingsError(
             f"{path} cannot be read: {error}. deploy.example.yaml is one to begin with."
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path} must hold a mapping; deploy.example.yaml is one to begin with.")
