@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -186,12 +187,14 @@ def test_an_interrupted_command_leaves_no_pod_and_the_old_release(published: Pub
     published.write("never")
     place = ["--pvc", "homes", "--namespace", published.namespace, "--path", "specs"]
     made_by = ["--pod-image", IMAGES.format("gateway"), "--pod-uid", str(UID)]
-    command = [sys.executable, "-m", "kernelpod.cli.main", "specs", "sync", "--source", str(published.source)]
+    # Whoever runs the tests in the background has SIGINT ignored, and what is started inherits that.
+    interruptible = ["env", "--default-signal=INT", sys.executable, "-m", "kernelpod.cli.main"]
+    command = [*interruptible, "specs", "sync", "--source", str(published.source)]
     process = subprocess.Popen(
         [*command, *place, *made_by, "--images", "skip"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     eventually(published.pods, what="the pod is made")
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=100)
     eventually(lambda: published.pods() == [], what="the pod is gone")
     assert [release["name"] for release in json.loads(published.run("history", "--json"))][: len(before)] == [
@@ -200,6 +203,7 @@ def test_an_interrupted_command_leaves_no_pod_and_the_old_release(published: Pub
 
 
 def test_what_cannot_be_mounted_or_written_is_a_sentence(published: Published) -> None:
+    published.write("not written either")
     said = published.run(
         "sync", "--source", str(published.source), "--images", "skip", "--pod-uid", "4711", status=1
     )
