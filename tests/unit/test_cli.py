@@ -37,6 +37,8 @@ def test_render_shows_no_key_that_could_be_used() -> None:
 
 
 def test_render_plan_is_json_with_the_profile_apart() -> None:
+    listed = json.loads(run("render", "--user", "alice", "--spec", "python-pod", "--json").output)
+    assert [document["kind"] for document in listed] == ["Secret", "Pod"]
     plan = json.loads(run("render", "--user", "alice", "--spec", "python-pod.large", "--plan").output)
     assert (plan["spec"], plan["profile"]) == ("python-pod", "large")
 

@@ -58,11 +58,13 @@ def run(*words: object, status: int = 0) -> str:
 def test_publish_change_look_and_go_back(source: Path, tmp_path: Path) -> None:
     where = ("--source", source, "--target", tmp_path / "nfs")
     assert "python-pod/kernel.json" in run("diff", *where, status=1)
+    assert json.loads(run("diff", *where, "--json", status=1))["python-pod/kernel.json"] == "added"
     assert "+++ b/python-pod/kernel.json" in run("sync", *where, *SKIP, "--dry-run")
     assert not (tmp_path / "nfs").exists()
     first = json.loads(run("sync", *where, *SKIP, "--json"))
     assert (first["published"], first["kernelspecs"]) == (True, ["python-pod"])
     assert run("diff", *where) == ""
+    assert run("diff", *where, "--json") == "{}\n"
     assert run("sync", *where, *SKIP) == f"{first['release']} is live already\n"
     change(source, display_name="Other")
     assert '+{"display_name": "Other"' in run("diff", *where, status=1)
@@ -95,6 +97,9 @@ def test_a_new_kernelspec_is_made_like_another_one(source: Path, tmp_path: Path)
     into = ("--into", tmp_path / "new")
     run("new", "course-pod", *into, "--like", source / "python-pod", "--image", "course:1")
     made = json.loads((tmp_path / "new" / "course-pod" / "kernel.json").read_bytes())
+    elsewhere = ("--into", tmp_path / "elsewhere", "--like", source / "python-pod", "--image", "course:1")
+    told = run("new", "course-pod", *elsewhere, "--json")
+    assert json.loads(told)["kernel_json"]["metadata"] == made["metadata"]
     assert (made["display_name"], made["argv"], made["metadata"]["kernelpod"]["image"]) == (
         "Course pod",
         GOOD["argv"],

@@ -33,6 +33,7 @@ from kernelpod.request import from_environment
     help="Folder of kernelspecs; else the settings' one, else those that come with kernelpod.",
 )
 @click.option("--plan", "as_plan", is_flag=True, help="Print the plan as JSON instead of the manifests.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of both manifests.")
 def render(
     settings_file: Path | None,
     user: str,
@@ -41,6 +42,7 @@ def render(
     env: tuple[str, ...],
     kernelspecs: Path | None,
     as_plan: bool,
+    as_json: bool,
 ) -> None:
     """Print the Secret and Pod that a user's kernel would be; nothing is started.
 
@@ -65,4 +67,6 @@ def render(
     key = SecretStr("(made anew at each start)")
     connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
     template = shipped.pod_template().read_text(encoding="utf-8")
-    click.echo(render_manifest(KernelRecord(plan=plan), connection, "000000", template).to_yaml(), nl=False)
+    made = render_manifest(KernelRecord(plan=plan), connection, "000000", template)
+    text = json.dumps([made.secret, made.pod], indent=2, ensure_ascii=False) + "\n" if as_json else made.to_yaml()
+    click.echo(text, nl=False)

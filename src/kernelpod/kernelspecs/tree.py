@@ -85,13 +85,22 @@ def _content(path: Path) -> bytes:
     return content
 
 
+def changes(old: Tree, new: Tree) -> dict[str, str]:
+    """Return what happens to each file that is not the same in both: added, changed or removed; in order."""
+    paths = sorted({*old.files, *new.files})
+    found = {path: (old.files.get(path), new.files.get(path)) for path in paths}
+    return {
+        path: "added" if before is None else "removed" if after is None else "changed"
+        for path, (before, after) in found.items()
+        if before != after
+    }
+
+
 def difference(old: Tree, new: Tree) -> str:
     """Return what changes from old to new as a unified diff; empty if nothing does."""
     parts: list[str] = []
-    for path in sorted({*old.files, *new.files}):
+    for path in changes(old, new):
         before, after = old.files.get(path), new.files.get(path)
-        if before == after:
-            continue
         shown = path if path.isprintable() else ascii(path)
         names = ("/dev/null" if before is None else f"a/{shown}", "/dev/null" if after is None else f"b/{shown}")
         try:

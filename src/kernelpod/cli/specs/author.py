@@ -77,7 +77,17 @@ def list_specs(
 @click.option(
     "--command", default="", help="Command line in the image; {connection_file} stands for the connection."
 )
-def new(name: str, into: Path, like: str, image: str, language: str, display_name: str, command: str) -> None:
+@json_option
+def new(
+    name: str,
+    into: Path,
+    like: str,
+    image: str,
+    language: str,
+    display_name: str,
+    command: str,
+    as_json: bool,
+) -> None:
     """Write the folder of a new kernelspec; what neither an option nor --like says is asked for.
 
     \b
@@ -106,7 +116,10 @@ def new(name: str, into: Path, like: str, image: str, language: str, display_nam
         "metadata": {**metadata, "kernelpod": {**metadata.get("kernelpod", {}), "image": image}},
     }
     _write(folder, data, template)
-    click.echo(f"{folder / KERNEL_JSON} written; next: kernelpod specs lint {into}")
+    if as_json:
+        say_json({"written": str(folder / KERNEL_JSON), "kernel_json": data})
+    else:
+        click.echo(f"{folder / KERNEL_JSON} written; next: kernelpod specs lint {into}")
 
 
 def _template(like: str) -> Path | None:

@@ -27,7 +27,7 @@ from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs.folders import images_of, read_all
 from kernelpod.kernelspecs.lint import lint as find_faults
 from kernelpod.kernelspecs.releases import Target
-from kernelpod.kernelspecs.tree import Tree, difference, read_tree
+from kernelpod.kernelspecs.tree import Tree, changes, difference, read_tree
 from kernelpod.kernelspecs.usage import running
 from kernelpod.settings import Kernelspecs
 
@@ -37,17 +37,24 @@ COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.command()
 @source_option
 @place_options(required=True)
-def diff(folder: Path, place: Place, context: str) -> None:
+@json_option
+def diff(folder: Path, place: Place, context: str, as_json: bool) -> None:
     """Show what `sync` would change, as a unified diff; exit 1 if anything would.
+
+    With --json only which files would be added, changed or removed.
 
     \b
     Example:
       kernelpod specs diff --source kernelspecs --target /srv/nfs/kernelpod
     """
     with place.opened(context) as target:
-        text = difference(target.tree(), read_tree(folder))
-    click.echo(_coloured(text), nl=False)
-    raise SystemExit(1 if text else 0)
+        old, new = target.tree(), read_tree(folder)
+    changed = changes(old, new)
+    if as_json:
+        say_json(changed)
+    else:
+        click.echo(_coloured(difference(old, new)), nl=False)
+    raise SystemExit(1 if changed else 0)
 
 
 @dataclass(frozen=True)
