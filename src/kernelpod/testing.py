@@ -27,7 +27,6 @@ import yaml
 from kernelpod.connection import Connection, new_connection
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.model import KernelSpec
-from kernelpod.kernelspecs.resources import Resources
 from kernelpod.manifest import POD_PORTS
 from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide
@@ -70,10 +69,7 @@ def a_spec(**changes: Any) -> KernelSpec:
         "env": {},
         "interrupt_mode": "message",
         "image": "registry.example/kernel:1",
-        "resources": Resources(),
-        "groups": (),
         "transport": "ipc",
-        "network": "default",
         "debugger": True,
         "folder": Path("/nowhere"),
     }

@@ -89,6 +89,15 @@ def test_nobody_else_gets_it_and_no_other_wish_does(warmed: Any) -> None:
     assert spare in spares(warmed)
 
 
+def test_what_was_cut_from_a_wish_is_told_of_a_spare_too(warmed: Any) -> None:
+    first = warmed.alice.start("warm-pod", KERNEL_CPUS="9")
+    made_ready(warmed, 2)
+    second = warmed.alice.start("warm-pod", KERNEL_CPUS="9")
+    assert f"kernel {second} is ready" in warmed.gateway.log
+    for kernel_id in (first, second):
+        assert "KERNEL_CPUS 9 was cut" in warmed.alice.model(kernel_id)["reason"]
+
+
 def test_a_kernelspec_that_was_changed_gets_a_new_kernel(warmed: Any) -> None:
     (spare,) = spares(warmed)
     warmed.spec("warm-pod", metadata={"kernelpod": {**STANZA, "image": "registry.example/kernel:2"}})

@@ -158,3 +158,10 @@ def test_kernels_images_go_to_the_charts_pre_puller() -> None:
     assert [f"{image['name']}:{image['tag']}" for image in made.values()] == images
     assert made["kernel-0"] == {"name": "registry.example:5000/kernel-r", "tag": "4.4"}
     assert "prePuller" not in z2jh_values(Settings.model_validate(SECTIONS), "gateway")
+
+
+@pytest.mark.parametrize("image", ["lab", "registry.example/lab", "registry.example:5000/lab"])
+def test_an_image_without_a_tag_is_refused(image: str) -> None:
+    for images in ((image, []), (None, [image])):
+        with pytest.raises(SettingsError, match="has no tag"):
+            z2jh_values(Settings.model_validate(SECTIONS), "gateway", *images)

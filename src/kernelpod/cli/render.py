@@ -32,8 +32,8 @@ from kernelpod.request import from_environment
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs; else the settings' one, else those that come with kernelpod.",
 )
-@click.option("--plan", "as_plan", is_flag=True, help="Print the plan as JSON instead of the manifests.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of both manifests.")
+@click.option("--json", "form", flag_value="json", help="Print JSON: a list of both manifests.")
+@click.option("--plan", "form", flag_value="plan", help="Print the plan as JSON instead of the manifests.")
 def render(
     settings_file: Path | None,
     user: str,
@@ -41,8 +41,7 @@ def render(
     spec: str,
     env: tuple[str, ...],
     kernelspecs: Path | None,
-    as_plan: bool,
-    as_json: bool,
+    form: str | None,
 ) -> None:
     """Print the Secret and Pod that a user's kernel would be; nothing is started.
 
@@ -61,12 +60,12 @@ def render(
     identity = Identity(Owner(hub=settings.hubs[0].name, kind="user", name=user), groups=tuple(sorted(groups)))
     found = published.get(request.spec, request.profile)
     plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage())
-    if as_plan:
+    if form == "plan":
         click.echo(json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
     key = SecretStr("(made anew at each start)")
     connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
     template = shipped.pod_template().read_text(encoding="utf-8")
     made = render_manifest(KernelRecord(plan=plan), connection, "000000", template)
-    text = json.dumps([made.secret, made.pod], indent=2, ensure_ascii=False) + "\n" if as_json else made.to_yaml()
+    text = json.dumps([made.secret, made.pod], indent=2, ensure_ascii=False) + "\n" if form else made.to_yaml()
     click.echo(text, nl=False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import string
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
 from kernelpod.fields import AbsolutePath, Name, Size
-from kernelpod.kernelspecs.model import SPEC_NAME
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.quantities import format_bytes, format_millicores
@@ -17,72 +15,7 @@ from kernelpod.settings import Section, Volume
 
 Mode = Literal["teaching", "exam", "research"]
 Access = Literal["none", "ro", "rw"]
-MODES: tuple[Mode, ...] = ("teaching", "exam", "research")
-# Words between braces in paths.
-PLACEHOLDERS = ("mode", "semester", "course", "username")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9_])*\Z", re.ASCII)
-_IMAGE = re.compile(
-    r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(?P<tag>:[\w.-]{1,128})?(?P<digest>@sha256:[0-9a-f]{64})?\Z",
-    re.ASCII | re.IGNORECASE,
-)
-# What no path may hold: Kubernetes takes no colon where something is mounted.
-_NOT_IN_PATHS = {True: re.compile(r"[\x00-\x1f\x7f:]"), False: re.compile(r"[\x00-\x1f\x7f]")}
-
-
-def _identifier(text: str) -> str:
-    if not _IDENTIFIER.match(text) or len(text) > 40:
-        raise ValueError(
-            "write at most 40 letters a-z, digits, '_' and single '-': it is the name of folders; "
-            "a course's title may be anything"
-        )
-    return text
-
-
-def _image(text: str) -> str:
-    found = _IMAGE.match(text)
-    fixed = found and (found["digest"] or found["tag"] not in (None, ":latest"))
-    if not fixed or len(text) > 250:
-        raise ValueError("write an image with a tag other than latest, or with a digest")
-    return text
-
-
-def _spec(text: str) -> str:
-    if not SPEC_NAME.match(text.partition(".")[0]):
-        raise ValueError("write the name of a kernelspec, or <kernelspec>.<profile>")
-    return text
-
-
-def _path(text: str, *, absolute: bool) -> str:
-    words = text.split("/")[absolute:]
-    plain = text.startswith("/") is absolute and not {"", ".", ".."} & set(words)
-    if not plain or _NOT_IN_PATHS[absolute].search(text):
-        form = "an absolute path" if absolute else "a path below storage.root, without a leading '/'"
-        raise ValueError(f"write {form}, in its plain form: no '..', '//' or trailing '/'")
-    try:
-        parts = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise ValueError(f"not a template: {error}") from error
-    for _, name, spec, conversion in parts:
-        if name is not None and (name not in PLACEHOLDERS or spec or conversion):
-            known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
-            raise ValueError(f"unknown placeholder {{{name}}}; known: {known}")
-    for word in words:
-        if (near := re.sub(r"_?(id|name)$", "", word)) != word and near in (*PLACEHOLDERS, "user"):
-            right = "username" if near == "user" else near
-            raise ValueError(f"{word!r} would be taken literally; write {{{right}}}")
-    return text
-
-
-def _home(text: str) -> str:
-    first = text.split("/", 1)[0]
-    if "{username}" not in text:
-        raise ValueError("a home needs {username}, or users would share it")
-    if first not in ("{username}", "{mode}") and not re.search(r"[^a-z0-9{}-]", first):
-        raise ValueError(
-            "begin with {username}, {mode} or a name that no user can have, such as '_exams': "
-            "somebody of that name would find these homes in hers"
-        )
-    return text
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 def _user_list(value: Any) -> Any:
@@ -93,16 +26,6 @@ def _user_list(value: Any) -> Any:
     if isinstance(value, UserList):
         return value
     raise ValueError("write the path of a CSV file, or a list of user names")
-
-
-Identifier = Annotated[str, AfterValidator(_identifier)]
-Image = Annotated[str, AfterValidator(_image)]
-SpecAddress = Annotated[str, AfterValidator(_spec)]
-FolderPath = Annotated[str, AfterValidator(lambda text: _path(text, absolute=False))]
-MountPath = Annotated[str, AfterValidator(lambda text: _path(text, absolute=True))]
-HomePath = Annotated[FolderPath, AfterValidator(_home)]
-Title = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class UserList(BaseModel):

@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 
-from kernelpod.errors import StartFailed, UserError
+from kernelpod.errors import KernelpodError, StartFailed, UserError
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.proxy import in_background
@@ -72,7 +72,7 @@ class Spares:
         """Start one more spare of a plan; does not wait."""
         kernel_id = str(uuid.uuid4())
         env = {**plan.env, "KERNEL_ID": kernel_id}
-        record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id, "env": env, "notes": ()}))
+        record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id, "env": env}))
         self._starting[kernel_id] = record.plan, in_background(self._start(record))
 
     def _plans(self) -> list[KernelPlan]:
@@ -99,7 +99,7 @@ class Spares:
         kernel = self._kernels.new_kernel(record)
         try:
             await kernel.start_kernel(record)
-        except UserError as error:
+        except KernelpodError as error:
             log.warning("no kernel could be made ready for user %s: %s", record.owner, error)
             return
         finally:
@@ -119,8 +119,9 @@ class Spares:
 
 
 def _likeness(plan: KernelPlan) -> str:
-    """Return what two plans have in common whose kernels are the same but for their names."""
+    """Return what two plans have in common whose kernels are the same but for their names.
+
+    The notes are among it: a spare's own are shown to who takes it over.
+    """
     env = {name: value for name, value in plan.env.items() if name != "KERNEL_ID"}
-    return plan.model_copy(
-        update={"kernel_id": "", "env": env, "notes": (), "launch_timeout_seconds": 0}
-    ).model_dump_json()
+    return plan.model_copy(update={"kernel_id": "", "env": env, "launch_timeout_seconds": 0}).model_dump_json()

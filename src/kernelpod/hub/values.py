@@ -66,6 +66,8 @@ def z2jh_values(
 def _image(image: str) -> dict[str, str]:
     """Return NAME:TAG in two parts; the chart joins them by a colon, which makes NAME@sha256:DIGEST whole, too."""
     name, _, tag = image.rpartition(":")
+    if not name or "/" in tag:  # no tag: the colon, if there is one, is a port's
+        raise SettingsError(f"the image {image} has no tag; the chart of Zero to JupyterHub needs NAME:TAG")
     return {"name": name, "tag": tag}
 
 

@@ -28,7 +28,7 @@ from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel
-from kernelpod.runtime.places import check_places, on_disk
+from kernelpod.runtime.places import check_places, on_disk, refuse_what_needs_a_pod
 from kernelpod.runtime.processes import Process, Transcript, find_process, spawn
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox
 from kernelpod.settings import Local
@@ -110,7 +110,7 @@ class LocalRuntime:
         self, record: KernelRecord, key: SecretStr | None, incarnation: str, folder: Path
     ) -> RunningKernel:
         plan = record.plan
-        _refuse_what_needs_a_pod(plan)
+        refuse_what_needs_a_pod(plan)
         working_dir, notes = await asyncio.to_thread(check_places, plan)
         connection = self._connection(plan, folder, key)
         await asyncio.to_thread(self._write, record, connection, folder)
@@ -287,15 +287,3 @@ def _write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     part.replace(path)
-
-
-def _refuse_what_needs_a_pod(plan: KernelPlan) -> None:
-    """Raise StartFailed for a kernel that would lack what its kernelspec promises: GPUs, values of Secrets."""
-    missing = ["GPUs"] if plan.resources.gpus else []
-    missing += ["a service account"] if plan.service_account else []
-    missing += [f"the Secret of {name}" for name, key in plan.secret_env.items() if not key.optional]
-    if missing:
-        raise StartFailed(
-            "needs_a_pod",
-            f"The kernelspec {plan.address!r} needs {missing[0]}, which only a cluster gives. Choose another one.",
-        )

@@ -1,4 +1,4 @@
-"""Where the places of a plan lie on this machine, and whether they are there."""
+"""What of a plan this machine has: where its places lie, whether they are there, and what only a cluster gives."""
 
 from __future__ import annotations
 
@@ -40,3 +40,15 @@ def on_disk(plan: KernelPlan, place: str) -> str:
         if place == mount.mount_path or place.startswith(mount.mount_path + "/"):
             return mount.path + place[len(mount.mount_path) :]
     return place
+
+
+def refuse_what_needs_a_pod(plan: KernelPlan) -> None:
+    """Raise StartFailed for a kernel that would lack what its kernelspec promises: GPUs, values of Secrets."""
+    missing = ["GPUs"] if plan.resources.gpus else []
+    missing += ["a service account"] if plan.service_account else []
+    missing += [f"the Secret of {name}" for name, key in plan.secret_env.items() if not key.optional]
+    if missing:
+        raise StartFailed(
+            "needs_a_pod",
+            f"The kernelspec {plan.address!r} needs {missing[0]}, which only a cluster gives. Choose another one.",
+        )
