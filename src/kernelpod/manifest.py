@@ -23,7 +23,7 @@ from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
 from kernelpod.podkeys import SchedulingKey, SecretKey
-from kernelpod.podparts import literal, no_privileges, volume, volume_mount
+from kernelpod.podparts import literal, no_privileges, volume_mounts, volumes
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
 
@@ -186,7 +186,7 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
             **plan.scheduling,
             **first,
             "containers": [_container(plan, mounts, connection)],
-            "volumes": [*map(volume, mounts), {"name": "connection", "secret": secret}, *_shm_volume(plan)],
+            "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *_shm_volume(plan)],
         },
     }
 
@@ -231,7 +231,7 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": no_privileges(),
         "volumeMounts": [
-            *map(volume_mount, mounts),
+            *volume_mounts(mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
             *({"name": made["name"], "mountPath": "/dev/shm"} for made in _shm_volume(plan)),  # noqa: S108
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kernelpod.mounts import Mount
@@ -21,20 +22,40 @@ def no_privileges() -> dict[str, Any]:
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def volume(mount: Mount) -> dict[str, Any]:
-    """Return the volume of a mount; of a claim it is the whole claim."""
-    if mount.volume.kind == "nfs":
-        nfs = {"server": mount.volume.server, "path": mount.path, "readOnly": mount.read_only}
-        return {"name": mount.name, "nfs": nfs}
-    return {
-        "name": mount.name,
-        "persistentVolumeClaim": {"claimName": mount.volume.claim, "readOnly": mount.read_only},
-    }
+def volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
+    """Return the volumes of mounts: of a claim the whole claim, once.
+
+    Kubelet tells volumes apart by what they are, not by their names: a pod that names one claim twice waits for the
+    second one until it is deleted.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    for mount, name in _with_volumes(mounts):
+        if mount.volume.kind == "nfs":
+            nfs = {"server": mount.volume.server, "path": mount.path, "readOnly": mount.read_only}
+            made[name] = {"name": name, "nfs": nfs}
+            continue
+        same = [one for one, other in _with_volumes(mounts) if other == name]
+        read_only = all(one.read_only for one in same)
+        claim = {"claimName": mount.volume.claim, "readOnly": read_only}
+        made[name] = {"name": name, "persistentVolumeClaim": claim}
+    return list(made.values())
 
 
-def volume_mount(mount: Mount) -> dict[str, Any]:
-    """Return where a container sees a mount; of a claim, the part that the mount is."""
-    made: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
-    if mount.volume.kind == "pvc" and mount.sub_path:
-        made["subPath"] = mount.sub_path
-    return made
+def volume_mounts(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
+    """Return where a container sees mounts; of a claim, the part that the mount is."""
+    found = []
+    for mount, name in _with_volumes(mounts):
+        made: dict[str, Any] = {"name": name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
+        if mount.volume.kind == "pvc" and mount.sub_path:
+            made["subPath"] = mount.sub_path
+        found.append(made)
+    return found
+
+
+def _with_volumes(mounts: Sequence[Mount]) -> list[tuple[Mount, str]]:
+    """Return each mount with the name of its volume: its own, or that of the first mount of its claim."""
+    names: dict[str, str] = {}
+    return [
+        (mount, names.setdefault(mount.volume.claim, mount.name) if mount.volume.kind == "pvc" else mount.name)
+        for mount in mounts
+    ]

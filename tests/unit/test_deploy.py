@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from kernelpod import shipped
 from kernelpod.deploy import install, microk8s, operations, rendered, z2jh
 from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster, run
 from kernelpod.deploy.progress import Progress
-from kernelpod.deploy.settings import SMOKE_USER, Deployment, load_deployment
+from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub, load_deployment
 from kernelpod.deploy.state import public_url
 from kernelpod.errors import SettingsError
 from kernelpod.settings import Settings
@@ -157,17 +158,18 @@ def test_files_outlive_the_volumes_of_the_hub() -> None:
 def test_the_configuration_of_the_hub_restarts_it() -> None:
     settings = Settings().model_dump(mode="json")
     first, second = (
-        yaml.safe_load(rendered.hub_overlay(deployment(hub={"users": users}), settings, [])["kustomization.yaml"])
+        yaml.safe_load(
+            rendered.hub_overlay(deployment(hub={"users": users}).hubs()[0], settings, [])["kustomization.yaml"]
+        )
         for users in (["alice"], ["alice", "bob"])
     )
     assert first["patches"][0] != second["patches"][0]
     assert first["patches"][1:] == second["patches"][1:]
 
 
-def test_the_patches_meet_what_they_replace() -> None:
-    """A wrong index would change another rule of the policy without a word."""
-    denied = ["203.0.113.7/32", "2001:db8::7/128"]
-    overlay = rendered.hub_overlay(deployment(), Settings().model_dump(mode="json"), denied)
+def patched(one: OneHub, denied: list[str]) -> list[tuple[Any, Any]]:
+    """Return what each patch of a hub's overlay but the first meets in the manifests, and what it puts there."""
+    overlay = rendered.hub_overlay(one, Settings().model_dump(mode="json"), denied)
     patches = yaml.safe_load(overlay["kustomization.yaml"])["patches"]
     objects = [
         document
@@ -175,7 +177,7 @@ def test_the_patches_meet_what_they_replace() -> None:
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
     ]
     met: list[tuple[Any, Any]] = []
-    for patch in patches[2:]:
+    for patch in patches[1:]:
         (target,) = [
             one
             for one in objects
@@ -185,10 +187,93 @@ def test_the_patches_meet_what_they_replace() -> None:
         place: Any = target
         for word in change["path"].removesuffix("/-").strip("/").split("/"):
             place = place[int(word)] if isinstance(place, list) else place[word]
-        met.append((place, change["value"]))
+        met.append((place, change.get("value")))
+    return met
+
+
+def test_the_patches_meet_what_they_replace() -> None:
+    """A wrong index would change another rule of the policy without a word."""
+    denied = ["203.0.113.7/32", "2001:db8::7/128"]
+    met = patched(deployment().hubs()[0], denied)
     gateway = {"kubernetes.io/metadata.name": "gateway"}
-    assert met[:2] == [(gateway, gateway)] * 2
-    assert [(place[0], value) for place, value in met[2:]] == [("10.0.0.0/8", denied[0]), ("fc00::/7", denied[1])]
+    assert met[1:3] == [(gateway, gateway)] * 2
+    assert (met[3][0][0]["name"], met[3][1]) == ("HOME", {"name": "KERNELPOD_HUB", "value": "hub"})
+    assert met[4] == ("/run/secrets/kernelpod", "/run/secrets/kernelpod")
+    assert [(place[0], value) for place, value in met[5:]] == [("10.0.0.0/8", denied[0]), ("fc00::/7", denied[1])]
+
+
+def test_a_further_hub_has_its_own_folder_token_and_files_and_an_exam_no_internet() -> None:
+    first, exam = courses_deployment().hubs()
+    met = patched(exam, ["203.0.113.7/32"])
+    assert met[3][1] == {"name": "KERNELPOD_HUB", "value": "exam"}
+    assert met[4] == ("/run/secrets/kernelpod", "/run/secrets/kernelpod-exam")
+    assert met[5:7] == [(".kernelpod-hub", ".kernelpod-hub-exam")] * 2
+    internet, value = met[7]
+    assert (internet["to"][0]["ipBlock"]["cidr"], value) == ("0.0.0.0/0", None)
+    assert met[8][1]["persistentVolumeClaim"] == {"claimName": "courses-files", "readOnly": True}
+    assert met[9][1]["mountPath"] == "/etc/kernelpod-courses"
+    assert len(met) == 10, "what servers reach of a rule that is gone is not patched"
+    assert first.gateway_secret != exam.gateway_secret
+
+
+def courses_deployment(**changes: Any) -> Deployment:
+    """Return a deployment of a teaching hub and an exam hub."""
+    nfs = {"server": "10.0.0.5", "courses": "/courses", "courses_files": "/courses-files"}
+    hubs = {
+        "hub": {"courses": "teaching.yaml"},
+        "more_hubs": {"exam": {"courses": "exam.yaml", "internet": False}},
+    }
+    return deployment(nfs=nfs, **{**hubs, **changes})
+
+
+def test_the_chart_is_told_both_hubs_and_where_their_courses_are() -> None:
+    values = rendered.chart_values(courses_deployment(settings={"hubs": [{"name": "teaching"}]}), [])
+    assert values["settings"]["hubs"] == [{"courses": "/etc/kernelpod-courses/teaching.yaml", "name": "teaching"}]
+    assert values["extraHubs"] == [
+        {
+            "name": "exam",
+            "namespace": "exam",
+            "existingSecret": "kernelpod-hub-exam",
+            "settings": {"courses": "/etc/kernelpod-courses/exam.yaml"},
+        }
+    ]
+    assert values["extraVolumes"][0]["persistentVolumeClaim"]["claimName"] == "courses-files"
+
+
+def test_the_claims_of_courses_are_where_they_are_mounted_and_are_removed_with_the_rest() -> None:
+    made = courses_deployment()
+    settings = Settings().model_dump(mode="json")
+    objects = [*rendered.gateway_storage(made), *rendered.kernels_storage(made)]
+    objects += [one for hub in made.hubs() for one in rendered.hub_storage(hub.deployment, settings)]
+    claims = {
+        (one["metadata"]["namespace"], one["metadata"]["name"])
+        for one in objects
+        if one["kind"] == "PersistentVolumeClaim"
+    }
+    assert {
+        ("gateway", "courses-files"),
+        ("kernels", "courses"),
+        ("exam", "courses"),
+        ("exam", "courses-files"),
+    } <= claims
+    volumes = {one["metadata"]["name"] for one in objects if one["kind"] == "PersistentVolume"}
+    assert volumes <= set(rendered.volume_names(made))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"more_hubs": {"hub": {"users": ["a"]}}}, "every hub needs a name of its own"),
+        ({"more_hubs": {"kernels": {"users": ["a"]}}}, "which is no other namespace"),
+        ({"more_hubs": {"exam": {}}}, "more_hubs.exam.users: name who may log in"),
+        ({"more_hubs": {"exam": {"install": "z2jh", "users": ["a"]}}}, "manifests"),
+        ({"hub": {"courses": "a.yaml"}}, "name the exported folders nfs.courses and nfs.courses_files"),
+        ({"hub": {"courses": "../a.yaml"}}, "hub.courses"),
+    ],
+)
+def test_hubs_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load_deployment(written(tmp_path, {**LEAST, **changes}))
 
 
 def test_a_dry_run_shows_no_secret() -> None:
@@ -250,13 +335,13 @@ def test_the_addresses_of_nfs_server_nodes_and_api_servers_are_denied() -> None:
 
 def test_tokens_that_exist_are_never_made_anew() -> None:
     tools = Answers(kubectl_get_secret={"data": {}})
-    install.make_secrets(tools.cluster(), deployment())
+    install.make_secrets(tools.cluster(), deployment().hubs()[0])
     assert [words for words in tools.asked if "create" in words or "apply" in words] == []
 
 
 def test_a_hub_that_is_there_already_needs_its_token() -> None:
     with pytest.raises(ClusterError, match="create secret generic kernelpod-hub"):
-        install.make_secrets(Answers().cluster(), deployment(hub={"install": "none"}))
+        install.make_secrets(Answers().cluster(), deployment(hub={"install": "none"}).hubs()[0])
 
 
 ADDRESSES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -358,7 +443,9 @@ def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
             "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
         }
     )
-    z2jh.install(tools.cluster(), made, settings.model_dump(mode="json", exclude={"hubs": {"__all__": {"token"}}}))
+    z2jh.install(
+        tools.cluster(), made.hubs()[0], settings.model_dump(mode="json", exclude={"hubs": {"__all__": {"token"}}})
+    )
     (helm,) = [words for words in tools.asked if words[0] == "helm"]
     assert helm[1:8] == [
         "upgrade",

@@ -69,7 +69,7 @@ def folders(volumes: list[dict[str, Any]], mounts: list[dict[str, Any]]) -> dict
 
 def test_the_home_container_has_three_capabilities_and_no_more() -> None:
     made = settings()
-    container = pods.home_container(made, mounts_for(made, "hub", "alice", ()).home, pods.Ids(1000, 100))
+    container = pods.home_container(made, mounts_for(made, "hub", "alice", ()), pods.Ids(1000, 100))
     security = container["securityContext"]
     assert security["capabilities"] == {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
     assert (security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"]) == (False, True)

@@ -57,9 +57,9 @@ class Browser:
         if answer.status_code != 302:
             raise KernelpodError(f"login of {self.name} answered {answer.status_code}")
 
-    def spawn(self) -> None:
-        """Start the user's server and return when Lab's page is served."""
-        self.hub("POST", f"/users/{quote(self.name)}/server", ok=(201, 202))
+    def spawn(self, **options: str) -> None:
+        """Start the user's server, with these choices of the form, and return when Lab's page is served."""
+        self.hub("POST", f"/users/{quote(self.name)}/server", options, ok=(201, 202))
         wait_until(self._server_ready, f"the server of {self.name}")
         page = self._get(f"{self.base}/lab")
         if page.status_code != 200 or "jupyter-config-data" not in page.text:
@@ -77,11 +77,12 @@ class Browser:
             f"the end of {self.name}'s server",
         )
 
-    def hub(self, method: str, path: str, ok: tuple[int, ...] = (200,)) -> requests.Response:
+    def hub(self, method: str, path: str, body: Any = None, ok: tuple[int, ...] = (200,)) -> requests.Response:
         """Call the hub's REST API with the browser's cookies."""
         answer = self.session.request(
             method,
             f"{self.url}/hub/api{path}",
+            json=body or None,
             headers={"X-XSRFToken": self._xsrf("/hub/"), "Content-Type": "application/json"},
             timeout=TIMEOUT_SECONDS,
         )

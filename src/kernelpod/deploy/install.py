@@ -15,7 +15,7 @@ import yaml
 from kernelpod import shipped
 from kernelpod.deploy import rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
-from kernelpod.deploy.settings import Deployment
+from kernelpod.deploy.settings import Deployment, OneHub
 
 DEPLOYED = "kernelpod-deployed"
 """Secret of the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
@@ -55,16 +55,16 @@ def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> d
     return found
 
 
-def hub_objects(cluster: Cluster, deployment: Deployment, settings: dict[str, Any], denied: list[str]) -> str:
+def hub_objects(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied: list[str]) -> str:
     """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
         copytree(shipped.hub_manifests(), Path(folder, "base"))
         overlay = Path(folder, "overlay")
         overlay.mkdir()
-        for name, text in rendered.hub_overlay(deployment, settings, denied).items():
+        for name, text in rendered.hub_overlay(one, settings, denied).items():
             (overlay / name).write_text(text, encoding="utf-8")
         made = cluster.kubectl("kustomize", str(overlay))
-    storage = yaml.safe_dump_all(rendered.hub_storage(deployment, settings), sort_keys=False)
+    storage = yaml.safe_dump_all(rendered.hub_storage(one.deployment, settings), sort_keys=False)
     return f"{storage}---\n{made}"
 
 
@@ -72,17 +72,18 @@ def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
     """Make the namespaces that are missing; the kernels' one is the chart's."""
     names = deployment.namespaces
     # The container that makes homes runs as root, with three capabilities; `restricted` would not take it.
-    for name, level in ((names.gateway, "restricted"), (names.hub, "baseline")):
+    hubs = [(one.deployment.namespaces.hub, "baseline") for one in deployment.hubs()]
+    for name, level in ((names.gateway, "restricted"), *hubs):
         if cluster.get("namespace", name) is None:
             cluster.apply(rendered.namespace(name, level))
 
 
-def make_secrets(cluster: Cluster, deployment: Deployment) -> None:
-    """Make the tokens that are missing; those that exist are never changed, or everybody would be logged out.
+def make_secrets(cluster: Cluster, one: OneHub) -> None:
+    """Make the tokens of a hub that are missing; those that exist are never changed, or all would be logged out.
 
     Zero to JupyterHub makes its own.
     """
-    names = deployment.namespaces
+    deployment, names = one.deployment, one.deployment.namespaces
     if deployment.hub.install == "z2jh":
         return
     if deployment.hub.install != "none" and cluster.get("secret", rendered.HUB_TOKENS, names.hub) is None:
@@ -94,14 +95,14 @@ def make_secrets(cluster: Cluster, deployment: Deployment) -> None:
         if deployment.hub.authenticator == rendered.DUMMY:
             made["trial_password"] = secrets.token_urlsafe(12)
         cluster.kubectl("create", "-f", "-", given=rendered.secret(rendered.HUB_TOKENS, names.hub, made))
-    if cluster.get("secret", rendered.GATEWAY_TOKEN, names.gateway) is None:
+    if cluster.get("secret", one.gateway_secret, names.gateway) is None:
         if deployment.hub.install == "none":
             raise ClusterError(
                 f"The hub's service token is missing. Run: kubectl -n {names.gateway} create secret generic "
-                f"{rendered.GATEWAY_TOKEN} --from-literal=token=<the token of the hub's service>"
+                f"{one.gateway_secret} --from-literal=token=<the token of the hub's service>"
             )
         token = cluster.read_secret(rendered.HUB_TOKENS, names.hub)["service_token"]
-        wanted = rendered.secret(rendered.GATEWAY_TOKEN, names.gateway, {"token": token})
+        wanted = rendered.secret(one.gateway_secret, names.gateway, {"token": token})
         cluster.kubectl("create", "-f", "-", given=wanted)
 
 

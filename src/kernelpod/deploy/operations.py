@@ -9,8 +9,8 @@ import yaml
 from kernelpod.deploy import install, rendered, z2jh
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
-from kernelpod.deploy.settings import Deployment
-from kernelpod.deploy.state import kernel_pods
+from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.deploy.state import count_servers, kernel_pods
 from kernelpod.names import release_labels, selector
 
 REMOVE_SECONDS = 180
@@ -29,23 +29,32 @@ def check(cluster: Cluster) -> str:
 
 def intention(deployment: Deployment, server: str) -> list[str]:
     """Return what `deploy` is about to do, a line each."""
-    names, nfs, hub = deployment.namespaces, deployment.nfs, deployment.hub
-    images = deployment.images
+    names, nfs, images = deployment.namespaces, deployment.nfs, deployment.images
     gateway = f"{images.named('gateway')}:{images.tag}"
     specs = f"{nfs.server}:{nfs.kernelspecs}/kernelspecs" if nfs.kernelspecs else "those of the gateway's image"
+    return [
+        f"cluster     {server}",
+        f"gateway     namespace {names.gateway}: release {deployment.release} ({gateway})",
+        f"kernels     namespace {names.kernels}",
+        f"homes       {nfs.server}:{nfs.homes} ({deployment.homes})",
+        f"kernelspecs {specs}",
+        *(line for one in deployment.hubs() for line in _intention_of(one)),
+    ]
+
+
+def _intention_of(one: OneHub) -> list[str]:
+    hub, images = one.deployment.hub, one.deployment.images
     how = {
         "manifests": f"JupyterHub ({images.named('hub')}:{images.tag}, service {hub.service})",
         "z2jh": f"Zero to JupyterHub {hub.z2jh.version} ({hub.z2jh.chart})",
         "none": "nothing; the hub is there already",
     }[hub.install]
+    files = one.deployment.nfs.courses_files
+    lists = f"as {one.deployment.nfs.server}:{files}/{hub.courses} says" if hub.courses else ""
+    who = lists or ", ".join(hub.users) or "as the authenticator says"
     return [
-        f"cluster     {server}",
-        f"gateway     namespace {names.gateway}: release {deployment.release} ({gateway})",
-        f"kernels     namespace {names.kernels}",
-        f"hub         namespace {names.hub}: {how}",
-        f"homes       {nfs.server}:{nfs.homes} ({deployment.homes})",
-        f"kernelspecs {specs}",
-        f"users       {', '.join(hub.users) or 'as the authenticator says'} ({hub.authenticator})",
+        f"hub         namespace {one.deployment.namespaces.hub}: {how}",
+        f"users       {who} ({hub.authenticator})",
     ]
 
 
@@ -56,9 +65,11 @@ def render(cluster: Cluster, deployment: Deployment) -> dict[str, str]:
     """
     planned = _plan(cluster, deployment)
     made = {"values of the gateway's chart": planned.gateway}
-    if planned.hub:
-        ours = deployment.hub.install == "manifests"
-        made["objects of the hub" if ours else "values of Zero to JupyterHub"] = planned.hub
+    for one in deployment.hubs():
+        if text := planned.hubs[one.name]:
+            ours = one.deployment.hub.install == "manifests"
+            of = "" if one.first else f" {one.name}"
+            made[f"objects of the hub{of}" if ours else "values of Zero to JupyterHub"] = text
     return {what: rendered.without_secrets(text) for what, text in made.items()}
 
 
@@ -66,8 +77,8 @@ class _Planned(NamedTuple):
     gateway: str
     """Values of the gateway's chart."""
     settings: dict[str, Any]
-    hub: str
-    """Objects of our own hub, or values of Zero to JupyterHub without its password; empty for neither."""
+    hubs: dict[str, str]
+    """By hub: objects of our own, or values of Zero to JupyterHub without its password; empty for neither."""
 
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
@@ -75,13 +86,17 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
     settings = install.gateway_settings(cluster, deployment, values)
-    hub = ""
-    if deployment.hub.install == "manifests":
-        hub = install.hub_objects(cluster, deployment, settings, denied)
-    elif deployment.hub.install == "z2jh":
-        made = z2jh.values(deployment, settings, password="")
-        hub = yaml.safe_dump(made, sort_keys=False, allow_unicode=True)
-    return _Planned(values, settings, hub)
+    hubs = {one.name: _planned_hub(cluster, one, settings, denied) for one in deployment.hubs()}
+    return _Planned(values, settings, hubs)
+
+
+def _planned_hub(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied: list[str]) -> str:
+    if one.deployment.hub.install == "manifests":
+        return install.hub_objects(cluster, one, settings, denied)
+    if one.deployment.hub.install == "z2jh":
+        made = z2jh.values(one.deployment, settings, password="")
+        return yaml.safe_dump(made, sort_keys=False, allow_unicode=True)
+    return ""
 
 
 def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
@@ -90,15 +105,21 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
         planned = _plan(cluster, deployment)
     with progress("namespaces and secrets"):
         install.make_namespaces(cluster, deployment)
-        install.make_secrets(cluster, deployment)
-    if deployment.hub.install != "none":
-        with progress("hub"):
-            if deployment.hub.install == "z2jh":
-                z2jh.install(cluster, deployment, planned.settings)
-            else:
-                install.install_hub(cluster, deployment, planned.hub)
+        for one in deployment.hubs():
+            install.make_secrets(cluster, one)
+        if storage := rendered.gateway_storage(deployment):
+            cluster.apply(storage)
+    for one in deployment.hubs():
+        if one.deployment.hub.install != "none":
+            with progress("hub" if one.first else f"hub {one.name}"):
+                if one.deployment.hub.install == "z2jh":
+                    z2jh.install(cluster, one, planned.settings)
+                else:
+                    install.install_hub(cluster, one.deployment, planned.hubs[one.name])
     with progress("gateway"):
         install.install_gateway(cluster, deployment, planned.gateway)
+        if storage := rendered.kernels_storage(deployment):
+            cluster.apply(storage)
 
 
 def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
@@ -109,16 +130,20 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
             f"With Zero to JupyterHub go back by helm: helm rollback {z2jh.RELEASE} -n {names.hub}, and "
             f"helm rollback {deployment.release} -n {names.gateway}"
         )
-    known = cluster.read_secret(install.DEPLOYED, names.hub)
-    revision = int(known.get("revision", "0"))
-    if not (known.get("previous") and revision):
+    spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    known = {name: cluster.read_secret(install.DEPLOYED, name) for name in spaces}
+    revision = int(known[names.hub].get("revision", "0"))
+    if not (known[names.hub].get("previous") and revision):
         raise ClusterError("There is nothing to go back to: one `deploy` is known, or none.")
-    with progress("hub"):
-        cluster.apply(known["previous"])
-        swapped = {"current": known["previous"], "previous": known["current"]}
-        now = str(install.gateway_revision(cluster, deployment))
-        cluster.apply(rendered.secret(install.DEPLOYED, names.hub, {**swapped, "revision": now}))
-        install.wait_for_hub(cluster, names.hub)
+    for name, kept in known.items():
+        if not kept.get("previous"):
+            continue  # a hub that was not there yet stays
+        with progress("hub" if name == names.hub else f"hub {name}"):
+            cluster.apply(kept["previous"])
+            swapped = {"current": kept["previous"], "previous": kept["current"]}
+            now = str(install.gateway_revision(cluster, deployment))
+            cluster.apply(rendered.secret(install.DEPLOYED, name, {**swapped, "revision": now}))
+            install.wait_for_hub(cluster, name)
     with progress(f"gateway, as in revision {revision}"):
         wait = ("--wait", "--timeout", f"{WAIT_SECONDS}s")
         cluster.helm(
@@ -132,8 +157,9 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
     if homes:
         with progress(f"files of all homes in {deployment.nfs.server}:{deployment.nfs.homes}"):
             _delete_homes(cluster, deployment)
-    with progress(f"hub and servers ({names.hub})"):
-        _remove(cluster, names.hub)
+    for one in deployment.hubs():
+        with progress(f"hub and servers ({one.deployment.namespaces.hub})"):
+            _remove(cluster, one.deployment.namespaces.hub)
     with progress(f"gateway and kernels ({names.gateway}, {names.kernels})"):
         cluster.helm(
             *("uninstall", deployment.release, "-n", names.gateway, "--ignore-not-found", "--wait"),
@@ -154,7 +180,7 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
 def running(cluster: Cluster, deployment: Deployment) -> str:
     """Return what of users' would be lost by `destroy`, in words; empty if nothing."""
     kernels = len(kernel_pods(cluster, deployment))
-    servers = len(cluster.items("pods", deployment.namespaces.hub, "component=singleuser-server"))
+    servers = count_servers(cluster, deployment)
     return f"{servers} servers and {kernels} kernels run" if servers or kernels else ""
 
 
@@ -175,11 +201,11 @@ def _remove(cluster: Cluster, space: str) -> None:
 def _delete_homes(cluster: Cluster, deployment: Deployment) -> None:
     space, pod = deployment.namespaces.hub, rendered.deleting_pod(deployment)
     name = pod["metadata"]["name"]
-    cluster.kubectl("delete", "deployment/hub", "-n", space, "--ignore-not-found", "--wait=true")
-    writers = {
-        space: "component=singleuser-server",
-        deployment.namespaces.kernels: selector(release_labels(deployment.release)),
-    }
+    writers = {deployment.namespaces.kernels: selector(release_labels(deployment.release))}
+    for one in deployment.hubs():
+        hub = one.deployment.namespaces.hub
+        cluster.kubectl("delete", "deployment/hub", "-n", hub, "--ignore-not-found", "--wait=true")
+        writers[hub] = "component=singleuser-server"
     for where, labels in writers.items():
         cluster.kubectl("delete", "pods", "-n", where, "-l", labels, "--wait=true", seconds=REMOVE_SECONDS)
     cluster.kubectl("delete", "pod", name, "-n", space, "--ignore-not-found", "--wait=true")

@@ -8,14 +8,18 @@ from typing import Any
 
 import yaml
 
-from kernelpod.deploy.settings import SMOKE_USER, Deployment
+from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub
 from kernelpod.errors import SettingsError
 
-# Secrets: the gateway's copy of the hub service's token, and all tokens of the hub.
-GATEWAY_TOKEN = "kernelpod-hub"  # noqa: S105 - a name
+# Secret of all tokens of the hub.
 HUB_TOKENS = "hub"
 MANAGED = {"app.kubernetes.io/managed-by": "kernelpod-deploy"}
 DUMMY = "dummy"
+# Claims of the folders of courses, and of the courses files; where the latter are seen by hubs and gateway.
+COURSES = "courses"
+COURSES_FILES = "courses-files"
+COURSES_PLACE = "/etc/kernelpod-courses"
+CONTAINER = "/spec/template/spec/containers/0"
 
 
 def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
@@ -32,19 +36,38 @@ def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
     nfs, names = deployment.nfs, deployment.namespaces
     pvc = deployment.homes == "pvc"
     volume = {"kind": "pvc"} if pvc else {"kind": "nfs", "server": nfs.server}
+    first, *more = deployment.hubs()
     values: dict[str, Any] = {
         "image": {"repository": deployment.images.named("gateway"), "tag": deployment.images.tag},
-        "hub": {"namespace": names.hub, "existingSecret": GATEWAY_TOKEN},
+        "hub": {"namespace": names.hub, "existingSecret": first.gateway_secret},
+        "extraHubs": [_further(one) for one in more],
         "kernels": {"namespace": {"name": names.kernels}},
         "networkPolicy": {"deny": denied},
         "settings": merged({"homes": {"root": nfs.homes, "volume": volume}}, deployment.settings),
     }
+    if deployment.hub.courses:
+        given = (deployment.settings.get("hubs") or [{}])[0]
+        values["settings"]["hubs"] = [{**_courses(deployment), **given}]
+    if nfs.courses_files:
+        claim = {"claimName": COURSES_FILES, "readOnly": True}
+        values["extraVolumes"] = [{"name": COURSES_FILES, "persistentVolumeClaim": claim}]
+        values["extraVolumeMounts"] = [{"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}]
     if pvc:
         values["homes"] = {"persistentVolume": {"create": True, "server": nfs.server, "path": nfs.homes}}
     if nfs.kernelspecs:
         folder = {"create": True, "server": nfs.server, "path": nfs.kernelspecs}
         values["kernelspecs"] = {"source": "volume", "volume": folder}
     return merged(values, deployment.values)
+
+
+def _further(one: OneHub) -> dict[str, Any]:
+    """Return a hub beside the first one, as the chart takes it."""
+    made = {"name": one.name, "namespace": one.deployment.namespaces.hub, "existingSecret": one.gateway_secret}
+    return {**made, "settings": _courses(one.deployment)}
+
+
+def _courses(deployment: Deployment) -> dict[str, str]:
+    return {"courses": f"{COURSES_PLACE}/{deployment.hub.courses}"} if deployment.hub.courses else {}
 
 
 def namespace(name: str, level: str) -> dict[str, Any]:
@@ -75,7 +98,14 @@ def without_secrets(text: str) -> str:
 
 def volume_names(deployment: Deployment) -> list[str]:
     """Return the names of the volumes that are outside of every namespace and not the chart's."""
-    return [homes_name(deployment), f"{deployment.namespaces.hub}-database"]
+    nfs, names = deployment.nfs, deployment.namespaces
+    spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    made = [f"{space}-{what}" for space in spaces for what in ("homes", "database")]
+    if nfs.courses:
+        made += [f"{space}-{COURSES}" for space in (*spaces, names.kernels)]
+    if nfs.courses_files:
+        made += [f"{space}-{COURSES_FILES}" for space in (*spaces, names.gateway)]
+    return made
 
 
 def deleting_pod(deployment: Deployment) -> dict[str, Any]:
@@ -125,9 +155,37 @@ def hub_storage(deployment: Deployment, settings: dict[str, Any]) -> list[dict[s
         made.append(_claim("hub", space, database.claim.size, database.claim.storage_class, None))
     homes = settings["homes"]
     if deployment.homes == "pvc":
-        source = {"nfs": {"server": nfs.server, "path": nfs.homes}, "mountOptions": ["nfsvers=4.1", "hard"]}
-        made += _static(homes_name(deployment), homes["volume"].get("claim", "homes"), space, source)
+        claim = homes["volume"].get("claim", "homes")
+        made += _on_nfs(homes_name(deployment), claim, space, nfs.server, nfs.homes)
+    if nfs.courses:
+        made += _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs.server, nfs.courses)
+    if nfs.courses_files:
+        made += _files_of_courses(deployment, space, nfs.courses_files)
     return made
+
+
+def gateway_storage(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return the gateway's volume of courses files, and its claim; nothing without courses."""
+    folder = deployment.nfs.courses_files
+    return _files_of_courses(deployment, deployment.namespaces.gateway, folder) if folder else []
+
+
+def kernels_storage(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return the kernels' volume of the folders of courses, and its claim; nothing without courses."""
+    nfs, space = deployment.nfs, deployment.namespaces.kernels
+    return _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs.server, nfs.courses) if nfs.courses else []
+
+
+def _files_of_courses(deployment: Deployment, space: str, folder: str) -> list[dict[str, Any]]:
+    # A change is seen soon, and a silent server does not hang hub and gateway: nothing is written here.
+    options = ("nfsvers=4.1", "actimeo=1", "soft", "timeo=50", "retrans=2")
+    return _on_nfs(f"{space}-{COURSES_FILES}", COURSES_FILES, space, deployment.nfs.server, folder, options)
+
+
+def _on_nfs(
+    name: str, claim: str, space: str, server: str, path: str, options: tuple[str, ...] = ("nfsvers=4.1", "hard")
+) -> list[dict[str, Any]]:
+    return _static(name, claim, space, {"nfs": {"server": server, "path": path}, "mountOptions": [*options]})
 
 
 def _static(name: str, claim: str, namespace: str, source: dict[str, Any]) -> list[dict[str, Any]]:
@@ -182,9 +240,9 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return config
 
 
-def hub_overlay(deployment: Deployment, settings: dict[str, Any], denied: list[str]) -> dict[str, str]:
+def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dict[str, str]:
     """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
-    names = deployment.namespaces
+    deployment, names = one.deployment, one.deployment.namespaces
     settings_text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     config_text = yaml.safe_dump(hub_config(deployment), sort_keys=False, allow_unicode=True)
     checksum = hashlib.sha256((settings_text + config_text).encode()).hexdigest()
@@ -196,8 +254,25 @@ def hub_overlay(deployment: Deployment, settings: dict[str, Any], denied: list[s
         _patch(
             "NetworkPolicy", "servers", "replace", "/spec/egress/2/to/0/namespaceSelector/matchLabels", gateway
         ),
-        *(_excepted(block) for block in denied),
+        _patch("Deployment", "hub", "add", f"{CONTAINER}/env/-", {"name": "KERNELPOD_HUB", "value": one.name}),
+        _patch("Deployment", "hub", "replace", f"{CONTAINER}/volumeMounts/3/mountPath", one.token_folder),
     ]
+    if not one.first:
+        # Two hubs may have the same folder of the NFS server; each has its own in it.
+        folder = f".kernelpod-hub-{one.name}"
+        first = "/spec/template/spec/initContainers/0/env/0/value"
+        patches.append(_patch("Deployment", "hub", "replace", first, folder))
+        patches.append(_patch("Deployment", "hub", "replace", f"{CONTAINER}/volumeMounts/0/subPath", folder))
+    if deployment.hub.internet:
+        patches += [_excepted(block) for block in denied]
+    else:
+        patches.append(_patch("NetworkPolicy", "servers", "remove", "/spec/egress/3"))
+    if deployment.nfs.courses_files:
+        claim = {"claimName": COURSES_FILES, "readOnly": True}
+        volume = {"name": COURSES_FILES, "persistentVolumeClaim": claim}
+        mount = {"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}
+        patches.append(_patch("Deployment", "hub", "add", "/spec/template/spec/volumes/-", volume))
+        patches.append(_patch("Deployment", "hub", "add", f"{CONTAINER}/volumeMounts/-", mount))
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -228,8 +303,6 @@ def _excepted(block: str) -> dict[str, Any]:
     return _patch("NetworkPolicy", "servers", "add", f"/spec/egress/3/to/{version}/ipBlock/except/-", block)
 
 
-def _patch(kind: str, name: str, verb: str, path: str, value: Any) -> dict[str, Any]:
-    return {
-        "target": {"kind": kind, "name": name},
-        "patch": json.dumps([{"op": verb, "path": path, "value": value}]),
-    }
+def _patch(kind: str, name: str, verb: str, path: str, value: Any = None) -> dict[str, Any]:
+    step = {"op": verb, "path": path, **({} if value is None else {"value": value})}
+    return {"target": {"kind": kind, "name": name}, "patch": json.dumps([step])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,10 @@ class Nfs(Section):
     """Exported folder that holds the homes."""
     kernelspecs: AbsolutePath | None = None
     """Exported folder above `kernelspecs`; absent: the kernelspecs in the gateway's image."""
+    courses: AbsolutePath | None = None
+    """Exported folder of the folders of courses, `storage.root` of the courses files; the claim is `courses`."""
+    courses_files: AbsolutePath | None = None
+    """Exported folder that holds the courses files and their lists; nobody but admins may write it."""
 
 
 class Images(Section):
@@ -111,8 +116,18 @@ class Hub(Section):
     """How people reach the hub."""
     url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
     """Where people reach it, if that is not the service's own address, such as an ingress."""
+    courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
+    """Courses file below `nfs.courses_files`; its lists then say who may log in, and `users` is not looked at."""
+    internet: bool = True
+    """Whether servers reach the internet; an exam says false."""
     database: Database = Database()
     z2jh: Z2jh = Z2jh()
+
+
+class FurtherHub(Hub):
+    """Another hub at the same gateway; its name is its namespace."""
+
+    install: Literal["manifests"] = "manifests"
 
 
 class Microk8s(Section):
@@ -126,6 +141,7 @@ class Smoke(Section):
     """Who logs in for the smoke test, where the authenticator is not `dummy`."""
 
     user: str | None = None
+    """A hub with courses knows only who is in its lists; with `dummy` the trial's password is used."""
     password_file: Path | None = None
     """File that holds the password."""
     kernelspec: str = "python-pod"
@@ -147,6 +163,8 @@ class Deployment(Section):
     """How homes are mounted: by a claim (Pod Security `restricted` holds), or as inline NFS volumes."""
     images: Images = Images()
     hub: Hub = Hub()
+    more_hubs: dict[Name, FurtherHub] = Field(default_factory=dict)
+    """Further hubs by name, which is the namespace, too: `{exam: {courses: exam.yaml, internet: false}}`."""
     microk8s: Microk8s = Microk8s()
     smoke: Smoke = Smoke()
     allow_unenforced_network: bool = False
@@ -158,9 +176,56 @@ class Deployment(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Deployment:
-        if self.hub.install != "none" and self.hub.authenticator == "dummy" and not self.hub.users:
-            raise ValueError("hub.users: name who may log in, such as [alice, bob]")
+        names = [self.hub_name, *self.more_hubs]
+        spaces = [self.namespaces.gateway, self.namespaces.kernels, self.namespaces.hub]
+        for key, hub in (("hub", self.hub), *((f"more_hubs.{name}", hub) for name, hub in self.more_hubs.items())):
+            lists = hub.users or hub.courses
+            if hub.install != "none" and hub.authenticator == "dummy" and not lists:
+                raise ValueError(f"{key}.users: name who may log in, such as [alice, bob], or a courses file")
+            if hub.courses and hub.install == "z2jh":
+                raise ValueError(
+                    f"{key}.courses: Zero to JupyterHub reads no courses file; use install: manifests"
+                )
+            if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
+                raise ValueError(f"{key}.courses: name the exported folders nfs.courses and nfs.courses_files")
+        if len(set(names)) < len(names) or set(self.more_hubs) & set(spaces):
+            raise ValueError("more_hubs: every hub needs a name of its own, which is no other namespace")
         return self
+
+    @property
+    def hub_name(self) -> str:
+        """The name of `hub` in the gateway's settings."""
+        given = self.settings.get("hubs") or [{}]
+        return str(given[0].get("name", "hub"))
+
+    def hubs(self) -> list[OneHub]:
+        """Return all hubs, the first one first."""
+        first = OneHub(self.hub_name, self, first=True)
+        return [first, *(OneHub(name, self._of(name, hub)) for name, hub in self.more_hubs.items())]
+
+    def _of(self, name: str, hub: FurtherHub) -> Deployment:
+        spaces = self.namespaces.model_copy(update={"hub": name})
+        return self.model_copy(update={"hub": hub, "namespaces": spaces})
+
+
+@dataclass(frozen=True)
+class OneHub:
+    """One hub of a deployment."""
+
+    name: str
+    deployment: Deployment
+    """The deployment with this hub, and its namespace, as the first one."""
+    first: bool = False
+
+    @property
+    def gateway_secret(self) -> str:
+        """Name of the Secret that holds the gateway's copy of the token of the hub's service."""
+        return "kernelpod-hub" if self.first else f"kernelpod-hub-{self.name}"
+
+    @property
+    def token_folder(self) -> str:
+        """Where the gateway, and the hub itself, see that token."""
+        return "/run/secrets/kernelpod" if self.first else f"/run/secrets/kernelpod-{self.name}"
 
 
 def load_deployment(path: Path) -> Deployment:

@@ -72,7 +72,7 @@ def hub_answers(url: str) -> bool:
 
 
 def _user(cluster: Cluster, deployment: Deployment) -> tuple[str, str]:
-    given = deployment.smoke
+    given, name = deployment.smoke, deployment.smoke.user or SMOKE_USER
     if given.user and given.password_file:
         try:
             return given.user, given.password_file.read_text(encoding="utf-8").strip()
@@ -82,11 +82,13 @@ def _user(cluster: Cluster, deployment: Deployment) -> tuple[str, str]:
         raise SmokeError(
             "the smoke test needs a user who logs in with a password: set smoke.user and smoke.password_file"
         )
+    if deployment.hub.courses and not given.user:
+        raise SmokeError("the smoke test needs somebody who is in a course: set smoke.user")
     where = TRIAL if deployment.hub.install == "z2jh" else HUB_TOKENS
     password = cluster.read_secret(where, deployment.namespaces.hub).get("trial_password", "")
     if not password:
         raise SmokeError("the hub's Secret holds no trial_password; run `kernelpod deploy`")
-    return SMOKE_USER, password
+    return name, password
 
 
 def _kernel_works(cluster: Cluster, deployment: Deployment, browser: Browser, progress: Progress) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kernelpod.deploy.cluster import Cluster, ClusterError
-from kernelpod.deploy.settings import Deployment
+from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.names import LABEL_KERNEL_ID, release_labels, selector
 
 PUBLIC_SERVICE = "proxy-public"
@@ -22,6 +22,8 @@ class State:
     """Status and revision of the gateway's Helm release; empty if there is none."""
     gateway: str
     hub: str
+    more_hubs: dict[str, str]
+    """By name: whether it is ready, and where people reach it."""
     servers: int
     kernels: int
     problems: tuple[str, ...]
@@ -32,7 +34,8 @@ class State:
 
     def as_text(self) -> str:
         """Return it for a person to read."""
-        rows = {key: value for key, value in self.as_dict().items() if key != "problems"}
+        rows = {key: value for key, value in self.as_dict().items() if key not in ("problems", "more_hubs")}
+        rows.update({f"hub {name}": said for name, said in self.more_hubs.items()})
         lines = [f"  {name:<8} {value if value != '' else '-'}" for name, value in rows.items()]
         return "\n".join([*lines, *(f"  problem  {problem}" for problem in self.problems)])
 
@@ -55,15 +58,32 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
             url = public_url(cluster, deployment)
         except ClusterError as error:
             problems.append(error.message)
+    more = {one.name: _further(cluster, one) for one in deployment.hubs()[1:]}
+    problems += [f"hub {name} is {said}" for name, said in more.items() if not said.startswith("ready")]
     return State(
         url=url,
         release=release,
         gateway=gateway,
         hub=hub,
-        servers=len(cluster.items("pods", names.hub, "component=singleuser-server")),
+        more_hubs=more,
+        servers=count_servers(cluster, deployment),
         kernels=len(kernel_pods(cluster, deployment)),
         problems=tuple(problems),
     )
+
+
+def _further(cluster: Cluster, one: OneHub) -> str:
+    ready = _ready(cluster, one.deployment.namespaces.hub, "component=hub")
+    try:
+        return f"{ready}, {public_url(cluster, one.deployment)}" if ready.startswith("ready") else ready
+    except ClusterError as error:
+        return error.message
+
+
+def count_servers(cluster: Cluster, deployment: Deployment) -> int:
+    """Return how many servers run, of all hubs."""
+    spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    return sum(len(cluster.items("pods", space, "component=singleuser-server")) for space in spaces)
 
 
 def kernel_pods(cluster: Cluster, deployment: Deployment, kernel_id: str = "") -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kernelpod.deploy import rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
-from kernelpod.deploy.settings import Deployment
+from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.hub.values import z2jh_values
 from kernelpod.settings import Settings
 
@@ -43,8 +43,9 @@ def trial_password(cluster: Cluster, deployment: Deployment) -> str:
     return known["trial_password"]
 
 
-def install(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) -> None:
+def install(cluster: Cluster, one: OneHub, settings: dict[str, Any]) -> None:
     """Install or upgrade the chart and hand its token of the gateway's service on. Raises ClusterError."""
+    deployment = one.deployment
     hub, names = deployment.hub.z2jh, deployment.namespaces
     if storage := rendered.hub_storage(deployment, settings):
         cluster.apply(storage)
@@ -60,4 +61,4 @@ def install(cluster: Cluster, deployment: Deployment, settings: dict[str, Any]) 
     token = cluster.read_secret("hub", names.hub).get(f"hub.services.{service}.apiToken")
     if not token:
         raise ClusterError(f"The chart made no token of the service {service} (Secret hub in {names.hub}).")
-    cluster.apply(rendered.secret(rendered.GATEWAY_TOKEN, names.gateway, {"token": token}))
+    cluster.apply(rendered.secret(one.gateway_secret, names.gateway, {"token": token}))

@@ -48,4 +48,5 @@ def gated(authenticator: Any, enrolments: Enrolments) -> type:
     if authenticator:
         config.JupyterHub.authenticator_class = authenticator
     chosen: Any = JupyterHub(config=config).authenticator_class
-    return type(chosen.__name__, (ListsDecide, chosen), {"enrolments": enrolments, "__doc__": chosen.__doc__})
+    body = {"enrolments": enrolments, "__doc__": chosen.__doc__, "__module__": chosen.__module__}
+    return type(chosen.__name__, (ListsDecide, chosen), body)

@@ -91,7 +91,7 @@ class PodSpawner(HouseSpawner, KubeSpawner):
         mounts, ids = has.mounts, pods.Ids(has.uid, has.gid, has.supplemental_groups)
         spec, server = pod.spec, pod.spec.containers[0]
         spec.volumes = [*(spec.volumes or []), *pods.volumes(mounts)]
-        make_home = pods.home_container(self.house, mounts.home, ids, has.to_make)
+        make_home = pods.home_container(self.house, mounts, ids, has.to_make)
         spec.init_containers = [make_home, *(spec.init_containers or [])]
         spec.security_context = {
             **(spec.security_context or {}),

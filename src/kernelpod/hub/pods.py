@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kernelpod import podparts
 from kernelpod.mounts import Mount, UserMounts
-from kernelpod.podparts import literal, no_privileges, volume, volume_mount
+from kernelpod.podparts import literal, no_privileges
 from kernelpod.settings import Settings
 from kernelpod.storage import COURSE_MOUNTS
 
@@ -74,10 +75,14 @@ def volumes(mounts: UserMounts) -> list[dict[str, Any]]:
     container that makes the home has run. The server's container sees nothing but the subPath. So are the folders
     of a course.
     """
+    return podparts.volumes(_wholes(mounts))
+
+
+def _wholes(mounts: UserMounts) -> list[Mount]:
+    """Return all homes, all courses if she has one, and the rest of her mounts as they are."""
     course = [mount for mount in mounts.shared if _is_of_course(mount)]
     rest = [mount for mount in mounts.shared if not _is_of_course(mount)]
-    whole = [_whole(mounts.home, HOMES_VOLUME), *(_whole(mount, COURSES_VOLUME) for mount in course[:1])]
-    return [volume(mount) for mount in (*whole, *rest)]
+    return [_whole(mounts.home, HOMES_VOLUME), *(_whole(mount, COURSES_VOLUME) for mount in course[:1]), *rest]
 
 
 def _is_of_course(mount: Mount) -> bool:
@@ -86,33 +91,41 @@ def _is_of_course(mount: Mount) -> bool:
 
 def _whole(mount: Mount, name: str) -> Mount:
     root = mount.path.removesuffix(mount.sub_path).rstrip("/")
-    return mount.model_copy(update={"name": name, "path": root, "read_only": False})
+    return mount.model_copy(update={"name": name, "path": root, "sub_path": "", "read_only": False})
 
 
 def volume_mounts(mounts: UserMounts) -> list[dict[str, Any]]:
     """Return where the server sees its volumes: home and course by their subPaths, the rest as kernels do."""
-    home = mounts.home
+    home, wholes = mounts.home, _wholes(mounts)
+    seen = dict(zip((mount.name for mount in wholes), podparts.volume_mounts(wholes), strict=True))
     own = {"name": HOMES_VOLUME, "mountPath": home.mount_path, "subPath": home.sub_path}
-    return [own, *(_in_course(mount) if _is_of_course(mount) else volume_mount(mount) for mount in mounts.shared)]
+    return [
+        own,
+        *(_in_course(mount, seen) if _is_of_course(mount) else seen[mount.name] for mount in mounts.shared),
+    ]
 
 
-def _in_course(mount: Mount) -> dict[str, Any]:
+def _in_course(mount: Mount, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
-        "name": COURSES_VOLUME,
+        "name": seen[COURSES_VOLUME]["name"],
         "mountPath": mount.mount_path,
         "subPath": mount.sub_path,
         "readOnly": mount.read_only,
     }
 
 
-def home_container(settings: Settings, home: Mount, ids: Ids, exchange: Sequence[str] = ()) -> dict[str, Any]:
+def home_container(
+    settings: Settings, mounts: UserMounts, ids: Ids, exchange: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the init container that makes a missing home: nothing else of a user's runs as root.
 
     It makes the folders of the `exchange` too, given below the courses' root.
     """
+    home = mounts.home
     inside = f"{HOMES_FOLDER}/{home.sub_path}"
     arguments = [inside, home.path, str(ids.uid), str(ids.gid), *(f"{COURSES_FOLDER}/{one}" for one in exchange)]
-    courses = [{"name": COURSES_VOLUME, "mountPath": COURSES_FOLDER}] if exchange else []
+    wholes = podparts.volume_mounts(_wholes(mounts)[: 2 if exchange else 1])
+    folders = (HOMES_FOLDER, COURSES_FOLDER)
     return {
         "name": HOME_CONTAINER,
         "image": settings.runtime.kubernetes.home_check_image,
@@ -133,7 +146,9 @@ def home_container(settings: Settings, home: Mount, ids: Ids, exchange: Sequence
             "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumeMounts": [{"name": HOMES_VOLUME, "mountPath": HOMES_FOLDER}, *courses],
+        "volumeMounts": [
+            {"name": one["name"], "mountPath": folder} for one, folder in zip(wholes, folders, strict=False)
+        ],
     }
 
 

@@ -131,7 +131,7 @@ def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
             "extraVolumes": _per_user(pods.volumes(mounts)),
             "extraVolumeMounts": _per_user(pods.volume_mounts(mounts)),
         },
-        "initContainers": [_per_user(pods.home_container(settings, mounts.home, ids))],
+        "initContainers": [_per_user(pods.home_container(settings, mounts, ids))],
     }
 
 

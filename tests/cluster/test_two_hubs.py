@@ -1,0 +1,295 @@
+"""A hub of the term and one of an exam, from one file, at one gateway: who gets in, and what reaches what."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kube
+import pytest
+import yaml
+from deployed import NFS_SERVER, Deployed
+from test_deployed import TRY, node_and_api_port, service_address, tried
+
+from kernelpod.demo.client import Browser, wait_until
+from kernelpod.errors import KernelpodError
+
+pytestmark = pytest.mark.timeout(600)
+LAB = "localhost/kernelpod-singleuser:test"
+
+
+class TwoHubs(Deployed):
+    """Both hubs; `browser` and the like are of the term's, `exam` of the exam's."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "pvc")
+        self.exam_url = self.exam_password = ""
+        self.exam_browsers: dict[str, Browser] = {}
+
+    @property
+    def exam_name(self) -> str:
+        """Name and namespace of the exam's hub."""
+        return f"dep-{self.mark}-exam"
+
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """The three namespaces of the deployment's first hub, and the exam's."""
+        return {**super().namespaces, "exam": self.exam_name}
+
+    def beside(self, name: str) -> Path:
+        """Return a folder of the export that lies beside the homes."""
+        return self.homes.with_name(f"{self.homes.name}-{name}")
+
+    def write(self, **changes: Any) -> None:
+        """Write deploy.yaml."""
+        spaces = {name: space for name, space in self.namespaces.items() if name != "exam"}
+        super().write(**{"namespaces": spaces, **changes})
+        data = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+        data["nfs"] |= {"courses": f"{self.export}-courses", "courses_files": f"{self.export}-files"}
+        del data["hub"]["users"]
+        hub = data["hub"] | {"courses": "teaching.yaml"}
+        data["hub"] = hub
+        data["more_hubs"] = {self.exam_name: hub | {"courses": "exam.yaml", "internet": False}}
+        data["smoke"] = {"user": "dora"}
+        self.file.write_text(yaml.safe_dump(data), encoding="utf-8")
+
+    def write_courses(self, **students: list[str]) -> None:
+        """Write both courses files and the lists, as an admin would on the NFS server."""
+        files = self.beside("files")
+        files.mkdir(exist_ok=True)
+        slides = self.beside("courses") / "folders" / "ml" / "slides.txt"
+        slides.parent.mkdir(parents=True, exist_ok=True)
+        slides.write_text("one", encoding="utf-8")
+        lists = {"ml": ["alice", "dave"], "stats": ["alice", "dora"], "exam": ["alice", "dave"], **students}
+        for name, users in lists.items():
+            new = files / f".{name}.csv"
+            new.write_text("\n".join(["Username", *users, ""]), encoding="utf-8")
+            new.rename(files / f"{name}.csv")
+        size = {"guarantee": {"cpu": "10m", "memory": "64Mi"}, "limit": {"cpu": 1, "memory": "512Mi"}}
+        common = {"storage": {"root": f"{self.export}-courses"}, "block": ["erin"], "admins": ["carol"]}
+        ml = {
+            "folder": {"path": "folders/{course}", "mount_path": "/srv/course"},
+            "exchange": {"path": "exchange/{course}"},
+            "students": "ml.csv",
+            "graders": ["bob"],
+            "network": "default",
+        }
+        teaching = {
+            **common,
+            "defaults": {"image": LAB, "resources": size},
+            "courses": {"ml": ml, "stats": {"title": "Statistics", "students": "stats.csv"}},
+        }
+        exam = {
+            **common,
+            "hub": self.exam_name,
+            "mode": "exam",
+            "defaults": {"image": LAB, "resources": size},
+            "courses": {"ml": {"network": "none", "kernelspecs": ["python-pod"], "students": "exam.csv"}},
+        }
+        for name, data in (("teaching", teaching), ("exam", exam)):
+            (files / f"{name}.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+
+    def exam(self, user: str) -> Browser:
+        """Return the browser of a user at the exam's hub, with a server."""
+        if user not in self.exam_browsers:
+            browser = Browser(self.exam_url, user)
+            browser.login(self.exam_password)
+            browser.spawn()
+            self.exam_browsers[user] = browser
+        return self.exam_browsers[user]
+
+    def term(self, user: str, course: str) -> Browser:
+        """Return the browser of a user at the term's hub, with a server for a course."""
+        browser = self.browser(user)
+        server = browser.hub("GET", f"/users/{user}").json().get("servers", {}).get("")
+        if server and server["user_options"].get("profile") != course:
+            browser.stop_server()
+            server = None
+        if not server:
+            browser.spawn(profile=course)
+        return browser
+
+    def password_of(self, namespace: str) -> str:
+        """Return the trial's password of a hub."""
+        form = "go-template={{.data.trial_password | base64decode}}"
+        return kube.kubectl("get", "secret", "hub", "-n", namespace, "-o", form)
+
+    def server_pod(self, namespace: str, user: str) -> dict[str, Any]:
+        """Return a server's pod."""
+        pods = kube.items("pods", namespace, f"hub.jupyter.org/username={user}")
+        return pods[0]
+
+    def in_server(self, namespace: str, user: str, code: str) -> str:
+        """Return what Python code prints in a server's pod; an exam has no terminals."""
+        pod = self.server_pod(namespace, user)["metadata"]["name"]
+        return kube.kubectl("exec", "-n", namespace, pod, "-c", "notebook", "--", "python", "-c", code)
+
+
+@pytest.fixture(scope="module")
+def two(need: Any) -> Iterator[TwoHubs]:
+    """Both hubs, deployed by one command."""
+    need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
+    house = TwoHubs(Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp")))
+    house.publish()
+    house.write()
+    house.write_courses()
+    try:
+        said = house.succeeded("deploy", "--yes")
+        house.url = said.partition("smoke: passed\n")[2].split()[0]
+        house.password = house.password_of(house.namespaces["hub"])
+        state = json.loads(house.succeeded("status", "--json"))
+        house.exam_url = state["more_hubs"][house.exam_name].split(", ")[-1]
+        house.exam_password = house.password_of(house.exam_name)
+        yield house
+    finally:
+        for browser in house.exam_browsers.values():
+            browser.close()
+        house.remove()
+        for name in ("courses", "files"):
+            shutil.rmtree(house.beside(name))
+
+
+@pytest.fixture(autouse=True)
+def report(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Say what the namespaces say when a test fails."""
+    failed = request.session.testsfailed
+    yield
+    house = request.node.funcargs.get("two")
+    if house and request.session.testsfailed > failed:
+        print(house.report())
+
+
+LOOK = """
+import os
+def can(path):
+    return "-" if not os.path.isdir(path) else "rw" if os.access(path, os.W_OK) else "ro"
+print(*(can(path) for path in ("/srv/course", "/srv/exchange/ml/inbound", "/srv/exchange/ml/outbound")))
+"""
+
+
+@pytest.mark.parametrize(("at", "user"), [("term", "erin"), ("term", "nobody"), ("exam", "dora"), ("exam", "bob")])
+def test_the_lists_say_who_gets_in_at_which_hub(two: TwoHubs, at: str, user: str) -> None:
+    url, password = (two.url, two.password) if at == "term" else (two.exam_url, two.exam_password)
+    with pytest.raises(KernelpodError, match="login"):
+        Browser(url, user).login(password)
+
+
+def test_the_form_asks_who_has_a_choice_and_nobody_else(two: TwoHubs) -> None:
+    alice = two.browser("alice")
+    page = alice.session.get(f"{two.url}/hub/spawn", timeout=60).text
+    assert "Statistics" in page
+    assert 'value="ml"' in page
+    form = {"profile": "stats", "_xsrf": alice._xsrf("/hub/")}
+    answer = alice.session.post(f"{two.url}/hub/spawn/alice", data=form, timeout=60, allow_redirects=False)
+    assert answer.status_code == 302, answer.text[:500]
+    wait_until(alice._server_ready, "alice's server")
+    options = alice.hub("GET", "/users/alice").json()["servers"][""]["user_options"]
+    assert options == {"profile": "stats", "semester": "current"}
+
+
+def test_server_and_kernels_see_the_folders_of_the_course_alike(two: TwoHubs) -> None:
+    alice = two.term("alice", "ml")
+    kernel = alice.start_notebook("a.ipynb", "python-pod")
+    assert kernel.run(LOOK).strip() == "ro rw ro"
+    assert two.in_server(two.namespaces["hub"], "alice", LOOK).strip() == "ro rw ro"
+    kernel.run("open('/srv/exchange/ml/inbound/answer.txt', 'w').write('mine')")
+    assert (two.beside("courses") / "exchange/ml/inbound/alice/answer.txt").read_text() == "mine"
+    dave = two.term("dave", "ml").start_notebook("a.ipynb", "python-pod")
+    listed = dave.run("import os; print(os.listdir('/srv/exchange/ml/inbound'), os.listdir('/srv/course'))")
+    assert listed.strip() == "[] ['slides.txt']"
+    bob = two.term("bob", "ml").start_notebook("a.ipynb", "python-pod")
+    assert bob.run("print(open('/srv/exchange/ml/inbound/alice/answer.txt').read())").strip() == "mine"
+    for one in (kernel, dave, bob):
+        one.close()
+
+
+def test_a_server_of_another_course_sees_none_of_them(two: TwoHubs) -> None:
+    alice = two.term("alice", "stats")
+    kernel = alice.start_notebook("b.ipynb", "python-pod")
+    assert kernel.run(LOOK).strip() == "- - -"
+    kernel.close()
+
+
+def test_a_course_that_is_not_hers_is_refused(two: TwoHubs) -> None:
+    alice = two.browser("alice")
+    alice.stop_server()
+    alice.hub("POST", "/users/alice/server", {"profile": "secret"}, ok=(403, 500))
+    assert not alice.hub("GET", "/users/alice").json().get("servers")
+
+
+def test_the_exam_has_another_home_no_terminals_and_its_kernelspecs_only(two: TwoHubs) -> None:
+    alice = two.exam("alice")
+    kernel = alice.start_notebook("exam.ipynb", "python-pod")
+    kernel.run("open('answer.txt', 'w').write('42')")
+    assert two.over_nfs("exam/current/ml/alice/answer.txt") == b"42"
+    assert alice.api("POST", "terminals").status_code in (403, 404, 405)
+    assert set(alice.api("GET", "kernelspecs").json()["kernelspecs"]) == {"python-pod"}
+    refused = alice.api("POST", "kernels", {"name": "bash-pod"})
+    assert refused.status_code >= 400
+    asked = "import os; print(os.environ['JUPYTERHUB_DISABLE_USER_CONFIG'])"
+    assert two.in_server(two.exam_name, "alice", asked).strip() == "1"
+    kernel.close()
+
+
+def test_alice_of_the_exam_does_not_see_the_kernels_of_the_term(two: TwoHubs) -> None:
+    kernel = two.term("alice", "stats").start_notebook("c.ipynb", "python-pod")
+    exam = two.exam("alice")
+    assert kernel.kernel_id not in [one["id"] for one in exam.api("GET", "kernels").json()]
+    assert exam.api("DELETE", f"kernels/{kernel.kernel_id}").status_code == 404
+    kernel.close()
+
+
+def test_from_an_exam_only_hub_gateway_and_dns_are_reached(two: TwoHubs) -> None:
+    """By real packets, from the server and from a kernel; the open ones show that packets go out at all."""
+    kernel = two.exam("alice").start_notebook("net.ipynb", "python-pod")
+    two.exam("dave").start_notebook("net.ipynb", "python-pod").close()
+    others = [pod["status"]["podIP"] for pod in two.kernel_pods("dave")]
+    node, port = node_and_api_port()
+    dns = [service_address("kube-dns", "kube-system"), 53]
+    gateway = [service_address("kernelpod", two.namespaces["gateway"]), 8888]
+    hub = [service_address("hub", two.exam_name), 8081]
+    closed = [
+        [two.server_pod(two.exam_name, "dave")["status"]["podIP"], 8888],
+        *([address, 20001] for address in others),
+        [service_address("hub", two.namespaces["hub"]), 8081],
+        [service_address("proxy-public", two.namespaces["hub"]), 80],
+        [node, port],
+        [NFS_SERVER, 2049],
+        # An address of documentation (RFC 5737) stands for the internet: the rig counts what leaves.
+        ["198.51.100.7", 80],
+    ]
+    code = TRY.format(places=json.dumps([dns, gateway, hub, *closed]))
+    server, reached = tried(two.in_server(two.exam_name, "alice", code)), tried(kernel.run(code))
+    assert others
+    assert server == ["open", "open", "open", *("dropped" for _ in closed)]
+    assert reached == ["open", "dropped", "dropped", *("dropped" for _ in closed)]
+    kernel.close()
+
+
+def test_a_changed_list_counts_at_the_next_start_without_a_deployment(two: TwoHubs) -> None:
+    two.write_courses(ml=["dave", "frank"], stats=["alice", "dora"])
+    frank = Browser(two.url, "frank")
+    wait_until(lambda: logged_in(frank, two.password), "the hub to see the new list")
+    frank.spawn()
+    kernel = frank.start_notebook("a.ipynb", "python-pod")
+    assert kernel.run(LOOK).strip() == "ro rw ro"
+    kernel.close()
+    two.write_courses(ml=["dave"])
+    start = {"name": "python-pod"}
+    wait_until(lambda: frank.api("POST", "kernels", start).status_code != 201, "the gateway to see the list")
+    frank.stop_server()
+    frank.close()
+
+
+def logged_in(browser: Browser, password: str) -> bool:
+    """Return whether a login succeeds."""
+    try:
+        browser.login(password)
+    except KernelpodError:
+        return False
+    return True
