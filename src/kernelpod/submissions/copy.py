@@ -49,11 +49,12 @@ def copy_folder(source: Path, dest: Path, rules: Rules) -> Copied:
     Raises SubmissionError if the folder cannot be read, OSError if the copy cannot be written; nothing stays.
     """
     done = Copied()
+    dest.mkdir()
     try:
         for entry in entries(source, rules.ignored):
             done.changed_ns = max(done.changed_ns, entry.status.st_ctime_ns)
             if entry.kind == "folder":
-                (dest / entry.path).mkdir(parents=not entry.path)
+                (dest / entry.path).mkdir(exist_ok=not entry.path)
                 (dest / entry.path).chmod(rules.folder_mode)
             elif entry.kind == "other":
                 done.left_out[entry.path] = entry.why
