@@ -93,13 +93,13 @@ class Classroom:
         for name, uid in students.items():
             _folder(self.exchange / "inbound" / user_slug(name), uid)
             _folder(self.exchange / "feedback" / user_slug(name), grader)
-        os.chown(self.exchange, grader, grader)
+        _own(self.exchange, grader)
 
     def _server(self, name: str, uid: int, role: Any) -> Server:
         made = course_mounts(self.hub, self.settings, name, (), Membership("ml", "ws26", role))
         home = Path(made.home.path)
         _folder(home / ".jupyter", uid)
-        os.chown(home, uid, uid)
+        _own(home, uid)
         (home / ".jupyter/nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
         places = [(sys.base_prefix, sys.base_prefix), (str(CHECKOUT), str(CHECKOUT))]
         binds = [
@@ -111,6 +111,10 @@ class Classroom:
 
 def _folder(path: Path, owner: int) -> None:
     path.mkdir(parents=True)
+    _own(path, owner)
+
+
+def _own(path: Path, owner: int) -> None:
     if os.getuid() == 0:
         os.chown(path, owner, owner)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from classroom import Classroom, Server, notebook
 from click.testing import CliRunner
+from nbgrader.api import Gradebook
 
 from kernelpod.cli.main import main
 
@@ -42,7 +43,7 @@ def verify(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_release_fetch_submit_collect_grade_feedback(room: Classroom, tmp_path: Path) -> None:
+def test_release_fetch_submit_collect_grade_feedback(room: Classroom) -> None:
     alice, john, greta = room.students["alice"], room.students["john.doe"], room.grader
     key = greta.home / "receipts.key"
     greta.run("sh", "-c", "umask 077; head -c 32 /dev/urandom | base64 > ~/receipts.key; mkdir -p ml/source/ps1")
@@ -86,13 +87,9 @@ def test_release_fetch_submit_collect_grade_feedback(room: Classroom, tmp_path: 
 
     greta.nbgrader("autograde", "ps1")
     assert verify(str(submitted), "--key-file", str(key))[0] == 0
-    greta.nbgrader("export")
-    grades = (greta.home / "grades.csv").read_text(encoding="utf-8")
-    rows = [line.split(",") for line in grades.splitlines()]
-    assert {row[rows[0].index("student_id")]: row[rows[0].index("score")] for row in rows[1:]} == {
-        "alice": "5.0",
-        SLUG: "0.0",
-    }
+    with Gradebook(f"sqlite:///{greta.home}/ml/gradebook.db") as gradebook:
+        graded = gradebook.assignment_submissions("ps1")
+        assert {one.student_id: one.score for one in graded} == {"alice": 5.0, SLUG: 0.0}
 
     greta.nbgrader("generate_feedback", "ps1")
     greta.nbgrader("release_feedback", "ps1")

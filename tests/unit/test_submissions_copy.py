@@ -76,6 +76,22 @@ def test_a_file_that_becomes_a_link_before_it_is_opened_is_not_followed(
     assert set(done.left_out) == {"a", "sub/b"}
 
 
+def test_a_file_that_becomes_a_pipe_before_it_is_opened_holds_nobody_up(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = Entry.open
+
+    def swapped(entry: Entry) -> Any:
+        (source / entry.path).unlink()
+        os.mkfifo(source / entry.path)
+        return stock(entry)
+
+    monkeypatch.setattr(Entry, "open", swapped)
+    files, done = copied(tmp_path)
+    assert files == {}
+    assert set(done.left_out.values()) == {"it cannot be opened: no ordinary file any more"}
+
+
 def test_a_folder_that_becomes_a_link_while_it_is_read_is_not_followed(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
