@@ -221,10 +221,12 @@ def test_a_list_of_what_came_in_says_whose_it_is(desk: Desk) -> None:
 def test_in_nbgraders_own_layout_no_name_leads_out_of_submitted(open_desk: Desk) -> None:
     made = open_desk.submit("alice", "alice's")
     shutil.copytree(made, made.with_name(f"..{NAME}"))
+    shutil.copytree(made, made.with_name(NAME))
     shutil.copytree(made, made.with_name(f".hidden{NAME}"))
     (made.parent / f"bob{NAME}").symlink_to(made)
     assert open_desk.collect() == {"alice": "alice's"}
     assert sorted(path.name for path in open_desk.course.iterdir()) == ["gradebook.db", "submitted"]
+    assert [path.name for path in (open_desk.course / "submitted").iterdir()] == ["alice"]
 
 
 @pytest.mark.parametrize("name", ["Bob", "..x", "a_b"])

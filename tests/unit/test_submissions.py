@@ -305,6 +305,7 @@ def test_a_receipt_in_somebody_elses_folder_is_seen(tmp_path: Path) -> None:
     good, bad = verify_all(tmp_path, key=KEY)
     assert good.ok
     assert bad.faults == ("its RECEIPT.json is that of alice",)
+    assert [verify_all(tmp_path / name, key=KEY)[0].ok for name in ("alice", "bob")] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,16 @@ def test_a_link_is_no_folder_to_copy(tmp_path: Path, source: Path) -> None:
         copy_folder(tmp_path / "link", tmp_path / "out", ROOMY)
 
 
+def test_a_folder_counts_as_a_change(tmp_path: Path, source: Path) -> None:
+    limit = time.monotonic() + 10
+    while (source / "sub").stat().st_ctime_ns <= (source / "sub/b").stat().st_ctime_ns:
+        (source / "sub/c").touch()
+        (source / "sub/c").unlink()
+        assert time.monotonic() < limit
+    newest = max(path.stat().st_ctime_ns for path in (source, source / "sub"))
+    assert copied(tmp_path)[1].changed_ns == last_change(source) == newest
+
+
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "touch to the past"])
 def test_the_time_of_a_change_cannot_be_set_back(tmp_path: Path, source: Path, change: str) -> None:
     first = last_change(source)

@@ -82,8 +82,8 @@ def verify_all(folder: Path, code: str | None = None, key: bytes | None = None) 
 
 
 def _in_its_place(folder: Path, verdict: Verdict) -> Verdict:
-    places = verdict.folder.relative_to(folder).parts
-    if verdict.receipt is None or not places or verdict.receipt.student in places:
+    below = verdict.folder.relative_to(folder).parts
+    if verdict.receipt is None or not below or verdict.receipt.student in (folder.resolve().name, *below):
         return verdict
     said = f"its {RECEIPT} is that of {shown(verdict.receipt.student)}"
     return replace(verdict, faults=(*verdict.faults, said))

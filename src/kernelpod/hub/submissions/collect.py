@@ -100,6 +100,8 @@ class Collect(CourseExchange, default.ExchangeCollect):
             self.log.error("Not collected: %s", error.message)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+            with suppress(OSError):  # it holds something
+                target.parent.rmdir()
 
     def _duedate(self) -> datetime | None:
         """Return until when submissions are in time, in UTC without a zone, as nbgrader keeps times."""

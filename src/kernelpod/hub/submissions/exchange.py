@@ -1,8 +1,8 @@
 """What the steps of the exchange have in common, and the two that need no more.
 
 A student sees her own `inbound` and `feedback` at the places where nbgrader looks for those of everybody; a grader
-sees `inbound/<student>` of all. Everything in such a folder is a student's own word, but for the folder's name, since
-nobody else can write there, and for the times that the storage keeps.
+sees `inbound/<student>` of all. Everything in such a folder is a student's own word, but for the folder's name,
+since only she can write there, and for the times that the storage keeps.
 """
 
 from __future__ import annotations
