@@ -26,7 +26,7 @@ def forged(desk: Desk, name: str, student: str = "alice") -> Path:
     return desk.submit(student, "alice's").rename(desk.exchange / "inbound" / student / name)
 
 
-@pytest.mark.parametrize("name", ["bob", "..", ".", "", "bob/../bob".replace("/", "\\"), "*", "a+b", "\x1b[2J"])
+@pytest.mark.parametrize("name", ["bob", "..", ".", "", "bob\\..\\bob", "*", "a+b", "\x1b[2J"])
 def test_a_submission_is_hers_whose_folder_it_is_in_whatever_it_is_called(desk: Desk, name: str) -> None:
     desk.submit("bob", "bob's")
     forged(desk, f"x{name}{NAME}" if name.startswith(".") else f"{name}{NAME}")
@@ -164,9 +164,7 @@ def test_what_came_in_time_is_taken_before_what_came_later(desk: Desk) -> None:
     assert desk.collect(closes_at=closed.isoformat()) == {"alice": "in time"}
 
 
-@pytest.mark.parametrize(
-    "time", ["yesterday", "", "9" * 40, "0000-00-00", "2027-13-01 99:99 UTC", "\x00".replace("\x00", "nul")]
-)
+@pytest.mark.parametrize("time", ["yesterday", "", "9" * 40, "0000-00-00", "2027-13-01 99:99 UTC"])
 @pytest.mark.parametrize("clock", ["storage", "student"])
 def test_a_time_that_is_none_is_taken_from_the_storage(desk: Desk, time: str, clock: str) -> None:
     made = forged(desk, f"alice+ps1+{time}+abc")
@@ -174,6 +172,20 @@ def test_a_time_that_is_none_is_taken_from_the_storage(desk: Desk, time: str, cl
     assert desk.collect(time_from=clock) == {"alice": "alice's"}
     assert desk.collect(time_from=clock, update=True) == {"alice": "alice's"}
     assert abs(desk.receipt("alice").arrived - datetime.now(timezone.utc)) < timedelta(minutes=5)
+
+
+def test_after_a_restore_the_order_is_that_of_the_names(desk: Desk) -> None:
+    newest = desk.submit("alice", "newest")
+    desk.submit("alice", "older").rename(newest.with_name("alice+ps1+2020-01-01 00:00:00.000000 UTC+abc"))
+    assert desk.collect(time_from="student") == {"alice": "newest"}
+    assert desk.receipt("alice").clock == "student"
+
+
+def test_the_first_of_all_days_is_a_time_too(desk: Desk) -> None:
+    forged(desk, "alice+ps1+0001-01-01 00:00:00 UTC+abc")
+    for update in (False, True):
+        assert desk.collect(time_from="student", update=update) == {"alice": "alice's"}
+    assert desk.receipt("alice").arrived.year == 1
 
 
 def test_a_receipt_of_ones_own_is_not_collected(desk: Desk) -> None:

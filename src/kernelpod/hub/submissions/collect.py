@@ -140,7 +140,8 @@ class Collect(CourseExchange, default.ExchangeCollect):
                 for one in islice(named, MAX_SUBMISSIONS):
                     with suppress(OSError):
                         if one.is_dir(follow_symlinks=False):
-                            found.append((one.stat(follow_symlinks=False).st_ctime_ns, one.name))
+                            changed_ns = one.stat(follow_symlinks=False).st_ctime_ns
+                            found.append((self._time(folder / one.name, changed_ns), one.name))
         except OSError as error:
             self.log.error("%s cannot be read: %s", folder, error.strerror)
         return [folder / name for _, name in sorted(found, reverse=True)]
@@ -164,7 +165,8 @@ class Collect(CourseExchange, default.ExchangeCollect):
         if (secret := secret_of(source)) is None:
             self.log.warning("%s: no usable %s; she will not find her feedback", student, SECRET)
         write(part / SECRET, secret or secrets.token_hex(64).encode(), mode)
-        write(part / TIMESTAMP, f"{arrived:%Y-%m-%d %H:%M:%S.%f} UTC".encode(), mode)
+        time = arrived.replace(tzinfo=None).isoformat(" ", "microseconds")
+        write(part / TIMESTAMP, f"{time} UTC".encode(), mode)
         if (note := read_small(source, CODE_NOTE, 2**20)) is not None:
             write(part / CODE_NOTE, note, mode)
         told, made = stored(source), manifest_of(part)[0].as_bytes()
