@@ -26,11 +26,12 @@ c.CourseDirectory.course_id = "ml"
 """
 # What Lab's assignment list runs in the server for its buttons.
 BUTTON = """
-import json, logging, sys
+import json, sys
 from nbgrader.server_extensions.assignment_list.handlers import AssignmentList
 manager = AssignmentList()
 manager.root_dir = "/home/jovyan"
-print(json.dumps(getattr(manager, sys.argv[1])(*sys.argv[2:])))
+done = getattr(manager, sys.argv[1])(*sys.argv[2:])
+print(json.dumps([done, manager.list_assignments()]))
 """
 
 
@@ -60,13 +61,13 @@ class Server:
         """Return what an nbgrader command prints."""
         return self.run("nbgrader", *words, status=status)
 
-    def button(self, *words: str) -> dict[str, Any]:
-        """Return what Lab's assignment list gets."""
+    def button(self, *words: str) -> list[dict[str, Any]]:
+        """Return what Lab's assignment list shows after one of its buttons was pressed."""
         said = self.run("python", "-W", "ignore", "-c", BUTTON, *words)
-        answer: dict[str, Any] = next(
-            json.loads(line) for line in said.splitlines() if line.startswith('{"success"')
-        )
-        return answer
+        done, listed = next(json.loads(line) for line in said.splitlines() if line.startswith('[{"success"'))
+        assert done == {"success": True}, said
+        assignments: list[dict[str, Any]] = listed["value"]
+        return assignments
 
 
 class Classroom:

@@ -16,7 +16,7 @@ from nbgrader.api import Gradebook
 
 from kernelpod.cli.main import main
 
-pytestmark = pytest.mark.grading
+pytestmark = [pytest.mark.grading, pytest.mark.timeout(300)]
 CODE = r"[0-9A-F]{4}(?:-[0-9A-F]{4}){4}"
 # As root everybody has a user id of her own; else all have that of whoever runs the tests.
 ALICE, JOHN, GRETA = (20001, 20002, 20000) if os.getuid() == 0 else (os.getuid(),) * 3
@@ -61,16 +61,11 @@ def test_release_fetch_submit_collect_grade_feedback(room: Classroom) -> None:
     said = alice.nbgrader("submit", "ps1")
     code = re.findall(CODE, said)[0]
     assert code in (alice.home / "ps1/SUBMISSION-CODE.txt").read_text(encoding="utf-8")
-    assert f"code {code}" in alice.nbgrader("list", "--cached")
 
-    assert john.button("fetch_assignment", "ml", "ps1") == {"success": True}
+    john.button("fetch_assignment", "ml", "ps1")
     answer(john, "return x + x")
-    assert john.button("submit_assignment", "ml", "ps1") == {"success": True}
-    (shown,) = [
-        one["submissions"][0]["timestamp"]
-        for one in john.button("list_assignments")["value"]
-        if one["status"] == "submitted"
-    ]
+    listed = john.button("submit_assignment", "ml", "ps1")
+    (shown,) = [one["submissions"][0]["timestamp"] for one in listed if one["status"] == "submitted"]
     assert re.fullmatch(rf"\S+ \S+ UTC, code {CODE}", shown), shown
 
     for student, other in ((alice, SLUG), (john, "alice")):
@@ -94,7 +89,7 @@ def test_release_fetch_submit_collect_grade_feedback(room: Classroom) -> None:
     greta.nbgrader("generate_feedback", "ps1")
     greta.nbgrader("release_feedback", "ps1")
     alice.nbgrader("fetch_feedback", "ps1")
-    assert john.button("fetch_feedback", "ml", "ps1") == {"success": True}
+    john.button("fetch_feedback", "ml", "ps1")
     for student, score in ((alice, "5.0"), (john, "0.0")):
         (page,) = (student.home / "ps1/feedback").rglob("ps1.html")
         assert f"Score: {score}" in page.read_text(encoding="utf-8")
@@ -103,5 +98,5 @@ def test_release_fetch_submit_collect_grade_feedback(room: Classroom) -> None:
         student.run("sh", "-c", "echo x > /srv/exchange/ml/outbound/x", status=2)
 
     (submitted / f"{SLUG}/ps1/ps1.ipynb").write_text(notebook("return 9"), encoding="utf-8")
-    listed = json.loads(verify(str(submitted), "--key-file", str(key), "--json")[1])
-    assert [(one["ok"], one["changed"]) for one in listed] == [(True, []), (False, ["ps1.ipynb"])]
+    found = json.loads(verify(str(submitted), "--key-file", str(key), "--json")[1])
+    assert [(one["ok"], one["changed"]) for one in found] == [(True, []), (False, ["ps1.ipynb"])]
