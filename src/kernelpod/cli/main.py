@@ -18,6 +18,7 @@ from kernelpod.cli.hub import hub
 from kernelpod.cli.render import render
 from kernelpod.cli.settings import settings
 from kernelpod.cli.specs import specs
+from kernelpod.cli.submissions import submissions
 from kernelpod.errors import KernelpodError, SettingsError
 
 EXIT_FAILED = 1
@@ -67,7 +68,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (await_images, demo, gateway, hub, render, settings, specs, *deploy.COMMANDS):
+for command in (await_images, demo, gateway, hub, render, settings, specs, submissions, *deploy.COMMANDS):
     main.add_command(command)
 
 

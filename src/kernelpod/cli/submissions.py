@@ -1,0 +1,95 @@
+"""`kernelpod submissions`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kernelpod.submissions.manifest import is_code
+from kernelpod.submissions.receipt import read_key
+from kernelpod.submissions.verify import Verdict, verify_all
+from kernelpod.submissions.walk import shown
+
+
+@click.group()
+def submissions() -> None:
+    """Submitted assignments.
+
+    \b
+    Examples:
+      kernelpod submissions verify submitted/alice/ps1 --code 0F3A-91C2-77D0-4B1E-A6F5
+      kernelpod submissions verify submitted --key-file receipts.key
+    """
+
+
+@submissions.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--code", help="The code that the student was shown; of one submission.")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The key that receipts were signed with; then each submission must have one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a list for scripts.")
+def verify(folder: Path, code: str | None, key_file: Path | None, as_json: bool) -> None:
+    """Say which files of one or many submissions were changed, removed or added; exit 1 if any.
+
+    \b
+    Examples:
+      kernelpod submissions verify submitted/alice/ps1 --code 0F3A-91C2-77D0-4B1E-A6F5
+      kernelpod submissions verify submitted --key-file receipts.key --json
+    """
+    if code is not None and not is_code(code):
+        raise click.BadParameter("write five groups of four digits 0-9, A-F", param_hint="--code")
+    verdicts = verify_all(folder, code, read_key(key_file) if key_file else None)
+    if as_json:
+        click.echo(json.dumps([_about(verdict) for verdict in verdicts], indent=2))
+    else:
+        for verdict in verdicts:
+            click.echo("\n  ".join([f"{shown(str(verdict.folder))}: {_line(verdict)}", *_details(verdict)]))
+    raise SystemExit(0 if all(verdict.ok for verdict in verdicts) else 1)
+
+
+def _line(verdict: Verdict) -> str:
+    counted = [
+        f"{len(paths)} {word}"
+        for word, paths in (("changed", verdict.changed), ("missing", verdict.missing), ("added", verdict.added))
+        if paths
+    ]
+    said = ["ok"] if verdict.ok else counted or ["not as submitted"]
+    if verdict.code is not None:
+        said += [f"{verdict.files} files", f"code {verdict.code}"]
+    if receipt := verdict.receipt:
+        said.append(
+            f"{shown(receipt.student)} {shown(receipt.assignment)} of {receipt.arrived:%Y-%m-%d %H:%M:%S %Z}"
+        )
+        said += ["late"] * receipt.late + ["came without a manifest"] * (receipt.code is None)
+        said += [f"{len(receipt.left_out)} left out"] * bool(receipt.left_out)
+    return ", ".join(said)
+
+
+def _details(verdict: Verdict) -> list[str]:
+    paths = [
+        f"{word}  {shown(path)}"
+        for word, paths in (("changed", verdict.changed), ("missing", verdict.missing), ("added", verdict.added))
+        for path in paths
+    ]
+    return [*paths, *verdict.faults]
+
+
+def _about(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "folder": str(verdict.folder),
+        "ok": verdict.ok,
+        "files": verdict.files,
+        "code": verdict.code,
+        "changed": verdict.changed,
+        "missing": verdict.missing,
+        "added": verdict.added,
+        "faults": verdict.faults,
+        "receipt": verdict.receipt.model_dump(mode="json") if verdict.receipt else None,
+        "late": verdict.receipt.late if verdict.receipt else None,
+    }

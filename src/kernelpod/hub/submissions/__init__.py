@@ -1,0 +1,27 @@
+"""nbgrader's exchange for the folders of a courses file, with codes and receipts; only here is nbgrader imported.
+
+`configure` plugs it in; docs/submissions.md says what it gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernelpod.hub.submissions.collect import Collect
+from kernelpod.hub.submissions.exchange import CourseExchange, Fetch, Release
+from kernelpod.hub.submissions.feedback import FetchFeedback, ReleaseFeedback
+from kernelpod.hub.submissions.listing import Listing
+from kernelpod.hub.submissions.submit import Submit
+
+
+def configure(c: Any) -> None:
+    """Make nbgrader use this exchange; called from nbgrader_config.py."""
+    factory = c.ExchangeFactory
+    factory.exchange = CourseExchange
+    factory.release_assignment = Release
+    factory.fetch_assignment = Fetch
+    factory.submit = Submit
+    factory.list = Listing
+    factory.collect = Collect
+    factory.release_feedback = ReleaseFeedback
+    factory.fetch_feedback = FetchFeedback

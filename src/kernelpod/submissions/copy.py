@@ -1,0 +1,116 @@
+"""Copying a folder that somebody else may be writing: nothing is followed, hangs, or grows without end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from kernelpod.submissions.walk import Entry, SubmissionError, entries, nothing
+
+_PIECE = 2**20
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is copied, and how it is made."""
+
+    file_bytes: int
+    """The most that one file may hold."""
+    all_bytes: int
+    """The most that all files together may hold."""
+    ignored: Callable[[str], bool] = nothing
+    """Paths that are passed over without a word, with all below them."""
+    included: Callable[[str], bool] = lambda _name: True
+    """Names of files that are copied."""
+    file_mode: int = 0o644
+    folder_mode: int = 0o755
+
+
+@dataclass
+class Copied:
+    """What became of a copy."""
+
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why something was not copied, by its path."""
+    changed_ns: int = 0
+    """The latest change of anything copied, of its content or its place, as the file system says (ctime)."""
+    bytes: int = 0
+    full: bool = False
+    """Whether files were left out because all together are too large."""
+
+
+def copy_folder(source: Path, dest: Path, rules: Rules) -> Copied:
+    """Copy a folder to one that does not exist yet; return what was left out, and the time of the last change.
+
+    Raises SubmissionError if the folder cannot be read, OSError if the copy cannot be written; nothing stays.
+    """
+    done = Copied()
+    dest.mkdir()
+    try:
+        for entry in entries(source, rules.ignored):
+            done.changed_ns = max(done.changed_ns, entry.status.st_ctime_ns)
+            if entry.kind == "folder":
+                (dest / entry.path).mkdir(exist_ok=not entry.path)
+                (dest / entry.path).chmod(rules.folder_mode)
+            elif entry.kind == "other":
+                done.left_out[entry.path] = entry.why
+            elif rules.included(entry.path.rpartition("/")[2]):
+                _file(entry, dest / entry.path, rules, done)
+    except (SubmissionError, OSError):
+        shutil.rmtree(dest, ignore_errors=True)
+        raise
+    return done
+
+
+def last_change(folder: Path, ignored: Callable[[str], bool] = nothing) -> int:
+    """Return when anything in a folder last changed, in nanoseconds, as the file system says (ctime)."""
+    return max(entry.status.st_ctime_ns for entry in entries(folder, ignored))
+
+
+def _file(entry: Entry, dest: Path, rules: Rules, done: Copied) -> None:
+    try:
+        source = entry.open()
+    except OSError as error:
+        done.left_out[entry.path] = f"it cannot be opened: {error.strerror or error}"
+        return
+    most = min(rules.file_bytes, rules.all_bytes - done.bytes)
+    with source:
+        descriptor = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            size = _stream(source, target, most)
+            os.fchmod(target.fileno(), rules.file_mode)
+        # After reading: what was read is not newer than this.
+        done.changed_ns = max(done.changed_ns, os.fstat(source.fileno()).st_ctime_ns)
+    if size is not None and size <= most:
+        done.bytes += size
+        return
+    dest.unlink()
+    if size is None:
+        done.left_out[entry.path] = "it cannot be read"
+    elif most == rules.file_bytes:
+        done.left_out[entry.path] = f"it is larger than {rules.file_bytes} bytes"
+    else:
+        done.full = True
+        done.left_out[entry.path] = f"the folder is larger than {rules.all_bytes} bytes"
+
+
+def _stream(source: BinaryIO, target: BinaryIO, most: int) -> int | None:
+    """Return how many bytes there were, None if they cannot be read; stops soon after `most`."""
+    size = os.fstat(source.fileno()).st_size
+    if size > most:
+        return size
+    size = 0
+    while size <= most:
+        try:
+            piece = source.read(_PIECE)
+        except OSError:
+            return None
+        if not piece:
+            break
+        target.write(piece)
+        size += len(piece)
+    return size

@@ -1,0 +1,106 @@
+"""What the collector writes beside a submission: whose it is, when it came, what was in it; signed with a key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import stat
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from kernelpod.submissions.manifest import RECEIPT
+from kernelpod.submissions.walk import SubmissionError, read_small
+
+MAX_RECEIPT_BYTES = 2**20
+MIN_KEY_BYTES, MAX_KEY_BYTES = 32, 4096
+# Keeps these signatures apart from any others that somebody makes with the same key.
+_PURPOSE = b"kernelpod submission receipt 1\n"
+
+
+class Receipt(BaseModel):
+    """One collected submission."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    course: str
+    assignment: str
+    student: str
+    """As whose it was collected: by the folder that only she can write."""
+    submission: str
+    """The name of the folder that was collected: the student's own words."""
+    arrived: AwareDatetime
+    """When its content last changed."""
+    clock: Literal["storage", "student"] = "storage"
+    """Whose word that is."""
+    collected: AwareDatetime
+    closed: AwareDatetime | None = None
+    """When submitting closed, if the collector was told."""
+    code: str | None = None
+    """The code of the manifest that came with it; None if none did."""
+    files: str
+    """SHA-256 of the manifest of what was collected."""
+    left_out: dict[str, str] = {}
+    """Why something of it was not collected, by path."""
+    hmac: str | None = None
+    """HMAC-SHA256 over all of the above, in hex."""
+
+    @property
+    def late(self) -> bool:
+        """Whether it came after submitting had closed."""
+        return self.closed is not None and self.arrived > self.closed
+
+    def signed(self, key: bytes) -> Receipt:
+        """Return the receipt with its HMAC."""
+        return self.model_copy(update={"hmac": self._hmac(key)})
+
+    def genuine(self, key: bytes) -> bool:
+        """Return whether it was signed with this key and is as it was then."""
+        return self.hmac is not None and hmac.compare_digest(self.hmac.encode(), self._hmac(key).encode())
+
+    def to_json(self) -> str:
+        """Return the text of the file."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+
+    def _hmac(self, key: bytes) -> str:
+        plain = json.dumps(self.model_dump(mode="json", exclude={"hmac"}), sort_keys=True, separators=(",", ":"))
+        return hmac.new(key, _PURPOSE + plain.encode(), hashlib.sha256).hexdigest()
+
+
+def receipt_of(folder: Path) -> Receipt | None:
+    """Return the receipt in a folder, None if there is none. Raises SubmissionError if it cannot be read."""
+    text = read_small(folder, RECEIPT, MAX_RECEIPT_BYTES)
+    if text is None:
+        return None
+    try:
+        return Receipt.model_validate_json(text)
+    except ValidationError as error:
+        raise SubmissionError(f"{RECEIPT} is damaged") from error
+
+
+def read_key(path: Path) -> bytes:
+    """Return the hub's key. Raises SubmissionError if others could have read it, or it is too short."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            key = file.read(MAX_KEY_BYTES + 1).strip() if stat.S_ISREG(status.st_mode) else b""
+    except OSError as error:
+        raise SubmissionError(f"the key {path} cannot be read: {error.strerror}") from error
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SubmissionError(f"the key {path} is not its owner's alone: chmod 600 {path}")
+    if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
+        raise SubmissionError(f"the key {path} is no key: make one with `openssl rand -hex 32`")
+    return key
+
+
+def moment(text: str) -> datetime:
+    """Return a point in time from ISO 8601 with a zone. Raises ValueError."""
+    made = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    if made.tzinfo is None:
+        raise ValueError("it has no time zone")
+    return made

@@ -1,0 +1,128 @@
+"""What has changed in submitted folders since they were submitted and collected."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kernelpod.submissions.manifest import (
+    MANIFEST,
+    RECEIPT,
+    code_of,
+    digest_of,
+    manifest_of,
+    parsed,
+    same_code,
+    stored,
+)
+from kernelpod.submissions.receipt import Receipt, receipt_of
+from kernelpod.submissions.walk import MAX_DEPTH, SubmissionError, shown
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out about one submission."""
+
+    folder: Path
+    files: int = 0
+    code: str | None = None
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    """What else is wrong, in sentences."""
+    receipt: Receipt | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it was."""
+        return not (self.changed or self.missing or self.added or self.faults)
+
+
+def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> Verdict:
+    """Return what differs from the manifest, from the code that the student was shown, and from the receipt."""
+    text = stored(folder)
+    if text is None:
+        said = f"it has no {MANIFEST}: not submitted with this exchange, or the file was removed"
+        return Verdict(folder, faults=(said,))
+    try:
+        told, (there, others) = parsed(text).files, manifest_of(folder)
+    except SubmissionError as error:
+        return Verdict(folder, code=code_of(text), faults=(error.message,))
+    receipt, faults = _receipt(folder, digest_of(there.as_bytes()), text, key)
+    if code is not None and not same_code(code, code_of(text)):
+        faults = (f"its code is {code_of(text)}: not what was submitted with {code}", *faults)
+    now = there.files
+    return Verdict(
+        folder=folder,
+        files=len(now),
+        code=code_of(text),
+        changed=tuple(sorted(path for path in told.keys() & now.keys() if told[path] != now[path])),
+        missing=tuple(sorted(told.keys() - now.keys())),
+        added=tuple(sorted((now.keys() - told.keys()) | others.keys())),
+        faults=faults,
+        receipt=receipt,
+    )
+
+
+def verify_all(folder: Path, code: str | None = None, key: bytes | None = None) -> list[Verdict]:
+    """Return a verdict on each submission in a folder, which may be one itself, as in nbgrader's `submitted`.
+
+    A receipt must name somebody whose folder it lies in. Raises SubmissionError if there is no submission, or if
+    there are several for one code.
+    """
+    submitted, bare = _search(folder, MAX_DEPTH)
+    found = sorted(submitted + bare)
+    if not submitted:
+        raise SubmissionError(f"{folder} holds no submission: nothing in it has a {MANIFEST}")
+    if code is not None and len(found) > 1:
+        raise SubmissionError(f"a code is that of one submission, and {folder} holds {len(found)}")
+    return [_in_its_place(folder, verify(one, code, key)) for one in found]
+
+
+def _in_its_place(folder: Path, verdict: Verdict) -> Verdict:
+    below = verdict.folder.relative_to(folder).parts
+    if verdict.receipt is None or not below or verdict.receipt.student in (folder.resolve().name, *below):
+        return verdict
+    said = f"its {RECEIPT} is that of {shown(verdict.receipt.student)}"
+    return replace(verdict, faults=(*verdict.faults, said))
+
+
+def _search(folder: Path, depth: int) -> tuple[list[Path], list[Path]]:
+    """Return the submissions in a folder, and the folders with files that are none and hold none.
+
+    Links are not followed. Names that begin with a dot are passed over.
+    """
+    entries = [one for one in os.scandir(folder) if not one.name.startswith(".")]
+    files = {one.name for one in entries if not one.is_dir(follow_symlinks=False)}
+    if files & {MANIFEST, RECEIPT}:
+        return [folder], []
+    submitted: list[Path] = []
+    bare: list[Path] = []
+    for one in entries if depth else []:
+        if one.is_dir(follow_symlinks=False):
+            below = _search(folder / one.name, depth - 1)
+            submitted += below[0]
+            bare += below[1]
+    return submitted, ([folder] if files and not submitted else bare)
+
+
+def _receipt(
+    folder: Path, files: str, manifest: bytes, key: bytes | None
+) -> tuple[Receipt | None, tuple[str, ...]]:
+    """Return the receipt, and what is wrong with it; only one that the key has signed proves anything."""
+    try:
+        receipt = receipt_of(folder)
+    except SubmissionError as error:
+        return None, (error.message,)
+    if receipt is None:
+        return None, (f"it has no {RECEIPT}",) if key else ()
+    faults = []
+    if key and not receipt.genuine(key):
+        faults.append(f"its {RECEIPT} is not signed with this key, or was changed")
+    if receipt.files != files:
+        faults.append("its files are not those that were collected")
+    if (digest_of(manifest) if receipt.code is None else code_of(manifest)) != (receipt.code or receipt.files):
+        faults.append(f"its {MANIFEST} is not the one that was collected")
+    return receipt, tuple(faults)
