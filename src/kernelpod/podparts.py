@@ -25,8 +25,8 @@ def no_privileges() -> dict[str, Any]:
 def volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
     """Return the volumes of mounts: of a claim the whole claim, once.
 
-    Kubelet tells volumes apart by what they are, not by their names: a pod that names one claim twice waits for the
-    second one until it is deleted.
+    Kubelet tells volumes apart by what they are, not by their names: a pod that names one claim twice waits for
+    the second one until it is deleted.
     """
     made: dict[str, dict[str, Any]] = {}
     for mount, name in _with_volumes(mounts):

@@ -8,6 +8,7 @@ import pytest
 
 from kernelpod.errors import Denied
 from kernelpod.mounts import UserMounts, check_kernel_path, mounts_for, working_dir
+from kernelpod.podparts import volume_mounts, volumes
 from kernelpod.settings import Settings
 
 ROOT = "/home/nfs_share/claim"
@@ -147,3 +148,23 @@ def test_a_folder_outside_every_mount_becomes_the_home_and_is_said(wished: str) 
     assert folder == "/home/jovyan"
     assert wished in why
     assert "none of your mounts" in why
+
+
+def test_a_pod_names_a_claim_once_however_many_mounts_are_of_it() -> None:
+    """Kubelet would wait for the second volume of the same claim until the pod is gone."""
+    data = {"root": "/srv/data", "volume": {"claim": "shared"}}
+    shared = [
+        {**data, "name": "data", "mount_path": "/data"},
+        {**data, "name": "notes", "path_template": "notes", "mount_path": "/notes", "read_only": False},
+    ]
+    found = mounts(mounts=shared).all()
+    claims = [(volume["name"], volume["persistentVolumeClaim"]) for volume in volumes(found)]
+    assert claims == [
+        ("home", {"claimName": "homes", "readOnly": False}),
+        ("data", {"claimName": "shared", "readOnly": False}),
+    ]
+    assert [(one["name"], one["mountPath"], one["readOnly"]) for one in volume_mounts(found)] == [
+        ("home", "/home/jovyan", False),
+        ("data", "/data", True),
+        ("data", "/notes", False),
+    ]
