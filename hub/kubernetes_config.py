@@ -1,16 +1,16 @@
 """JupyterHub in a cluster: servers as pods, kernels through the gateway; the configuration of the hub's image.
 
 KERNELPOD_SETTINGS names the gateway's settings, KERNELPOD_HUB_CONFIG a YAML file of traits by class, such as
-`{Authenticator: {admin_users: [carol]}}`, which has the last word.
+`{Authenticator: {admin_users: [carol]}}`, which has the last word; a mistake in it stops the hub with a sentence.
 """
 
 import os
+import sys
 from pathlib import Path
-
-import yaml
 
 from kernelpod.hub.config import configure
 from kernelpod.hub.kubernetes import configure_kubespawner
+from kernelpod.hub.traits import HubConfigError, configure_from
 from kernelpod.settings import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
@@ -20,7 +20,7 @@ configure(c, settings)
 configure_kubespawner(c, settings)
 if password := os.environ.get("KERNELPOD_TRIAL_PASSWORD"):
     c.DummyAuthenticator.password = password
-given = Path(os.environ["KERNELPOD_HUB_CONFIG"]).read_text(encoding="utf-8")
-for section, traits in (yaml.safe_load(given) or {}).items():
-    for name, value in traits.items():
-        c[section][name] = value
+try:
+    configure_from(c, Path(os.environ["KERNELPOD_HUB_CONFIG"]))
+except HubConfigError as error:
+    sys.exit(error.message)
