@@ -1,4 +1,4 @@
-"""hub/logins/ldap.yaml at a real hub, against OpenLDAP's slapd: a process of the tests, never the system's service."""
+"""hub/logins/ldap.yaml at a real hub, against OpenLDAP's slapd as a process of the tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from hubs import Hub, example, logged_in
 from slapd import SLAPD, Slapd, certificates
 

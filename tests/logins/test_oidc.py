@@ -1,4 +1,4 @@
-"""hub/logins/oidc.yaml at a real hub, against oidc-provider-mock: a provider that registers clients and signs tokens."""
+"""hub/logins/oidc.yaml at a real hub, against the OpenID provider oidc-provider-mock."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-
 from hubs import TIMEOUT_SECONDS, Browser, Hub, ended, example, free_port
+
 from kernelpod.testing import eventually
 
 NAMES = {

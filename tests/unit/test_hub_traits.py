@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kernelpod.cli.logins import NEEDS_JUPYTERHUB
+from kernelpod.cli.hubconfig import NEEDS_JUPYTERHUB
 
 hub = pytest.mark.hub
 CHECKOUT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ MISTAKES = {
     "JupyterHub: {authenticator_class: no_such.Login}": "'no_such.Login' cannot be imported (ModuleNotFoundError",
     "JupyterHub: {authenticator_class: json.loads}": "JupyterHub.authenticator_class: 'json.loads' is no Authent",
     "JupyterHub: {authenticator_class: simple}": "'simple' is neither installed nor a dotted path to a class; ins",
-    "JupyterHub: {authenticator_class: 5}": "JupyterHub.authenticator_class: expected a subclass of 'jupyterhub.auth.Authenticator', not the int 5",
+    "JupyterHub: {authenticator_class: 5}": "JupyterHub.authenticator_class: expected a subclass of 'jupyterhub.auth.Authen",
     "JupyterHub: {cookie_secret: 5}": "JupyterHub.cookie_secret: expected a bytes object or a unicode string",
     "CryptKeeper: {keys: {a: b}}": "CryptKeeper.keys: expected a list, not the dict {'a': 'b'}",
     "[Authenticator]": "the file must hold a mapping of keys",
@@ -133,7 +133,7 @@ def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     configure_from(c, written(tmp_path, yaml.safe_dump(sections)))
     assert c["SharedPasswordAuthenticator"] == {"user_password": "a secret"}
     assert c["ConfigurableHTTPProxy"] == {"auth_token": "from the environment"}
-    for remove in (lambda: (tmp_path / "secret").unlink(), lambda: monkeypatch.delenv("PROXY_TOKEN")):
+    for remove in ((tmp_path / "secret").unlink, lambda: monkeypatch.delenv("PROXY_TOKEN")):
         remove()
         c = Given()
         with pytest.raises(HubConfigError, match=r"user_password: from_file: .*No such file"):

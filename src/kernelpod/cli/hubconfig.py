@@ -1,4 +1,4 @@
-"""`kernelpod hub check-config` and `kernelpod hub one-time`: who may log in to a hub, and how."""
+"""`kernelpod hub check-config`: the traits that a hub is told."""
 
 from __future__ import annotations
 
