@@ -50,7 +50,7 @@ MISTAKES = {
     "JupyterHub: {authenticator_class: no_such.Login}": "'no_such.Login' cannot be imported (ModuleNotFoundError",
     "JupyterHub: {authenticator_class: json.loads}": "JupyterHub.authenticator_class: 'json.loads' is no Authent",
     "JupyterHub: {authenticator_class: simple}": "'simple' is neither installed nor a dotted path to a class; ins",
-    "JupyterHub: {authenticator_class: 5}": "JupyterHub.authenticator_class: expected a subclass of 'jupyterhub.auth.Authen",
+    "JupyterHub: {authenticator_class: 5}": ".authenticator_class: expected a subclass of 'jupyterhub.auth.Authen",
     "JupyterHub: {cookie_secret: 5}": "JupyterHub.cookie_secret: expected a bytes object or a unicode string",
     "CryptKeeper: {keys: {a: b}}": "CryptKeeper.keys: expected a list, not the dict {'a': 'b'}",
     "[Authenticator]": "the file must hold a mapping of keys",

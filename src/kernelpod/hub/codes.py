@@ -1,6 +1,6 @@
 """One-time codes of an exam: making them, the list of their hashes, and the notes of which are used.
 
-The list is a JSON file that the hub only reads. That a code is used is an empty file in a folder of the hub's, with
+The list is a JSON file that the hub only reads. That a code is used is an empty file in a folder of the hub, with
 the code's hash as its name. A code issued again has another hash: the older one and its note say nothing any more.
 """
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError
-from traitlets import Bool, Float, Integer, Unicode
+from traitlets import Bool, Float, Integer, List, Unicode, validate
 
+from kernelpod.hub.addresses import browser, checked_networks
 from kernelpod.hub.codes import Entry, ListError, new_code, new_entry, read_list, use
 
 MAX_NAME = 255
@@ -29,6 +30,10 @@ HASHES_AT_ONCE = 4
 
 class Throttle:
     """Lets each key go on after some attempts only so often."""
+
+    @validate("trusted_proxies")  # type: ignore[untyped-decorator]
+    def _networks(self, proposal: Any) -> list[str]:
+        return checked_networks(proposal)
 
     def __init__(self, attempts: int, seconds: float) -> None:
         self.attempts, self.seconds = attempts, seconds
@@ -56,7 +61,14 @@ class OneTimeAuthenticator(Authenticator):
     attempts = Integer(5, min=1, help="Attempts of one user from one address before she must wait.").tag(
         config=True
     )
+    trusted_proxies = List(
+        Unicode(), help="Web servers in front of the hub's own proxy, which say whom they were asked by."
+    ).tag(config=True)
     wait_seconds = Float(10.0, min=0.001, help="After these another attempt is free.").tag(config=True)
+
+    @validate("trusted_proxies")  # type: ignore[untyped-decorator]
+    def _networks(self, proposal: Any) -> list[str]:
+        return checked_networks(proposal)
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -72,7 +84,7 @@ class OneTimeAuthenticator(Authenticator):
     async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
         """Return the user whose unused code was typed in time. A reason is only given to who knows the code."""
         name = unicodedata.normalize("NFC", data.get("username", "")[: MAX_NAME + 1]).lower()
-        if wait := self._throttle.wait((name, handler.request.remote_ip)):
+        if wait := self._throttle.wait((name, browser(handler.request, self.trusted_proxies))):
             raise HTTPError(429, f"Too many attempts; try again in {max(1, round(wait))} seconds.")
         entry = self._listed().get(name)
         async with self._hashing:
