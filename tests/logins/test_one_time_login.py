@@ -14,7 +14,18 @@ from pathlib import Path
 import pytest
 from hubs import Browser, Hub, example, logged_in
 
-NAMES = ["Alice", "bob", "john.doe", "ünal", "admin", "root", "system:x", "\N{PANDA FACE}", "a@b.org", "a" * 255]
+NAMES = [
+    "Alice",
+    "bob",
+    "john.doe",
+    "ünal",
+    "admin",
+    "root",
+    "system:x",
+    "\N{PANDA FACE}",
+    "ALICE@Example.org",
+    "a" * 255,
+]
 STUDENTS = [*NAMES, "early", "late", "twice", "again", "both", "guessed", "restarted"]
 
 

@@ -21,6 +21,8 @@ SECRET = secrets.token_hex(32)
 NAMES = ["alice", "Alice", "ALICE@Example.org", "john.doe", "ünal", "admin", "\N{PANDA FACE}", "a" * 255]
 PEOPLE = dict.fromkeys([*NAMES, "a" * 256, "a/b", "a,b", "a;b", "two words"], "the password")
 USER, PROOF = "X-Remote-User", "X-Remote-User-Secret"
+NAMED = (USER, "alice")
+PROVEN = (PROOF, SECRET)
 
 
 def started(folder: Path, secret_file: Path, **further: Any) -> Hub:
@@ -125,8 +127,9 @@ def asked(url: str, source: str, *headers: tuple[str, str | bytes]) -> int:
         connection.close()
 
 
-NAMED = (USER, "alice")
-PROVEN = (PROOF, SECRET)
+@pytest.mark.parametrize("name", ["root", "system:x", "u\u0308nal"])
+def test_further_names_that_a_web_server_may_send(hub: Hub, name: str) -> None:
+    assert asked(hub.url, ADDRESS, (USER, name.encode()), PROVEN) == 302
 
 
 def test_what_all_forgeries_are_derived_from_is_accepted(hub: Hub) -> None:
@@ -235,5 +238,5 @@ def test_without_the_web_servers_address_no_hub_starts(secret_file: Path) -> Non
 
     with pytest.raises(SettingsError, match="trusted_proxies must name the web server's addresses"):
         RemoteUserAuthenticator(secret_file=str(secret_file))
-    with pytest.raises(TraitError, match=r"trusted_proxies: '192.0.2.1/8' has host bits set"):
+    with pytest.raises(TraitError, match=r"trusted_proxies: 192\.0\.2\.1/8 has host bits set"):
         RemoteUserAuthenticator(secret_file=str(secret_file), trusted_proxies=["192.0.2.1/8"])

@@ -1,9 +1,10 @@
 """The Python configurable-http-proxy, passing paths on as the browser wrote them.
 
 Release 0.4.0 decodes and re-encodes every path, so that `/user/a@b.org/` arrives as `/user/a%40b.org/` and
-the user's server does not know it. It reduces headers that are there several times to the last, so that a hub which
-is told a user's name cannot see that it was told two. And it asks with the defaults of its HTTP client, 10 requests
-at a time and 20 s for each: ten kernels that start would block everybody, and a slow start would end in an error page.
+the user's server does not know it. It reduces headers that are there several times to the last, so that a hub that
+is told a user's name cannot see that it was told two. And it asks with the defaults of its HTTP client, 10
+requests at a time and 20 s for each: ten kernels that start would block everybody, and a slow start would end in
+an error page.
 Run as `python -m kernelpod.hub.proxy`, with the same arguments.
 """
 
