@@ -14,18 +14,8 @@ from pathlib import Path
 import pytest
 from hubs import Browser, Hub, example, logged_in
 
-NAMES = [
-    "Alice",
-    "bob",
-    "john.doe",
-    "ünal",
-    "admin",
-    "root",
-    "system:x",
-    "\N{PANDA FACE}",
-    "ALICE@Example.org",
-    "a" * 255,
-]
+MIGHTY = ["admin", "root", "system:x"]
+NAMES = ["Alice", "bob", "john.doe", "ünal", *MIGHTY, "\N{PANDA FACE}", "ALICE@Example.org", "a" * 255]
 STUDENTS = [*NAMES, "early", "late", "twice", "again", "both", "guessed", "restarted"]
 
 

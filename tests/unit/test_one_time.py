@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -108,6 +109,46 @@ def test_a_note_that_cannot_be_written_lets_nobody_in(tmp_path: Path) -> None:
     (tmp_path / "used").write_text("a file in the way", encoding="utf-8")
     with pytest.raises(OSError, match=r"File exists|Not a directory"):
         codes.use(tmp_path / "used", an_entry("A"))
+
+
+class Typed:
+    """A request of a browser, as far as the authenticator looks at it."""
+
+    def __init__(self) -> None:
+        context = SimpleNamespace(address=("127.0.0.1", 1))
+        headers = SimpleNamespace(get_list=lambda _: ["192.0.2.7"])
+        self.request = SimpleNamespace(connection=SimpleNamespace(context=context), headers=headers)
+
+
+@pytest.mark.hub
+async def test_an_unknown_name_costs_what_a_wrong_code_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kernelpod.hub.onetime import OneTimeAuthenticator
+
+    codes.write_list(tmp_path / "list", {"alice": an_entry("A")})
+    authenticator = OneTimeAuthenticator(list_file=str(tmp_path / "list"), state_dir=str(tmp_path / "used"))
+    counted, digest = [], codes._digest
+    monkeypatch.setattr(codes, "_digest", lambda code, salt: counted.append(code) or digest(code, salt))
+    for name in ("alice", "nobody", "a/b", "", "a" * 300):
+        counted.clear()
+        assert await authenticator.authenticate(Typed(), {"username": name, "password": "wrong"}) is None
+        assert counted == ["wrong"]
+    assert await authenticator.authenticate(Typed(), {"username": "ALICE", "password": "a"}) == "alice"
+
+
+@pytest.mark.hub
+def test_attempts_of_many_names_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kernelpod.hub import onetime
+
+    monkeypatch.setattr(onetime, "MAX_REMEMBERED", 10)
+    throttle = onetime.Throttle(1, 60)
+    assert throttle.wait("alice") == 0
+    assert 59 < throttle.wait("alice") <= 60
+    for number in range(10):
+        throttle.wait(number)
+    assert len(throttle._seen) == 10
+    assert throttle.wait("alice") == 0
 
 
 def issue(folder: Path, *further: str, students: str = STUDENTS) -> Result:

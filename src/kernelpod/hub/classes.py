@@ -1,25 +1,32 @@
 """The classes that sections of a hub's configuration name: JupyterHub's, installed ones, those a file chooses.
 
-Entry points and dotted paths are imported, as the hub itself would; nothing is made of them.
+Entry points and dotted paths are imported when they are named, as the hub itself would; nothing is made of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from jupyterhub.auth import LocalAuthenticator
 from jupyterhub.crypto import CryptKeeper
 from traitlets.config import Configurable
 from traitlets.utils.importstring import import_item
 
 # Traits of JupyterHub that choose a class.
 CHOICES = ("authenticator_class", "spawner_class", "proxy_class")
-# Ours, and KubeSpawner's: what a hub in the cluster uses without being told by the file.
-_OURS = ("kernelpod.hub.kubernetes.PodSpawner", "kernelpod.hub.spawner.SandboxSpawner")
+# What a hub in the cluster uses without being told by the file.
+_FURTHER = (
+    "kubespawner.KubeSpawner",
+    "kernelpod.hub.kubernetes.PodSpawner",
+    "kernelpod.hub.spawner.SandboxSpawner",
+)
 
 
 class NotAClass(Exception):
@@ -32,6 +39,19 @@ class Known:
 
     by_name: dict[str, type[Any]] = field(default_factory=dict)
     chosen: dict[str, type[Any]] = field(default_factory=dict)
+    loaders: dict[str, Callable[[], type[Any]]] = field(default_factory=dict)
+    """Of installed classes by name; to import all of them takes seconds."""
+
+    def names(self) -> list[str]:
+        """Return the names that sections may have."""
+        return [*self.by_name, *self.loaders]
+
+    def find(self, name: str) -> type[Any] | None:
+        """Return the class of this name; one that is installed badly is not there."""
+        if name not in self.by_name and name in self.loaders:
+            with contextlib.suppress(Exception):  # a module may fail in any way
+                self.add(self.loaders[name]())
+        return self.by_name.get(name)
 
     def add(self, kind: type[Any]) -> None:
         """Add a class and those it derives from: a section of each of them counts."""
@@ -53,14 +73,12 @@ class Known:
 def installed() -> Known:
     """Return JupyterHub's classes and every installed authenticator, spawner and proxy."""
     known = Known()
-    for kind in (JupyterHub, CryptKeeper):
+    for kind in (JupyterHub, CryptKeeper, LocalAuthenticator):
         known.add(kind)
-    entries = [entry for choice in CHOICES for entry in _registered(choice).values()]
-    for load in (*(entry.load for entry in entries), *(lambda path=path: import_item(path) for path in _OURS)):
-        try:
-            known.add(load())
-        except Exception:  # noqa: BLE001, S112 - a package that is installed badly and may not even be used
-            continue
+    for path in _FURTHER:
+        known.loaders[path.rpartition(".")[2]] = functools.partial(import_item, path)
+    for choice in CHOICES:
+        known.loaders.update({entry.attr: entry.load for entry in _registered(choice).values()})
     return known
 
 

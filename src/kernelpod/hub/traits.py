@@ -98,7 +98,7 @@ class _Check:
         yield from self._choices()
         for section, traits in self.sections.items():
             name = str(section)
-            kind = self.known.by_name.get(name)
+            kind = self.known.find(name)
             if kind is None and name.endswith(self._missing()):
                 continue  # that its class is not there has been said
             if kind is None:
@@ -198,7 +198,7 @@ def _unknown_section(name: str, known: Known) -> str:
         return f"class and trait are two levels in YAML: {section}: {{{trait}: ...}}"
     if bare == "auth":
         return "this was Zero to JupyterHub before 1.0; write the authenticator's traits under its class name"
-    by_lower = {known_name.lower(): known_name for known_name in known.by_name}
+    by_lower = {known_name.lower(): known_name for known_name in known.names()}
     if near := by_lower.get(bare.lower()):
         return f"sections are class names, letter by letter; write {near}"
     if found := difflib.get_close_matches(bare.lower(), by_lower, n=1, cutoff=0.7):
