@@ -143,13 +143,5 @@ def test_a_hub_that_starts_again_knows_which_codes_are_used(exam: Exam, tmp_path
         assert logged_in(hub, "restarted", exam.codes["restarted"]) is None
 
 
-def test_a_list_that_breaks_leaves_the_older_one_in_force(exam: Exam, tmp_path: Path) -> None:
-    broken = Exam(tmp_path)
-    with broken.hub(tmp_path / "hub") as hub:
-        broken.list_file.write_text("{", encoding="utf-8")
-        assert logged_in(hub, "bob", broken.codes["bob"]) == "bob"
-        assert "this is no list of codes (damaged)" in hub.log
-
-
 def test_no_code_is_in_the_log(hub: Hub, exam: Exam) -> None:
     assert not [name for name, code in exam.codes.items() if code in hub.log]

@@ -53,6 +53,8 @@ MISTAKES = {
     "JupyterHub: {authenticator_class: 5}": ".authenticator_class: expected a subclass of 'jupyterhub.auth.Authen",
     "JupyterHub: {cookie_secret: 5}": "JupyterHub.cookie_secret: expected a bytes object or a unicode string",
     "CryptKeeper: {keys: {a: b}}": "CryptKeeper.keys: expected a list, not the dict {'a': 'b'}",
+    "KubeSpawner: {mem_limit: 2X}": "KubeSpawner.mem_limit: 2X is not a valid memory specification",
+    "JupyterHub: {log_level: LOUD}": "JupyterHub.log_level: expected any of [0, 10, 20,",
     "[Authenticator]": "the file must hold a mapping of keys",
     "Authenticator: {allow_all: true, allow_all: false}": "allow_all: the key is there twice; keep one",
     "Authenticator: {allow_all: true": "this is not YAML",
@@ -141,6 +143,34 @@ def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         assert not c
     with pytest.raises(HubConfigError, match="the environment variable PROXY_TOKEN is not set"):
         configure_from(c, tmp_path / "config.yaml")
+
+
+RIGHT = """
+JupyterHub:
+  authenticator_class: dummy
+  log_level: DEBUG
+  load_groups: {staff: {users: [alice]}}
+  services: [{name: idle, command: [a]}]
+  tornado_settings: {headers: {A: b}}
+  cookie_max_age_days: 0.5
+Authenticator: {allowed_users: [alice], admin_users: [], username_map: {a: b}, username_pattern: '^[a-z]+$'}
+DummyAuthenticator: {password: {from_env: PASSWORD}}
+Spawner: {default_url: /lab, cmd: jupyterhub-singleuser, environment: {A: b}, http_timeout: 30}
+KubeSpawner:
+  mem_limit: 2G
+  mem_guarantee: 1073741824
+  cpu_limit: 2
+  uid: 1000
+  volumes: [{name: a}]
+  volume_mounts: {a: {name: a, mountPath: /a}}
+  lifecycle_hooks: {postStart: {exec: {command: [a]}}}
+PodSpawner: {start_timeout: 300}
+"""
+
+
+@hub
+def test_of_what_is_right_nothing_is_said(tmp_path: Path) -> None:
+    assert said_of(tmp_path, RIGHT) == []
 
 
 @hub

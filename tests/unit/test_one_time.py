@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import logging
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -135,6 +136,26 @@ async def test_an_unknown_name_costs_what_a_wrong_code_costs(
         assert await authenticator.authenticate(Typed(), {"username": name, "password": "wrong"}) is None
         assert counted == ["wrong"]
     assert await authenticator.authenticate(Typed(), {"username": "ALICE", "password": "a"}) == "alice"
+
+
+@pytest.mark.hub
+async def test_a_list_that_breaks_leaves_the_older_one_in_force(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from kernelpod.hub.onetime import OneTimeAuthenticator
+
+    path = tmp_path / "list"
+    codes.write_list(path, {"alice": an_entry("A"), "bob": an_entry("B"), "carol": an_entry("C")})
+    authenticator = OneTimeAuthenticator(list_file=str(path), state_dir=str(tmp_path / "used"))
+    authenticator.log = logging.getLogger("authenticator")
+    path.write_text("{", encoding="utf-8")
+    assert await authenticator.authenticate(Typed(), {"username": "alice", "password": "A"}) == "alice"
+    path.unlink()
+    assert await authenticator.authenticate(Typed(), {"username": "bob", "password": "B"}) == "bob"
+    assert "this is no list of codes (damaged)" in caplog.text
+    assert "No such file or directory; the list as it was stays in force" in caplog.text
+    codes.write_list(path, {})
+    assert await authenticator.authenticate(Typed(), {"username": "carol", "password": "C"}) is None
 
 
 @pytest.mark.hub

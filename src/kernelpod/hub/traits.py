@@ -185,7 +185,7 @@ def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], v
     try:
         trait._validate(stand_in, value)
     except TraitError as error:
-        said = str(error).partition(" instance ")[2] or f"expected {trait.info()}"
+        said = str(error).partition(" instance ")[2] or str(error)
         if _SECRET.search(name) or "\n" in said:
             said = f"expected {trait.info()}, not the {type(value).__name__} that is there"
         yield keys, f"{key}: {said.rstrip('.')}", "error"
