@@ -1,14 +1,15 @@
 """JupyterHub in a cluster: servers as pods, kernels through the gateway; the configuration of the hub's image.
 
-KERNELPOD_SETTINGS names the gateway's settings, KERNELPOD_HUB_CONFIG a YAML file of traits by class, such as
-`{Authenticator: {admin_users: [carol]}}`, which has the last word; a mistake in it stops the hub with a sentence.
+KERNELPOD_SETTINGS names the gateway's settings, KERNELPOD_HUB the hub if they have several, KERNELPOD_HUB_CONFIG a
+YAML file of traits by class, such as `{Authenticator: {admin_users: [carol]}}`, which has the last word; a mistake in
+it stops the hub with a sentence.
 """
 
 import os
 import sys
 from pathlib import Path
 
-from kernelpod.hub.config import configure
+from kernelpod.hub.config import configure, let_lists_decide
 from kernelpod.hub.kubernetes import configure_kubespawner
 from kernelpod.hub.traits import HubConfigError, configure_from
 from kernelpod.settings import FILE_VARIABLE, load
@@ -16,7 +17,7 @@ from kernelpod.settings import FILE_VARIABLE, load
 c = get_config()  # noqa: F821 - JupyterHub provides it
 
 settings = load(Path(os.environ[FILE_VARIABLE]))
-configure(c, settings)
+configure(c, settings, os.environ.get("KERNELPOD_HUB", ""))
 configure_kubespawner(c, settings)
 if password := os.environ.get("KERNELPOD_TRIAL_PASSWORD"):
     c.DummyAuthenticator.password = password
@@ -24,3 +25,4 @@ try:
     configure_from(c, Path(os.environ["KERNELPOD_HUB_CONFIG"]))
 except HubConfigError as error:
     sys.exit(error.message)
+let_lists_decide(c)

@@ -1,4 +1,4 @@
-"""The kinds of values that settings are made of: paths in their plain form, names, seconds, sizes."""
+"""What settings are made of: sections, paths in their plain form, names, seconds, sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import string
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _PLACEHOLDERS = {"hub", "username"}
 
@@ -28,6 +28,12 @@ def _template(path: str) -> str:
     if unknown := names - _PLACEHOLDERS:
         raise ValueError(f"unknown placeholder {sorted(unknown)}; known: {sorted(_PLACEHOLDERS)}")
     return path
+
+
+class Section(BaseModel):
+    """A part of a file of settings: read-only, and no unknown key passes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]

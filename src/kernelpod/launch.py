@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from kernelpod.courses.enrolment import Enrolment
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.plan import KernelPlan
@@ -48,6 +49,8 @@ class House:
     """Starts the recorded plan; returns when the kernel has answered, raises UserError if it does not."""
     spares: Spares
     """Kernels that were started for their owners' next wish."""
+    enrol: Callable[[Identity], Awaitable[Enrolment | None]]
+    """Says which course a caller is in, None on a hub without courses; raises Denied if in none."""
     starting: Counter[Owner] = field(default_factory=Counter)
     """Kernels on their way, so that two requests at once cannot share the last place."""
 
@@ -59,7 +62,8 @@ async def launch(kernel_id: str, request: KernelRequest, identity: Identity, hou
     """
     began = time.monotonic()
     spec = house.kernelspecs.get(request.spec, request.profile)
-    plan = decide(kernel_id, request, identity, spec, house.settings, _usage(identity.owner, house))
+    enrolment = await house.enrol(identity)
+    plan = decide(kernel_id, request, identity, spec, house.settings, _usage(identity.owner, house), enrolment)
     record = await house.spares.take(plan) or await _started(plan, house)
     while house.spares.lacks(plan) and has_room(
         house.settings, identity, _usage(identity.owner, house, spares=True)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from kernelpod.errors import Denied
 from kernelpod.names import user_slug
-from kernelpod.settings import Settings, SharedMount, Volume
+from kernelpod.settings import Settings
+from kernelpod.storage import SharedMount, Volume
 
 
 class Mount(BaseModel):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from kernelpod.courses.enrolment import Enrolment
 from kernelpod.errors import Denied, StartFailed
 from kernelpod.identity import Identity
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.kernelspecs.resources import excesses
-from kernelpod.mounts import check_kernel_path, mounts_for, working_dir
+from kernelpod.mounts import check_kernel_path, working_dir
 from kernelpod.names import user_slug
 from kernelpod.plan import KernelPlan
 from kernelpod.request import KernelRequest
 from kernelpod.settings import Bounds, Settings
 from kernelpod.sizes import planned_resources
+from kernelpod.standing import Standing, standing
 from kernelpod.userrules import first_of_rules, user_bounds
 
 log = logging.getLogger(__name__)
@@ -35,23 +38,24 @@ def decide(
     spec: KernelSpec,
     settings: Settings,
     usage: Usage,
+    enrolment: Enrolment | None = None,
 ) -> KernelPlan:
     """Return what will run for this caller; a pure function, so the same question has the same answer.
 
+    `enrolment` is her course on a hub that has courses.
     Raises Denied with a sentence for the user; the order of the checks never tells her of others' things.
     """
     if request.dropped:
         log.info("kernel %s: %s wished %s; dropped", kernel_id, identity.owner, ", ".join(request.dropped))
     _check_claims(request, identity)
-    bounds = user_bounds(settings, identity)
-    _check_spec(spec, identity, bounds, settings)
+    bounds, has = user_bounds(settings, identity), standing(settings, identity, enrolment, spec.mounts)
+    mounts = has.mounts
+    _check_spec(spec, identity, has, bounds, settings)
     _check_room(settings, identity, usage)
-    mounts = mounts_for(settings, identity.owner.hub, identity.name, identity.groups, spec.mounts)
     check_kernel_path(request.kernel_path, mounts.home)
     folder, folder_note = working_dir(request.working_dir, mounts)
     resources, resource_notes = planned_resources(request.resources, spec, bounds, settings.policy.over_bounds)
     start, cluster = settings.start, settings.runtime.kubernetes
-    uid, gid = uid_and_gid(settings, identity)
     return KernelPlan(
         kernel_id=kernel_id,
         owner=identity.owner,
@@ -61,16 +65,16 @@ def decide(
         display_name=spec.display_name,
         namespace=cluster.namespace,
         release=cluster.release,
-        network=spec.network,
+        network=has.network or spec.network,
         image=spec.image,
         argv=spec.argv,
         env=_environment(kernel_id, identity, spec, mounts.home.mount_path),
         mounts=mounts,
         home_check_image=cluster.home_check_image if mounts.home.volume.kind == "pvc" else "",
         working_dir=folder,
-        uid=uid,
-        gid=gid,
-        supplemental_groups=supplemental_groups(settings, identity),
+        uid=has.uid,
+        gid=has.gid,
+        supplemental_groups=has.supplemental_groups,
         resources=resources,
         scheduling=spec.scheduling(cluster.scheduling),
         pull_policy=spec.pull_policy,
@@ -89,23 +93,13 @@ def decide(
     )
 
 
-def uid_and_gid(settings: Settings, identity: Identity) -> tuple[int, int]:
-    """Return the user and group id of a user's kernels and servers."""
-    policy = settings.policy
-    return (
-        first_of_rules(settings, identity, lambda rule: rule.uid, policy.uid),
-        first_of_rules(settings, identity, lambda rule: rule.gid, policy.gid),
-    )
+def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]) -> bool:
+    """Return whether a user in these groups, with these bounds, is shown a kernelspec or profile.
 
-
-def supplemental_groups(settings: Settings, identity: Identity) -> tuple[int, ...]:
-    """Return the further group ids of a user's kernels and servers."""
-    return first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
-
-
-def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds) -> bool:
-    """Return whether a user in these groups, with these bounds, is shown a kernelspec or profile."""
-    return spec.is_for(groups) and not any(excesses(spec.resources, bounds, wishes=False))
+    `kernelspecs` are those of her course; empty: the course does not say.
+    """
+    hers = spec.is_for(groups) and (not kernelspecs or spec.address in kernelspecs)
+    return hers and not any(excesses(spec.resources, bounds, wishes=False))
 
 
 def _check_claims(request: KernelRequest, identity: Identity) -> None:
@@ -117,9 +111,15 @@ def _check_claims(request: KernelRequest, identity: Identity) -> None:
         )
 
 
-def _check_spec(spec: KernelSpec, identity: Identity, bounds: Bounds, settings: Settings) -> None:
+def _check_spec(spec: KernelSpec, identity: Identity, has: Standing, bounds: Bounds, settings: Settings) -> None:
     if not spec.is_for(identity.groups):
         raise Denied("kernelspec_forbidden", f"The kernelspec {spec.address!r} is not for your groups.")
+    if has.kernelspecs and spec.address not in has.kernelspecs:
+        raise Denied(
+            "kernelspec_forbidden",
+            f"The kernelspec {spec.address!r} is not for your course. Choose "
+            f"{' or '.join(sorted(has.kernelspecs))}.",
+        )
     for excess in excesses(spec.resources, bounds, wishes=False):
         raise Denied(
             "out_of_bounds",

@@ -10,21 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Count, Name, PathTemplate, Seconds, Size
+from kernelpod.fields import AbsolutePath, Count, Name, Seconds, Section, Size
 from kernelpod.podkeys import ObjectName, SchedulingKey
 from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
+from kernelpod.storage import COURSE_MOUNTS, Homes, SharedMount
 
 FILE_VARIABLE = "KERNELPOD_SETTINGS"
-
-
-class Section(BaseModel):
-    """A part of the settings: read-only, and no unknown key passes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Hub(Section):
@@ -42,6 +37,8 @@ class Hub(Section):
     """File that holds the service's own token."""
     timeout_seconds: Seconds = 5
     """How long one question to the hub may take."""
+    courses: Path | None = None
+    """Courses file of the hub, where hub and gateway both read it; absent: a hub without courses."""
 
     @model_validator(mode="after")
     def _one_token(self) -> Hub:
@@ -207,67 +204,6 @@ class Policy(Section):
     """Exceptions for users and groups."""
 
 
-class Volume(Section):
-    """The storage behind a mount, as a pod names it; a local runtime uses the path itself."""
-
-    kind: Literal["pvc", "nfs"] = "pvc"
-    """A persistent volume claim (with a subPath), or an inline NFS volume."""
-    claim: Name = "homes"
-    """Name of the claim in the kernels' namespace; it must be bound to `root` of the same export."""
-    server: str = Field("", pattern=r"^[A-Za-z0-9.:-]*$")
-    """NFS server, for `kind: nfs`."""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Volume:
-        if self.kind == "nfs" and not self.server:
-            raise ValueError("an nfs volume needs server")
-        return self
-
-
-class Homes(Section):
-    """Where homes lie, and where server and kernel see them."""
-
-    root: AbsolutePath = "/home/nfs_share/claim"
-    """Folder that holds every home; on NFS a path of the export."""
-    path_template: PathTemplate = "{username}"
-    """A home below `root`; `{username}` is KubeSpawner's slug, `{hub}` the hub's name."""
-    mount_path: AbsolutePath = "/home/jovyan"
-    """Where server and kernel see the home."""
-    create_local: bool = False
-    """Let the server's side make a missing home on this machine (mode 0700)."""
-    volume: Volume = Volume()
-    """The storage behind `root`."""
-
-    @model_validator(mode="after")
-    def _own_home_each(self) -> Homes:
-        if "{username}" not in self.path_template:
-            raise ValueError("path_template needs {username}, or users would share a home")
-        return self
-
-
-class SharedMount(Section):
-    """A folder that some users see beside their home, in server and kernel alike."""
-
-    name: Name
-    """Name of the mount; unique."""
-    root: AbsolutePath
-    """Folder on the storage; for a claim, where the claim begins."""
-    path_template: PathTemplate | None = None
-    """The folder below `root`; all of `root` if absent."""
-    mount_path: AbsolutePath
-    """Where server and kernel see it."""
-    read_only: bool = True
-    """Whether it can be written."""
-    writers: tuple[str, ...] = ()
-    """Groups that may write it although it is read-only for the rest."""
-    users: tuple[str, ...] = ()
-    """Raw user names who get it; with neither users nor groups everybody does."""
-    groups: tuple[str, ...] = ()
-    """Hub groups that get it."""
-    volume: Volume = Volume()
-    """The storage behind `root`."""
-
-
 class Local(Section):
     """Kernels as processes of this machine."""
 
@@ -300,7 +236,7 @@ class Kubernetes(Section):
     """Context of the kubeconfig; empty: its current one."""
     template: Path | None = None
     """Pod template instead of the shipped one; beside what the plan says it may add where pods are scheduled."""
-    scheduling: dict[SchedulingKey, Any] = {}
+    scheduling: dict[SchedulingKey, Any] = Field({})
     """What the spec of every kernel's pod says of scheduling, in Kubernetes' own words, such as
     `nodeSelector: {purpose: kernels}`; a kernelspec's keys come on top."""
     home_check_image: str = Field("", pattern=r"^[A-Za-z0-9._/:@-]{0,250}$")
@@ -328,8 +264,8 @@ class Runtime(Section):
 class Settings(Section):
     """All settings of one gateway and of the hubs it serves."""
 
-    hubs: tuple[Hub, ...] = Field((Hub(),), min_length=1, max_length=1)
-    """The hubs whose users may start kernels; one for now."""
+    hubs: tuple[Hub, ...] = Field((Hub(),), min_length=1, max_length=20)
+    """The hubs whose users may start kernels; their servers reach the gateway below `/hubs/<name>` of its URL."""
     gateway: Gateway = Gateway()
     identity: Identity = Identity()
     servers: Servers = Servers()
@@ -342,6 +278,21 @@ class Settings(Section):
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
+    def _hubs_apart(self) -> Settings:
+        if len({hub.name for hub in self.hubs}) < len(self.hubs):
+            raise ValueError("hubs: every hub needs a name of its own")
+        return self
+
+    def hub(self, name: str = "") -> Hub:
+        """Return the hub of that name; without one, the only one. Raises SettingsError."""
+        known = {hub.name: hub for hub in self.hubs}
+        if not name and len(known) == 1:
+            return self.hubs[0]
+        if name not in known:
+            raise SettingsError(f"the settings have no hub {name!r}; name one of {', '.join(known)} (hubs[].name)")
+        return known[name]
+
+    @model_validator(mode="after")
     def _no_root_pods(self) -> Settings:
         if self.runtime.kind == "kubernetes" and self.policy.uid == 0:
             raise ValueError("policy.uid: pods never run as root; 0 is for a local runtime")
@@ -351,8 +302,11 @@ class Settings(Section):
     def _mounts_apart(self) -> Settings:
         names = [mount.name for mount in self.mounts]
         paths = [self.homes.mount_path, *(mount.mount_path for mount in self.mounts)]
-        if len(set(names)) < len(names) or {"home", "connection", "shm"} & set(names):
-            raise ValueError("mounts: every mount needs a name of its own, not 'home', 'connection' or 'shm'")
+        reserved = {"home", "connection", "shm", *(name for name in names if name.startswith(COURSE_MOUNTS))}
+        if len(set(names)) < len(names) or reserved & set(names):
+            raise ValueError(
+                "mounts: every mount needs a name of its own, not 'home', 'connection', 'shm' or 'course-...'"
+            )
         if len(set(paths)) < len(paths):
             raise ValueError("mounts: every mount needs a mount_path of its own")
         return self

@@ -65,7 +65,7 @@ def within(inner: Network, outer: Network) -> bool:
 @pytest.mark.parametrize("name", GUARDED)
 def test_no_profile_reaches_what_is_denied(name: str, helm: Helm) -> None:
     """Blocks are either apart or one within the other, so the first and last address stand for all of a block."""
-    denied = [*ALWAYS, *SERVERS.get(name, []), *VALUES[name]["networkPolicy"].get("deny", [])]
+    denied = [*ALWAYS, *SERVERS.get(name, []), *VALUES[name].get("networkPolicy", {}).get("deny", [])]
     for policy in kernel_policies(helm.objects(VALUES[name])):
         for block in blocks(policy):
             for network in map(ipaddress.ip_network, denied):

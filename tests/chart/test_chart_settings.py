@@ -63,6 +63,16 @@ def test_what_may_be_given_is_kept(helm: Helm, tmp_path: Path) -> None:
     assert settings.gateway.max_message_bytes == 2**28
 
 
+def test_further_hubs_follow_the_first(helm: Helm, tmp_path: Path) -> None:
+    settings = loaded(helm, VALUES["two-hubs"], tmp_path)
+    assert [(hub.name, hub.api_url, str(hub.token_file)) for hub in settings.hubs] == [
+        ("teaching", "http://hub.teaching:8081/hub/api", "/run/secrets/kernelpod/token"),
+        ("exam", "http://hub.exam:8081/hub/api", "/run/secrets/kernelpod-exam/token"),
+        ("lab", "http://hub.lab:8081/hub/api", "None"),
+    ]
+    assert str(settings.hubs[1].courses) == "/etc/kernelpod-courses/exam.yaml"
+
+
 def test_the_chart_s_own_defaults_are_those_of_the_code() -> None:
     given = yaml.safe_load((CHART / "values.yaml").read_bytes())
     assert Settings.model_validate(given["settings"]) == Settings()

@@ -82,6 +82,14 @@ MOUNT = {"name": "data", "root": "/data", "mount_path": "/data"}
 API = {"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.10/32"]}}}
 CHECKS: list[tuple[dict[str, Any], str]] = [
     (settings(hubs=[{"token": "x"}]), "settings.hubs.token: a token must not lie in a ConfigMap"),
+    (settings(hubs=[{}, {"name": "exam"}]), "settings.hubs: name hubs beside the first one in extraHubs"),
+    ({"extraHubs": [{"name": "hub", "namespace": "exam"}]}, "extraHubs: hub needs a name and a namespace"),
+    ({"extraHubs": [{"name": "exam", "namespace": "hub"}]}, "extraHubs: exam needs a name and a namespace"),
+    ({"extraHubs": [{"name": "exam", "namespace": "kernels"}]}, "not the hub's (kernels)"),
+    (
+        {"extraHubs": [{"name": "exam", "namespace": "exam", "settings": {"token": "x"}}]},
+        "settings.token of exam: a token must not lie in a ConfigMap",
+    ),
     (settings(gateway={"ip": "127.0.0.1"}), 'settings.gateway.ip is "127.0.0.1", but the chart decides it'),
     (settings(gateway={"port": 80}), "the port that clients see is service.port"),
     (settings(runtime={"kind": "local"}), "settings.runtime.kind"),

@@ -28,6 +28,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "anchor-bomb": [(1, 17, "more than 200000 values")],
     "anchor-cycle": [(6, 18, "or 20 levels")],
     "course-id-literal": [(6, 14, "'course_id' would be taken literally; write {course}")],
+    "exam-no-kernelspecs": [(4, 3, "an exam names its kernelspecs")],
     "exam-no-network": [(4, 3, "an exam names the network")],
     "exam-open-exchange": [(9, 7, "nobody sees what others hand in")],
     "exam-shared-home": [(2, 1, "the home of an exam needs {semester} and {course}")],

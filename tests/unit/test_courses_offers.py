@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
+from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import Membership, chosen, course_mounts, role_ids
+from kernelpod.courses.offers import Membership, chosen, course_mounts, role_of
 from kernelpod.courses.roster import Roster
+from kernelpod.errors import Denied
 from kernelpod.hub.profiles import asks_something, profiles
 from kernelpod.mounts import Mount, mounts_for
+from kernelpod.plan import KernelPlan
+from kernelpod.policy import Usage, decide
+from kernelpod.request import KernelRequest
 from kernelpod.settings import Settings
+from kernelpod.standing import standing
+from kernelpod.testing import KERNEL_ID, a_spec, an_identity
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}
 COURSE = {
@@ -149,17 +156,44 @@ MINE = (
         ({"profile": "st", "semester": "ws25"}, None),
         ({"profile": "other"}, None),
         ({"profile": ["ml"]}, None),
-        ({"profile": ""}, None),
+        ({"profile": "", "semester": ""}, MINE[0]),
     ],
 )
 def test_a_choice_is_one_of_her_own_memberships(options: dict[str, Any], made: Membership | None) -> None:
     assert chosen(MINE, options) == made
 
 
+def test_a_course_names_network_and_kernelspecs_and_a_role_may_have_others() -> None:
+    roles = {"grader": {"kernelspecs": []}}
+    hub = hub_file({**COURSE, "network": "none", "kernelspecs": ["exam-pod"], "roles": roles})
+    student = standing(Settings(), an_identity(), Enrolment(hub, Membership("ml", "ws26", "student")))
+    assert (student.network, student.kernelspecs) == ("none", {"exam-pod"})
+    grader = standing(Settings(), an_identity(), Enrolment(hub, Membership("ml", "ws26", "grader")))
+    assert (grader.network, grader.kernelspecs) == ("none", set())
+
+
+def planned(spec: str) -> KernelPlan:
+    """Return what policy decides for a student of an exam."""
+    hub = hub_file({**COURSE, "network": "none", "kernelspecs": ["exam-pod"]}, mode="exam")
+    enrolment = Enrolment(hub, Membership("ml", "ws26", "student"))
+    request, kernelspec = KernelRequest(spec=spec), a_spec(spec=spec)
+    return decide(KERNEL_ID, request, an_identity(), kernelspec, Settings(), Usage(), enrolment)
+
+
+def test_a_plan_is_of_the_course() -> None:
+    plan = planned("exam-pod")
+    assert (plan.network, plan.mounts.home.sub_path) == ("none", "exam/ws26/ml/alice")
+
+
+def test_a_kernelspec_beside_the_course_is_refused() -> None:
+    with pytest.raises(Denied, match=r"is not for your course\. Choose exam-pod"):
+        planned("python-pod")
+
+
 def test_ids_differ_by_role() -> None:
     hub = hub_file({**COURSE, "roles": {"grader": {"gid": 2000, "supplemental_groups": [3000]}}})
-    assert role_ids(hub, Membership("ml", "ws26", "grader")).gid == 2000
-    assert role_ids(hub, Membership("ml", "ws26", "student")).gid is None
+    assert role_of(hub, Membership("ml", "ws26", "grader")).gid == 2000
+    assert role_of(hub, Membership("ml", "ws26", "student")).gid is None
 
 
 RICH = {

@@ -76,7 +76,7 @@ def test_the_home_container_has_three_capabilities_and_no_more() -> None:
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/homes"]
 
 
-def make_home(home: Path, uid: int, before: str = "") -> subprocess.CompletedProcess[str]:
+def make_home(home: Path, uid: int, before: str = "", *exchange: Path) -> subprocess.CompletedProcess[str]:
     words = [
         "sh",
         "-c",
@@ -86,6 +86,7 @@ def make_home(home: Path, uid: int, before: str = "") -> subprocess.CompletedPro
         "/export/alice",
         str(uid),
         str(os.getgid()),
+        *map(str, exchange),
     ]
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
 
@@ -102,6 +103,33 @@ def test_a_home_that_is_right_is_left_alone(tmp_path: Path) -> None:
     done = make_home(home, os.getuid(), before="chown() { exit 9; }; chmod() { exit 9; }; mkdir() { exit 9; }\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert home.stat().st_mode & 0o777 == 0o755
+
+
+def test_missing_folders_of_the_exchange_are_made_for_graders_and_one_student(tmp_path: Path) -> None:
+    folders = [tmp_path / "c" / "inbound", tmp_path / "c" / "outbound", tmp_path / "c" / "inbound" / "alice"]
+    folders[0].mkdir(0o755, parents=True)
+    done = make_home(tmp_path / "alice", os.getuid(), "", *folders)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o755, 0o770, 0o770]
+    assert (tmp_path / "alice").is_dir()
+
+
+def test_a_link_in_the_exchange_leads_nowhere(tmp_path: Path) -> None:
+    """A grader may write the exchange; what she puts there must not become a student's folder elsewhere."""
+    (tmp_path / "secret").mkdir()
+    for name in ("inbound", "feedback"):
+        (tmp_path / name).symlink_to(tmp_path / "secret")
+        done = make_home(tmp_path / "home", os.getuid(), "", tmp_path / name, tmp_path / name / "alice")
+        assert done.returncode == 1
+        assert "is a symbolic link; remove it" in done.stderr
+    assert list((tmp_path / "secret").iterdir()) == []
+
+
+def test_a_folder_of_the_exchange_that_root_may_not_make_is_told_to_the_admin(tmp_path: Path) -> None:
+    folder = tmp_path / "inbound"
+    done = make_home(tmp_path / "alice", os.getuid(), "mkdir() { return 1; }\n", folder)
+    assert done.returncode == 1
+    assert "cannot be made: root may not write there (root_squash)" in done.stderr
 
 
 FAILURES = {
@@ -163,9 +191,11 @@ async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     from jupyterhub.objects import Hub, Server
     from traitlets.config import Config
 
+    from kernelpod.hub.config import configure
     from kernelpod.hub.kubernetes import PodSpawner, configure_kubespawner
 
     config = Config()
+    configure(config, made)
     configure_kubespawner(config, made)
     user = SimpleNamespace(name="John.Döe", groups=[], url="/u/", escaped_name="j", id=1, server=None)
     monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)

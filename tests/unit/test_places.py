@@ -11,7 +11,7 @@ from kernelpod.errors import StartFailed
 from kernelpod.mounts import Mount, UserMounts
 from kernelpod.plan import KernelPlan
 from kernelpod.runtime.places import check_places, on_disk
-from kernelpod.settings import Volume
+from kernelpod.storage import Volume
 
 
 def plan(root: Path, working_dir: str = "/home/jovyan") -> KernelPlan:

@@ -54,7 +54,7 @@ servers.gateway_url:
   unlessGiven: true
 {{- end -}}
 
-{{/* The settings as given, with the one hub as a section instead of a list. */}}
+{{/* The settings as given, with the release's hub as a section instead of a list; further ones are extraHubs. */}}
 {{- define "kernelpod.given" -}}
 {{- $given := deepCopy .Values.settings -}}
 {{- $_ := set $given "hubs" (first ($given.hubs | default (list dict))) -}}
@@ -75,8 +75,21 @@ servers.gateway_url:
     {{- $_ := set $section (last $path) $decided.value -}}
   {{- end -}}
 {{- end -}}
-{{- $_ := set $settings "hubs" (list $settings.hubs) -}}
+{{- $hubs := list $settings.hubs -}}
+{{- range .Values.extraHubs -}}
+  {{- $hub := dict "name" .name "api_url" (printf "http://hub.%s:8081/hub/api" .namespace) -}}
+  {{- if .existingSecret -}}{{- $_ := set $hub "token_file" (printf "/run/secrets/kernelpod-%s/token" .name) -}}{{- end -}}
+  {{- $hubs = append $hubs (merge $hub (.settings | default dict)) -}}
+{{- end -}}
+{{- $_ := set $settings "hubs" $hubs -}}
 {{- toYaml $settings -}}
+{{- end -}}
+
+{{/* The namespaces of all hubs, the release's first. */}}
+{{- define "kernelpod.hubNamespaces" -}}
+{{- $found := list .Values.hub.namespace -}}
+{{- range .Values.extraHubs -}}{{- $found = append $found .namespace -}}{{- end -}}
+{{- toJson $found -}}
 {{- end -}}
 
 {{/* What the values say about where kernel pods are scheduled. */}}

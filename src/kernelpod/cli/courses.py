@@ -9,17 +9,17 @@ import click
 
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.check import check as find_faults
+from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.faults import CoursesError
-from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import Membership, chosen, course_mounts, role_ids
+from kernelpod.courses.model import Course, HubFile
+from kernelpod.courses.offers import Membership, chosen
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import KernelpodError
 from kernelpod.hub.profiles import asks_something, profiles
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.folders import read_all
-from kernelpod.policy import supplemental_groups, uid_and_gid
 from kernelpod.quantities import format_bytes, format_millicores
-from kernelpod.settings import Settings
+from kernelpod.standing import Standing, standing
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -86,10 +86,11 @@ def show(
         known = ", ".join(f"{member.course} {member.semester}" for member in mine)
         raise KernelpodError(f"{username!r} is not in {' '.join(options.values())}; hers are {known}")
     identity = Identity(Owner(hub=hub.hub, kind="user", name=username), tuple(sorted(groups)))
+    has = standing(settings, identity, Enrolment(hub, one))
     for title, lines in (
         (f"{username} on the hub {hub.hub!r} ({hub.mode})", _profiles(hub, mine)),
-        (f"{one.course} {one.semester}, as {one.role}", _given(hub, settings, identity, one)),
-        ("mounts of server and kernels", _mounts(hub, settings, identity, one)),
+        (f"{one.course} {one.semester}, as {one.role}", _given(hub.courses[one.course], one.role, has)),
+        ("mounts of server and kernels", _mounts(has)),
     ):
         click.echo(title)
         for line in lines:
@@ -118,25 +119,24 @@ def _choices(hub: HubFile, mine: tuple[Membership, ...], name: str) -> dict[str,
     }
 
 
-def _given(hub: HubFile, settings: Settings, identity: Identity, one: Membership) -> Iterator[str]:
-    course, ids = hub.courses[one.course], role_ids(hub, one)
-    low, most = course.resources.guarantee, course.resources.limit
-    uid, gid = uid_and_gid(settings, identity)
-    further = (*supplemental_groups(settings, identity), *ids.supplemental_groups)
+def _given(course: Course, role: str, has: Standing) -> Iterator[str]:
+    size = getattr(course.roles, role).resources or course.resources
+    low, most = size.guarantee, size.limit
     yield f"server image   {course.image}"
     yield f"server CPU     {format_millicores(low.cpu)} guaranteed, at most {format_millicores(most.cpu)}"
     yield f"server memory  {format_bytes(low.memory)} guaranteed, at most {format_bytes(most.memory)}"
-    if course.resources.gpus:
-        yield f"server GPUs    {course.resources.gpus.count} {course.resources.gpus.resource}"
-    yield f"uid, gid       {ids.uid or uid}, {ids.gid or gid}" + (f", {further}" if further else "")
-    yield f"kernelspecs    {', '.join(course.kernelspecs) or 'all that are for her groups'}"
+    if size.gpus:
+        yield f"server GPUs    {size.gpus.count} {size.gpus.resource}"
+    further = "".join(f", {group}" for group in has.supplemental_groups)
+    yield f"uid, gid       {has.uid}, {has.gid}{further}"
+    yield f"kernelspecs    {', '.join(sorted(has.kernelspecs)) or 'all that are for her groups'}"
     yield f"kernel network {course.network or 'as the kernelspec says'}"
     for command in course.after_start:
         yield f"after start    {command}"
 
 
-def _mounts(hub: HubFile, settings: Settings, identity: Identity, one: Membership) -> Iterator[str]:
-    mounts = course_mounts(hub, settings, identity.name, identity.groups, one).all()
+def _mounts(has: Standing) -> Iterator[str]:
+    mounts = has.mounts.all()
     width = max(len(mount.mount_path) for mount in mounts)
     for mount in mounts:
         where = f"{mount.volume.server}:" if mount.volume.kind == "nfs" else f"claim {mount.volume.claim}: "

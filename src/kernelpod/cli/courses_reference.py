@@ -19,7 +19,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "courses.<id>.folder, .mounts.<name>": model.Folder,
     "courses.<id>.folder.access": model.ByRole,
     "courses.<id>.exchange": model.Exchange,
-    "courses.<id>.roles.<role>": model.RoleIds,
+    "courses.<id>.roles.<role>": model.Role,
 }
 
 

@@ -6,11 +6,12 @@ from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 
 from kernelpod.courses.faults import CoursesError, Fault
-from kernelpod.courses.load import Courses, ListUse, load_courses
+from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
 from kernelpod.courses.model import MODES
 from kernelpod.courses.roster import list_fault, read_list
 from kernelpod.courses.rules import faults_of
 from kernelpod.courses.userlists import BadList, normal
+from kernelpod.courses.yamlfile import Keys
 from kernelpod.kernelspecs.jsonfile import Place
 from kernelpod.names import user_slug
 from kernelpod.settings import Settings
@@ -85,10 +86,15 @@ def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:
     if specs is None:
         return
     for name, course in courses.hub.offered_courses().items():
-        for number, address in enumerate(course.kernelspecs):
-            if address not in specs:
-                said = f"there is no kernelspec {address!r}; there are {', '.join(sorted(specs)[:10])}"
-                yield courses.fault(("courses", name, "kernelspecs", number), said)
+        named: list[tuple[Keys, tuple[str, ...]]] = [(("kernelspecs",), course.kernelspecs)]
+        named += [
+            (("roles", role, "kernelspecs"), getattr(course.roles, role).kernelspecs or ()) for role in ROLES
+        ]
+        for keys, addresses in named:
+            for number, address in enumerate(addresses):
+                if address not in specs:
+                    said = f"there is no kernelspec {address!r}; there are {', '.join(sorted(specs)[:10])}"
+                    yield courses.fault(("courses", name, *keys, number), said)
 
 
 def _folders(courses: Courses) -> Iterator[Fault]:

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
-from kernelpod.fields import AbsolutePath, Name, Size
+from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.quantities import format_bytes, format_millicores
-from kernelpod.settings import Section, Volume
+from kernelpod.storage import Volume
 
 Mode = Literal["teaching", "exam", "research"]
 Access = Literal["none", "ro", "rw"]
@@ -119,8 +119,8 @@ class ServerResources(Section):
         return f"{format_millicores(self.limit.cpu)} CPU, {format_bytes(self.limit.memory)}{gpus}"
 
 
-class RoleIds(Section):
-    """Ids of one role's servers and kernels instead of the settings'."""
+class Role(Section):
+    """What one role has instead of what the settings and the course say."""
 
     uid: Id | None = None
     """User id; needs a home with {course}, since a home has one owner."""
@@ -128,14 +128,18 @@ class RoleIds(Section):
     """Group id."""
     supplemental_groups: tuple[Id, ...] = ()
     """Further group ids."""
+    resources: ServerResources | None = None
+    """Size of servers."""
+    kernelspecs: tuple[SpecAddress, ...] | None = None
+    """Kernelspecs; empty: all that the user may have."""
 
 
 class Roles(Section):
     """What differs by role."""
 
-    student: RoleIds = RoleIds()
-    grader: RoleIds = RoleIds()
-    admin: RoleIds = RoleIds()
+    student: Role = Role()
+    grader: Role = Role()
+    admin: Role = Role()
 
 
 class Course(Section):
@@ -176,7 +180,7 @@ class Course(Section):
     admins: Users = UserList()
     """The same for those who lead the course."""
     roles: Roles = Roles()
-    """Ids by role."""
+    """Ids, sizes and kernelspecs by role."""
 
 
 class HubFile(Section):

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.courses.load import Role
-from kernelpod.courses.model import Course, Exchange, Folder, HubFile, RoleIds, Storage
+from kernelpod.courses.model import Course, Exchange, Folder, HubFile, Storage
+from kernelpod.courses.model import Role as RoleKeys
 from kernelpod.mounts import Mount, UserMounts, mounts_for
 from kernelpod.names import user_slug
 from kernelpod.settings import Settings
+from kernelpod.storage import COURSE_MOUNTS
 
 # The folders of an exchange, and whether a student may write them.
 EXCHANGE_FOLDERS = {"inbound": True, "outbound": False, "feedback": False}
@@ -31,7 +33,8 @@ def chosen(memberships: tuple[Membership, ...], options: Mapping[str, Any]) -> M
 
     `options` are the hub's `user_options`: her own words, so whatever is not among her memberships is refused.
     """
-    course, semester = options.get("profile"), options.get("semester")
+    # An empty choice is none, as for KubeSpawner.
+    course, semester = options.get("profile") or None, options.get("semester") or None
     fitting = (
         one
         for one in memberships
@@ -41,21 +44,20 @@ def chosen(memberships: tuple[Membership, ...], options: Mapping[str, Any]) -> M
 
 
 def course_mounts(
-    hub: HubFile, settings: Settings, username: str, groups: tuple[str, ...], membership: Membership
+    hub: HubFile,
+    settings: Settings,
+    username: str,
+    groups: tuple[str, ...],
+    membership: Membership,
+    only: tuple[str, ...] | None = None,
 ) -> UserMounts:
-    """Return home and mounts of a user in a course: those of the settings, then those of the course.
+    """Return home and mounts of a user in a course: those of the settings (`only` these), then the course's.
 
     The spawner asks for the server and policy for the kernel. Every path is absolute, plain and below its root;
     nobody's home or part of an exchange is another's, since slugs of user names hold no "/" and do not collide.
     """
-    course = hub.courses[membership.course]
-    values = {
-        "mode": hub.mode,
-        "semester": membership.semester,
-        "course": membership.course,
-        "username": user_slug(username),
-    }
-    plain = mounts_for(settings, hub.hub, username, groups)
+    course, values = hub.courses[membership.course], _values(hub, membership, username)
+    plain = mounts_for(settings, hub.hub, username, groups, only)
     home = plain.home
     if template := hub.home_template:
         sub_path = template.format_map(values)
@@ -66,16 +68,45 @@ def course_mounts(
     return UserMounts(home=home, shared=(*plain.shared, *own))
 
 
-def role_ids(hub: HubFile, membership: Membership) -> RoleIds:
-    """Return the ids of a membership; what is None there is what the settings say."""
-    ids: RoleIds = getattr(hub.courses[membership.course].roles, membership.role)
-    return ids
+def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tuple[str, ...]:
+    """Return the folders of a user's exchange below the storage's root, each after the one it lies in.
+
+    They are made by her server, as her home is: `inbound`, `outbound`, `feedback`, and of these her own.
+    """
+    exchange = hub.courses[membership.course].exchange
+    if exchange is None:
+        return ()
+    values = _values(hub, membership, username)
+    whole = [f"{exchange.path}/{name}" for name in EXCHANGE_FOLDERS]
+    own = [f"{exchange.path}/{name}/{{username}}" for name in exchange.personalised]
+    return tuple(path.format_map(values) for path in (*whole, *(own if membership.role == "student" else ())))
+
+
+def role_of(hub: HubFile, membership: Membership) -> RoleKeys:
+    """Return what the course says of a membership's role; what is None there is what others have."""
+    role: RoleKeys = getattr(hub.courses[membership.course].roles, membership.role)
+    return role
+
+
+def course_kernelspecs(hub: HubFile, membership: Membership) -> frozenset[str]:
+    """Return the addresses of the kernelspecs of a membership; empty: all that are for her groups."""
+    own = role_of(hub, membership).kernelspecs
+    return frozenset(hub.courses[membership.course].kernelspecs if own is None else own)
+
+
+def _values(hub: HubFile, membership: Membership, username: str) -> dict[str, str]:
+    return {
+        "mode": hub.mode,
+        "semester": membership.semester,
+        "course": membership.course,
+        "username": user_slug(username),
+    }
 
 
 def _of_course(course: Course, storage: Storage, role: Role, values: dict[str, str]) -> Iterator[Mount]:
     named = [
-        ("course-folder", course.folder),
-        *((f"course-mount-{key}", one) for key, one in course.mounts.items()),
+        (f"{COURSE_MOUNTS}folder", course.folder),
+        *((f"{COURSE_MOUNTS}mount-{key}", one) for key, one in course.mounts.items()),
     ]
     for name, folder in named:
         if folder and (access := getattr(folder.access, role)) != "none":
@@ -88,12 +119,12 @@ def _exchange(exchange: Exchange, storage: Storage, role: Role, values: dict[str
     """Graders see all of it; a student the three folders, of the personalised ones only what bears her name."""
     if role != "student":
         whole = Folder(path=exchange.path, mount_path=exchange.mount_path)
-        yield _mount("course-exchange", whole, storage, values, read_only=False)
+        yield _mount(f"{COURSE_MOUNTS}exchange", whole, storage, values, read_only=False)
         return
     for name, writable in EXCHANGE_FOLDERS.items():
         own = "/{username}" if name in exchange.personalised else ""
         part = Folder(path=f"{exchange.path}/{name}{own}", mount_path=f"{exchange.mount_path}/{name}")
-        yield _mount(f"course-{name}", part, storage, values, read_only=not writable)
+        yield _mount(f"{COURSE_MOUNTS}{name}", part, storage, values, read_only=not writable)
 
 
 def _mount(name: str, folder: Folder, storage: Storage, values: dict[str, str], *, read_only: bool) -> Mount:

@@ -60,8 +60,11 @@ class _Index:
 class Roster:
     """The current courses of one hub and their users."""
 
-    def __init__(self, path: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self._path, self._settings, self._clock = path, settings, clock
+    def __init__(
+        self, path: Path, settings: Settings, name: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        """`name` is the hub's by the settings; a file for another hub is not used."""
+        self._path, self._settings, self._name, self._clock = path, settings, name, clock
         self._lock = threading.Lock()
         self._courses: Courses | None = None
         self._seen: Signature = ()
@@ -89,11 +92,15 @@ class Roster:
         index, names = self._index, {username, normal(username, Lists())}
         if index.block is None or names & index.block or user_slug(username) in MODES:
             return ()
-        if username in index.admins:
+        if self.is_admin(username):
             return index.everywhere
         if index.allow is not None and username not in index.allow:
             return ()
         return tuple(index.by_user.get(username, ()))
+
+    def is_admin(self, username: str) -> bool:
+        """Return whether the hub's `admins` name a user; one who is blocked too has no memberships."""
+        return username in self._index.admins
 
     def refresh(self) -> None:
         """Read again what has changed. Raises nothing for bad files.
@@ -130,6 +137,10 @@ class Roster:
             courses = load_courses(self._path)
             if faults := faults_of(courses, self._settings):
                 raise CoursesError(faults)
+            if self._name not in ("", courses.hub.hub):
+                raise CoursesError(
+                    [courses.fault(("hub",), f"this is read as the file of the hub {self._name!r}")]
+                )
         except CoursesError as error:
             self._say(error.faults)
             # A file below may be what is wrong: looked at again each time until it is right.

@@ -62,6 +62,9 @@ def _exam(courses: Courses) -> Iterator[Fault]:
         if not course.network:
             said = "an exam names the network of its kernels, such as none: an egress profile of the chart"
             yield courses.fault(("courses", name, "network"), said)
+        if not course.kernelspecs:
+            said = "an exam names its kernelspecs: what students may start, such as exam-pod"
+            yield courses.fault(("courses", name, "kernelspecs"), said)
         if course.exchange and {"inbound", "feedback"} - set(course.exchange.personalised):
             said = "in an exam nobody sees what others hand in: name inbound and feedback"
             yield courses.fault(("courses", name, "exchange", "personalised"), said)

@@ -253,8 +253,8 @@ def _hub_config(stack: Stack) -> str:
         "Spawner.start_timeout": 60,
         "SandboxSpawner.server_paths": paths,
     }
-    lines = [f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"]
-    return "\n".join([*lines, *(f"c.{name} = {value!r}" for name, value in values.items()), ""])
+    shared = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
+    return "\n".join([*(f"c.{name} = {value!r}" for name, value in values.items()), shared, ""])
 
 
 def _base_python(environment: Path) -> Path:

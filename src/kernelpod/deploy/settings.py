@@ -10,9 +10,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Name
+from kernelpod.fields import AbsolutePath, Name, Section
 from kernelpod.sentences import sentences
-from kernelpod.settings import Section, Settings
+from kernelpod.settings import Settings
 
 SMOKE_USER = "kernelpod-smoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]

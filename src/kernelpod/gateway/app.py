@@ -16,6 +16,7 @@ from tornado.netutil import bind_sockets
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
+from kernelpod.gateway.enrol import Enrol
 from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
@@ -26,9 +27,10 @@ from kernelpod.gateway.spares import Spares
 from kernelpod.identity import Prover
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.launch import House
+from kernelpod.record import KernelRecord
 from kernelpod.runtime import Runtime
 from kernelpod.runtime.local import LocalRuntime
-from kernelpod.settings import Settings
+from kernelpod.settings import Hub, Settings
 
 log = logging.getLogger(__name__)
 
@@ -76,17 +78,18 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().init_configurables()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
-        hub = self.house_settings.hubs[0]
-        self.spares = Spares(kernels, self.house_settings.start.spare_seconds)
+        settings, hubs = self.house_settings, self.house_settings.hubs
+        self.spares = Spares(kernels, settings.start.spare_seconds)
         self.services = Services(
-            settings=self.house_settings,
-            prover=Prover(hub, self.house_settings.identity, ask_hub),
+            settings=settings,
+            provers={hub.name: Prover(hub, settings.identity, ask_hub) for hub in hubs},
             house=House(
-                settings=self.house_settings,
-                kernelspecs=PublishedKernelspecs(self.house_settings.kernelspecs),
+                settings=settings,
+                kernelspecs=PublishedKernelspecs(settings.kernelspecs),
                 owners=kernels.owners,
                 run=self.spares.run,
                 spares=self.spares,
+                enrol=Enrol(settings),
             ),
             kernels=kernels,
             metrics=Metrics(),
@@ -98,17 +101,22 @@ class KernelpodGateway(EnterpriseGatewayApp):
         await self.kernel_manager.adopt()
         self.services.house.kernelspecs.all()
         self.services.ready = True
-        self._tasks = [asyncio.ensure_future(self._check_hub())]
+        hubs = self.house_settings.hubs
+        self._tasks = [asyncio.ensure_future(self._check_hub(hub)) for hub in hubs]
         if after := self.house_settings.servers.orphan_seconds:
-            self._tasks.append(asyncio.ensure_future(self._orphans(after).watch()))
+            self._tasks += [asyncio.ensure_future(self._orphans(hub, after).watch()) for hub in hubs]
 
-    def _orphans(self, after_seconds: float) -> Orphans:
+    def _orphans(self, hub: Hub, after_seconds: float) -> Orphans:
         kernels = self.kernel_manager
-        return Orphans(self.house_settings.hubs[0], after_seconds, kernels.records, kernels.shutdown_kernel)
 
-    async def _check_hub(self) -> None:
-        """Say what is wrong with the gateway's place in the hub, once a fault, until nothing is."""
-        hub, said = self.house_settings.hubs[0], ""
+        def records() -> list[KernelRecord]:
+            return [record for record in kernels.records() if record.owner.hub == hub.name]
+
+        return Orphans(hub, after_seconds, records, kernels.shutdown_kernel)
+
+    async def _check_hub(self, hub: Hub) -> None:
+        """Say what is wrong with the gateway's place in a hub, once a fault, until nothing is."""
+        said = ""
         while fault := await check_service(hub):
             if fault != said:
                 log.error("%s", fault)

@@ -64,7 +64,7 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         while True:
             await asyncio.sleep(self.services.settings.identity.recheck_seconds)
             try:
-                await self.services.prover.prove(self.caller_token, fresh=True)
+                await self.prover().prove(self.caller_token, fresh=True)
             except HubUnavailable as error:
                 return self.close_with(1013, error.code)
             except UserError as error:

@@ -16,9 +16,10 @@ from jupyter_server.services.kernels.handlers import KernelActionHandler
 from tornado import web
 
 from kernelpod import __version__
+from kernelpod.courses.offers import course_kernelspecs
 from kernelpod.errors import Denied, NotFound, UserError
 from kernelpod.gateway.channels import ChannelsPage
-from kernelpod.gateway.proven import JsonPage, OwnKernel, Proven
+from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.launch import launch
 from kernelpod.policy import is_offered
@@ -60,7 +61,7 @@ class KernelsPage(Proven, stock.MainKernelHandler):
             log.info("kernel %s: the caller hung up before it had started", kernel_id)
             return
         metrics.starts.labels(outcome="ok").inc()
-        self.set_header("Location", f"{self.base_url.rstrip('/')}/api/kernels/{kernel_id}")
+        self.set_header("Location", f"{self.request.path.rstrip('/')}/{kernel_id}")
         self.set_status(201)
         self.finish(json.dumps(self.services.kernels.kernel_model(kernel_id), default=date_default))
 
@@ -117,17 +118,24 @@ def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:
 
 
 class _KernelSpecs(Proven, web.RequestHandler):
+    may: tuple[tuple[str, ...], Bounds, frozenset[str]] | None = None
+
     @property
     def visible(self) -> dict[str, KernelSpec]:
         """The kernelspecs that the caller is offered, by address."""
-        published, (groups, bounds) = self.services.house.kernelspecs.all(), self.may
-        return {name: spec for name, spec in published.items() if is_offered(spec, groups, bounds)}
+        published, may = self.services.house.kernelspecs.all(), self.may
+        return {name: spec for name, spec in published.items() if may and is_offered(spec, *may)}
 
-    @property
-    def may(self) -> tuple[tuple[str, ...], Bounds]:
-        """All that the offer depends on: the caller's groups and bounds."""
+    async def check(self) -> None:
+        """Find all that the offer depends on: the caller's groups and bounds, and what her course allows."""
         identity = self.proof.identity
-        return identity.groups, user_bounds(self.services.settings, identity)
+        try:
+            enrolment = await self.services.house.enrol(identity)
+        except Denied:  # who is in no course is offered nothing, and told why by a start
+            self.may = None
+        else:
+            hers = course_kernelspecs(enrolment.hub, enrolment.membership) if enrolment else frozenset[str]()
+            self.may = identity.groups, user_bounds(self.services.settings, identity), hers
 
     def find(self, address: str) -> KernelSpec:
         """Return one of them. Raises NotFound, also for what is for others."""
@@ -213,11 +221,14 @@ class HealthPage(JsonPage, web.RequestHandler):
 
 
 class ReadyPage(JsonPage, web.RequestHandler):
-    """GET /readyz: running kernels were found again and new ones can be started. No token: the cluster asks."""
+    """GET /readyz: running kernels were found again and new ones can be started. No token: the cluster asks.
+
+    `hub` is silent where one of them is.
+    """
 
     def get(self) -> None:
         """Answer 200, or 503 until the kernels are found; a silent hub is told, but does not unready."""
-        hub = "reachable" if self.services.prover.reachable else "silent"
+        hub = "reachable" if all(one.reachable for one in self.services.provers.values()) else "silent"
         ready = self.services.ready and self.services.kernels.runtime.ready()
         self.set_status(200 if ready else 503)
         self.finish(json.dumps({"status": "ready" if ready else "starting", "hub": hub}))
@@ -234,9 +245,7 @@ class NoPage(Proven, web.RequestHandler):
 
 _KERNEL_ID = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 
-ROUTES: list[tuple[str, type[web.RequestHandler]]] = [
-    (r"/healthz", HealthPage),
-    (r"/readyz", ReadyPage),
+_OF_A_HUB: list[tuple[str, type[web.RequestHandler]]] = [
     (r"/metrics", MetricsPage),
     (r"/api", VersionPage),
     (r"/api/kernels", KernelsPage),
@@ -246,5 +255,11 @@ ROUTES: list[tuple[str, type[web.RequestHandler]]] = [
     (r"/api/kernelspecs", KernelSpecsPage),
     (r"/api/kernelspecs/(?P<name>[^/]+)", KernelSpecPage),
     (r"/kernelspecs/(?P<name>[^/]+)/(?P<file_name>[^/]+)", LogoPage),
+]
+
+ROUTES: list[tuple[str, type[web.RequestHandler]]] = [
+    (r"/healthz", HealthPage),
+    (r"/readyz", ReadyPage),
+    *((f"(?:{HUB_PREFIX})?{pattern}", page) for pattern, page in _OF_A_HUB),
     (r".*", NoPage),
 ]

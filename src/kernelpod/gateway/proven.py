@@ -10,13 +10,16 @@ from typing import Any
 from pydantic import SecretStr
 from tornado import web
 
-from kernelpod.errors import BadRequest, HubUnavailable, NotProven, UserError, kernel_not_found
+from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.services import Services
-from kernelpod.identity import MAX_TOKEN_LENGTH, Owner, Proof
+from kernelpod.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
 
 log = logging.getLogger(__name__)
 
+# What a URL begins with that names its caller's hub.
+HUBS = "/hubs"
+HUB_PREFIX = f"{HUBS}/[a-z0-9-]+"
 HTTP_PHRASES = {int(status): status.phrase for status in http.HTTPStatus}
 
 
@@ -90,11 +93,23 @@ class Proven(JsonPage):
         if len(self.request.body or b"") > self.services.settings.gateway.max_body_bytes:
             raise BadRequest("body_too_large", "The request body is too large for this gateway.")
         self.caller_token = bearer_token(self.request)
-        self.proof = await self.services.prover.prove(self.caller_token)
+        self.proof = await self.prover().prove(self.caller_token)
         await self.check()
         prepared = super().prepare()  # type: ignore[misc]
         if prepared is not None:
             await prepared
+
+    def prover(self) -> Prover:
+        """Return what proves callers of the hub that the URL names: no token is ever shown to another hub.
+
+        Raises NotFound for a hub that there is not.
+        """
+        provers = self.services.provers
+        path = self.request.path.removeprefix(self.settings["base_url"].rstrip("/"))  # type: ignore[attr-defined]
+        name = path.split("/", 3)[2] if path.startswith(f"{HUBS}/") else next(iter(provers))
+        if name not in provers:
+            raise NotFound("page_not_found", f"This gateway serves no hub {name!r}.")
+        return provers[name]
 
     async def check(self) -> None:
         """Check more than who asks."""

@@ -17,7 +17,8 @@ class Services:
     """What the pages work with."""
 
     settings: Settings
-    prover: Prover
+    provers: dict[str, Prover]
+    """By the name of the hub; the first one proves callers whose URL names no hub."""
     house: House
     kernels: DirectMappingKernelManager
     metrics: Metrics

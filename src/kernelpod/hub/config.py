@@ -1,7 +1,8 @@
 """Configures a JupyterHub so that its users' servers start their kernels through the gateway.
 
-from kernelpod.hub.config import configure
+from kernelpod.hub.config import configure, let_lists_decide
 configure(c, load(Path("/etc/kernelpod/settings.yaml")))
+let_lists_decide(c)
 """
 
 from __future__ import annotations
@@ -11,23 +12,42 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
+from kernelpod.courses.enrolment import Enrolments
+from kernelpod.courses.roster import Roster
+from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
-from kernelpod.mounts import UserMounts, mounts_for
+from kernelpod.hub.gate import gated
+from kernelpod.hub.housespawner import HouseSpawner, identity_of
 from kernelpod.settings import Hub, Settings
+from kernelpod.standing import Standing, standing
 
 
-def configure(c: Any, settings: Settings) -> None:
+def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     """Set on the hub's configuration `c` all that servers need; what `c` holds already is kept.
 
     Sets: the service that stands for the gateway, the scope that lets users and their servers use it, and
     the servers' environment, arguments and grace periods. Lists and mappings are extended, never replaced.
+    `hub_name` is this hub's in the settings, where they have several. Raises SettingsError.
     """
-    hub = settings.hubs[0]
+    hub = settings.hub(hub_name)
+    enrolments = Enrolments(Roster(hub.courses, settings, hub.name)) if hub.courses else None
     _grant(c, settings, hub)
+    c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
+    # A function: traitlets give every spawner a copy of anything else.
+    c.HouseSpawner.courses = lambda: enrolments
     c.Spawner.environment.update(server_environment(settings, hub))
     c.Spawner.args.extend(servers.arguments(settings))
     c.KubeSpawner.delete_grace_period = servers.grace_period_seconds(settings)
     c.LocalProcessSpawner.interrupt_timeout = servers.grace_period_seconds(settings)
+
+
+def let_lists_decide(c: Any) -> None:
+    """Let the lists of the courses file, where `configure` found one, decide who may log in.
+
+    Call it last, once the authenticator is chosen; a server is refused to who is in no course in any case.
+    """
+    if enrolments := c.HouseSpawner.courses():
+        c.JupyterHub.authenticator_class = gated(c.JupyterHub.authenticator_class, enrolments)
 
 
 def _grant(c: Any, settings: Settings, hub: Hub) -> None:
@@ -52,13 +72,22 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
 def server_environment(settings: Settings, hub: Hub) -> dict[str, str | Callable[[Any], str]]:
     """Return the environment of single-user servers; values that differ by user are functions of the spawner."""
     return {
-        **servers.environment(settings),
+        **servers.environment(settings, hub),
         "JUPYTER_GATEWAY_AUTH_TOKEN": lambda spawner: str(spawner.api_token),
-        "KERNEL_PATH": lambda spawner: server_mounts(settings, hub, spawner).home.path,
+        "KERNEL_PATH": lambda spawner: server_standing(settings, hub, spawner).mounts.home.path,
     }
 
 
-def server_mounts(settings: Settings, hub: Hub, spawner: Any) -> UserMounts:
-    """Return what a user's server mounts: the same answer that her kernels get."""
-    groups = tuple(sorted(group.name for group in spawner.user.groups))
-    return mounts_for(settings, hub.name, spawner.user.name, groups)
+def server_standing(settings: Settings, hub: Hub, spawner: Any) -> Standing:
+    """Return what a user has in her server: the same as in her kernels.
+
+    Raises SettingsError on a hub with courses for a spawner that does not know them.
+    """
+    if isinstance(spawner, HouseSpawner):
+        return spawner.standing
+    if hub.courses:
+        raise SettingsError(
+            f"hubs.courses: {type(spawner).__name__} knows no courses; "
+            "set JupyterHub.spawner_class to kernelpod.hub.kubernetes.PodSpawner"
+        )
+    return standing(settings, identity_of(hub, spawner.user), None)

@@ -6,20 +6,31 @@ Used beside `kernelpod.hub.config.configure`; a hub that runs in the cluster loa
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from typing import Any
 
 from kubespawner import KubeSpawner
-from traitlets import Instance
 
-from kernelpod.errors import KernelpodError
 from kernelpod.hub import pods, servers
-from kernelpod.hub.config import server_mounts
-from kernelpod.identity import Identity, Owner
-from kernelpod.policy import supplemental_groups, uid_and_gid
+from kernelpod.hub.housespawner import HouseSpawner, NotSpawnedError
+from kernelpod.hub.profiles import profiles
 from kernelpod.settings import Settings
 
 # How servers reach the hub: its Service.
 HUB_URL = "http://hub:8081"
+# What profiles of courses change.
+PROFILE_TRAITS = (
+    "image",
+    "cpu_guarantee",
+    "cpu_limit",
+    "mem_guarantee",
+    "mem_limit",
+    "extra_resource_guarantees",
+    "extra_resource_limits",
+    "node_selector",
+    "tolerations",
+    "lifecycle_hooks",
+)
 
 
 def configure_kubespawner(c: Any, settings: Settings) -> None:
@@ -28,7 +39,6 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     Servers and kernels outlive the hub's pod: it leaves them alone and finds them again in its database.
     """
     c.JupyterHub.spawner_class = PodSpawner
-    c.PodSpawner.house = settings
     c.JupyterHub.hub_ip = "0.0.0.0"
     # For the proxy, in the same pod: a Service leads nowhere before the hub is ready, and that needs the proxy.
     c.JupyterHub.hub_connect_ip = "127.0.0.1"
@@ -47,28 +57,42 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.KubeSpawner.container_security_context = pods.restricted()
 
 
-class HomeNotMadeError(KernelpodError):
+class HomeNotMadeError(NotSpawnedError):
     """The container that makes homes could not make this one; the message is what it said."""
 
-    @property
-    def jupyterhub_message(self) -> str:
-        """What the hub shows on the page of a failed start."""
-        return self.message
 
-
-class PodSpawner(KubeSpawner):
+class PodSpawner(HouseSpawner, KubeSpawner):
     """Runs a user's server with her mounts and nobody else's, at the places her kernels see them."""
 
-    house = Instance(Settings, help="The settings; the gateway has the same.").tag(config=True)
+    _plain: dict[str, Any] | None = None
+    """What profiles change, as it was configured: a spawner whose start failed is used again."""
+
+    def course_form(self, made: list[dict[str, Any]]) -> str:
+        """Return KubeSpawner's form of these profiles."""
+        return str(self._render_options_form(made))
+
+    async def load_user_options(self) -> None:
+        """Give the server the size, image and nodes of its course, and of no other one before."""
+        if self.enrolment is not None:
+            one = self.enrolment.membership
+            mine = self.courses().memberships(self.user.name)
+            made = [profile for profile in profiles(self.enrolment.hub, mine) if profile["slug"] == one.course]
+            if self._plain is None:
+                self._plain = {name: deepcopy(getattr(self, name)) for name in PROFILE_TRAITS}
+            for name, value in self._plain.items():
+                setattr(self, name, deepcopy(value))
+            self.profile_list = made
+        await super().load_user_options()
 
     async def get_pod_manifest(self) -> Any:
         """Return KubeSpawner's pod with mounts, ids and the container that makes the home."""
         pod = await super().get_pod_manifest()
-        mounts = server_mounts(self.house, self.house.hubs[0], self)
-        ids = self._ids()
+        has = self.standing
+        mounts, ids = has.mounts, pods.Ids(has.uid, has.gid, has.supplemental_groups)
         spec, server = pod.spec, pod.spec.containers[0]
         spec.volumes = [*(spec.volumes or []), *pods.volumes(mounts)]
-        spec.init_containers = [pods.home_container(self.house, mounts.home, ids), *(spec.init_containers or [])]
+        make_home = pods.home_container(self.house, mounts.home, ids, has.to_make)
+        spec.init_containers = [make_home, *(spec.init_containers or [])]
         spec.security_context = {
             **(spec.security_context or {}),
             "supplementalGroups": list(ids.groups),
@@ -79,11 +103,6 @@ class PodSpawner(KubeSpawner):
         server.working_dir = mounts.home.mount_path
         server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
         return pod
-
-    def _ids(self) -> pods.Ids:
-        groups = tuple(sorted(group.name for group in self.user.groups))
-        identity = Identity(Owner(hub=self.house.hubs[0].name, kind="user", name=self.user.name), groups)
-        return pods.Ids(*uid_and_gid(self.house, identity), supplemental_groups(self.house, identity))
 
     def is_pod_running(self, pod: Any) -> bool:
         """Return whether the server's pod runs. Raises HomeNotMadeError once it is clear that it never will."""

@@ -5,23 +5,39 @@ Pure functions of the settings, without JupyterHub: the spawner and the values f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.mounts import Mount, UserMounts
 from kernelpod.podparts import literal, no_privileges, volume, volume_mount
 from kernelpod.settings import Settings
+from kernelpod.storage import COURSE_MOUNTS
 
 HOME_CONTAINER = "home"
 HOMES_VOLUME = "homes"
 HOMES_FOLDER = "/homes"
+COURSES_VOLUME = "courses"
+COURSES_FOLDER = "/courses"
 
-# Arguments: the home as this container sees it, the home as admins see it, user id, group id. A home that is as
-# it should be is left alone. With root_squash, root is nobody on the server: nothing can be made there, or nothing
-# given away, and the admin has to.
+# Arguments: the home as this container sees it, the home as admins see it, user id, group id, then folders of the
+# exchange. What is as it should be is left alone. With root_squash, root is nobody on the server: nothing can be
+# made there, or nothing given away, and the admin has to.
 MAKE_HOME = """\
 home=$1 path=$2 uid=$3 gid=$4
+shift 4
 fail() { echo "$1" >&2; exit 1; }
+for folder; do
+  if [ -L "$folder" ]; then fail "The folder ${folder#/courses/} of the courses is a symbolic link; remove it."; fi
+  if [ -d "$folder" ]; then continue; fi
+  umask 002
+  mkdir -p "$(dirname "$folder")" 2>/dev/null
+  # A folder of graders and one student, or of graders; whoever has it mounted sees nothing beside it.
+  if ! { mkdir -m 0770 "$folder" && chown "$uid:$gid" "$folder"; } 2>/dev/null && [ ! -d "$folder" ]; then
+    fail "The folder ${folder#/courses/} of the courses cannot be made: root may not write there (root_squash). \
+On the NFS server run there: mkdir -p -m 0770 ${folder#/courses/} && chown $uid:$gid ${folder#/courses/}"
+  fi
+done
 if [ -L "$home" ]; then fail "The home $path is a symbolic link; an admin must put a folder in its place."; fi
 owner=$(stat -c %u "$home" 2>/dev/null)
 if [ "$owner" = "$uid" ]; then exit 0; fi
@@ -55,30 +71,54 @@ def volumes(mounts: UserMounts) -> list[dict[str, Any]]:
     """Return the volumes of a server pod.
 
     The home is a subPath of the volume that holds all homes, for NFS too: kubelet mounts every volume before the
-    container that makes the home has run. The server's container sees nothing but the subPath.
+    container that makes the home has run. The server's container sees nothing but the subPath. So are the folders
+    of a course.
     """
-    home = mounts.home
-    root = home.path.removesuffix(home.sub_path).rstrip("/")
-    all_homes = home.model_copy(update={"name": HOMES_VOLUME, "path": root, "read_only": False})
-    return [volume(all_homes), *map(volume, mounts.shared)]
+    course = [mount for mount in mounts.shared if _is_of_course(mount)]
+    rest = [mount for mount in mounts.shared if not _is_of_course(mount)]
+    whole = [_whole(mounts.home, HOMES_VOLUME), *(_whole(mount, COURSES_VOLUME) for mount in course[:1])]
+    return [volume(mount) for mount in (*whole, *rest)]
+
+
+def _is_of_course(mount: Mount) -> bool:
+    return mount.name.startswith(COURSE_MOUNTS)
+
+
+def _whole(mount: Mount, name: str) -> Mount:
+    root = mount.path.removesuffix(mount.sub_path).rstrip("/")
+    return mount.model_copy(update={"name": name, "path": root, "read_only": False})
 
 
 def volume_mounts(mounts: UserMounts) -> list[dict[str, Any]]:
-    """Return where the server sees its volumes: the home by its subPath, the rest as kernels do."""
+    """Return where the server sees its volumes: home and course by their subPaths, the rest as kernels do."""
     home = mounts.home
     own = {"name": HOMES_VOLUME, "mountPath": home.mount_path, "subPath": home.sub_path}
-    return [own, *map(volume_mount, mounts.shared)]
+    return [own, *(_in_course(mount) if _is_of_course(mount) else volume_mount(mount) for mount in mounts.shared)]
 
 
-def home_container(settings: Settings, home: Mount, ids: Ids) -> dict[str, Any]:
-    """Return the init container that makes a missing home: nothing else of a user's runs as root."""
+def _in_course(mount: Mount) -> dict[str, Any]:
+    return {
+        "name": COURSES_VOLUME,
+        "mountPath": mount.mount_path,
+        "subPath": mount.sub_path,
+        "readOnly": mount.read_only,
+    }
+
+
+def home_container(settings: Settings, home: Mount, ids: Ids, exchange: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the init container that makes a missing home: nothing else of a user's runs as root.
+
+    It makes the folders of the `exchange` too, given below the courses' root.
+    """
     inside = f"{HOMES_FOLDER}/{home.sub_path}"
+    arguments = [inside, home.path, str(ids.uid), str(ids.gid), *(f"{COURSES_FOLDER}/{one}" for one in exchange)]
+    courses = [{"name": COURSES_VOLUME, "mountPath": COURSES_FOLDER}] if exchange else []
     return {
         "name": HOME_CONTAINER,
         "image": settings.runtime.kubernetes.home_check_image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", literal(MAKE_HOME), "make-home"],
-        "args": [literal(inside), literal(home.path), str(ids.uid), str(ids.gid)],
+        "args": [literal(argument) for argument in arguments],
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "100m", "memory": "64Mi"},
@@ -93,7 +133,7 @@ def home_container(settings: Settings, home: Mount, ids: Ids) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumeMounts": [{"name": HOMES_VOLUME, "mountPath": HOMES_FOLDER}],
+        "volumeMounts": [{"name": HOMES_VOLUME, "mountPath": HOMES_FOLDER}, *courses],
     }
 
 

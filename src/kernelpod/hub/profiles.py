@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from typing import Any
 
-from kernelpod.courses.model import Course, HubFile, ServerResources
+from kernelpod.courses.model import HubFile, ServerResources
 from kernelpod.courses.offers import Membership
 from kernelpod.names import safe_slug
 
@@ -14,16 +15,16 @@ USUAL = "-"
 _CHOICE_LENGTH = 40
 
 
-def profiles(hub: HubFile, memberships: tuple[Membership, ...]) -> list[dict[str, Any]]:
-    """Return one profile a course, in the order of the memberships.
+def profiles(hub: HubFile | None, memberships: tuple[Membership, ...]) -> list[dict[str, Any]]:
+    """Return one profile a course, in the order of the memberships; none without a courses file.
 
     Semesters, images and sizes are options where there is more than one. `user_options` then hold the course as
     `profile` and a choice by the name of its option, such as `semester`; `courses.offers.chosen` reads them.
     """
-    semesters: dict[str, list[str]] = {}
+    semesters: dict[str, list[Membership]] = {}
     for one in memberships:
-        semesters.setdefault(one.course, []).append(one.semester)
-    return [_profile(name, hub.courses[name], mine) for name, mine in semesters.items()]
+        semesters.setdefault(one.course, []).append(one)
+    return [_profile(hub, name, mine) for name, mine in semesters.items()] if hub else []
 
 
 def asks_something(made: list[dict[str, Any]]) -> bool:
@@ -31,10 +32,24 @@ def asks_something(made: list[dict[str, Any]]) -> bool:
     return len(made) > 1 or any(profile["profile_options"] for profile in made)
 
 
-def _profile(name: str, course: Course, semesters: list[str]) -> dict[str, Any]:
+def settled(made: list[dict[str, Any]], one: Membership, wish: Mapping[str, Any]) -> dict[str, str]:
+    """Return the `user_options` of a server for this membership: of the wish, what its profile offers."""
+    profile = next(profile for profile in made if profile["slug"] == one.course)
+    kept = {
+        key: wish[key]
+        for key, option in profile["profile_options"].items()
+        if isinstance(wish.get(key), str) and wish[key] in option["choices"]
+    }
+    return {**kept, "profile": one.course, "semester": one.semester}
+
+
+def _profile(hub: HubFile, name: str, mine: list[Membership]) -> dict[str, Any]:
+    course, semesters = hub.courses[name], [one.semester for one in mine]
     images = {title: {"image": image} for title, image in course.images.items()}
     sizes = {title: _size(size) for title, size in course.sizes.items()}
-    usual_size: dict[str, dict[str, Any]] = {f"Usual: {course.resources.shown()}": {}}
+    # Of several semesters the first one's role decides how large the server is.
+    usual = getattr(course.roles, mine[0].role).resources or course.resources
+    usual_size: dict[str, dict[str, Any]] = {f"Usual: {usual.shown()}": {}}
     options: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         "semester": ("Semester", {semester: {} for semester in semesters}),
         "image": ("Image", {f"Usual: {course.image}": {}, **images}),
@@ -42,10 +57,12 @@ def _profile(name: str, course: Course, semesters: list[str]) -> dict[str, Any]:
     }
     override: dict[str, Any] = {
         "image": course.image,
-        **_size(course.resources),
-        "node_selector": dict(course.node_selector),
-        "tolerations": [one.model_dump(exclude_defaults=True) for one in course.tolerations],
+        **_size(usual),
     }
+    if course.node_selector:
+        override["node_selector"] = dict(course.node_selector)
+    if course.tolerations:
+        override["tolerations"] = [one.model_dump(exclude_defaults=True) for one in course.tolerations]
     if course.after_start:
         command = ["sh", "-c", "\n".join(course.after_start)]
         override["lifecycle_hooks"] = {"postStart": {"exec": {"command": command}}}

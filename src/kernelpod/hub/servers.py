@@ -37,13 +37,19 @@ def arguments(settings: Settings) -> list[str]:
     return made if settings.servers.extension else [*made, "--ServerApp.log_level=WARN"]
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment that all servers share.
+def gateway_url(settings: Settings, hub: Hub) -> str:
+    """Return where servers of a hub reach the gateway; one of several hubs is named in the path."""
+    url = settings.servers.gateway_url.rstrip("/")
+    return f"{url}/hubs/{hub.name}" if len(settings.hubs) > 1 else url
+
+
+def environment(settings: Settings, hub: Hub) -> dict[str, str]:
+    """Return the environment that all servers of a hub share.
 
     Every time-out of the way from browser to kernel follows from `start.launch_timeout_seconds`: the
     server waits a little longer than the gateway, so the user reads the gateway's reason.
     """
-    url = settings.servers.gateway_url.rstrip("/")
+    url = gateway_url(settings, hub)
     launch = settings.start.launch_timeout_seconds
     return {
         "JUPYTER_GATEWAY_URL": url,

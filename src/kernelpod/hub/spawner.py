@@ -4,41 +4,45 @@ from __future__ import annotations
 
 import os
 import signal
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader
 from jupyterhub.spawner import LocalProcessSpawner
-from traitlets import Unicode
+from kubespawner import KubeSpawner
+from traitlets import Unicode, default
 
 from kernelpod.errors import StartFailed
-from kernelpod.hub.config import server_mounts
-from kernelpod.identity import Identity, Owner
+from kernelpod.hub.housespawner import HouseSpawner
 from kernelpod.mounts import UserMounts
-from kernelpod.policy import uid_and_gid
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox, payload_pid
-from kernelpod.settings import Settings, load
+from kernelpod.standing import Standing
 
 
-class SandboxSpawner(LocalProcessSpawner):
+class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
     """Runs a user's server with her mounts and nobody else's; no account of that name is needed."""
-
-    settings_file = Unicode(help="The settings file that the gateway uses, too.").tag(config=True)
-
-    @cached_property
-    def house(self) -> Settings:
-        """The settings."""
-        return load(Path(self.settings_file))
 
     @property
     def mounts(self) -> UserMounts:
         """What the user's server sees."""
-        return server_mounts(self.house, self.house.hubs[0], self)
+        return self.standing.mounts
+
+    def course_form(self, made: list[dict[str, Any]]) -> str:
+        """Return KubeSpawner's form of these profiles."""
+        environment = Environment(loader=PackageLoader("kubespawner", "templates"), autoescape=False)  # noqa: S701
+        form = environment.get_template("form.html")
+        made_form: str = form.render(profile_list=made, user_options=self.user_options)
+        return made_form
+
+    @default("options_from_form")  # type: ignore[untyped-decorator]
+    def _kubespawners_options(self) -> Any:
+        return partial(KubeSpawner._options_from_form, self)
 
     @property
     def sandboxed(self) -> bool:
         """Whether servers run in a sandbox."""
-        return self.house.runtime.local.sandbox == "required"
+        return bool(self.house.runtime.local.sandbox == "required")
 
     @property
     def home(self) -> str:
@@ -49,22 +53,18 @@ class SandboxSpawner(LocalProcessSpawner):
         """Make the home if the settings let it, then start the server in its sandbox."""
         if self.sandboxed:
             check()
-        uid, gid = uid_and_gid(self.house, self._identity())
-        self._ensure_home(uid, gid)
+        has = self.standing
+        self._ensure_folders(has)
         local = self.house.runtime.local
         system = tuple(
             Bind(path, path, read_only=True) for path in (*local.read_only_paths, *self._server_paths())
         )
-        binds = tuple(Bind(mount.path, mount.mount_path, mount.read_only) for mount in self.mounts.all())
-        sandbox = Sandbox((*system, *binds), uid, gid, groups=(), working_dir=self.home)
+        binds = tuple(Bind(mount.path, mount.mount_path, mount.read_only) for mount in has.mounts.all())
+        sandbox = Sandbox((*system, *binds), has.uid, has.gid, groups=(), working_dir=self.home)
         server = ["jupyterhub-singleuser"]
         self.cmd = in_sandbox(sandbox, server) if self.sandboxed else as_user(sandbox, server)
         self.notebook_dir = self.home
         return await super().start()
-
-    def _identity(self) -> Identity:
-        groups = tuple(sorted(group.name for group in self.user.groups))
-        return Identity(Owner(hub=self.house.hubs[0].name, kind="user", name=self.user.name), groups)
 
     def _server_paths(self) -> tuple[str, ...]:
         """Return the folders the server's own programs lie in."""
@@ -74,16 +74,21 @@ class SandboxSpawner(LocalProcessSpawner):
         config=True
     )
 
-    def _ensure_home(self, uid: int, gid: int) -> None:
-        """Make a missing home. Raises StartFailed (home_missing) where the settings do not let it."""
-        path = Path(self.mounts.home.path)
-        if path.is_dir():
-            return
-        if not self.house.homes.create_local:
-            raise StartFailed("home_missing", f"The home {path} does not exist; an admin must make it.")
-        path.mkdir(mode=0o700, parents=True)
-        if os.getuid() == 0:
-            os.chown(path, uid, gid)
+    def _ensure_folders(self, has: Standing) -> None:
+        """Make a missing home and exchange. Raises StartFailed (home_missing) where the settings do not let it."""
+        made = [(Path(has.mounts.home.path), 0o700)]
+        if self.enrolment is not None:
+            root = Path(self.enrolment.hub.storage.root)
+            made += [(root / folder, 0o770) for folder in has.to_make]
+        for path, mode in made:
+            if path.is_dir():
+                continue
+            if not self.house.homes.create_local:
+                raise StartFailed("home_missing", f"The folder {path} does not exist; an admin must make it.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=mode)
+            if os.getuid() == 0:
+                os.chown(path, has.uid, has.gid)
 
     def make_preexec_fn(self, name: str) -> Any:
         """Return what runs in the new process: a usual umask, whatever the hub's is; the sandbox does the rest."""

@@ -45,7 +45,7 @@ def z2jh_values(
         "cloudMetadata": {"blockWithIptables": False},
         "extraEnv": _per_user(
             {
-                **servers.environment(settings),
+                **servers.environment(settings, hub),
                 "JUPYTER_GATEWAY_AUTH_TOKEN": "$(JUPYTERHUB_API_TOKEN)",
                 "KERNEL_PATH": home.path,
                 "HOME": home.mount_path,

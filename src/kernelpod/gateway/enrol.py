@@ -1,0 +1,28 @@
+"""Which course a caller is in: by her hub's courses file and the choice that her hub's answer holds."""
+
+from __future__ import annotations
+
+from kernelpod.courses.enrolment import Enrolment, Enrolments
+from kernelpod.courses.roster import Roster
+from kernelpod.errors import Denied
+from kernelpod.identity import Identity
+from kernelpod.settings import Settings
+
+
+class Enrol:
+    """The courses of every hub that has some."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hubs = {
+            hub.name: Enrolments(Roster(hub.courses, settings, hub.name)) for hub in settings.hubs if hub.courses
+        }
+
+    async def __call__(self, identity: Identity) -> Enrolment | None:
+        """Return a caller's course; None on a hub without courses. Raises Denied (not_in_course)."""
+        enrolments = self._hubs.get(identity.owner.hub)
+        if enrolments is None:
+            return None
+        if identity.owner.kind != "user":
+            raise Denied("not_in_course", "A service is in no course of this hub, so it has no kernels here.")
+        await enrolments.look()
+        return enrolments.enrol(identity.name, identity.user_options)

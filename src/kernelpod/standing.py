@@ -1,0 +1,58 @@
+"""What a user has whatever she starts: mounts, ids, and how far her course lets her go.
+
+Policy asks for her kernels, the spawner for her server: both get the same answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernelpod.courses.enrolment import Enrolment
+from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
+from kernelpod.identity import Identity
+from kernelpod.mounts import UserMounts, mounts_for
+from kernelpod.settings import Settings
+from kernelpod.userrules import first_of_rules
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A proven user's mounts, ids and limits."""
+
+    mounts: UserMounts
+    uid: int
+    gid: int
+    supplemental_groups: tuple[int, ...]
+    kernelspecs: frozenset[str] = frozenset()
+    """Addresses of the kernelspecs she may start; empty: all that are for her groups."""
+    network: str | None = None
+    """Egress profile of her kernels; None: the kernelspec's."""
+    to_make: tuple[str, ...] = ()
+    """Folders of her exchange that her server makes, below the root of the courses' storage."""
+
+
+def standing(
+    settings: Settings, identity: Identity, enrolment: Enrolment | None, only: tuple[str, ...] | None = None
+) -> Standing:
+    """Return what the settings give a user and, on a hub with courses, what her course adds.
+
+    `only` names the mounts of the settings that a kernelspec takes; those of the course are always there.
+    """
+    policy, name, groups = settings.policy, identity.name, identity.groups
+    uid = first_of_rules(settings, identity, lambda rule: rule.uid, policy.uid)
+    gid = first_of_rules(settings, identity, lambda rule: rule.gid, policy.gid)
+    further = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
+    if enrolment is None:
+        mounts = mounts_for(settings, identity.owner.hub, name, groups, only)
+        return Standing(mounts, uid, gid, further)
+    hub, membership = enrolment.hub, enrolment.membership
+    ids = role_of(hub, membership)
+    return Standing(
+        mounts=course_mounts(hub, settings, name, groups, membership, only),
+        uid=ids.uid or uid,
+        gid=ids.gid or gid,
+        supplemental_groups=tuple(dict.fromkeys((*further, *ids.supplemental_groups))),
+        kernelspecs=course_kernelspecs(hub, membership),
+        network=enrolment.course.network,
+        to_make=exchange_folders(hub, membership, name),
+    )
