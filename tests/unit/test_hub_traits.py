@@ -209,6 +209,19 @@ def test_a_mistake_stops_the_hub_with_the_sentence_alone(tmp_path: Path) -> None
 
 
 @hub
+def test_a_file_without_mistakes_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from traitlets.config import PyFileConfigLoader
+
+    (tmp_path / "settings.yaml").write_text("{}", encoding="utf-8")
+    given = "JupyterHub: {authenticator_class: one-time, hub_ip: 127.0.0.1}\nOneTimeAuthenticator: {list_file: /a}"
+    monkeypatch.setenv("KERNELPOD_SETTINGS", str(tmp_path / "settings.yaml"))
+    monkeypatch.setenv("KERNELPOD_HUB_CONFIG", str(written(tmp_path, given)))
+    c = PyFileConfigLoader("kubernetes_config.py", str(CHECKOUT / "hub")).load_config()
+    assert (c.JupyterHub.authenticator_class, c.JupyterHub.hub_ip) == ("one-time", "127.0.0.1")
+    assert c.OneTimeAuthenticator.list_file == "/a"
+
+
+@hub
 def test_the_command_says_it_as_text_and_as_json(tmp_path: Path) -> None:
     path = str(written(tmp_path, "Authenticator: {alow_all: true}"))
     checked = command("-m", "kernelpod.cli.main", "hub", "check-config", path)
