@@ -57,7 +57,7 @@ def browser(request: Any, proxies: list[str]) -> str:
                 return said
         except ValueError:
             break
-    return str(request.connection.context.address)
+    return str(peer(request))
 
 
 def _forwarded(request: Any) -> list[str]:
