@@ -16,7 +16,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub import codes
 
 
-class Moment(click.ParamType[datetime]):
+class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have none
     """A moment as ISO 8601, such as 2026-12-01T09:00+01:00; without an offset --zone says which it is."""
 
     name = "time"
