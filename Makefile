@@ -44,6 +44,9 @@ test-unit: env ## the fast tests only
 test-grading: .envs/grading/.ready ## nbgrader's exchange: two students and a grader from release to feedback, and attacks
 	.envs/grading/bin/python -m pytest tests/grading
 
+test-logins: env .envs/logins/.ready ## the logins of hub/logins, each at a real hub: slapd, an OpenID provider, lists, headers
+	.envs/logins/bin/python -m pytest tests/logins
+
 test-pythons: .tools/.ready ## the base package on every Python it supports
 	export PATH="$$PATH:$$(printf '%s:' $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin)"; \
 	for v in $(OTHER_PYTHONS); do echo "== Python $$v" && $(UV) run --quiet --isolated --no-project --python $$v --with-editable . $(addprefix --with ,$(TEST_TOOLS)) python -m pytest -q tests/unit; done
@@ -136,6 +139,7 @@ locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
+	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/logins.in -o requirements/logins.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
 	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/image-hub.in -o requirements/image-hub.txt
@@ -170,11 +174,18 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	$(UV) pip install --quiet --python .envs/grading/bin/python --no-deps --editable .
 	touch $@
 
+.envs/logins/.ready: requirements/logins.txt pyproject.toml .tools/.ready
+	test -x .envs/logins/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/logins
+	$(INSTALL) --python .envs/logins/bin/python $<
+	$(UV) pip install --quiet --python .envs/logins/bin/python --no-deps --editable .
+	touch $@
+
 .envs/kernels/.ready: requirements/kernels.txt .tools/.ready
 	test -x .envs/kernels/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/kernels
 	$(INSTALL) --python .envs/kernels/bin/python $<
 	touch $@
 
-.PHONY: help env demo demo-check test test-unit test-pythons test-wheel test-grading lint format docs docs-check bench-local locks clean
+.PHONY: help env demo demo-check test test-unit test-grading test-logins test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs

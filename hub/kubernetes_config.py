@@ -1,16 +1,17 @@
 """JupyterHub in a cluster: servers as pods, kernels through the gateway; the configuration of the hub's image.
 
 KERNELPOD_SETTINGS names the gateway's settings, KERNELPOD_HUB the hub if they have several, KERNELPOD_HUB_CONFIG a
-YAML file of traits by class, such as `{Authenticator: {admin_users: [carol]}}`, which has the last word.
+YAML file of traits by class, such as `{Authenticator: {admin_users: [carol]}}`, which has the last word. A mistake
+in that file stops the hub with a sentence.
 """
 
 import os
+import sys
 from pathlib import Path
-
-import yaml
 
 from kernelpod.hub.config import configure, let_lists_decide
 from kernelpod.hub.kubernetes import configure_kubespawner
+from kernelpod.hub.traits import HubConfigError, configure_from
 from kernelpod.settings import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
@@ -20,8 +21,8 @@ configure(c, settings, os.environ.get("KERNELPOD_HUB", ""))
 configure_kubespawner(c, settings)
 if password := os.environ.get("KERNELPOD_TRIAL_PASSWORD"):
     c.DummyAuthenticator.password = password
-given = Path(os.environ["KERNELPOD_HUB_CONFIG"]).read_text(encoding="utf-8")
-for section, traits in (yaml.safe_load(given) or {}).items():
-    for name, value in traits.items():
-        c[section][name] = value
+try:
+    configure_from(c, Path(os.environ["KERNELPOD_HUB_CONFIG"]))
+except HubConfigError as error:
+    sys.exit(error.message)
 let_lists_decide(c)

@@ -1,8 +1,10 @@
 """The Python configurable-http-proxy, passing paths on as the browser wrote them.
 
 Release 0.4.0 decodes and re-encodes every path, so that `/user/a@b.org/` arrives as `/user/a%40b.org/` and
-the user's server does not know it. And it asks with the defaults of its HTTP client, 10 requests at a time and
-20 s for each: ten kernels that start would block everybody, and a slow start would end in an error page.
+the user's server does not know it. It reduces headers that are there several times to the last, so that a hub that
+is told a user's name cannot see that it was told two. And it asks with the defaults of its HTTP client, 10
+requests at a time and 20 s for each: ten kernels that start would block everybody, and a slow start would end in
+an error page.
 Run as `python -m kernelpod.hub.proxy`, with the same arguments.
 """
 
@@ -22,6 +24,14 @@ REQUEST_SECONDS = 3600
 
 class SamePathHandler(ProxyHandler):
     """Forwards to the target's root, which is what a hub's routes are."""
+
+    def prepare(self) -> None:
+        """Join headers that are there several times."""
+        headers = self.request.headers
+        for name in headers:
+            if len(values := headers.get_list(name)) > 1:
+                headers[name] = ("; " if name == "Cookie" else ", ").join(values)
+        super().prepare()
 
     async def get_target_url(self, path: str) -> Any:
         """Return the target's URL with the path and query of the request."""

@@ -1,0 +1,50 @@
+"""`kernelpod hub check-config`: the traits that a hub is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from kernelpod.courses.faults import Fault
+from kernelpod.errors import SettingsError
+
+NEEDS_JUPYTERHUB = (
+    "traits are checked against JupyterHub's own classes, and jupyterhub is not installed here; "
+    "run `pip install 'kernelpod[hub]'`, beside the packages of your authenticator, or run this in the hub's image"
+)
+
+
+@click.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check_config(file: Path, as_json: bool) -> None:
+    """Say what is wrong with a hub's traits by class, the file of KERNELPOD_HUB_CONFIG; exit 1 for errors.
+
+    Values of Zero to JupyterHub are read, too: there the traits are those of `hub.config`.
+
+    \b
+    Example:
+      kernelpod hub check-config hub/logins/ldap.yaml
+    """
+    try:
+        from kernelpod.hub.traits import check  # noqa: PLC0415 - only this command needs JupyterHub
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
+            raise SettingsError(NEEDS_JUPYTERHUB) from error
+        raise
+    faults = check(file)
+    if as_json:
+        click.echo(json.dumps([_about(fault) for fault in faults], indent=2, ensure_ascii=False))
+    else:
+        for fault in faults:
+            click.echo(fault.as_text())
+    errors = sum(fault.level == "error" for fault in faults)
+    click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings", err=as_json)
+    raise SystemExit(1 if errors else 0)
+
+
+def _about(fault: Fault) -> dict[str, str | int]:
+    where: dict[str, str | int] = {"file": str(fault.file), "line": fault.place.line, "column": fault.place.column}
+    return {**where, "level": fault.level, "said": fault.said}

@@ -1,0 +1,115 @@
+"""The classes that sections of a hub's configuration name: JupyterHub's, installed ones, those a file chooses.
+
+Entry points and dotted paths are imported when they are named, as the hub itself would; nothing is made of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from jupyterhub.app import JupyterHub
+from jupyterhub.auth import LocalAuthenticator
+from jupyterhub.crypto import CryptKeeper
+from traitlets.config import Configurable
+from traitlets.utils.importstring import import_item
+
+# Traits of JupyterHub that choose a class.
+CHOICES = ("authenticator_class", "spawner_class", "proxy_class")
+# What a hub in the cluster uses without being told by the file.
+_FURTHER = (
+    "kubespawner.KubeSpawner",
+    "kernelpod.hub.kubernetes.PodSpawner",
+    "kernelpod.hub.spawner.SandboxSpawner",
+)
+
+
+class NotAClass(Exception):
+    """A class that was asked for is not there, or is none that would do; the text is a sentence."""
+
+
+@dataclass
+class Known:
+    """The classes that sections may name, and those that a file chooses."""
+
+    by_name: dict[str, type[Any]] = field(default_factory=dict)
+    chosen: dict[str, type[Any]] = field(default_factory=dict)
+    loaders: dict[str, Callable[[], type[Any]]] = field(default_factory=dict)
+    """Of installed classes by name; to import all of them takes seconds."""
+
+    def names(self) -> list[str]:
+        """Return the names that sections may have."""
+        return [*self.by_name, *self.loaders]
+
+    def find(self, name: str) -> type[Any] | None:
+        """Return the class of this name; one that is installed badly is not there."""
+        if name not in self.by_name and name in self.loaders:
+            with contextlib.suppress(Exception):  # a module may fail in any way
+                self.add(self.loaders[name]())
+        return self.by_name.get(name)
+
+    def add(self, kind: type[Any]) -> None:
+        """Add a class and those it derives from: a section of each of them counts."""
+        for one in kind.__mro__:
+            if issubclass(one, Configurable):
+                self.by_name.setdefault(one.__name__, one)
+
+    def choose(self, trait: str, kind: type[Any]) -> None:
+        """Add a class that the file chooses; its name is preferred to that of another class."""
+        self.chosen[trait] = kind
+        self.by_name[kind.__name__] = kind
+        self.add(kind)
+
+    def having(self, trait: str) -> Iterator[str]:
+        """Yield the chosen classes that have a trait."""
+        return (kind.__name__ for kind in self.chosen.values() if trait in kind.class_traits(config=True))
+
+
+def installed() -> Known:
+    """Return JupyterHub's classes and every installed authenticator, spawner and proxy."""
+    known = Known()
+    for kind in (JupyterHub, CryptKeeper, LocalAuthenticator):
+        known.add(kind)
+    for path in _FURTHER:
+        known.loaders[path.rpartition(".")[2]] = functools.partial(import_item, path)
+    for choice in CHOICES:
+        known.loaders.update({entry.attr: entry.load for entry in _registered(choice).values()})
+    return known
+
+
+def named(choice: str, value: str) -> type[Any]:
+    """Return the class that a choice's value names, by entry point or dotted path. Raises NotAClass."""
+    registered = _registered(choice)
+    entry = registered.get(value.lower())
+    if entry is None and "." not in value:
+        near = difflib.get_close_matches(value.lower(), registered, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"installed are {', '.join(sorted(registered))}"
+        raise NotAClass(f"{value!r} is neither installed nor a dotted path to a class; {hint}")
+    try:
+        kind = entry.load() if entry else import_item(value)
+    except Exception as error:  # a module may fail in any way
+        said = " ".join(str(error).split())
+        raise NotAClass(
+            f"{value!r} cannot be imported ({type(error).__name__}: {said}); install the package that has it "
+            "where the hub runs, or correct the path"
+        ) from error
+    wanted = JupyterHub.class_traits()[choice].klass
+    if not (isinstance(kind, type) and issubclass(kind, wanted)):
+        raise NotAClass(f"{value!r} is no {wanted.__name__}")
+    return kind
+
+
+def default(choice: str) -> type[Any]:
+    """Return the class that the hub takes where nothing is chosen."""
+    kind = JupyterHub.class_traits()[choice].default_value
+    return kind if isinstance(kind, type) else named(choice, kind)
+
+
+def _registered(choice: str) -> dict[str, EntryPoint]:
+    group = JupyterHub.class_traits()[choice].entry_point_group
+    return {entry.name.lower(): entry for entry in entry_points(group=group)}

@@ -1,0 +1,184 @@
+"""One-time codes of an exam: making them, the list of their hashes, and the notes of which are used.
+
+The list is a JSON file that the hub only reads. That a code is used is an empty file in a folder of the hub, with
+the code's hash as its name. A code issued again has another hash: the older one and its note say nothing any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kernelpod.errors import SettingsError
+
+# Crockford's base 32: no I, L, O and U; what people read as 1 or 0 is one.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ALIKE = str.maketrans("ILO", "110")
+GROUPS, GROUP_LENGTH = 3, 5
+BITS = GROUPS * GROUP_LENGTH * 5
+MAX_CODE = 100
+MAX_LIST_BYTES = 16 * 1024 * 1024
+_FORM = 1
+_SCRYPT = {"n": 2**14, "r": 8, "p": 1}
+
+
+class ListError(SettingsError):
+    """A list of codes cannot be used; the message names it and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One user's code, hashed, and when it lets her in."""
+
+    salt: bytes
+    digest: bytes
+    opens: datetime
+    closes: datetime
+
+    @property
+    def note(self) -> str:
+        """Return the name of the file that says that the code is used."""
+        return self.digest.hex()
+
+    def matches(self, code: str) -> bool:
+        """Return whether a code as typed is this one; takes the same time for every code."""
+        return hmac.compare_digest(_digest(code, self.salt), self.digest)
+
+
+def new_code() -> str:
+    """Return a code of 75 bits, such as 7XK2M-9PQRT-4HJKW."""
+    groups = ("".join(secrets.choice(ALPHABET) for _ in range(GROUP_LENGTH)) for _ in range(GROUPS))
+    return "-".join(groups)
+
+
+def new_entry(code: str, opens: datetime, closes: datetime) -> Entry:
+    """Return what a list keeps of a code."""
+    salt = secrets.token_bytes(16)
+    return Entry(salt, _digest(code, salt), opens, closes)
+
+
+def _digest(code: str, salt: bytes) -> bytes:
+    letters = "".join(code[:MAX_CODE].upper().replace("-", "").split()).translate(_ALIKE)
+    return hashlib.scrypt(letters.encode("utf-8", "surrogatepass"), salt=salt, dklen=32, **_SCRYPT)
+
+
+def read_list(path: Path) -> dict[str, Entry]:
+    """Return the entries of a list by user name. Raises ListError."""
+    try:
+        with path.open("rb") as opened:
+            raw = opened.read(MAX_LIST_BYTES + 1)
+    except OSError as error:
+        raise ListError(f"{path}: the list of codes cannot be read: {error.strerror}") from error
+    try:
+        if len(raw) > MAX_LIST_BYTES:
+            raise ValueError(f"it is larger than {MAX_LIST_BYTES} bytes")
+        data = json.loads(raw)
+        if data["form"] != _FORM or data["scrypt"] != _SCRYPT:
+            raise ValueError("it is of another version")
+        return {name: _entry(one) for name, one in data["users"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        said = (
+            error if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "damaged"
+        )
+        raise ListError(
+            f"{path}: this is no list of codes ({said}); make one: kernelpod hub one-time issue"
+        ) from error
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    opens, closes = (datetime.fromisoformat(data[key]) for key in ("from", "until"))
+    if opens.tzinfo is None or closes.tzinfo is None:
+        raise ValueError("a time has no zone")
+    return Entry(bytes.fromhex(data["salt"]), bytes.fromhex(data["digest"]), opens, closes)
+
+
+def write_list(path: Path, entries: Mapping[str, Entry]) -> None:
+    """Replace a list as a whole: readers see the older or the newer one. Raises ListError."""
+    users = {
+        name: {
+            "from": one.opens.isoformat(),
+            "until": one.closes.isoformat(),
+            "salt": one.salt.hex(),
+            "digest": one.digest.hex(),
+        }
+        for name, one in sorted(entries.items())
+    }
+    text = json.dumps({"form": _FORM, "scrypt": _SCRYPT, "users": users}, indent=1, ensure_ascii=False) + "\n"
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        _write_new(beside, text, 0o640)
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ListError(f"{path}: the list of codes cannot be written: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Keep others from changing lists of the same folder meanwhile."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ListError(f"{path.parent}: {error.strerror}; make this folder first") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def write_slips(path: Path, text: str) -> None:
+    """Write codes in clear into a new file that only its owner reads. Raises ListError."""
+    try:
+        _write_new(path, text, 0o600)
+    except FileExistsError:
+        raise ListError(f"{path} is there already; name a file that is not, codes are not overwritten") from None
+    except OSError as error:
+        raise ListError(f"{path}: {error.strerror}") from error
+
+
+def use(folder: Path, entry: Entry) -> bool:
+    """Note that a code is used, so that it outlives a power cut; return False if it was used before.
+
+    Of several that use a code at once, also in several processes, exactly one gets True. Raises OSError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        _write_new(folder / entry.note, "", 0o600)
+    except FileExistsError:
+        return False
+    _sync_folder(folder)
+    return True
+
+
+def _write_new(path: Path, text: str, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def issued(names: Iterable[str], opens: datetime, closes: datetime) -> tuple[dict[str, str], dict[str, Entry]]:
+    """Return a new code for everybody, in clear and as an entry."""
+    codes = {name: new_code() for name in sorted(names)}
+    return codes, {name: new_entry(code, opens, closes) for name, code in codes.items()}

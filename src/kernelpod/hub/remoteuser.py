@@ -1,0 +1,134 @@
+"""Logins that a web server in front of the hub has proven, as with Shibboleth: `authenticator_class: remote-user`.
+
+The web server names the user in a header of the request for /hub/login. Between it and the hub is the hub's own
+proxy (configurable-http-proxy): it passes on every header that anybody sends, and adds to X-Forwarded-For who sent
+it. So a name counts only if all three hold: the hub's own proxy has passed the request on, it had the request from
+the web server's address, and the request holds a secret that only the web server knows. One of them is not enough:
+users' servers reach the hub's port without the proxy, and see a secret that is sent with more than the login.
+"""
+
+from __future__ import annotations
+
+import hmac
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.auth import Authenticator
+from jupyterhub.handlers.login import LogoutHandler
+from traitlets import Bool, List, Unicode, validate
+
+from kernelpod.errors import SettingsError
+from kernelpod.hub.addresses import asked_proxy, checked_networks, peer, within
+
+MAX_NAME = 255
+MIN_SECRET, MAX_SECRET = 32, 4096
+
+
+class Refused(Exception):
+    """The request names nobody who is proven; the text is for the log."""
+
+
+class RemoteUserAuthenticator(Authenticator):
+    """Takes the name that a trusted web server sends; it is not asked for again until the session ends."""
+
+    auto_login = Bool(True, help="There is no form: /hub/login takes what the request holds.").tag(config=True)
+    header = Unicode("X-Remote-User", help="Header that holds the user's name, as UTF-8.").tag(config=True)
+    secret_header = Unicode("X-Remote-User-Secret", help="Header that holds the secret.").tag(config=True)
+    secret_file = Unicode(help="File with the secret; only the hub's user and group may read it.").tag(config=True)
+    trusted_proxies = List(Unicode(), help="Addresses of the web server, such as 192.0.2.10/32.").tag(config=True)
+    hub_proxies = List(
+        Unicode(), ["127.0.0.0/8", "::1/128"], help="Addresses of the hub's own proxy, as the hub sees them."
+    ).tag(config=True)
+    logout_redirect_url = Unicode(
+        help="Where the browser goes after a logout, such as /Shibboleth.sso/Logout; else to a page of the hub."
+    ).tag(config=True)
+
+    @validate("trusted_proxies", "hub_proxies")  # type: ignore[untyped-decorator]
+    def _networks(self, proposal: Any) -> list[str]:
+        """Return the addresses. Raises TraitError for what is none."""
+        return checked_networks(proposal)
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        if not self.trusted_proxies:
+            raise SettingsError("RemoteUserAuthenticator.trusted_proxies must name the web server's addresses")
+        self._secret()
+
+    def get_handlers(self, app: Any) -> list[tuple[str, type[Any]]]:  # noqa: ARG002 - JupyterHub's signature
+        """Return the hub's page for a logout, which leads on to the web server's."""
+        return [(r"/logout", RemoteLogoutHandler)]
+
+    async def authenticate(self, handler: Any, data: Any) -> str | None:  # noqa: ARG002 - the form has no say
+        """Return the user whom the request names, if all that proves it is there."""
+        try:
+            self._check_sender(handler.request)
+            return self._name(handler.request.headers)
+        except Refused as refused:
+            self.log.warning("Login refused: %s", refused)
+        return None
+
+    def _check_sender(self, request: Any) -> None:
+        """Raise Refused unless the web server has sent the request, and only the hub's proxy passed it on."""
+        try:
+            gave, sent = peer(request), asked_proxy(request)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        if not within(gave, self.hub_proxies):
+            raise Refused(f"{gave} is not the hub's proxy (hub_proxies)")
+        if not within(sent, self.trusted_proxies):
+            raise Refused(f"{sent} is not a trusted proxy (trusted_proxies)")
+        secrets = request.headers.get_list(self.secret_header)
+        if len(secrets) != 1:
+            raise Refused(f"{self.secret_header} is there {len(secrets)} times")
+        if not hmac.compare_digest(secrets[0].encode("utf-8"), self._secret()):
+            raise Refused(f"{self.secret_header} does not hold the secret")
+
+    def _name(self, headers: Any) -> str:
+        values = headers.get_list(self.header)
+        if len(values) != 1:
+            raise Refused(f"{self.header} is there {len(values)} times")
+        try:
+            # Headers are read as Latin-1.
+            name = str(values[0]).encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            raise Refused(f"{self.header} is not UTF-8") from None
+        if not 1 <= len(name) <= MAX_NAME:
+            raise Refused(f"{self.header} holds {len(name)} characters; 1 to {MAX_NAME} are a name")
+        # Several values in one: the same header twice, folded, or an attribute with several values.
+        if not name.isprintable() or set(name) & set(" ,;"):
+            raise Refused(f"{self.header} holds more than one name, or what no name holds")
+        return unicodedata.normalize("NFC", name)
+
+    def _secret(self) -> bytes:
+        """Return the secret as it is now. Raises SettingsError: without one nobody gets in."""
+        path = Path(self.secret_file)
+        if not self.secret_file:
+            raise SettingsError("RemoteUserAuthenticator.secret_file must name the file of the shared secret")
+        try:
+            with path.open("rb") as opened:
+                mode = path.stat().st_mode
+                secret = opened.read(MAX_SECRET + 1).strip()
+        except OSError as error:
+            raise SettingsError(f"RemoteUserAuthenticator.secret_file: {path}: {error.strerror}") from error
+        if mode & 0o007:
+            raise SettingsError(
+                f"RemoteUserAuthenticator.secret_file: everybody may read {path}; run chmod 0600 {path}"
+            )
+        if not MIN_SECRET <= len(secret) <= MAX_SECRET:
+            raise SettingsError(
+                f"RemoteUserAuthenticator.secret_file: {path} holds {len(secret)} bytes; "
+                f"write at least {MIN_SECRET}: openssl rand -hex 32"
+            )
+        return secret
+
+
+class RemoteLogoutHandler(LogoutHandler):
+    """Ends the hub's session, and then the web server's: else the next page would log the user in again."""
+
+    async def render_logout_page(self) -> None:
+        """Lead on to the web server's logout, if there is one."""
+        if self.authenticator.logout_redirect_url:
+            self.redirect(self.authenticator.logout_redirect_url, permanent=False)
+        else:
+            await super().render_logout_page()

@@ -1,0 +1,262 @@
+"""A hub's configuration by class and trait, as YAML, checked against the classes before anything is set.
+
+The form is that of `hub.config` in Zero to JupyterHub: `{Authenticator: {admin_users: [carol]}}`. Text may be left
+to a file or the environment: `client_secret: {from_file: /run/secrets/oidc}`, or `{from_env: NAME}`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.auth import Authenticator
+from traitlets import TraitError, TraitType
+
+from kernelpod.courses.faults import CoursesError, Fault
+from kernelpod.courses.yamlfile import Tree, read_tree
+from kernelpod.errors import SettingsError
+from kernelpod.hub.classes import CHOICES, Known, NotAClass, default, installed, named
+
+FROM_FILE, FROM_ENV = "from_file", "from_env"
+MAX_SECRET_BYTES = 65536
+# Sets of user names: for YAML 1234, no and null are no text, and the hub then fails with a traceback.
+_NAMES = ("admin_users", "allowed_users", "blocked_users")
+_SECRET = re.compile(r"secret(?!s?_file|s?_dir)|passw(?!ord_attr)|passphrase|token\Z|private_key\Z")
+_OUTDATED = re.compile(r"\W*(?:\w+\W+is )?(?:deprecated|removed)\b", re.IGNORECASE)
+_log = logging.getLogger(__name__)
+
+
+class HubConfigError(SettingsError):
+    """A hub's configuration cannot be used; every fault is named with its place."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        lines = ["the hub's configuration cannot be used:", *(f"  {fault.as_text()}" for fault in faults)]
+        super().__init__("\n".join(lines))
+        self.faults = tuple(faults)
+
+
+def configure_from(c: Any, path: Path) -> None:
+    """Set on the hub's configuration `c` what a file says: all of it, or nothing and HubConfigError is raised."""
+    tree, known = _read(path), installed()
+    faults = _faults(tree, _Check(tree.data, known))
+    errors = [fault for fault in faults if fault.level == "error"]
+    given = {} if errors else _with_secrets(tree, known, errors)
+    if errors:
+        raise HubConfigError(errors)
+    for fault in faults:
+        _log.warning(fault.as_text())
+    for (section, trait), value in given.items():
+        c[section][trait] = value
+
+
+def check(path: Path) -> list[Fault]:
+    """Return what is wrong with a file of sections, or with `hub.config` in values of Zero to JupyterHub."""
+    try:
+        tree = _read(path)
+    except HubConfigError as error:
+        return list(error.faults)
+    hub = tree.data.get("hub")
+    if isinstance(hub, dict) and isinstance(hub.get("config"), dict):
+        return _faults(tree, _Check(hub["config"], installed(), above=("hub", "config")))
+    return _faults(tree, _Check(tree.data, installed()))
+
+
+def _read(path: Path) -> Tree:
+    try:
+        return read_tree(path)
+    except CoursesError as error:
+        raise HubConfigError(list(error.faults)) from error
+
+
+def _faults(tree: Tree, look: _Check) -> list[Fault]:
+    above = look.above
+    return sorted(
+        Fault(*tree.spot((*above, *keys)), ".".join((*above, said)), level) for keys, said, level in look.found()
+    )
+
+
+# Keys, sentence, level.
+_Found = tuple[tuple[str, ...], str, Any]
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One look through the sections; adds the classes that they choose to those that are known."""
+
+    sections: dict[str, Any]
+    known: Known
+    above: tuple[str, ...] = ()
+    """Where the sections are: in values of Zero to JupyterHub, which do not know `from_file`."""
+
+    def found(self) -> Iterator[_Found]:
+        yield from self._choices()
+        for section, traits in self.sections.items():
+            name = str(section)
+            kind = self.known.find(name)
+            if kind is None and name.endswith(self._missing()):
+                continue  # that its class is not there has been said
+            if kind is None:
+                yield (name,), f"{name}: {_unknown_section(name, self.known)}", "error"
+            elif not isinstance(traits, dict | None):
+                yield (
+                    (name,),
+                    f"{name}: a section is a mapping of traits: {name}: {{trait: value}}",
+                    "error",
+                )
+            else:
+                yield from self._unused(name, kind)
+                for trait, value in (traits or {}).items():
+                    yield from self._trait(kind, (name, str(trait)), value)
+
+    def _choices(self) -> Iterator[_Found]:
+        own = self.sections.get("JupyterHub")
+        given = own if isinstance(own, dict) else {}
+        for choice in CHOICES:
+            value = given.get(choice)
+            try:
+                self.known.choose(choice, named(choice, value) if isinstance(value, str) else default(choice))
+            except NotAClass as error:
+                yield ("JupyterHub", choice), f"JupyterHub.{choice}: {error}", "error"
+
+    def _missing(self) -> tuple[str, ...]:
+        """Return how the classes end whose choice failed."""
+        return tuple(
+            choice.removesuffix("_class").title() for choice in CHOICES if choice not in self.known.chosen
+        )
+
+    def _unused(self, name: str, kind: type[Any]) -> Iterator[_Found]:
+        used = self.known.chosen.get("authenticator_class")
+        if used and issubclass(kind, Authenticator) and not issubclass(used, kind):
+            yield (
+                (name,),
+                f"{name}: this has no effect; JupyterHub.authenticator_class is {used.__name__}",
+                "warning",
+            )
+
+    def _trait(self, kind: type[Any], keys: tuple[str, str], value: Any) -> Iterator[_Found]:
+        key, name = ".".join(keys), keys[1]
+        traits, renamed = kind.class_traits(config=True), _renamed(kind)
+        if name in renamed:
+            new, works = renamed[name]
+            yield keys, f"{key}: this is an old name; write {new}", "warning" if works else "error"
+        elif name not in traits:
+            yield keys, f"{key}: {_unknown_trait(kind, name, self.known)}", "error"
+        elif name in CHOICES and isinstance(value, str):
+            return
+        elif source := _source(value, traits[name]):
+            if self.above:
+                said = "only the hub of this project reads it; here use hub.existingSecret or hub.extraEnv"
+                yield keys, f"{key}: {source}: {said}", "error"
+            else:
+                yield from _wrong(kind, traits[name], keys, "text")
+        else:
+            yield from _wrong(kind, traits[name], keys, value)
+            if _OUTDATED.match(traits[name].help or ""):
+                first = traits[name].help.strip().split("\n\n")[0]
+                yield keys, f"{key}: {' '.join(first.split())}", "warning"
+            if value and isinstance(value, str) and _SECRET.search(name):
+                yield keys, f"{key}: {self._advice()}", "warning"
+
+    def _advice(self) -> str:
+        if self.above:
+            return "a secret in clear; keep it in a values file of its own that is encrypted where it is stored"
+        return (
+            f"a secret in clear; write {{{FROM_FILE}: PATH}} and mount a Secret there, or {{{FROM_ENV}: NAME}} "
+            "and set the variable from a Secret"
+        )
+
+
+def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], value: Any) -> Iterator[_Found]:
+    """Yield what the trait itself says of a value; of secrets the value is not repeated."""
+    key, name = ".".join(keys), keys[1]
+    if name in _NAMES and isinstance(value, list):
+        for odd in (one for one in value if not isinstance(one, str)):
+            yield keys, f"{key}: {odd!r} is no text for YAML; put the name into quotes", "error"
+    # Never initialised, so that no observer and no default of the class runs.
+    make: Any = kind.__new__
+    stand_in = make(kind)
+    stand_in._cross_validation_lock = True
+    try:
+        trait._validate(stand_in, value)
+    except TraitError as error:
+        said = str(error).partition(" instance ")[2] or str(error)
+        if _SECRET.search(name) or "\n" in said:
+            said = f"expected {trait.info()}, not the {type(value).__name__} that is there"
+        yield keys, f"{key}: {said.rstrip('.')}", "error"
+
+
+def _unknown_section(name: str, known: Known) -> str:
+    bare = name.removeprefix("c.")
+    if "." in bare:
+        section, _, trait = bare.partition(".")
+        return f"class and trait are two levels in YAML: {section}: {{{trait}: ...}}"
+    if bare == "auth":
+        return "this was Zero to JupyterHub before 1.0; write the authenticator's traits under its class name"
+    by_lower = {known_name.lower(): known_name for known_name in known.names()}
+    if near := by_lower.get(bare.lower()):
+        return f"sections are class names, letter by letter; write {near}"
+    if found := difflib.get_close_matches(bare.lower(), by_lower, n=1, cutoff=0.7):
+        return f"no class has this name; did you mean {by_lower[found[0]]}?"
+    used = ", ".join(dict.fromkeys(["JupyterHub", "Authenticator", *(k.__name__ for k in known.chosen.values())]))
+    return f"no class has this name; sections are class names such as {used}"
+
+
+def _unknown_trait(kind: type[Any], name: str, known: Known) -> str:
+    traits = [trait for trait in kind.class_traits(config=True) if trait not in _renamed(kind)]
+    if name in kind.class_traits():
+        return f"{kind.__name__} sets this itself; it cannot be configured"
+    if others := list(known.having(name)):
+        return f"{kind.__name__} has no such trait, but {others[0]} has; write it under {others[0]}"
+    if near := difflib.get_close_matches(name, traits, n=1, cutoff=0.5):
+        return f"{kind.__name__} has no such trait; did you mean {near[0]}?"
+    return f"{kind.__name__} has no such trait"
+
+
+def _renamed(kind: type[Any]) -> dict[str, tuple[str, bool]]:
+    """Return the old names of traits: the new name, and whether the class still takes the old one."""
+    old: dict[str, tuple[str, bool]] = {}
+    for table in ("_deprecated_aliases", "_deprecated_traits", "_deprecated_oauth_aliases"):
+        for name, (new, _since, *works) in getattr(kind, table, {}).items():
+            old[name] = (new, works != [False])
+    return old
+
+
+def _source(value: Any, trait: TraitType[Any, Any]) -> str:
+    """Return how a value is left to a file or the environment; "" if it is not."""
+    if isinstance(value, dict) and len(value) == 1 and trait.info_text != "a dict":
+        return next((key for key in (FROM_FILE, FROM_ENV) if isinstance(value.get(key), str)), "")
+    return ""
+
+
+def _with_secrets(tree: Tree, known: Known, errors: list[Fault]) -> dict[tuple[str, str], Any]:
+    """Return every value by class and trait, texts fetched from where the file says; adds to `errors`."""
+    given: dict[tuple[str, str], Any] = {}
+    for section, traits in tree.data.items():
+        for name, value in (traits or {}).items():
+            trait = known.by_name[section].class_traits().get(name)
+            source = _source(value, trait) if trait else ""
+            try:
+                given[section, name] = _fetched(source, value[source]) if source else value
+            except (OSError, ValueError) as error:
+                said = f"{section}.{name}: {source}: {error}"
+                errors.append(Fault(*tree.spot((section, name)), said))
+    return given
+
+
+def _fetched(source: str, where: str) -> str:
+    """Return the text, without the end of its last line. Raises OSError or ValueError with a sentence."""
+    if source == FROM_ENV:
+        if not os.environ.get(where):
+            raise ValueError(f"the environment variable {where} is not set")
+        return os.environ[where]
+    with Path(where).open("rb") as opened:
+        text = opened.read(MAX_SECRET_BYTES).decode("utf-8").removesuffix("\n")
+    if not text:
+        raise ValueError(f"{where} is empty")
+    return text

@@ -1,0 +1,84 @@
+"""nginx, as Debian ships it, as the web server in front of a hub: it asks for a password and names the user."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+import requests
+from hubs import ended, free_port
+
+from kernelpod.testing import eventually
+
+NGINX = Path("/usr/sbin/nginx")
+# The address that nginx asks the hub's proxy from; browsers of the tests have 127.0.0.1.
+ADDRESS = "127.0.0.2"
+CONFIG = """\
+daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+worker_processes 1;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    proxy_bind {address};
+    proxy_set_header Host $http_host;
+    # Nothing that a browser says under these names is passed on, and the hub's login alone learns the secret.
+    proxy_set_header X-Remote-User "";
+    proxy_set_header X-Remote-User-Secret "";
+    location / {{ proxy_pass {hub}; }}
+    location = /hub/login {{
+      auth_basic "the tests";
+      auth_basic_user_file {folder}/users;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Remote-User $remote_user;
+      proxy_set_header X-Remote-User-Secret "{secret}";
+      proxy_pass {hub};
+    }}
+  }}
+}}
+"""
+
+
+class Nginx:
+    """A web server in a folder; `with` starts and ends it."""
+
+    def __init__(self, folder: Path, hub: str, secret: str, people: dict[str, str]) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        text = CONFIG.format(folder=folder, port=self.port, address=ADDRESS, hub=hub, secret=secret)
+        (folder / "nginx.conf").write_text(text, encoding="utf-8")
+        lines = [f"{name}:{{PLAIN}}{password}\n" for name, password in people.items()]
+        (folder / "users").write_text("".join(lines), encoding="utf-8")
+        # Workers of a root's nginx are nobody.
+        (folder / "users").chmod(0o644)
+        folder.chmod(0o755)
+
+    def __enter__(self) -> Nginx:
+        command = [NGINX, "-p", self.folder, "-e", self.folder / "error.log", "-c", self.folder / "nginx.conf"]
+        self.process = subprocess.Popen(
+            [*command, "-g", "user root;"], stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            eventually(self._answers, what="nginx answers")
+        except BaseException:
+            ended(self.process)
+            raise
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, (self.folder / "error.log").read_text(encoding="utf-8")
+        with contextlib.suppress(requests.RequestException):
+            return "nginx" in requests.get(f"{self.url}/hub/login", timeout=20).headers.get("Server", "")
+        return False
+
+    def __exit__(self, *_: object) -> None:
+        ended(self.process)

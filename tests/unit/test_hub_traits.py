@@ -1,0 +1,237 @@
+"""A hub's traits by class, checked against JupyterHub's own classes: each mistake is a sentence at its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kernelpod.cli.hubconfig import NEEDS_JUPYTERHUB
+
+hub = pytest.mark.hub
+CHECKOUT = Path(__file__).parents[2]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def said_of(folder: Path, text: str) -> list[str]:
+    """Return what is said of a file, as "line: level: sentence"."""
+    from kernelpod.hub.traits import check
+
+    return [f"{fault.place.line}: {fault.level}: {fault.said}" for fault in check(written(folder, text))]
+
+
+MISTAKES = {
+    "Authenticator: {alow_all: true}": "Authenticator has no such trait; did you mean allow_all?",
+    "jupyterhub: {ip: 1.2.3.4}": "jupyterhub: sections are class names, letter by letter; write JupyterHub",
+    "KubeSpwner: {image: a}": "KubeSpwner: no class has this name; did you mean KubeSpawner?",
+    "Frobnicator: {}": "sections are class names such as JupyterHub, Authenticator, PAMAuthenticator",
+    "auth: {type: github}": "auth: this was Zero to JupyterHub before 1.0; write the authenticator's traits under",
+    "JupyterHub.ip: 1.2.3.4": "class and trait are two levels in YAML: JupyterHub: {ip: ...}",
+    "c.JupyterHub.ip: 1.2.3.4": "class and trait are two levels in YAML: JupyterHub: {ip: ...}",
+    "JupyterHub: [ip]": "JupyterHub: a section is a mapping of traits: JupyterHub: {trait: value}",
+    "JupyterHub: {ip: 5}": "JupyterHub.ip: expected a unicode string, not the int 5",
+    "Authenticator: {allowed_users: alice}": "Authenticator.allowed_users: expected a set, not the str 'alice'",
+    "Authenticator: {allowed_users: [1234]}": "1234 is no text for YAML; put the name into quotes",
+    "Authenticator: {admin_users: [no]}": "False is no text for YAML; put the name into quotes",
+    "Authenticator: {username_regex: x}": "Authenticator sets this itself; it cannot be configured",
+    "Authenticator: {pam_normalize_username: true}": "but PAMAuthenticator has; write it under PAMAuthenticator",
+    "JupyterHub: {authenticator_class: dumy}": "'dumy' is neither installed nor a dotted path to a class; did you",
+    "JupyterHub: {authenticator_class: no_such.Login}": "'no_such.Login' cannot be imported (ModuleNotFoundError",
+    "JupyterHub: {authenticator_class: json.loads}": "JupyterHub.authenticator_class: 'json.loads' is no Authent",
+    "JupyterHub: {authenticator_class: simple}": "'simple' is neither installed nor a dotted path to a class; ins",
+    "JupyterHub: {authenticator_class: 5}": ".authenticator_class: expected a subclass of 'jupyterhub.auth.Authen",
+    "JupyterHub: {cookie_secret: 5}": "JupyterHub.cookie_secret: expected a bytes object or a unicode string",
+    "CryptKeeper: {keys: {a: b}}": "CryptKeeper.keys: expected a list, not the dict {'a': 'b'}",
+    "KubeSpawner: {mem_limit: 2X}": "KubeSpawner.mem_limit: 2X is not a valid memory specification",
+    "JupyterHub: {log_level: LOUD}": "JupyterHub.log_level: expected any of [0, 10, 20,",
+    "[Authenticator]": "the file must hold a mapping of keys",
+    "Authenticator: {allow_all: true, allow_all: false}": "allow_all: the key is there twice; keep one",
+    "Authenticator: {allow_all: true": "this is not YAML",
+}
+
+
+@hub
+@pytest.mark.parametrize(("text", "sentence"), MISTAKES.items())
+def test_a_mistake_is_one_error_with_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    said = said_of(tmp_path, text)
+    assert len(said) == 1, said
+    assert sentence in said[0]
+    assert ": error: " in said[0]
+
+
+@hub
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Authenticator: {whitelist: [a]}", "Authenticator.whitelist: this is an old name; write allowed_users"),
+        ("KubeSpawner: {image_spec: a}", "KubeSpawner.image_spec: this is an old name; write image"),
+        ("JupyterHub: {confirm_no_ssl: true}", "JupyterHub.confirm_no_ssl: DEPRECATED: does nothing"),
+        ("DummyAuthenticator: {}", "this has no effect; JupyterHub.authenticator_class is PAMAuthenticator"),
+        ("ConfigurableHTTPProxy: {auth_token: abc}", "a secret in clear; write {from_file: PATH}"),
+    ],
+)
+def test_what_still_works_is_a_warning(tmp_path: Path, text: str, sentence: str) -> None:
+    said = said_of(tmp_path, text)
+    assert len(said) == 1, said
+    assert sentence in said[0]
+    assert ": warning: " in said[0]
+
+
+@hub
+def test_a_class_that_is_not_installed_is_named_once(tmp_path: Path) -> None:
+    given = "JupyterHub: {authenticator_class: no_such.FastAuthenticator}\nFastAuthenticator: {a: b}"
+    assert len(said_of(tmp_path, given)) == 1
+
+
+@hub
+def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path: Path) -> None:
+    given = (
+        "JupyterHub: {authenticator_class: shared-password}\nSharedPasswordAuthenticator: {user_password: 8675309}"
+    )
+    (said,) = said_of(tmp_path, given)
+    assert "user_password: expected a unicode string, not the int that is there" in said
+
+
+@hub
+def test_values_of_the_chart_are_read_where_its_traits_are(tmp_path: Path) -> None:
+    given = "proxy: {}\nhub:\n  db: {}\n  config:\n    Authenticator:\n      alow_all: true\n"
+    given += "    ConfigurableHTTPProxy: {auth_token: {from_env: A}}\n"
+    first, second = said_of(tmp_path, given)
+    assert first.startswith("6: error: hub.config.Authenticator.alow_all: ")
+    assert "from_env: only the hub of this project reads it" in second
+
+
+class Given(dict[str, Any]):
+    """A configuration that makes sections as they are asked for, as traitlets' does."""
+
+    def __missing__(self, section: str) -> dict[str, Any]:
+        self[section] = {}
+        return self[section]
+
+
+@hub
+def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kernelpod.hub.traits import HubConfigError, configure_from
+
+    monkeypatch.setenv("PROXY_TOKEN", "from the environment")
+    (tmp_path / "secret").write_text("a secret\n", encoding="utf-8")
+    sections: dict[str, Any] = {
+        "JupyterHub": {"authenticator_class": "shared-password"},
+        "SharedPasswordAuthenticator": {"user_password": {"from_file": str(tmp_path / "secret")}},
+        "ConfigurableHTTPProxy": {"auth_token": {"from_env": "PROXY_TOKEN"}},
+    }
+    c = Given()
+    configure_from(c, written(tmp_path, yaml.safe_dump(sections)))
+    assert c["SharedPasswordAuthenticator"] == {"user_password": "a secret"}
+    assert c["ConfigurableHTTPProxy"] == {"auth_token": "from the environment"}
+    for remove in ((tmp_path / "secret").unlink, lambda: monkeypatch.delenv("PROXY_TOKEN")):
+        remove()
+        c = Given()
+        with pytest.raises(HubConfigError, match=r"user_password: from_file: .*No such file"):
+            configure_from(c, tmp_path / "config.yaml")
+        assert not c
+    with pytest.raises(HubConfigError, match="the environment variable PROXY_TOKEN is not set"):
+        configure_from(c, tmp_path / "config.yaml")
+
+
+RIGHT = """
+JupyterHub:
+  authenticator_class: dummy
+  log_level: DEBUG
+  load_groups: {staff: {users: [alice]}}
+  services: [{name: idle, command: [a]}]
+  tornado_settings: {headers: {A: b}}
+  cookie_max_age_days: 0.5
+Authenticator: {allowed_users: [alice], admin_users: [], username_map: {a: b}, username_pattern: '^[a-z]+$'}
+DummyAuthenticator: {password: {from_env: PASSWORD}}
+Spawner: {default_url: /lab, cmd: jupyterhub-singleuser, environment: {A: b}, http_timeout: 30}
+KubeSpawner:
+  mem_limit: 2G
+  mem_guarantee: 1073741824
+  cpu_limit: 2
+  uid: 1000
+  volumes: [{name: a}]
+  volume_mounts: {a: {name: a, mountPath: /a}}
+  lifecycle_hooks: {postStart: {exec: {command: [a]}}}
+PodSpawner: {start_timeout: 300}
+"""
+
+
+@hub
+def test_of_what_is_right_nothing_is_said(tmp_path: Path) -> None:
+    assert said_of(tmp_path, RIGHT) == []
+
+
+@hub
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    from kernelpod.hub.traits import configure_from
+
+    assert said_of(tmp_path, "") == said_of(tmp_path, "JupyterHub:\n") == []
+    configure_from(Given(), tmp_path / "config.yaml")
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@hub
+def test_a_mistake_stops_the_hub_with_the_sentence_alone(tmp_path: Path) -> None:
+    """The hub's configuration of the image, started: no traceback, no database, no proxy."""
+    (tmp_path / "settings.yaml").write_text("{}", encoding="utf-8")
+    where = {"KERNELPOD_SETTINGS": str(tmp_path / "settings.yaml")}
+    where["KERNELPOD_HUB_CONFIG"] = str(written(tmp_path, "Authenticator: {alow_all: true}"))
+    config = CHECKOUT / "hub" / "kubernetes_config.py"
+    cli = f"import os, sys; os.chdir({str(tmp_path)!r}); from jupyterhub.app import main; main(sys.argv[1:])"
+    ended = command("-c", cli, "--config", str(config), **where)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[0] == "the hub's configuration cannot be used:"
+    assert "did you mean allow_all?" in ended.stderr.splitlines()[1]
+    assert len(ended.stderr.splitlines()) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "settings.yaml"]
+
+
+@hub
+def test_a_file_without_mistakes_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from traitlets.config import PyFileConfigLoader
+
+    (tmp_path / "settings.yaml").write_text("{}", encoding="utf-8")
+    given = "JupyterHub: {authenticator_class: one-time, hub_ip: 127.0.0.1}\nOneTimeAuthenticator: {list_file: /a}"
+    monkeypatch.setenv("KERNELPOD_SETTINGS", str(tmp_path / "settings.yaml"))
+    monkeypatch.setenv("KERNELPOD_HUB_CONFIG", str(written(tmp_path, given)))
+    c = PyFileConfigLoader("kubernetes_config.py", str(CHECKOUT / "hub")).load_config()
+    assert (c.JupyterHub.authenticator_class, c.JupyterHub.hub_ip) == ("one-time", "127.0.0.1")
+    assert c.OneTimeAuthenticator.list_file == "/a"
+
+
+@hub
+def test_the_command_says_it_as_text_and_as_json(tmp_path: Path) -> None:
+    path = str(written(tmp_path, "Authenticator: {alow_all: true}"))
+    checked = command("-m", "kernelpod.cli.main", "hub", "check-config", path)
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (1, f"{path}: 1 errors, 0 warnings")
+    as_json = command("-m", "kernelpod.cli.main", "hub", "check-config", path, "--json")
+    (fault,) = json.loads(as_json.stdout)
+    assert (fault["file"], fault["line"], fault["column"], fault["level"]) == (path, 1, 17, "error")
+
+
+def test_without_jupyterhub_the_command_says_what_it_needs(tmp_path: Path) -> None:
+    blocked = "import sys; sys.modules['jupyterhub'] = None; from kernelpod.cli.main import main; main()"
+    ended = command("-c", blocked, "hub", "check-config", str(tmp_path / "a"))
+    assert (ended.returncode, ended.stderr) == (2, f"kernelpod: {NEEDS_JUPYTERHUB}\n")
