@@ -376,3 +376,18 @@ def test_the_schema_takes_the_examples_keys() -> None:
     for path in EXAMPLES.glob("courses.*.yaml"):
         assert yaml.safe_load(path.read_text(encoding="utf-8")).keys() <= schema["properties"].keys()
     assert schema["additionalProperties"] is False
+
+
+def test_scripts_read_faults_and_what_a_user_gets_as_json() -> None:
+    bad = CliRunner().invoke(main, ["hub", "check", str(BAD / "id-slash.yaml"), "--json"])
+    (fault,) = json.loads(bad.output)
+    assert (bad.exit_code, fault["line"], fault["column"], fault["level"]) == (1, 3, 3, "error")
+    good = CliRunner().invoke(main, ["hub", "check", str(EXAMPLES / "courses.example.yaml"), "--json"])
+    assert (good.exit_code, json.loads(good.output)) == (0, [])
+    shown = CliRunner().invoke(
+        main, ["hub", "show", str(EXAMPLES / "courses.exam.yaml"), "--user", "alice", "--json"]
+    )
+    found = json.loads(shown.output)
+    assert (found["mode"], found["course"], found["semester"], found["role"]) == ("exam", "ml", "ws26", "student")
+    assert found["mounts"][0]["sub_path"] == "exam/ws26/ml/alice"
+    assert (found["asked"], found["network"], found["kernelspecs"]) == (True, "none", ["exam-python-pod"])

@@ -38,6 +38,19 @@ OURS = [
 ]
 
 
+def test_courses_need_a_hub_that_knows_them() -> None:
+    with pytest.raises(SettingsError, match="reads no courses file"):
+        values({**SECTIONS, "hubs": [{"courses": "/c.yaml"}]})
+
+
+def test_of_several_hubs_one_is_named() -> None:
+    settings = Settings.model_validate({**SECTIONS, "hubs": [{"name": "a"}, {"name": "b"}]})
+    made = z2jh_values(settings, "gateway", hub_name="b")
+    assert made["singleuser"]["extraEnv"]["JUPYTER_GATEWAY_URL"] == "http://kernelpod.gateway:8888/hubs/b"
+    with pytest.raises(SettingsError, match="name one of a, b"):
+        z2jh_values(settings, "gateway")
+
+
 def values(sections: dict[str, Any] = SECTIONS, **changes: Any) -> dict[str, Any]:
     return z2jh_values(Settings.model_validate({**sections, **changes}), "gateway", "lab:2", ["kernel:1"])
 

@@ -37,8 +37,13 @@ def hub() -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs whose images the chart's pre-puller pulls as well.",
 )
+@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
 def values(
-    settings_file: Path | None, gateway_namespace: str, image: str | None, kernelspecs: Path | None
+    settings_file: Path | None,
+    gateway_namespace: str,
+    image: str | None,
+    kernelspecs: Path | None,
+    hub_name: str,
 ) -> None:
     """Print values for Zero to JupyterHub; the settings are those of the gateway.
 
@@ -48,7 +53,7 @@ def values(
       helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
     """
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
-    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images)
+    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images, hub_name)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
 
 

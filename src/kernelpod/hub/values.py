@@ -24,15 +24,20 @@ HUB_PORT = 8081
 
 
 def z2jh_values(
-    settings: Settings, gateway_namespace: str, image: str | None = None, kernel_images: Sequence[str] = ()
+    settings: Settings,
+    gateway_namespace: str,
+    image: str | None = None,
+    kernel_images: Sequence[str] = (),
+    hub_name: str = "",
 ) -> dict[str, Any]:
     """Return the values; `image` (NAME:TAG) is that of servers, else the chart's own.
 
-    `kernel_images` are pulled by the chart's pre-puller, on the nodes of servers.
+    `kernel_images` are pulled by the chart's pre-puller, on the nodes of servers. `hub_name` is the hub's in the
+    settings, where they have several.
     Raises SettingsError for settings that these values cannot express.
     """
-    _check(settings)
-    hub = settings.hubs[0]
+    hub = settings.hub(hub_name)
+    _check(settings, hub)
     home = mounts_for(settings, hub.name, STAND_IN, ()).home
     policy = settings.policy
     singleuser: dict[str, Any] = {
@@ -71,8 +76,13 @@ def _image(image: str) -> dict[str, str]:
     return {"name": name, "tag": tag}
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, hub: Hub) -> None:
     """Refuse what would be different for server and kernel."""
+    if hub.courses:
+        raise SettingsError(
+            "hubs.courses: the hub of Zero to JupyterHub does not know this package, so it reads no courses file; "
+            "use the hub of hub/manifests"
+        )
     if any(mount.users or mount.groups or mount.writers for mount in settings.mounts):
         raise SettingsError(
             "mounts: Zero to JupyterHub cannot mount a folder for some users only; leave out users, groups and "
