@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kernelpod.cli.main import main
 from kernelpod.courses.check import check
 from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.load import load_courses
+from kernelpod.deploy.settings import Deployment
 from kernelpod.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -391,3 +393,19 @@ def test_scripts_read_faults_and_what_a_user_gets_as_json() -> None:
     assert (found["mode"], found["course"], found["semester"], found["role"]) == ("exam", "ml", "ws26", "student")
     assert found["mounts"][0]["sub_path"] == "exam/ws26/ml/alice"
     assert (found["asked"], found["network"], found["kernelspecs"]) == (True, "none", ["exam-python-pod"])
+
+
+@pytest.mark.parametrize(("page", "hub"), [("teaching-hub", "hub"), ("exam-hub", "exam")])
+def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    blocks = [textwrap.dedent(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    (tmp_path / "lists").mkdir()
+    for name in ("ml", "ml-exam"):
+        (tmp_path / "lists" / f"{name}.csv").write_text("Username\nalice\ndave\n", encoding="utf-8")
+    file = tmp_path / "courses.yaml"
+    file.write_text(blocks[0], encoding="utf-8")
+    settings = {"hubs": [{"name": "hub"}, {"name": "exam"}], "homes": {"root": "/export/homes"}}
+    assert [fault.as_text() for fault in check(file, Settings.model_validate(settings))] == []
+    assert load_courses(file).hub.hub == hub
+    whole = {"nfs": {"server": "10.0.0.5", "courses": "/c", "courses_files": "/f"}, "hub": {"users": ["a"]}}
+    Deployment.model_validate({**whole, **yaml.safe_load(blocks[1])})
