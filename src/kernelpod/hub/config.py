@@ -30,15 +30,20 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     `hub_name` is this hub's in the settings, where they have several. Raises SettingsError.
     """
     hub = settings.hub(hub_name)
-    enrolments = Enrolments(Roster(hub.courses, settings, hub.name)) if hub.courses else None
     _grant(c, settings, hub)
-    c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
-    # A function: traitlets give every spawner a copy of anything else.
-    c.HouseSpawner.courses = lambda: enrolments
+    know_courses(c, settings, hub)
     c.Spawner.environment.update(server_environment(settings, hub))
     c.Spawner.args.extend(servers.arguments(settings))
     c.KubeSpawner.delete_grace_period = servers.grace_period_seconds(settings)
     c.LocalProcessSpawner.interrupt_timeout = servers.grace_period_seconds(settings)
+
+
+def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
+    """Let the house's spawners know the settings, this hub, and its courses if it has some."""
+    enrolments = Enrolments(Roster(hub.courses, settings, hub.name)) if hub.courses else None
+    c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
+    # A function: traitlets give every spawner a copy of anything else.
+    c.HouseSpawner.courses = lambda: enrolments
 
 
 def let_lists_decide(c: Any) -> None:
