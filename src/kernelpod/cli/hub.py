@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.hub.overrides import overrides, read_values
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
 
@@ -22,6 +25,7 @@ def hub() -> None:
     \b
     Examples:
       kernelpod hub values --settings settings.yaml
+      kernelpod hub check-values --settings settings.yaml yours.yaml
       kernelpod hub check courses.yaml
       kernelpod hub show courses.yaml --user alice
       kernelpod hub check-config config.yaml
@@ -55,6 +59,30 @@ def values(
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
     made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images, hub_name)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@hub.command("check-values")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@settings_option
+@click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
+@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check_values(
+    file: Path, settings_file: Path | None, gateway_namespace: str, hub_name: str, as_json: bool
+) -> None:
+    """Say what your own values for Zero to JupyterHub change of ours; exit 1 if that breaks something.
+
+    \b
+    Example:
+      kernelpod hub check-values --settings settings.yaml yours.yaml
+    """
+    ours = z2jh_values(load_settings(settings_file), gateway_namespace, hub_name=hub_name)
+    found = overrides(ours, read_values(file))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+    for one in () if as_json else found:
+        click.echo(f"{file}: {one.path}: {one.level}: {one.said}")
+    raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
 
 
 for command in (check, check_config, one_time, show):
