@@ -17,6 +17,7 @@ from kernelpod.errors import KernelpodError
 
 CHECKOUT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)
+ADMIN = "the password of admins, longer than the other"
 LOOK = """
 import os
 def can(path):
@@ -38,7 +39,7 @@ def courses(storage: Path) -> dict[str, Any]:
         "hub": "demo",
         "storage": {"root": str(storage)},
         "block": ["mallory"],
-        "admins": ["carol"],
+        "admins": ["carol", "root2"],
         "defaults": {"image": "lab:1"},
         "courses": {"ml": ml, "stats": {"title": "Statistics", "students": ["alice", "dora"]}},
     }
@@ -48,7 +49,7 @@ def courses(storage: Path) -> dict[str, Any]:
 def hub(need: Any) -> Iterator[demo.Stack]:
     """The demo with courses, in sandboxes."""
     need((CHECKOUT / ".envs" / "hub" / "bin" / "python").exists(), "the hub environment", "make env")
-    plain = demo._settings
+    plain, plain_config = demo._settings, demo._hub_config
     with tempfile.TemporaryDirectory(prefix="kp-", dir="/tmp") as made, pytest.MonkeyPatch.context() as patch:
         folder = Path(made)
         folder.chmod(0o755)
@@ -65,7 +66,12 @@ def hub(need: Any) -> Iterator[demo.Stack]:
             settings["hubs"][0]["courses"] = str(file)
             return settings
 
+        def with_an_admin(stack: demo.Stack) -> str:
+            lines = ["c.Authenticator.admin_users = {'root2'}", plain_config(stack)]
+            return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
+
         patch.setattr(demo, "_settings", with_courses)
+        patch.setattr(demo, "_hub_config", with_an_admin)
         with demo.running_stack(CHECKOUT, None, print) as stack:
             need(stack.sandboxed, "sandboxes", "apt-get install bubblewrap")
             yield stack
@@ -148,3 +154,26 @@ def test_a_course_that_is_not_hers_is_refused_with_a_sentence(hub: demo.Stack) -
     )
     assert answer.status_code >= 400
     assert "yours are: ml current, stats current" in answer.json()["message"]
+
+
+def test_the_admin_page_says_what_is_wrong_with_the_courses(hub: demo.Stack) -> None:
+    """And the last good version counts meanwhile."""
+    settings = yaml.safe_load(hub.settings_file.read_text(encoding="utf-8"))
+    file = Path(settings["hubs"][0]["courses"])
+    admin = Browser(hub.url, "root2")
+    admin.login(ADMIN)
+    assert "alert-warning" not in admin._get("/hub/admin").text
+    good = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(good + "mode: <b>exams</b>\n", encoding="utf-8")
+
+        def told() -> bool:
+            admin._get("/hub/spawn")  # looks at the files
+            page = admin._get("/hub/admin").text
+            assert "<b>exams</b>" not in page
+            return f"{file}:" in page
+
+        wait_until(told, "the page to say it")
+        assert logged_in(hub, "dora")
+    finally:
+        file.write_text(good, encoding="utf-8")
