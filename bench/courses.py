@@ -1,7 +1,7 @@
 """`python -m bench.courses`: reading the lists of a large hub, and looking a user up at each start.
 
-Exit status 0 says that the benchmark ran; the table says which goals were met. There is nothing to compare with: no
-other hub reads lists at a start.
+Exit status 0 says that the benchmark ran; the table says which goals were met. There is nothing to compare with:
+no other hub reads lists at a start.
 """
 
 from __future__ import annotations
