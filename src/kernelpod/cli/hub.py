@@ -8,6 +8,7 @@ import click
 import yaml
 
 from kernelpod.cli.courses import check, show
+from kernelpod.cli.hubimport import import_hub
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
@@ -22,6 +23,7 @@ def hub() -> None:
       kernelpod hub values --settings settings.yaml
       kernelpod hub check courses.yaml
       kernelpod hub show courses.yaml --user alice
+      kernelpod hub import old/config.yaml --to hub
     """
 
 
@@ -49,5 +51,5 @@ def values(
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
 
 
-for command in (check, show):
+for command in (check, show, import_hub):
     hub.add_command(command)
