@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 import click
 
@@ -16,7 +15,7 @@ from kernelpod.courses.importing.hubs import imported_courses
 from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.hub.importing.layout import Layout, config_of, guessed
 from kernelpod.hub.importing.values import imported_values
-from kernelpod.settings import load
+from kernelpod.settings import Settings, load
 
 SETTINGS = "settings.yaml"
 
@@ -51,8 +50,8 @@ def import_hub(
 ) -> None:
     """Take over the configuration of another hub at SOURCE, and say what is not as it was, a line each.
 
-    SOURCE is a config.yaml with server.<hub> and its folders of CSV lists, or values of Zero to JupyterHub. No file
-    is overwritten. The exit status is 1 if the new files still have errors, which are named.
+    SOURCE is a config.yaml with server.<hub> and its folders of CSV lists, or values of Zero to JupyterHub.
+    No file is overwritten. The exit status is 1 if the new files still have errors, which are named.
 
     \b
     Examples:
@@ -71,7 +70,7 @@ def import_hub(
         said = [fault.as_text().replace(folder, str(to)) for fault in faults]
     if not dry_run:
         _write(made, to)
-    _say(made, said, to, "would be written" if dry_run else "written", as_json=as_json)
+    _say(made, said, to, written=not dry_run, as_json=as_json)
     raise SystemExit(1 if any(fault.level == "error" for fault in faults) else 0)
 
 
@@ -102,11 +101,12 @@ def _write(made: Imported, to: Path) -> None:
 
 def _faults(made: Imported, folder: Path) -> list[Fault]:
     """Return what `kernelpod hub check` says of the new courses files."""
-    settings = load(folder / SETTINGS)
+    settings = load(folder / SETTINGS) if made.courses else Settings()
     return [fault for name in made.courses for fault in check(folder / name, settings)]
 
 
-def _say(made: Imported, faults: list[str], to: Path, what: Literal["written", "would be written"], *, as_json: bool) -> None:
+def _say(made: Imported, faults: list[str], to: Path, *, written: bool, as_json: bool) -> None:
+    files = [str(to / name) for name in made.files]
     if as_json:
         notes = [
             {
@@ -119,11 +119,11 @@ def _say(made: Imported, faults: list[str], to: Path, what: Literal["written", "
             }
             for note in made.notes
         ]
-        say_json({"files": [str(to / name) for name in made.files], what: True, "notes": notes, "faults": faults})
+        say_json({"files": files, "written": written, "notes": notes, "faults": faults})
         return
     for note in made.notes:
         click.echo(note.as_text())
     for fault in faults:
         click.echo(fault)
-    for name in made.files:
-        click.echo(f"{to / name} {what}")
+    for file in files:
+        click.echo(f"{file} {'written' if written else 'would be written'}")

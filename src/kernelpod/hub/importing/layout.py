@@ -14,8 +14,27 @@ CONFIG = "config.yaml"
 # Sections of the chart, of any version.
 SECTIONS = frozenset(
     {
-        *("fullnameOverride", "nameOverride", "enabled", "custom", "global", "imagePullSecret", "imagePullSecrets"),
-        *("hub", "proxy", "singleuser", "scheduling", "prePuller", "ingress", "httpRoute", "cull", "debug", "rbac"),
+        *(
+            "fullnameOverride",
+            "nameOverride",
+            "enabled",
+            "custom",
+            "global",
+            "imagePullSecret",
+            "imagePullSecrets",
+        ),
+        *(
+            "hub",
+            "proxy",
+            "singleuser",
+            "scheduling",
+            "prePuller",
+            "ingress",
+            "httpRoute",
+            "cull",
+            "debug",
+            "rbac",
+        ),
     }
 )
 
