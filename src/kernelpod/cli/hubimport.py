@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -88,15 +89,19 @@ def _write(made: Imported, to: Path) -> None:
             path = to / name
             new += reversed([parent for parent in path.parents if not parent.exists()])
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as opened:
+            with open(path, "xb", opener=_private if made.secret else None) as opened:
                 new.append(path)
                 opened.write(raw)
-            if made.secret and path.suffix == ".yaml":
-                path.chmod(0o600)
     except OSError as error:
         for path in reversed(new):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder that somebody else has filled meanwhile, or none
+                path.rmdir() if path.is_dir() else path.unlink()
         raise ImportingError(f"{error.filename}: {error.strerror}; nothing was written") from error
+
+
+def _private(name: str, flags: int) -> int:
+    """Open a file that only its owner may read, from the beginning."""
+    return os.open(name, flags, 0o600)
 
 
 def _faults(made: Imported, folder: Path) -> list[Fault]:

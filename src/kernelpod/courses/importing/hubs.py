@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from kernelpod.courses.faults import CoursesError, broken
-from kernelpod.courses.fields import Identifier
+from kernelpod.courses.fields import Identifier, Title
 from kernelpod.courses.importing.folders import exchange_of, mounts_of
 from kernelpod.courses.importing.lists import ALLOW, BLOCK, USERNAME, OldLists
 from kernelpod.courses.importing.notes import Imported, ImportingError, Part
@@ -19,6 +20,7 @@ from kernelpod.courses.yamlfile import Keys, Spot, read_tree
 from kernelpod.kernelspecs.jsonfile import START
 
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
+_TITLE: TypeAdapter[str] = TypeAdapter(Title)
 # Of a command in `after_start`.
 MAX_COMMAND = 4096
 _MODES = ("teaching", "exam")
@@ -150,12 +152,13 @@ def _course(keys: Keys, name: str, legal: str, mode: str, lists: OldLists) -> di
         lists.made.note(keys, "kept")
     else:
         lists.made.note(keys, "changed", f"its id is {legal!r}, since it is the name of folders: rename them")
-        course["title"] = name[:100]
+        if not fits(_TITLE, name):
+            course["title"] = name
     if "/" in name or name in (".", ".."):
         lists.made.note(keys, "warning", "its list would lie elsewhere; nobody is in the course")
         return {**course, "students": []}
     source = lists.course(mode, name)
-    if not source.is_symlink() and not source.exists():
+    if not os.path.lexists(source):
         lists.made.note(keys, "warning", f"there is no list {source}; nobody is in the course")
         return {**course, "students": []}
     path = lists.copy(source, target := f"lists/{mode}/{legal}.csv")

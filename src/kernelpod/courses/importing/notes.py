@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -11,6 +12,7 @@ import yaml
 from kernelpod.courses.yamlfile import Keys, Spot, Tree
 from kernelpod.errors import KernelpodError
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Change = Literal["kept", "changed", "added", "dropped", "warning"]
 
 
@@ -30,7 +32,8 @@ class Note(NamedTuple):
         """Return it as file:line:column, so that editors jump there."""
         file, place = self.spot
         said = ": ".join(word for word in (self.key, self.why) if word)
-        return f"{file}:{place.line}:{place.column}: {self.change}: {said}"
+        # Names of the source are in it: one line each, and nothing that a terminal obeys.
+        return _CONTROL.sub("?", f"{file}:{place.line}:{place.column}: {self.change}: {said}")
 
 
 @dataclass

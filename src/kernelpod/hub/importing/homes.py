@@ -22,9 +22,11 @@ def homes_of(values: Values) -> dict[str, Any]:
     """Take out what values say of homes and mounts; return it as settings: `homes`, `mounts`."""
     place = values.pop("singleuser.storage.homeMountPath")
     mounted = place if isinstance(place, str) else Homes().mount_path
-    homes = {"mount_path": mounted} if place else {}
-    if place:
+    homes: dict[str, Any] = {"mount_path": place} if isinstance(place, str) else {}
+    if homes:
         values.note("singleuser.storage.homeMountPath", "changed", "it is homes.mount_path of the settings")
+    elif place is not None:
+        values.note("singleuser.storage.homeMountPath", "dropped", "it is no path")
     homes |= _kernel_path(values)
     mounts = _mounts(values, mounted, homes)
     _storage(values, homes)
@@ -41,6 +43,7 @@ def homes_of(values: Values) -> dict[str, Any]:
 def _kernel_path(values: Values) -> dict[str, Any]:
     """Take the command and KERNEL_PATH; return root and template of homes where they say them."""
     homes: dict[str, Any] = {}
+    said_command = values.has("singleuser.cmd")
     command = values.pop("singleuser.cmd")
     text = " ".join(map(str, command)) if isinstance(command, list) else str(command or "")
     found = _KERNEL_PATH.search(text)
@@ -49,7 +52,7 @@ def _kernel_path(values: Values) -> dict[str, Any]:
         values.note("singleuser.cmd", "changed", why)
     elif found:
         values.note("singleuser.cmd", "dropped", "KERNEL_PATH is no folder of the user by name: set homes.root")
-    elif command:
+    elif said_command:
         values.note("singleuser.cmd", "dropped", f"it would replace the command {_OURS}")
     path = values.pop("singleuser.extraEnv.KERNEL_PATH")
     if isinstance(path, str):
@@ -59,34 +62,41 @@ def _kernel_path(values: Values) -> dict[str, Any]:
             "singleuser.extraEnv.KERNEL_PATH", "changed" if said else "dropped", f"{why}; kernelpod sets it"
         )
         homes = homes or said
+    elif path is not None:
+        values.note(
+            "singleuser.extraEnv.KERNEL_PATH", "dropped", "set homes.root of the settings; kernelpod sets it"
+        )
     return homes
 
 
 def _split(path: str) -> dict[str, Any]:
     """Return root and template of a home that bears the user's name; empty if it is none."""
-    words = _USER.sub(_USERNAME, path).split("/")
+    named = _USER.sub(_USERNAME, path)
+    words = named.split("/")
     first = next((number for number, word in enumerate(words) if _USERNAME in word), 0)
     made = {"root": "/".join(words[:first]), "path_template": "/".join(words[first:])}
     try:
         Homes.model_validate(made)
     except ValidationError:
         return {}
-    return made if first and "$" not in path.replace("$", "", len(_USER.findall(path))) else {}
+    return made if first and "$" not in named else {}
 
 
 def _storage(values: Values, homes: dict[str, Any]) -> None:
-    kind = values.pop("singleuser.storage.type")
-    if kind == "None":
-        values.note("singleuser.storage.type", "changed", "the word is none, which `kernelpod hub values` says")
+    key, kind = "singleuser.storage.type", values.pop("singleuser.storage.type")
     if kind == "static":
         claim = values.pop("singleuser.storage.static.pvcName")
         template = values.pop("singleuser.storage.static.subPath")
         _claim(values, "singleuser.storage.static", homes, str(claim), str(template or _USERNAME).strip("/"))
     elif kind == "dynamic" or (kind is None and "volume" not in homes):
         why = "a claim for each user cannot be mounted by kernels: bring homes to one claim or NFS folder (homes)"
-        values.note("singleuser.storage.type" if kind else "singleuser.storage", "warning", why)
-    for key in ("dynamic", "static", "capacity"):
-        values.drop(f"singleuser.storage.{key}", "homes are one claim or NFS folder, by the settings")
+        values.note(key if kind else "singleuser.storage", "warning", why)
+    elif kind == "None":
+        values.note(key, "changed", "the word is none, which `kernelpod hub values` says")
+    elif kind is not None:
+        values.note(key, "dropped", "`kernelpod hub values` says none: volumes of its own are the home")
+    for beside in ("dynamic", "static", "capacity"):
+        values.drop(f"singleuser.storage.{beside}", "homes are one claim or NFS folder, by the settings")
 
 
 def _claim(values: Values, keys: str | Keys, homes: dict[str, Any], claim: str, template: str) -> None:

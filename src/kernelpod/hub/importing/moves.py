@@ -99,4 +99,4 @@ def _apart(value: Any) -> Any:
     """Return a copy that shares nothing, where anchors made one value of several; keys are words."""
     if isinstance(value, dict):
         return {str(key): _apart(inner) for key, inner in value.items()}
-    return [_apart(inner) for inner in value] if isinstance(value, list) else value
+    return [_apart(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -53,7 +53,7 @@ def _secrets(keys: Keys, value: Any) -> Iterator[Keys]:
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _secrets((*keys, number), inner)
-    elif isinstance(value, str) and _FORM.search(value):
+    elif _FORM.search(value.decode("latin-1") if isinstance(value, bytes) else str(value)):
         yield keys
 
 
@@ -67,10 +67,10 @@ def _is_key(name: str) -> bool:
 
 
 def _is_word(value: Any) -> bool:
-    """Return whether a value can be a secret: text, a number, or a list of them."""
-    if isinstance(value, list):
+    """Return whether a value can be a secret: text, bytes, a number, or several of them."""
+    if isinstance(value, (list, set)):
         return bool(value) and all(_is_word(one) for one in value)
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
+    return not isinstance(value, (bool, dict)) and value not in (None, "")
 
 
 def _remove(values: Values, keys: Keys) -> None:

@@ -37,6 +37,8 @@ def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
     except CoursesError as error:
         raise ImportingError("\n".join(fault.as_text() for fault in error.faults)) from error
     values = Values(made)
+    if not values.data.keys() & {*SECTIONS, "auth", "https"}:
+        raise ImportingError(f"{file}: there is no section of the chart, such as hub or singleuser")
     _strays(values)
     move_auth(values)
     for old, new in _RENAMED.items():
