@@ -74,6 +74,12 @@ def test_the_settings_make_values_that_kernelpod_gives(name: str) -> None:
     assert made["storage"]["type"] == "none"
 
 
+@pytest.mark.parametrize("name", ["courses/config.yaml", "values/demo.yaml", "values/classroom.yaml"])
+def test_nothing_is_lost_without_a_line(name: str) -> None:
+    path = OLD / name
+    assert unsaid(imported_courses(path) if path.stem == "config" else imported_values(path)) == []
+
+
 def test_users_are_in_the_courses_that_they_were_in() -> None:
     folder = OLD / "made" / "courses"
     roster = Roster(folder / "exam-room.yaml", load(folder / "settings.yaml"))
@@ -387,6 +393,14 @@ def test_seed_bug_removed_auth(tmp_path: Path, auth: dict[str, Any], config: dic
     made, new, _ = values_of(tmp_path, {"auth": auth})
     assert new == {"hub": {"config": config}}
     assert any(note.key.startswith("auth.") and note.change == "changed" for note in made.notes)
+
+
+@pytest.mark.parametrize("word", ["allowlist", "whitelist"])
+def test_seed_bug_allowlist_is_no_trait(tmp_path: Path, word: str) -> None:
+    _, new, _ = values_of(tmp_path, {"hub": {"config": {"Authenticator": {word: ["ada"]}}}})
+    assert new == {"hub": {"config": {"Authenticator": {"allowed_users": ["ada"]}}}}
+    _, new, _ = values_of(tmp_path, {"auth": {word: {"users": ["ada"]}}})
+    assert new == {"hub": {"config": {"Authenticator": {"allowed_users": ["ada"]}}}}
 
 
 def test_auth_that_nobody_knows_is_told_and_not_lost_silently(tmp_path: Path) -> None:

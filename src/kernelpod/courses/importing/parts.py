@@ -110,6 +110,7 @@ def profiles_of(part: Part) -> dict[str, Any]:
     if False in flags or not listed:
         listed.drop("the profiles are switched off")
         return {}
+    listed.note("", "changed", "images and sizes are choices of their own, for all courses")
     images: dict[str, str] = {}
     sizes: dict[str, Any] = {}
     for profile in listed.numbered("profiles"):
@@ -122,7 +123,6 @@ def profiles_of(part: Part) -> dict[str, Any]:
             images[title] = image
         if size := resources_of(override):
             sizes[title] = size
-        profile.note("", "changed", "image and size are choices of their own, for all courses")
         override.drop("a profile gives an image and a size")
         profile.drop("the first choice is the hub's own image and size")
     listed.drop("not known")

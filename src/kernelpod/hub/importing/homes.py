@@ -85,6 +85,7 @@ def _split(path: str) -> dict[str, Any]:
 def _storage(values: Values, homes: dict[str, Any]) -> None:
     key, kind = "singleuser.storage.type", values.pop("singleuser.storage.type")
     if kind == "static":
+        values.note(key, "changed", "`kernelpod hub values` says none: volumes of its own are the home")
         claim = values.pop("singleuser.storage.static.pvcName")
         template = values.pop("singleuser.storage.static.subPath")
         _claim(values, "singleuser.storage.static", homes, str(claim), str(template or _USERNAME).strip("/"))
@@ -139,8 +140,11 @@ def _mounts(values: Values, home: str, homes: dict[str, Any]) -> list[dict[str, 
                 "another mount is at its place, or a path is not plain; see mounts of the settings",
             )
     for number, one in disks:
-        if str(one.get("name")) not in used:
-            values.note(("singleuser", "storage", "extraVolumes", number), "dropped", "nothing mounts it")
+        keys = ("singleuser", "storage", "extraVolumes", number)
+        if str(one.get("name")) in used:
+            values.note(keys, "changed" if _volume(one) else "dropped", "like its mounts, which are told each")
+        else:
+            values.note(keys, "dropped", "nothing mounts it")
     values.pop("singleuser.storage.extraVolumes")
     values.pop("singleuser.storage.extraVolumeMounts")
     return mounts
@@ -149,6 +153,8 @@ def _mounts(values: Values, home: str, homes: dict[str, Any]) -> list[dict[str, 
 def _items(values: Values, key: str) -> list[tuple[str | int, dict[str, Any]]]:
     """Return volumes or mounts, which are a list or, since 4.0.0, a mapping."""
     given = values.get(f"singleuser.storage.{key}")
+    if given is not None and not isinstance(given, (dict, list)):
+        values.note(f"singleuser.storage.{key}", "dropped", "a list was expected here")
     pairs = given.items() if isinstance(given, dict) else enumerate(given if isinstance(given, list) else [])
     items = list(pairs)
     for number, one in items:

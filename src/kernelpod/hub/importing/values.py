@@ -20,6 +20,11 @@ from kernelpod.settings import Settings
 
 _RENAMED = {
     "cull.enable": "cull.enabled",
+    # Names before JupyterHub 1.2, and names that people took the new ones for.
+    "hub.config.Authenticator.whitelist": "hub.config.Authenticator.allowed_users",
+    "hub.config.Authenticator.allowlist": "hub.config.Authenticator.allowed_users",
+    "hub.config.Authenticator.blacklist": "hub.config.Authenticator.blocked_users",
+    "hub.config.Authenticator.blocklist": "hub.config.Authenticator.blocked_users",
     "hub.extraConfigMap": "custom",
     "hub.uid": "hub.containerSecurityContext.runAsUser",
     "proxy.containerSecurityContext": "proxy.chp.containerSecurityContext",
@@ -40,9 +45,9 @@ def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
     if not values.data.keys() & {*SECTIONS, "auth", "https"}:
         raise ImportingError(f"{file}: there is no section of the chart, such as hub or singleuser")
     _strays(values)
-    move_auth(values)
     for old, new in _RENAMED.items():
         values.move(old, new)
+    move_auth(values)
     _pull_secrets(values)
     _hub(values)
     settings = homes_of(values)
@@ -89,6 +94,8 @@ def _hub(values: Values) -> None:
         values.put("singleuser.cloudMetadata.blockWithIptables", not inverted, "singleuser.cloudMetadata.enabled")
         why = "it is singleuser.cloudMetadata.blockWithIptables now, the other way round"
         values.note("singleuser.cloudMetadata.enabled", "changed", why)
+    elif inverted is not None:
+        values.note("singleuser.cloudMetadata.enabled", "dropped", "true or false was expected here")
     code = values.get("hub.extraConfig")
     if isinstance(code, (str, list)):
         blocks = [code] if isinstance(code, str) else code
