@@ -297,3 +297,14 @@ def test_everybody_in_many_lists_is_found(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     made = roster(path)
     assert len({user for n in range(4_000) if made.memberships(user := f"user{n}")}) == 4_000
+
+
+def test_the_file_of_another_hub_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "courses.yaml"
+    path.write_text(yaml.safe_dump({"hub": "a", "courses": {"ml": {"image": "lab:1", "students": ["alice"]}}}))
+    settings = Settings.model_validate({"hubs": [{"name": "a"}, {"name": "b"}]})
+    for name, courses in (("a", 1), ("b", 0)):
+        made = Roster(path, settings, name)
+        made.refresh()
+        assert len(made.memberships("alice")) == courses
+    assert "read as the file of the hub 'b'" in made.faults[0].as_text()
