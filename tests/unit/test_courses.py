@@ -409,3 +409,19 @@ def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -
     assert load_courses(file).hub.hub == hub
     whole = {"nfs": {"server": "10.0.0.5", "courses": "/c", "courses_files": "/f"}, "hub": {"users": ["a"]}}
     Deployment.model_validate({**whole, **yaml.safe_load(blocks[1])})
+
+
+def test_render_shows_the_kernel_of_a_course(tmp_path: Path) -> None:
+    courses, settings = tmp_path / "courses.yaml", tmp_path / "settings.yaml"
+    course = {"image": "lab:1", "folder": {"path": "f", "mount_path": "/srv/course"}, "network": "none"}
+    both = {"ml": {**course, "students": ["alice"]}, "stats": {"image": "lab:1", "students": ["alice"]}}
+    courses.write_text(yaml.safe_dump({"courses": both}), encoding="utf-8")
+    settings.write_text(yaml.safe_dump({"hubs": [{"courses": str(courses)}]}), encoding="utf-8")
+    words = ["render", "--settings", str(settings), "--spec", "python-pod", "--plan"]
+    plan = json.loads(CliRunner().invoke(main, [*words, "--user", "alice"]).output)
+    assert (plan["network"], plan["mounts"]["shared"][0]["mount_path"]) == ("none", "/srv/course")
+    plan = json.loads(CliRunner().invoke(main, [*words, "--user", "alice", "--course", "stats"]).output)
+    assert (plan["network"], plan["mounts"]["shared"]) == ("default", [])
+    refused = CliRunner().invoke(main, [*words, "--user", "bob"])
+    assert refused.exit_code != 0
+    assert "You are in no course" in refused.output
