@@ -19,13 +19,17 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM PIPE
-printf '%s' "$lock" >"$own"
-# A lock is there whole or not at all, on NFS too.
-if ! ln "$own" .sync.lock 2>/dev/null; then
+# A lock is there whole or not at all, on NFS too. Whoever has it removes the names of those who lose to it, and may
+# have gone before it was looked at: then once more.
+tries=0
+until printf '%s' "$lock" >"$own" && ln "$own" .sync.lock 2>/dev/null; do
   cat .sync.lock 2>/dev/null && exit 75
-  say "$root cannot be locked: no hard link can be made there, or another lock was released just now; try again"
-  exit 1
-fi
+  tries=$((tries + 1))
+  if [ "$tries" -ge 20 ]; then
+    say "$root cannot be locked: no hard link can be made there"
+    exit 1
+  fi
+done
 locked=yes
 # Of those who were interrupted, and of those who lose to us.
 rm -rf .sync.lock-* releases/.partial-* .kernelspecs-*
