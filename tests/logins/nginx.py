@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import requests
-from hubs import ended, free_port
 
+from hubs import ended, free_port
 from kernelpod.testing import eventually
 
 NGINX = Path("/usr/sbin/nginx")

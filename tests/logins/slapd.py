@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hubs import ended, free_port
 
+from hubs import ended, free_port
 from kernelpod.testing import eventually
 
 SLAPD = Path("/usr/sbin/slapd")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hubs import Hub, example, logged_in
 from slapd import SLAPD, Slapd, certificates
+
+from hubs import Hub, example, logged_in
 
 STUDENTS = ["alice", "john.doe", "ünal", "admin", "root", "anna-b", "system:x"]
 PEOPLE = {name: f"password of {name}" for name in [*STUDENTS, "carol"]}

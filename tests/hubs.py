@@ -17,7 +17,7 @@ import yaml
 
 from kernelpod.testing import eventually
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 EXAMPLES = CHECKOUT / "hub" / "logins"
 TIMEOUT_SECONDS = 20
 
