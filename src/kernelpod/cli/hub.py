@@ -9,6 +9,7 @@ import yaml
 
 from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
+from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.hub.values import z2jh_values
@@ -25,6 +26,7 @@ def hub() -> None:
       kernelpod hub check courses.yaml
       kernelpod hub show courses.yaml --user alice
       kernelpod hub check-config config.yaml
+      kernelpod hub secrets --folder hub-secrets
     """
 
 
@@ -52,5 +54,5 @@ def values(
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
 
 
-for command in (check, check_config, one_time, show):
+for command in (check, check_config, make_secrets, one_time, show):
     hub.add_command(command)
