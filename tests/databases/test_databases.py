@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,11 @@ import requests
 import yaml
 from servers import EXAMPLES, PASSWORD, MariaDB, PostgreSQL, Server
 
-from hubs import Browser, Hub
-from kernelpod.testing import eventually
+from hubs import LIGHT_SERVER, Browser, Hub, cleaned, start_server
 
 LOGIN = "only for this test"
 # MariaDB's own default takes the first two for one name, and the two emojis as well.
 NAMES = ["ünal", "unal", "\N{PANDA FACE}", "\N{BEAR FACE}", "a" * 255]
-LIGHT = [sys.executable, str(Path(__file__).parent / "light_server.py")]
 
 
 def sections(name: str, folder: Path) -> dict[str, Any]:
@@ -34,7 +31,10 @@ def sections(name: str, folder: Path) -> dict[str, Any]:
     given["JupyterHub"]["authenticator_class"] = "dummy"
     given["Authenticator"] = {"allow_all": True, "admin_users": ["alice"]}
     given["DummyAuthenticator"] = {"password": {"from_env": "LOGIN"}}
-    given["SimpleLocalProcessSpawner"] = {"cmd": LIGHT, "home_dir_template": str(folder / "homes" / "{username}")}
+    given["SimpleLocalProcessSpawner"] = {
+        "cmd": LIGHT_SERVER,
+        "home_dir_template": str(folder / "homes" / "{username}"),
+    }
     return given
 
 
@@ -49,17 +49,6 @@ class Running:
         """Return what the hub's API answers."""
         headers = {"Authorization": f"token {token}"}
         return requests.request(method, f"{self.hub.url}/hub/api{path}", headers=headers, timeout=30, **options)
-
-
-@contextlib.contextmanager
-def cleaned(folder: Path) -> Iterator[None]:
-    """End what a hub leaves that was killed, or whose database was gone: its proxy, its users' servers."""
-    try:
-        yield
-    finally:
-        for file in (*folder.glob("homes/*/pid"), *folder.glob("hub/jupyterhub-proxy.pid")):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(file.read_text(encoding="utf-8")), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module", params=["sqlite", MariaDB, PostgreSQL], ids=["sqlite", "mariadb", "postgresql"])
@@ -80,18 +69,10 @@ def running(request: Any, tmp_path_factory: pytest.TempPathFactory, need: Any) -
 
 
 def a_token(browser: Browser) -> str:
-    """Return a new token of who is logged in."""
-    assert browser.user
-    xsrf = next(str(one.value) for one in browser.cookies if one.name == "_xsrf" and one.path == "/hub/")
-    made = browser.post("/hub/api/users/alice/tokens", headers={"X-XSRFToken": xsrf}, json={})
+    """Return a new token of alice, who is logged in."""
+    made = browser.call("POST", "/users/alice/tokens", json={})
     assert made.status_code == 201, made.text
     return str(made.json()["token"])
-
-
-def ready(running: Running, token: str) -> bool:
-    """Return whether the hub knows alice's server as running."""
-    answer = running.ask("GET", "/users/alice", token)
-    return answer.ok and answer.json()["server"] == "/user/alice/"
 
 
 def test_users_tokens_and_servers_outlive_a_hub_that_is_killed(running: Running) -> None:
@@ -100,15 +81,14 @@ def test_users_tokens_and_servers_outlive_a_hub_that_is_killed(running: Running)
         browser.submit(username="alice", password=LOGIN)
         token = a_token(browser)
         assert running.ask("POST", "/users", token, json={"usernames": NAMES}).status_code == 201
-        assert running.ask("POST", "/users/alice/server", token).status_code in (201, 202)
-        eventually(lambda: ready(running, token), what="alice's server runs")
+        start_server(browser, "alice")
         os.kill(hub.process.pid, signal.SIGKILL)
         hub.process.wait(timeout=10)
         hub.__enter__()
         assert browser.user == "alice"
     known = {user["name"]: user for user in running.ask("GET", "/users", token).json()}
     assert set(known) == {"alice", *NAMES}
-    assert ready(running, token)
+    assert known["alice"]["server"] == "/user/alice/"
     assert requests.get(f"{hub.url}/user/alice/api", timeout=30).status_code == 200
 
 

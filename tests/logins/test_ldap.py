@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slapd import SLAPD, Slapd, certificates
+from certificates import certificates
+from slapd import SLAPD, Slapd
 
 from hubs import Hub, example, logged_in
 
