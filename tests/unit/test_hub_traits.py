@@ -130,7 +130,7 @@ class Given(dict[str, Any]):
 def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kernelpod.hub.traits import HubConfigError, configure_from
 
-    monkeypatch.setenv("PROXY_TOKEN", "from the environment")
+    monkeypatch.setenv("PROXY_TOKEN", "from the environment\n")
     (tmp_path / "secret").write_text("a secret\n", encoding="utf-8")
     sections: dict[str, Any] = {
         "JupyterHub": {"authenticator_class": "shared-password"},

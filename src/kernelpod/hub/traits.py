@@ -265,7 +265,8 @@ def _fetched(source: str, where: str) -> str:
     if source == FROM_ENV:
         if not os.environ.get(where):
             raise ValueError(f"the environment variable {where} is not set")
-        return os.environ[where]
+        # A Secret that was made from a file ends with a line.
+        return os.environ[where].removesuffix("\n")
     with Path(where).open("rb") as opened:
         text = opened.read(MAX_SECRET_BYTES).decode("utf-8").removesuffix("\n")
     if not text:
