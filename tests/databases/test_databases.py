@@ -16,7 +16,7 @@ import requests
 import yaml
 from servers import EXAMPLES, PASSWORD, MariaDB, PostgreSQL, Server
 
-from hubs import LIGHT_SERVER, Browser, Hub, cleaned, start_server
+from hubs import LIGHT_SERVER, Browser, Hub, cleaned, free_port, start_server
 
 LOGIN = "only for this test"
 # MariaDB's own default takes the first two for one name, and the two emojis as well.
@@ -134,6 +134,19 @@ def test_with_the_wrong_password_no_hub_starts(running: Running, tmp_path: Path)
     assert "Traceback" not in hub.log
     for part in ("not/her", "not%2Fher", "her%3Aown"):
         assert part not in hub.log
+
+
+def test_without_its_database_no_hub_starts(running: Running, tmp_path: Path) -> None:
+    if running.server is None:
+        pytest.skip("a file is always there")
+    given, server = sections(type(running.server).__name__.lower(), tmp_path), running.server
+    nowhere = server.url().replace(f":{server.port}/", f":{free_port()}/")
+    hub = Hub(tmp_path / "hub", given, LOGIN=LOGIN, HUB_DATABASE_URL=nowhere)
+    with pytest.raises(AssertionError), hub:
+        pass
+    assert hub.process.returncode == 1
+    assert "Failed to connect to db: " in hub.log
+    assert quote(PASSWORD, safe="") not in hub.log
 
 
 def test_the_password_is_in_no_log(running: Running) -> None:

@@ -37,7 +37,7 @@ def test_they_are_made_once_for_their_owner_only(tmp_path: Path) -> None:
         assert (folder / name).stat().st_mode & 0o777 == 0o600
         assert text.strip() not in said.output
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert "made nothing" in run(folder).stderr
+    assert "made nothing" in run(folder).output
     assert contents(folder) == first
 
 
