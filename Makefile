@@ -127,6 +127,9 @@ specs-sync: env ## publish the kernelspecs as a release: TARGET=/srv/nfs/kernelp
 bench-specs: env ## publish, list and read many kernelspecs; JSON=FILE writes the table, SMALL=1 is a short one
 	.venv/bin/python -m bench.specs $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
+bench-courses: env ## read the lists of a large hub, and look a user up; JSON=FILE writes the table, SMALL=1 is a short one
+	.venv/bin/python -m bench.courses $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
+
 bench-cluster: env cluster-up ## the same on the test cluster (root): stock gateway, ours, bare pods; JSON=FILE, SVG=FILE, SMALL=1
 	.venv/bin/python -m bench.stock_cluster
 	$(CLUSTER) run -- .venv/bin/python -m bench.cluster $(if $(SMALL),--small) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
@@ -191,4 +194,4 @@ clean: ## remove the environments and caches of this checkout, and what the test
 .PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
-.PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs
+.PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

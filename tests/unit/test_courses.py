@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kernelpod.cli.main import main
 from kernelpod.courses.check import check
 from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.load import load_courses
+from kernelpod.deploy.settings import Deployment
 from kernelpod.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -376,3 +378,50 @@ def test_the_schema_takes_the_examples_keys() -> None:
     for path in EXAMPLES.glob("courses.*.yaml"):
         assert yaml.safe_load(path.read_text(encoding="utf-8")).keys() <= schema["properties"].keys()
     assert schema["additionalProperties"] is False
+
+
+def test_scripts_read_faults_and_what_a_user_gets_as_json() -> None:
+    bad = CliRunner().invoke(main, ["hub", "check", str(BAD / "id-slash.yaml"), "--json"])
+    (fault,) = json.loads(bad.output)
+    assert (bad.exit_code, fault["line"], fault["column"], fault["level"]) == (1, 3, 3, "error")
+    good = CliRunner().invoke(main, ["hub", "check", str(EXAMPLES / "courses.example.yaml"), "--json"])
+    assert (good.exit_code, json.loads(good.output)) == (0, [])
+    shown = CliRunner().invoke(
+        main, ["hub", "show", str(EXAMPLES / "courses.exam.yaml"), "--user", "alice", "--json"]
+    )
+    found = json.loads(shown.output)
+    assert (found["mode"], found["course"], found["semester"], found["role"]) == ("exam", "ml", "ws26", "student")
+    assert found["mounts"][0]["sub_path"] == "exam/ws26/ml/alice"
+    assert (found["asked"], found["network"], found["kernelspecs"]) == (True, "none", ["exam-python-pod"])
+
+
+@pytest.mark.parametrize(("page", "hub"), [("teaching-hub", "hub"), ("exam-hub", "exam")])
+def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    blocks = [textwrap.dedent(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    (tmp_path / "lists").mkdir()
+    for name in ("ml", "ml-exam"):
+        (tmp_path / "lists" / f"{name}.csv").write_text("Username\nalice\ndave\n", encoding="utf-8")
+    file = tmp_path / "courses.yaml"
+    file.write_text(blocks[0], encoding="utf-8")
+    settings = {"hubs": [{"name": "hub"}, {"name": "exam"}], "homes": {"root": "/export/homes"}}
+    assert [fault.as_text() for fault in check(file, Settings.model_validate(settings))] == []
+    assert load_courses(file).hub.hub == hub
+    whole = {"nfs": {"server": "10.0.0.5", "courses": "/c", "courses_files": "/f"}, "hub": {"users": ["a"]}}
+    Deployment.model_validate({**whole, **yaml.safe_load(blocks[1])})
+
+
+def test_render_shows_the_kernel_of_a_course(tmp_path: Path) -> None:
+    courses, settings = tmp_path / "courses.yaml", tmp_path / "settings.yaml"
+    course = {"image": "lab:1", "folder": {"path": "f", "mount_path": "/srv/course"}, "network": "none"}
+    both = {"ml": {**course, "students": ["alice"]}, "stats": {"image": "lab:1", "students": ["alice"]}}
+    courses.write_text(yaml.safe_dump({"courses": both}), encoding="utf-8")
+    settings.write_text(yaml.safe_dump({"hubs": [{"courses": str(courses)}]}), encoding="utf-8")
+    words = ["render", "--settings", str(settings), "--spec", "python-pod", "--plan"]
+    plan = json.loads(CliRunner().invoke(main, [*words, "--user", "alice"]).output)
+    assert (plan["network"], plan["mounts"]["shared"][0]["mount_path"]) == ("none", "/srv/course")
+    plan = json.loads(CliRunner().invoke(main, [*words, "--user", "alice", "--course", "stats"]).output)
+    assert (plan["network"], plan["mounts"]["shared"]) == ("default", [])
+    refused = CliRunner().invoke(main, [*words, "--user", "bob"])
+    assert refused.exit_code != 0
+    assert "You are in no course" in refused.output

@@ -204,10 +204,10 @@ def test_a_redirect_takes_neither_login_nor_token_along(
 def test_silence_costs_no_more_than_its_time(served: Registry) -> None:
     began = time.monotonic()
     names = [f"{served.host}/silent/kernel:{number}" for number in range(40)]
-    answers = ask([f"{served.host}/open/kernel:1", *names], Path("/dev/null"), seconds=0.5)
-    assert time.monotonic() - began < 3
+    answers = ask([f"{served.host}/open/kernel:1", *names], Path("/dev/null"), seconds=3)
+    assert time.monotonic() - began < 40, "one after another they would take 120 s"
     assert [answer.state for answer in answers] == ["found"] + ["unknown"] * 40
-    assert answers[1].reason == "the registry did not answer within 0.5 s"
+    assert answers[1].reason == "the registry did not answer within 3 s"
 
 
 def test_a_registry_that_is_not_there_is_unknown() -> None:

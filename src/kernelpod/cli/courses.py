@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,6 +24,7 @@ from kernelpod.kernelspecs.folders import read_all
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.standing import Standing, standing
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
@@ -32,7 +36,8 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs; else names of kernelspecs are not looked up.",
 )
-def check(file: Path, settings_file: Path | None, kernelspecs: Path | None) -> None:
+@json_option
+def check(file: Path, settings_file: Path | None, kernelspecs: Path | None, as_json: bool) -> None:
     """Say what is wrong with a courses file and the lists it names, with place; exit 1 for errors.
 
     \b
@@ -41,10 +46,13 @@ def check(file: Path, settings_file: Path | None, kernelspecs: Path | None) -> N
     """
     specs = {spec.address for spec in read_all(kernelspecs)} if kernelspecs else None
     faults = find_faults(file, load_settings(settings_file), specs)
-    for fault in faults:
-        click.echo(fault.as_text())
     errors = sum(fault.level == "error" for fault in faults)
-    click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings")
+    if as_json:
+        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=2, ensure_ascii=False))
+    else:
+        for fault in faults:
+            click.echo(fault.as_text())
+        click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings")
     raise SystemExit(1 if errors else 0)
 
 
@@ -55,6 +63,7 @@ def check(file: Path, settings_file: Path | None, kernelspecs: Path | None) -> N
 @click.option("--course", help="Show what she gets in this course; else in her first.")
 @click.option("--semester", help="Show what she gets in this semester; else in the usual one.")
 @settings_option
+@json_option
 def show(
     file: Path,
     username: str,
@@ -62,6 +71,7 @@ def show(
     course: str | None,
     semester: str | None,
     settings_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Print what a user will see and get: profiles, mounts of server and kernels, ids, limits, network.
 
@@ -87,6 +97,9 @@ def show(
         raise KernelpodError(f"{username!r} is not in {' '.join(options.values())}; hers are {known}")
     identity = Identity(Owner(hub=hub.hub, kind="user", name=username), tuple(sorted(groups)))
     has = standing(settings, identity, Enrolment(hub, one))
+    if as_json:
+        click.echo(json.dumps(_as_dict(hub, mine, one, has), indent=2, ensure_ascii=False))
+        return
     for title, lines in (
         (f"{username} on the hub {hub.hub!r} ({hub.mode})", _profiles(hub, mine)),
         (f"{one.course} {one.semester}, as {one.role}", _given(hub.courses[one.course], one.role, has)),
@@ -95,6 +108,23 @@ def show(
         click.echo(title)
         for line in lines:
             click.echo(f"  {line}".rstrip())
+
+
+def _as_dict(hub: HubFile, mine: tuple[Membership, ...], one: Membership, has: Standing) -> dict[str, Any]:
+    return {
+        "hub": hub.hub,
+        "mode": hub.mode,
+        "memberships": [asdict(member) for member in mine],
+        "asked": asks_something(profiles(hub, mine)),
+        "course": hub.courses[one.course].model_dump(mode="json", exclude={"students", "graders", "admins"}),
+        **asdict(one),
+        "mounts": [mount.model_dump(mode="json") for mount in has.mounts.all()],
+        "uid": has.uid,
+        "gid": has.gid,
+        "supplemental_groups": list(has.supplemental_groups),
+        "kernelspecs": sorted(has.kernelspecs),
+        "network": has.network,
+    }
 
 
 def _profiles(hub: HubFile, mine: tuple[Membership, ...]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,9 +11,11 @@ import yaml
 
 from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
+from kernelpod.cli.hubimport import import_hub
 from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.hub.overrides import overrides, read_values
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
 
@@ -23,10 +27,12 @@ def hub() -> None:
     \b
     Examples:
       kernelpod hub values --settings settings.yaml
+      kernelpod hub check-values --settings settings.yaml yours.yaml
       kernelpod hub check courses.yaml
       kernelpod hub show courses.yaml --user alice
       kernelpod hub check-config config.yaml
       kernelpod hub secrets --folder hub-secrets
+      kernelpod hub import old/config.yaml --to hub
     """
 
 
@@ -39,8 +45,13 @@ def hub() -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs whose images the chart's pre-puller pulls as well.",
 )
+@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
 def values(
-    settings_file: Path | None, gateway_namespace: str, image: str | None, kernelspecs: Path | None
+    settings_file: Path | None,
+    gateway_namespace: str,
+    image: str | None,
+    kernelspecs: Path | None,
+    hub_name: str,
 ) -> None:
     """Print values for Zero to JupyterHub; the settings are those of the gateway.
 
@@ -50,9 +61,33 @@ def values(
       helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
     """
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
-    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images)
+    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images, hub_name)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
 
 
-for command in (check, check_config, make_secrets, one_time, show):
+@hub.command("check-values")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@settings_option
+@click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
+@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check_values(
+    file: Path, settings_file: Path | None, gateway_namespace: str, hub_name: str, as_json: bool
+) -> None:
+    """Say what your own values for Zero to JupyterHub change of ours; exit 1 if that breaks something.
+
+    \b
+    Example:
+      kernelpod hub check-values --settings settings.yaml yours.yaml
+    """
+    ours = z2jh_values(load_settings(settings_file), gateway_namespace, hub_name=hub_name)
+    found = overrides(ours, read_values(file))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+    for one in () if as_json else found:
+        click.echo(f"{file}: {one.path}: {one.level}: {one.said}")
+    raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
+
+
+for command in (check, check_config, import_hub, make_secrets, one_time, show):
     hub.add_command(command)

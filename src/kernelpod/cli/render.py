@@ -12,6 +12,8 @@ from pydantic import SecretStr
 from kernelpod import shipped
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.connection import new_connection
+from kernelpod.courses.enrolment import Enrolments
+from kernelpod.courses.roster import Roster
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.manifest import POD_PORTS
@@ -32,6 +34,8 @@ from kernelpod.request import from_environment
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs; else the settings' one, else those that come with kernelpod.",
 )
+@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@click.option("--course", default="", help="Course she chose, on a hub with courses; else her first.")
 @click.option("--json", "form", flag_value="json", help="Print JSON: a list of both manifests.")
 @click.option("--plan", "form", flag_value="plan", help="Print the plan as JSON instead of the manifests.")
 def render(
@@ -41,6 +45,8 @@ def render(
     spec: str,
     env: tuple[str, ...],
     kernelspecs: Path | None,
+    hub_name: str,
+    course: str,
     form: str | None,
 ) -> None:
     """Print the Secret and Pod that a user's kernel would be; nothing is started.
@@ -57,9 +63,15 @@ def render(
         settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped.kernelspecs()
     )
     published = PublishedKernelspecs(settings.kernelspecs.model_copy(update={"path": folder}))
-    identity = Identity(Owner(hub=settings.hubs[0].name, kind="user", name=user), groups=tuple(sorted(groups)))
+    hub = settings.hub(hub_name)
+    identity = Identity(Owner(hub=hub.name, kind="user", name=user), groups=tuple(sorted(groups)))
+    enrolment = None
+    if hub.courses:
+        roster = Roster(hub.courses, settings, hub.name)
+        roster.refresh()
+        enrolment = Enrolments(roster).enrol(user, {"profile": course})
     found = published.get(request.spec, request.profile)
-    plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage())
+    plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage(), enrolment)
     if form == "plan":
         click.echo(json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return

@@ -76,7 +76,7 @@ class Enrolments:
             known = ", ".join(f"{one.course} {one.semester}" for one in mine[:10])
             raise Denied(
                 "not_in_course",
-                "You are not, or no longer, in the course that your server was started for; "
-                f"yours are: {known}. Stop the server and start it again.",
+                "You are not, or no longer, in the course that your server is for; "
+                f"yours are: {known}. Start it anew, and choose one of them.",
             )
         return Enrolment(hub, one)

@@ -23,6 +23,11 @@ class Fault:
         """Return it as compilers say it: file:line:column, so that editors jump there."""
         return f"{self.file}:{self.place.line}:{self.place.column}: {self.level}: {self.said}"
 
+    def as_dict(self) -> dict[str, str | int]:
+        """Return it as JSON has it."""
+        line, column = self.place
+        return {"file": str(self.file), "line": line, "column": column, "level": self.level, "message": self.said}
+
 
 class CoursesError(SettingsError):
     """A courses file cannot be used; every fault is named with its place."""

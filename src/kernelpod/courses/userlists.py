@@ -13,6 +13,7 @@ from kernelpod.courses.model import Lists
 
 MAX_NAME = 255
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_DELIMITERS = (",", ";", "\t")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -67,6 +68,23 @@ def read_names(raw: bytes, lists: Lists) -> Names:
     return Names(frozenset(names), tuple(remarks))
 
 
+def titles_of(raw: bytes) -> tuple[int, tuple[str, ...]]:
+    """Return the line of the header, and the titles of the columns. Raises BadList for what is no text."""
+    if not raw.strip():
+        raise BadList("the file is empty; its first line names the columns")
+    number, header = _header(_text(raw))
+    return number, max((_row(header, delimiter) for delimiter in _DELIMITERS), key=len)
+
+
+def with_title(raw: bytes, title: str) -> bytes:
+    """Return a list of one column as UTF-8, with another title."""
+    text = _text(raw)
+    number, _ = _header(text)
+    lines = text.split("\n")
+    lines[number - 1] = title
+    return "\n".join(lines).encode()
+
+
 def normal(name: str, lists: Lists) -> str:
     """Return a name of a list in the form that names are compared in."""
     composed = unicodedata.normalize("NFC", name)
@@ -100,10 +118,9 @@ def _header(text: str) -> tuple[int, str]:
 
 def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
     """Return the delimiter and the number of the wanted column."""
-    found: list[str] = []
-    for delimiter in (",", ";", "\t"):
-        row = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))
-        titles = [title.strip() for title in row]
+    found: tuple[str, ...] = ()
+    for delimiter in _DELIMITERS:
+        titles = _row(header, delimiter)
         for place, title in enumerate(titles):
             if title.casefold() == wanted.casefold():
                 return delimiter, place
@@ -114,3 +131,11 @@ def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
         f"or write its header as lists.column",
         number,
     )
+
+
+def _row(header: str, delimiter: str) -> tuple[str, ...]:
+    try:
+        row = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise BadList(f"the header is not CSV: {error}") from error
+    return tuple(title.strip() for title in row)

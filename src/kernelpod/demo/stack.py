@@ -253,8 +253,9 @@ def _hub_config(stack: Stack) -> str:
         "Spawner.start_timeout": 60,
         "SandboxSpawner.server_paths": paths,
     }
-    shared = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
-    return "\n".join([*(f"c.{name} = {value!r}" for name, value in values.items()), shared, ""])
+    first = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
+    last = "from kernelpod.hub.config import let_lists_decide\nlet_lists_decide(c)"
+    return "\n".join([first, *(f"c.{name} = {value!r}" for name, value in values.items()), last, ""])
 
 
 def _base_python(environment: Path) -> Path:

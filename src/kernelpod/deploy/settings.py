@@ -184,7 +184,7 @@ class Deployment(Section):
                 raise ValueError(f"{key}.users: name who may log in, such as [alice, bob], or a courses file")
             if hub.courses and hub.install == "z2jh":
                 raise ValueError(
-                    f"{key}.courses: Zero to JupyterHub reads no courses file; use install: manifests"
+                    f"{key}.courses: with z2jh use the values of `kernelpod hub values`, or install: manifests"
                 )
             if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
                 raise ValueError(f"{key}.courses: name the exported folders nfs.courses and nfs.courses_files")

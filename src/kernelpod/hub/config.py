@@ -8,6 +8,7 @@ let_lists_decide(c)
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 from jupyterhub.app import JupyterHub
@@ -30,15 +31,30 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     `hub_name` is this hub's in the settings, where they have several. Raises SettingsError.
     """
     hub = settings.hub(hub_name)
-    enrolments = Enrolments(Roster(hub.courses, settings, hub.name)) if hub.courses else None
     _grant(c, settings, hub)
-    c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
-    # A function: traitlets give every spawner a copy of anything else.
-    c.HouseSpawner.courses = lambda: enrolments
+    know_courses(c, settings, hub)
+    if hub.courses:
+        _warn_admins(c)
     c.Spawner.environment.update(server_environment(settings, hub))
     c.Spawner.args.extend(servers.arguments(settings))
     c.KubeSpawner.delete_grace_period = servers.grace_period_seconds(settings)
     c.LocalProcessSpawner.interrupt_timeout = servers.grace_period_seconds(settings)
+
+
+def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
+    """Let the house's spawners know the settings, this hub, and its courses if it has some."""
+    enrolments = Enrolments(Roster(hub.courses, settings, hub.name)) if hub.courses else None
+    c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
+    # A function: traitlets give every spawner a copy of anything else.
+    c.HouseSpawner.courses = lambda: enrolments
+
+
+def _warn_admins(c: Any) -> None:
+    """Show on the hub's admin page what is wrong now with the courses file and its lists."""
+    c.JupyterHub.template_paths.insert(0, str(files("kernelpod.hub").joinpath("templates")))
+    roster = c.HouseSpawner.courses().roster
+    faults = {"courses_faults": lambda _user: [fault.as_text() for fault in roster.faults]}
+    c.JupyterHub.template_vars.update(faults)
 
 
 def let_lists_decide(c: Any) -> None:

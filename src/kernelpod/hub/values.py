@@ -1,40 +1,56 @@
 """Values for Zero to JupyterHub: what `configure` and `configure_kubespawner` set, as its chart takes it.
 
 Pure functions of the settings, without JupyterHub. The chart's own hub does not know this package, so what differs
-by user must fit into KubeSpawner's `{username}`; what does not is refused.
+by user must fit into KubeSpawner's `{username}`; what does not is refused. With courses it does not fit: then the
+values bring this package along (`packed`), and its spawner.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from kernelpod.errors import SettingsError
 from kernelpod.hub import pods, servers
+from kernelpod.hub.packed import packed
 from kernelpod.mounts import mounts_for
 from kernelpod.settings import Hub, Settings
 
 # A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.
 STAND_IN = "kernelpodstandin"
 PLACEHOLDER = "{username}"
+# With courses: where the hub finds this package, and the claim of the courses files.
+PLACE = "/usr/local/share/jupyterhub"
+FILES = "courses-files"
 GATEWAY_LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
 GATEWAY_PORT = 8888
 HUB_PORT = 8081
 
 
 def z2jh_values(
-    settings: Settings, gateway_namespace: str, image: str | None = None, kernel_images: Sequence[str] = ()
+    settings: Settings,
+    gateway_namespace: str,
+    image: str | None = None,
+    kernel_images: Sequence[str] = (),
+    hub_name: str = "",
 ) -> dict[str, Any]:
     """Return the values; `image` (NAME:TAG) is that of servers, else the chart's own.
 
-    `kernel_images` are pulled by the chart's pre-puller, on the nodes of servers.
+    `kernel_images` are pulled by the chart's pre-puller, on the nodes of servers. `hub_name` is the hub's in the
+    settings, where they have several.
     Raises SettingsError for settings that these values cannot express.
     """
-    _check(settings)
-    hub = settings.hubs[0]
+    hub = settings.hub(hub_name)
+    _check(settings, hub)
     home = mounts_for(settings, hub.name, STAND_IN, ()).home
     policy = settings.policy
+    # With courses the home differs by user in more than her name: the spawner says it.
+    path = {} if hub.courses else {"KERNEL_PATH": home.path}
     singleuser: dict[str, Any] = {
         "cmd": ["jupyterhub-singleuser", *servers.arguments(settings)],
         "startTimeout": servers.pod_timeout_seconds(settings),
@@ -47,7 +63,7 @@ def z2jh_values(
             {
                 **servers.environment(settings, hub),
                 "JUPYTER_GATEWAY_AUTH_TOKEN": "$(JUPYTERHUB_API_TOKEN)",
-                "KERNEL_PATH": home.path,
+                **path,
                 "HOME": home.mount_path,
             }
         ),
@@ -71,14 +87,15 @@ def _image(image: str) -> dict[str, str]:
     return {"name": name, "tag": tag}
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, hub: Hub) -> None:
     """Refuse what would be different for server and kernel."""
-    if any(mount.users or mount.groups or mount.writers for mount in settings.mounts):
+    if not hub.courses and any(mount.users or mount.groups or mount.writers for mount in settings.mounts):
         raise SettingsError(
             "mounts: Zero to JupyterHub cannot mount a folder for some users only; leave out users, groups and "
             "writers, or use the hub of hub/manifests"
         )
-    if any(rule.uid or rule.gid or rule.supplemental_groups for rule in settings.policy.rules):
+    by_rule = any(rule.uid or rule.gid or rule.supplemental_groups for rule in settings.policy.rules)
+    if by_rule and not hub.courses:
         raise SettingsError(
             "policy.rules: Zero to JupyterHub cannot give some users other ids; use the hub of hub/manifests"
         )
@@ -112,6 +129,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         config["JupyterHub"] = {"custom_scopes": {admin: {"description": servers.ADMIN_SCOPE_MEANS}}}
         roles["kernelpod-admin"] = {"scopes": [admin, access]}
     return {
+        **(_courses(settings, hub, hub.courses) if hub.courses else {}),
         "config": config,
         # The chart makes the token: Secret `hub`, key `hub.services.<name>.apiToken`.
         "services": {hub.service: {"display": False}},
@@ -120,7 +138,34 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
     }
 
 
+def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
+    """Return what lets the chart's hub read the courses file: this package, the settings, and the volume."""
+    tokens: Any = {"__all__": {"token"}}
+    text = yaml.safe_dump(settings.model_dump(mode="json", exclude={"hubs": tokens}), allow_unicode=True)
+    code = f"{PLACE}/kernelpod.zip"
+    return {
+        "extraFiles": {
+            "kernelpod": {"mountPath": code, "binaryData": base64.b64encode(packed()).decode()},
+            "kernelpod-settings": {"mountPath": f"{PLACE}/kernelpod-settings.yaml", "stringData": text},
+        },
+        "extraConfig": {
+            # The chart runs these in the order of their names.
+            "90-kernelpod": "import sys\n"
+            f"sys.path.insert(0, {code!r})\n"
+            "from kernelpod.hub.zero import configure_zero\n"
+            f"configure_zero(c, {f'{PLACE}/kernelpod-settings.yaml'!r}, {hub.name!r})\n"
+        },
+        "extraVolumes": [
+            {"name": FILES, "persistentVolumeClaim": {"claimName": FILES, "readOnly": True}},
+        ],
+        "extraVolumeMounts": [{"name": FILES, "mountPath": str(file.parent), "readOnly": True}],
+    }
+
+
 def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
+    if hub.courses:
+        # The spawner mounts what is the user's.
+        return {"storage": {"type": "none", "homeMountPath": settings.homes.mount_path}}
     mounts = mounts_for(settings, hub.name, STAND_IN, ())
     ids = pods.Ids(settings.policy.uid, settings.policy.gid)
     return {

@@ -1,0 +1,142 @@
+"""Exchange, extra mounts and their storage of one hub of the old layout."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kernelpod.courses.fields import FolderPath, MountPath
+from kernelpod.courses.importing.notes import Part
+from kernelpod.courses.importing.parts import fits
+from kernelpod.courses.model import Storage
+
+# Where the code of the old hub had every course's exchange.
+EXCHANGE = {"path": "_nbgrader/exchange/{course}", "mount_path": "/srv/nbgrader/exchange/{course}"}
+_KINDS: dict[str, TypeAdapter[str]] = {"subPath": TypeAdapter(FolderPath), "mountPath": TypeAdapter(MountPath)}
+_LITERAL = {"course_id": "{course}", "semester_id": "{semester}", "username": "{username}"}
+_WORDS = {**_LITERAL, "{username}": "{username}"}
+
+
+def exchange_of(part: Part, mode: str) -> dict[str, Any]:
+    """Take `nbgrader`: which folders of the exchange are personal."""
+    nbgrader = part.section("nbgrader")
+    said = {key: nbgrader.flag(f"personalized_{key}") for key in ("inbound", "outbound", "feedback")}
+    # In an exam nobody sees what others hand in; else it is so unless the source says no.
+    asked = {**said, "feedback": said["feedback"] is not False, "inbound": said["inbound"] is not False}
+    personal = [key for key, yes in asked.items() if yes or (mode == "exam" and key != "outbound")]
+    for key, given in said.items():
+        if given is None:
+            continue
+        if given != (key in personal):
+            nbgrader.note(f"personalized_{key}", "changed", "in an exam nobody sees what others hand in")
+        elif given:
+            why = f"folders are {key}/<user>, not personalized-{key}/...: move what is there"
+            nbgrader.note(f"personalized_{key}", "changed", why)
+        else:
+            nbgrader.note(f"personalized_{key}", "kept")
+    if "assignment_id" in nbgrader:
+        nbgrader.take("assignment_id")
+        nbgrader.note("assignment_id", "dropped", "the exchange shows all assignments that are handed out")
+    nbgrader.drop("not known")
+    part.note("", "added", "exchange: where the old hub's code had it, below storage.root")
+    return {**EXCHANGE, "personalised": personal}
+
+
+def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Take `extra_mounts`; return the storage and the mounts by name."""
+    extra = part.section("extra_mounts")
+    if extra.flag("enabled") is False:
+        extra.drop("the mounts are switched off")
+        return {}, {}
+    volumes = {one.text("name"): one for one in extra.numbered("volumes")}
+    wanted = [(one, one.text("name")) for one in extra.numbered("volume_mounts")]
+    extra.drop("not known")
+    if not wanted:
+        return {}, {}
+    main = Counter(name for _, name in wanted).most_common(1)[0][0]
+    mounts: dict[str, Any] = {}
+    seen: dict[str, tuple[str, str]] = {}
+    for one, volume in wanted:
+        if volume != main:
+            why = f"courses have one storage, which is {main!r}; mount this one by `mounts` of the settings"
+            one.note("", "dropped", why)
+            continue
+        if made := _mount(one, mode, seen):
+            mounts[_name(made["mount_path"], mounts)] = made
+    return _storage(part, volumes, main), mounts
+
+
+def _mount(one: Part, mode: str, seen: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Return a mount; empty if it cannot be one, or if another one is at its place."""
+    path, mount_path = _path(one, "subPath"), _path(one, "mountPath")
+    read_only = bool(one.flag("readOnly"))
+    if not path or not mount_path:
+        one.drop("its mount is dropped")
+        return {}
+    if mount_path in seen:
+        same = seen[mount_path] == (path, mount_path)
+        one.note("", "dropped", "it is there twice" if same else f"{mount_path} is taken by the mount before it")
+        return {}
+    seen[mount_path] = (path, mount_path)
+    access = dict.fromkeys(("student", "grader", "admin"), "ro" if read_only else "rw")
+    if mode == "exam" and not read_only:
+        access["student"] = "ro"
+        one.note("", "changed", "students of an exam only read it: else it would lead from one to another")
+    else:
+        one.note("", "kept", "for reading" if read_only else "students may write it, as before")
+    one.drop("courses say path, place and access")
+    return {"path": path, "mount_path": mount_path, "access": access}
+
+
+def _path(one: Part, key: str) -> str:
+    """Return a path in its plain form, with placeholders; empty, and told, if it cannot be."""
+    given = one.text(key)
+    if not given:
+        one.note(key, "dropped", "a mount needs a folder below its volume, and a place")
+        return ""
+    words = given.strip("/").split("/") if ".." in given.split("/") else posixpath.normpath(given).split("/")
+    named = [_WORDS.get(word) or re.sub(r"([{}])", r"\1\1", word) for word in words]
+    path = "/".join(named).strip("/")
+    path = f"/{path}" if key == "mountPath" else path
+    if why := fits(_KINDS[key], path):
+        one.note(key, "dropped", why)
+        return ""
+    if set(words) & set(_LITERAL):
+        one.note(key, "changed", f"{path}: the old one was taken literally")
+    return path
+
+
+def _name(mount_path: str, taken: dict[str, Any]) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", posixpath.basename(mount_path).lower()).strip("-")
+    name = (words if words[:1].isalpha() else f"m-{words}")[:26].strip("-")
+    number = 2
+    whole = name
+    while whole in taken:
+        whole, number = f"{name}-{number}", number + 1
+    return whole
+
+
+def _storage(part: Part, volumes: dict[str, Part], main: str) -> dict[str, Any]:
+    for name, volume in volumes.items():
+        if name != main:
+            volume.note("", "dropped", "no mount that is taken over uses it")
+    volume = volumes.get(main) or Part(part.made, part.keys, {})
+    nfs, claim = volume.section("nfs"), volume.section("persistentVolumeClaim").text("claimName")
+    made: dict[str, Any] = {}
+    if nfs:
+        root = posixpath.normpath(nfs.text("path") or "/")
+        made = {"root": root, "volume": {"kind": "nfs", "server": nfs.text("server")}}
+    elif claim:
+        made = {"volume": {"kind": "pvc", "claim": claim}}
+    try:
+        Storage.model_validate(made)
+    except ValidationError:
+        made = {}
+    if made:
+        volume.note("", "kept", "it is the storage of all courses")
+        volume.drop("a volume is an NFS folder or a claim")
+    return made

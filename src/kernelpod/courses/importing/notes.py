@@ -1,0 +1,152 @@
+"""What is made of an old configuration: new files, and a note for each difference, at its place in the old one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import yaml
+
+from kernelpod.courses.yamlfile import Keys, Spot, Tree
+from kernelpod.errors import KernelpodError
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+Change = Literal["kept", "changed", "added", "dropped", "warning"]
+
+
+class ImportingError(KernelpodError):
+    """The source cannot be used, or the new files cannot be written; the message names every place."""
+
+
+class Note(NamedTuple):
+    """What became of one thing."""
+
+    spot: Spot
+    key: str
+    change: Change
+    why: str
+
+    def as_text(self) -> str:
+        """Return it as file:line:column, so that editors jump there."""
+        file, place = self.spot
+        said = ": ".join(word for word in (self.key, self.why) if word)
+        # Names of the source are in it: one line each, and nothing that a terminal obeys.
+        return _CONTROL.sub("?", f"{file}:{place.line}:{place.column}: {self.change}: {said}")
+
+
+@dataclass
+class Imported:
+    """New files by their path below the new folder, and what is not as it was."""
+
+    tree: Tree
+    files: dict[str, bytes] = field(default_factory=dict)
+    courses: list[str] = field(default_factory=list)
+    """Those of the files that are courses files."""
+    secret: bool = False
+    """Whether the files hold secrets."""
+    notes: list[Note] = field(default_factory=list)
+
+    def note(self, keys: Keys, change: Change, why: str = "") -> None:
+        """Remember what became of a value of the source."""
+        self.notes.append(Note(self.tree.spot(keys), ".".join(map(str, keys)), change, why))
+
+    def note_file(self, spot: Spot, change: Change, why: str) -> None:
+        """Remember what became of something in another file, or of all of it."""
+        self.notes.append(Note(spot, "", change, why))
+
+    def write_yaml(self, path: str, data: dict[str, Any]) -> None:
+        """Add a file of YAML."""
+        head = f"# Made by `kernelpod hub import` of {self.tree.spot(()).file.name}.\n"
+        text = yaml.dump(data, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
+        self.files[path] = (head + text).encode()
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors, which say nothing to people."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        """Return whether a value that is there twice is written twice."""
+        return True
+
+
+class Part:
+    """A mapping of the source. What nobody took of it in the end is told as dropped."""
+
+    def __init__(self, made: Imported, keys: Keys, data: Any) -> None:
+        self.made, self.keys = made, keys
+        self._data: dict[str, Any] = {}
+        if isinstance(data, dict):
+            self._data = {str(key): value for key, value in data.items()}
+        elif data is not None:
+            self.note("", "dropped", "a mapping of keys was expected here")
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def below(self, key: str) -> Keys:
+        """Return the way to a key; that to the mapping itself for an empty one."""
+        return (*self.keys, key) if key else self.keys
+
+    def note(self, key: str, change: Change, why: str = "") -> None:
+        """Remember what became of a key; of the mapping itself for an empty one."""
+        self.made.note(self.below(key), change, why)
+
+    def take(self, key: str) -> Any:
+        """Return a value and count it as taken; None if there is none."""
+        return self._data.pop(key, None)
+
+    def section(self, key: str) -> Part:
+        """Take a mapping; an empty one if there is none."""
+        return Part(self.made, self.below(key), self.take(key))
+
+    def sections(self) -> Iterator[tuple[str, Part]]:
+        """Take every value as a mapping, in the order of the file."""
+        for key in list(self._data):
+            yield key, self.section(key)
+
+    def numbered(self, key: str) -> list[Part]:
+        """Take mappings that are in a list, or in a mapping by numbers."""
+        value, keys = self.take(key), self.below(key)
+        if isinstance(value, list):
+            return [Part(self.made, (*keys, number), one) for number, one in enumerate(value)]
+        return [part for _, part in Part(self.made, keys, value).sections()]
+
+    def text(self, key: str) -> str:
+        """Take words or a number; empty if there is none, or something else, which is told."""
+        value = self.take(key)
+        if value is None or isinstance(value, (str, int, float)):
+            return "" if value is None else str(value).strip()
+        self.note(key, "dropped", "a word was expected here")
+        return ""
+
+    def flag(self, key: str) -> bool | None:
+        """Take yes or no; None if there is none."""
+        value = self.take(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self.note(key, "dropped", "true or false was expected here")
+        return None
+
+    def words(self, key: str) -> list[tuple[Keys, str]]:
+        """Take a list of words, each with the way to it; a single one counts as a list."""
+        value, keys = self.take(key), self.below(key)
+        given = list(enumerate(value)) if isinstance(value, list) else [(-1, value)]
+        found: list[tuple[Keys, str]] = []
+        for number, one in given:
+            place = keys if number < 0 else (*keys, number)
+            if isinstance(one, (str, int, float)) and str(one).strip():
+                found.append((place, str(one).strip()))
+            elif one is not None:
+                self.made.note(place, "dropped", "a word was expected here")
+        return found
+
+    def drop(self, why: str) -> None:
+        """Tell whatever has not been taken as dropped."""
+        for key in self._data:
+            self.note(key, "dropped", why)
+        self._data = {}

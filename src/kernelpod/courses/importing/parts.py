@@ -1,0 +1,129 @@
+"""Image, sizes and profiles of one hub of the old layout, as a course has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from kernelpod.courses.fields import Image, Title
+from kernelpod.courses.importing.notes import Part
+from kernelpod.courses.model import ServerResources
+from kernelpod.quantities import format_bytes, format_millicores, parse_bytes, parse_millicores
+
+_AMOUNTS: tuple[tuple[str, str, str], ...] = (
+    ("cpu_guarantee", "guarantee", "cpu"),
+    ("mem_guarantee", "guarantee", "memory"),
+    ("cpu_limit", "limit", "cpu"),
+    ("mem_limit", "limit", "memory"),
+)
+_PARSE: dict[str, Callable[[str], int]] = {"cpu": parse_millicores, "memory": parse_bytes}
+_SHOW: dict[str, Callable[[int], str]] = {"cpu": format_millicores, "memory": format_bytes}
+# KubeSpawner's units are powers of 1024; those of Kubernetes that look the same are not.
+_SPAWNER_MEMORY = re.compile(r"\d+(\.\d+)?[KMGT]\Z")
+_IMAGE: TypeAdapter[str] = TypeAdapter(Image)
+_TITLE: TypeAdapter[str] = TypeAdapter(Title)
+
+
+def fits(kind: TypeAdapter[str], value: str) -> str:
+    """Return why a value is not of a kind; empty if it is."""
+    try:
+        kind.validate_python(value)
+    except ValidationError as error:
+        return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+    return ""
+
+
+def image_of(part: Part, instead: str) -> str:
+    """Take `image`, which is words or name and tag; `instead` is for one that is not fixed."""
+    if "image" not in part:
+        if instead:
+            part.note("image", "added", "from --image")
+        return instead
+    value = part.take("image")
+    if isinstance(value, str):
+        image = value
+    else:
+        named = Part(part.made, part.below("image"), value)
+        image = ":".join(word for word in (named.text("name"), named.text("tag")) if word)
+        named.drop("courses say name and tag; when a node pulls is the hub's affair")
+    why = fits(_IMAGE, image)
+    if not why:
+        part.note("image", "kept")
+        return image
+    if instead:
+        part.note("image", "changed", f"{image[:100]} is not fixed; it is what --image says")
+        return instead
+    part.note("image", "dropped", f"{image[:100]}: {why}; give one with --image")
+    return ""
+
+
+def resources_of(part: Part) -> dict[str, dict[str, str]]:
+    """Take the four amounts; empty if there is none. What is missing of the four is made to fit."""
+    found: dict[str, dict[str, str]] = {"guarantee": {}, "limit": {}}
+    for key, which, resource in _AMOUNTS:
+        if key in part and (text := _amount(part, key, resource)):
+            found[which][resource] = text
+    if not any(found.values()):
+        return {}
+    usual = ServerResources()
+    for resource in ("cpu", "memory"):
+        parse, show = _PARSE[resource], _SHOW[resource]
+        low, high = found["guarantee"].get(resource), found["limit"].get(resource)
+        if low is None:
+            most = parse(high) if high else getattr(usual.limit, resource)
+            low = show(min(getattr(usual.guarantee, resource), most))
+            part.note("", "added", f"a guarantee of {low} {resource}: the source says none")
+        if high is None:
+            high = show(max(getattr(usual.limit, resource), parse(low)))
+            part.note("", "added", f"a limit of {high} {resource}: the source says none")
+        found["guarantee"][resource], found["limit"][resource] = low, high
+    return {which: {name: found[which][name] for name in ("cpu", "memory")} for which in found}
+
+
+def _amount(part: Part, key: str, resource: str) -> str:
+    text = part.text(key)
+    spawners = resource == "memory" and bool(_SPAWNER_MEMORY.match(text))
+    made = f"{text}i" if spawners else text
+    if not text:
+        return ""
+    try:
+        if re.fullmatch(r"0+(\.0+)?[A-Za-z]*", text):
+            raise ValueError("0 means that there is none")
+        _PARSE[resource](made)
+    except ValueError as error:
+        part.note(key, "dropped", str(error)[:200])
+        return ""
+    if spawners:
+        part.note(key, "changed", f"{made}: KubeSpawner counts {text[-1]} in powers of 1024")
+    else:
+        part.note(key, "kept")
+    return made
+
+
+def profiles_of(part: Part) -> dict[str, Any]:
+    """Take `profile_list` as images and sizes to choose from."""
+    listed = part.section("profile_list")
+    flags = [listed.flag("enable"), listed.flag("enabled")]
+    if False in flags or not listed:
+        listed.drop("the profiles are switched off")
+        return {}
+    listed.note("", "changed", "images and sizes are choices of their own, for all courses")
+    images: dict[str, str] = {}
+    sizes: dict[str, Any] = {}
+    for profile in listed.numbered("profiles"):
+        title = profile.text("display_name")
+        if why := fits(_TITLE, title):
+            profile.note("display_name", "dropped", f"a profile without a title that can be used: {why}")
+            continue
+        override = profile.section("kubespawner_override")
+        if "image" in override and (image := image_of(override, "")):
+            images[title] = image
+        if size := resources_of(override):
+            sizes[title] = size
+        override.drop("a profile gives an image and a size")
+        profile.drop("the first choice is the hub's own image and size")
+    listed.drop("not known")
+    return {key: value for key, value in (("images", images), ("sizes", sizes)) if value}

@@ -1,0 +1,1 @@
+"""Takes over values of Zero to JupyterHub, of any version."""

@@ -1,0 +1,112 @@
+"""`auth.*`, which Zero to JupyterHub no longer has since 0.11.0, as `hub.config`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernelpod.courses.yamlfile import Keys
+from kernelpod.hub.importing.moves import Values
+
+_OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}
+# By auth.type: what authenticator_class is, and the class.
+_TYPES: dict[str, tuple[str, str]] = {
+    "azuread": ("azuread", "AzureAdOAuthenticator"),
+    "cilogon": ("cilogon", "CILogonOAuthenticator"),
+    "dummy": ("dummy", "DummyAuthenticator"),
+    "github": ("github", "GitHubOAuthenticator"),
+    "gitlab": ("gitlab", "GitLabOAuthenticator"),
+    "globus": ("globus", "GlobusOAuthenticator"),
+    "google": ("google", "GoogleOAuthenticator"),
+    "ldap": ("ldapauthenticator.LDAPAuthenticator", "LDAPAuthenticator"),
+    "mediawiki": ("mediawiki", "MWOAuthenticator"),
+    "tmp": ("tmpauthenticator.TmpAuthenticator", "TmpAuthenticator"),
+}
+# By key below auth.<type>: the trait of the class.
+_TRAITS: dict[str, dict[str, str]] = {
+    "azuread": {**_OAUTH, "tenantId": "tenant_id", "usernameClaim": "username_claim"},
+    "cilogon": _OAUTH,
+    "dummy": {"password": "password"},
+    "github": {**_OAUTH, "orgWhitelist": "allowed_organizations", "allowedOrganizations": "allowed_organizations"},
+    "gitlab": {
+        **_OAUTH,
+        "gitlabUrl": "gitlab_url",
+        "gitlabGroupWhitelist": "allowed_gitlab_groups",
+        "allowedGitlabGroups": "allowed_gitlab_groups",
+        "gitlabProjectIdWhitelist": "allowed_project_ids",
+        "allowedProjectIds": "allowed_project_ids",
+    },
+    "globus": _OAUTH,
+    "google": {**_OAUTH, "hostedDomain": "hosted_domain", "loginService": "login_service"},
+    "ldap": {
+        "server.address": "server_address",
+        "server.port": "server_port",
+        "server.ssl": "use_ssl",
+        "allowedGroups": "allowed_groups",
+        "dn.templates": "bind_dn_template",
+        "dn.lookup": "lookup_dn",
+        "dn.search.filter": "lookup_dn_search_filter",
+        "dn.search.user": "lookup_dn_search_user",
+        "dn.search.password": "lookup_dn_search_password",
+        "dn.user.dnAttribute": "lookup_dn_user_dn_attribute",
+        "dn.user.escape": "escape_userdn",
+        "dn.user.validRegex": "valid_username_regex",
+        "dn.user.searchBase": "user_search_base",
+        "dn.user.attribute": "user_attribute",
+        "dn.user.useLookupName": "use_lookup_dn_username",
+    },
+    "mediawiki": {**_OAUTH, "indexUrl": "index_url"},
+}
+_FOR_ALL = {
+    "scopes": "OAuthenticator.scope",
+    "state.enabled": "Authenticator.enable_auth_state",
+    "admin.access": "JupyterHub.admin_access",
+    "admin.users": "Authenticator.admin_users",
+    # The chart never had the second and the fourth; people wrote them.
+    "whitelist.users": "Authenticator.allowed_users",
+    "allowlist.users": "Authenticator.allowed_users",
+    "allowedUsers": "Authenticator.allowed_users",
+    "blacklist.users": "Authenticator.blocked_users",
+    "blocklist.users": "Authenticator.blocked_users",
+}
+
+
+def move_auth(values: Values) -> None:
+    """Move `auth` to `hub.config`; what has no new place is told as dropped."""
+    if values.has("auth"):
+        _type(values)
+        for old, trait in _FOR_ALL.items():
+            values.move(f"auth.{old}", f"hub.config.{trait}")
+        if key := values.pop("auth.state.cryptoKey"):
+            values.put("hub.config.CryptKeeper.keys", [key], "auth.state.cryptoKey")
+            values.note("auth.state.cryptoKey", "changed", "it is hub.config.CryptKeeper.keys now")
+        for kind, traits in _TRAITS.items():
+            for old, trait in traits.items():
+                values.move(f"auth.{kind}.{old}", f"hub.config.{_TYPES[kind][1]}.{trait}")
+        for keys in _leaves(("auth",), values.pop("auth")):
+            values.note(keys, "dropped", "auth is gone, and what replaces this is not known here: see hub.config")
+    classes = values.section("hub.config").values()
+    named = {trait for one in classes if isinstance(one, dict) for trait in one}
+    if not any(trait.startswith("allow") for trait in named):
+        values.note(
+            "hub.config", "warning", "since JupyterHub 5 nobody may log in without allowed_users or allow_all"
+        )
+
+
+def _type(values: Values) -> None:
+    kind = values.get("auth.type")
+    if kind == "custom":
+        name = values.get("auth.custom.className")
+        if isinstance(name, str) and name:
+            values.pop("auth.type")
+            values.move("auth.custom.className", "hub.config.JupyterHub.authenticator_class")
+            values.move("auth.custom.config", ("hub", "config", name.rpartition(".")[2]))
+    elif isinstance(kind, str) and kind in _TYPES:
+        values.pop("auth.type")
+        values.put("hub.config.JupyterHub.authenticator_class", _TYPES[kind][0], "auth.type")
+        values.note("auth.type", "changed", f"hub.config.JupyterHub.authenticator_class is {_TYPES[kind][0]}")
+
+
+def _leaves(keys: Keys, value: Any) -> list[Keys]:
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in _leaves((*keys, key), inner)]
+    return [] if value is None else [keys]

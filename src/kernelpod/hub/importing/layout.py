@@ -1,0 +1,59 @@
+"""Which layout an old configuration has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from kernelpod.courses.faults import CoursesError
+from kernelpod.courses.importing.notes import ImportingError
+from kernelpod.courses.yamlfile import read_tree
+
+Layout = Literal["courses-config", "z2jh-values"]
+CONFIG = "config.yaml"
+# Sections of the chart, of any version.
+SECTIONS = frozenset(
+    {
+        *(
+            "fullnameOverride",
+            "nameOverride",
+            "enabled",
+            "custom",
+            "global",
+            "imagePullSecret",
+            "imagePullSecrets",
+        ),
+        *(
+            "hub",
+            "proxy",
+            "singleuser",
+            "scheduling",
+            "prePuller",
+            "ingress",
+            "httpRoute",
+            "cull",
+            "debug",
+            "rbac",
+        ),
+    }
+)
+
+
+def config_of(source: Path) -> Path:
+    """Return the file that is imported. Raises ImportingError if there is none."""
+    file = source / CONFIG if source.is_dir() else source
+    if not file.is_file():
+        raise ImportingError(f"{file}: there is no such file; name a {CONFIG}, its folder, or a file of values")
+    return file
+
+
+def guessed(file: Path) -> Layout:
+    """Return the layout of a file, by its keys. Raises ImportingError if they are of none, or of both."""
+    try:
+        keys = set(map(str, read_tree(file).data))
+    except CoursesError as error:
+        raise ImportingError("\n".join(fault.as_text() for fault in error.faults)) from error
+    courses, values = "server" in keys, bool(keys & {*SECTIONS, "auth"})
+    if courses == values:
+        raise ImportingError(f"{file}: its keys do not say which layout it has; say so with --from")
+    return "courses-config" if courses else "z2jh-values"

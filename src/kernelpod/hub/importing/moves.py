@@ -1,0 +1,102 @@
+"""Values of a chart as they are changed: taken out and put elsewhere, with the place where each began."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernelpod.courses.importing.notes import Change, Imported
+from kernelpod.courses.yamlfile import Keys
+
+
+class Values:
+    """The new values; keys are written with dots where none of them holds one."""
+
+    def __init__(self, made: Imported) -> None:
+        self.made = made
+        self.data: dict[str, Any] = _apart(made.tree.data)
+        self._began: dict[Keys, Keys] = {}
+
+    def get(self, path: str | Keys) -> Any:
+        """Return a value; None if there is none."""
+        found: Any = self.data
+        for key in keys_of(path):
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    def has(self, path: str | Keys) -> bool:
+        """Return whether there is a value, null included."""
+        *above, last = keys_of(path)
+        parent = self.get(tuple(above))
+        return isinstance(parent, dict) and last in parent
+
+    def section(self, path: str | Keys) -> dict[str, Any]:
+        """Return a mapping; an empty one if there is none."""
+        found = self.get(path)
+        return found if isinstance(found, dict) else {}
+
+    def pop(self, path: str | Keys) -> Any:
+        """Take a value out, and mappings that are empty then; None if there is none."""
+        *above, last = keys_of(path)
+        parent = self.get(tuple(above))
+        if not isinstance(parent, dict) or last not in parent:
+            return None
+        value = parent.pop(last)
+        while above and not parent:
+            parent = self.get(tuple(above[:-1]))
+            del parent[above.pop()]
+        return value
+
+    def put(self, path: str | Keys, value: Any, began: str | Keys) -> bool:
+        """Put a value that began elsewhere; return False, and change nothing, if there is one already."""
+        *above, last = keys_of(path)
+        parent: Any = self.data
+        for key in above:
+            if parent.get(key) is None:
+                parent[key] = {}
+            parent = parent[key]
+            if not isinstance(parent, dict):
+                return False
+        if last in parent:
+            return False
+        parent[last] = value
+        self._began[keys_of(path)] = keys_of(began)
+        return True
+
+    def move(self, old: str | Keys, new: str | Keys, why: str = "") -> None:
+        """Move a value, and tell."""
+        if not self.has(old):
+            return
+        place = ".".join(map(str, keys_of(new)))
+        if self.put(new, self.pop(old), old):
+            self.note(old, "changed", f"it is {place} now" + (f": {why}" if why else ""))
+        else:
+            self.note(old, "dropped", f"it would be {place} now, which is said already")
+
+    def drop(self, path: str | Keys, why: str, change: Change = "dropped") -> Any:
+        """Take a value out and tell; return it."""
+        if not self.has(path):
+            return None
+        value = self.pop(path)
+        self.note(path, change, why)
+        return value
+
+    def note(self, path: str | Keys, change: Change, why: str = "") -> None:
+        """Remember what became of a value, by the place where it began."""
+        keys = keys_of(path)
+        for length in range(len(keys), 0, -1):
+            if keys[:length] in self._began:
+                keys = (*self._began[keys[:length]], *keys[length:])
+                break
+        self.made.note(keys, change, why)
+
+
+def keys_of(path: str | Keys) -> Keys:
+    """Return the way to a value."""
+    return tuple(path.split(".")) if isinstance(path, str) else path
+
+
+def _apart(value: Any) -> Any:
+    """Return a copy that shares nothing, where anchors made one value of several; keys are words."""
+    if isinstance(value, dict):
+        return {str(key): _apart(inner) for key, inner in value.items()}
+    return [_apart(inner) for inner in value] if isinstance(value, (list, tuple)) else value

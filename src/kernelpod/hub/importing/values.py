@@ -1,0 +1,169 @@
+"""From values of Zero to JupyterHub, of any version, to values beside ours and settings of the gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kernelpod.courses.faults import CoursesError
+from kernelpod.courses.importing.notes import Imported, ImportingError
+from kernelpod.courses.yamlfile import read_tree
+from kernelpod.hub.importing.auth import move_auth
+from kernelpod.hub.importing.homes import homes_of
+from kernelpod.hub.importing.layout import SECTIONS
+from kernelpod.hub.importing.moves import Values
+from kernelpod.hub.importing.secrets import leave_out_secrets
+from kernelpod.sentences import sentences
+from kernelpod.settings import Settings
+
+_RENAMED = {
+    "cull.enable": "cull.enabled",
+    # Names before JupyterHub 1.2, and names that people took the new ones for.
+    "hub.config.Authenticator.whitelist": "hub.config.Authenticator.allowed_users",
+    "hub.config.Authenticator.allowlist": "hub.config.Authenticator.allowed_users",
+    "hub.config.Authenticator.blacklist": "hub.config.Authenticator.blocked_users",
+    "hub.config.Authenticator.blocklist": "hub.config.Authenticator.blocked_users",
+    "hub.extraConfigMap": "custom",
+    "hub.uid": "hub.containerSecurityContext.runAsUser",
+    "proxy.containerSecurityContext": "proxy.chp.containerSecurityContext",
+    "proxy.networkPolicy": "proxy.chp.networkPolicy",
+    "proxy.pdb": "proxy.chp.pdb",
+}
+_MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
+_PULL = ("registry", "username", "email", "password")
+
+
+def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
+    """Return `values.yaml` for use after `kernelpod hub values`, and `settings.yaml`. Raises ImportingError."""
+    try:
+        made = Imported(read_tree(file))
+    except CoursesError as error:
+        raise ImportingError("\n".join(fault.as_text() for fault in error.faults)) from error
+    values = Values(made)
+    if not values.data.keys() & {*SECTIONS, "auth", "https"}:
+        raise ImportingError(f"{file}: there is no section of the chart, such as hub or singleuser")
+    _strays(values)
+    for old, new in _RENAMED.items():
+        values.move(old, new)
+    move_auth(values)
+    _pull_secrets(values)
+    _hub(values)
+    settings = homes_of(values)
+    _environment(values)
+    _network(values)
+    settings |= _ids(values)
+    leave_out_secrets(values, keep_secrets)
+    _kept(values)
+    made.write_yaml("values.yaml", values.data)
+    try:
+        Settings.model_validate(settings)
+    except ValidationError as error:
+        raise ImportingError("\n".join(f"{file}: settings.{one}" for one in sentences(error, Settings))) from error
+    if settings:
+        made.write_yaml("settings.yaml", settings)
+    return made
+
+
+def _strays(values: Values) -> None:
+    """Move `https` beside `proxy` into it, and drop sections that the chart does not have."""
+    values.move("https", "proxy.https", "beside proxy nothing read it")
+    for key in list(values.data):
+        if key not in SECTIONS and key != "auth":
+            values.drop((key,), "the chart has no such section, and refuses it")
+        elif values.data[key] is None:
+            values.data.pop(key)
+        elif key in _MAPPINGS and not isinstance(values.data[key], dict):
+            values.drop((key,), "a mapping of keys was expected here")
+
+
+def _pull_secrets(values: Values) -> None:
+    for where in ("hub", "singleuser"):
+        old = f"{where}.imagePullSecret"
+        if values.has(old):
+            values.move(f"{old}.enabled", "imagePullSecret.create")
+            for key in _PULL:
+                values.move(f"{old}.{key}", f"imagePullSecret.{key}")
+            values.drop(old, "pulling is said in imagePullSecret, for hub and servers")
+
+
+def _hub(values: Values) -> None:
+    inverted = values.pop("singleuser.cloudMetadata.enabled")
+    if isinstance(inverted, bool):
+        values.put("singleuser.cloudMetadata.blockWithIptables", not inverted, "singleuser.cloudMetadata.enabled")
+        why = "it is singleuser.cloudMetadata.blockWithIptables now, the other way round"
+        values.note("singleuser.cloudMetadata.enabled", "changed", why)
+    elif inverted is not None:
+        values.note("singleuser.cloudMetadata.enabled", "dropped", "true or false was expected here")
+    code = values.get("hub.extraConfig")
+    if isinstance(code, (str, list)):
+        blocks = [code] if isinstance(code, str) else code
+        values.pop("hub.extraConfig")
+        numbered = {f"{number:02}-imported": block for number, block in enumerate(blocks)}
+        values.put("hub.extraConfig", numbered, "hub.extraConfig")
+        values.note("hub.extraConfig", "changed", "it is a mapping by name now")
+    if code:
+        why = "Python is taken over unread: look for secrets, and for what sets mounts, commands, KERNEL_..."
+        values.note("hub.extraConfig", "warning", why)
+    values.drop("singleuser.initContainers", "it would replace the container that makes homes")
+
+
+def _environment(values: Values) -> None:
+    for name, value in list(values.section("singleuser.extraEnv").items()):
+        keys = ("singleuser", "extraEnv", name)
+        if name in ("KERNEL_VOLUMES", "KERNEL_VOLUME_MOUNTS"):
+            values.drop(
+                keys, "the gateway makes mounts of kernels by its settings (homes, mounts), not of what comes"
+            )
+        elif name.startswith("KERNEL_"):
+            values.drop(keys, "what kernels get is said by kernelspecs and policy")
+        elif name.startswith("JUPYTER_GATEWAY_"):
+            values.drop(keys, "the values of kernelpod set it")
+        elif name == "JUPYTERHUB_SINGLEUSER_APP":
+            values.drop(keys, "Jupyter Server is the default")
+        elif isinstance(value, str) and set(value) & set("{}"):
+            why = "since 3.0.0 {...} is filled in by KubeSpawner: double braces that are meant as they are"
+            values.note(keys, "warning", why)
+
+
+def _network(values: Values) -> None:
+    policy = "singleuser.networkPolicy"
+    if values.get(f"{policy}.enabled") is False:
+        why = (
+            "DANGER: without it servers reach each other and all of the cluster. "
+            "The policy is on now, and the values of kernelpod let servers reach the gateway"
+        )
+        values.drop(f"{policy}.enabled", why)
+    if values.has(f"{policy}.egress"):
+        why = f"it would replace the rule to the gateway {_shown(values.get(f'{policy}.egress'))}"
+        values.drop(f"{policy}.egress", why)
+    if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
+        values.drop(f"{policy}.egressAllowRules.privateIPs", "servers need no private address but the gateway's")
+
+
+def _shown(egress: Any) -> str:
+    if egress:
+        return "of `kernelpod hub values`; add rules to those"
+    return "of `kernelpod hub values`; to close the internet say egressAllowRules.nonPrivateIPs: false"
+
+
+def _ids(values: Values) -> dict[str, Any]:
+    policy: dict[str, int] = {}
+    for old, new in (("uid", "uid"), ("fsGid", "gid")):
+        key = f"singleuser.{old}"
+        number = values.get(key)
+        if isinstance(number, int) and not isinstance(number, bool) and number > 0:
+            values.drop(key, f"it is policy.{new} of the settings, for servers and kernels", "changed")
+            policy[new] = number
+        else:
+            values.drop(key, f"servers and kernels have policy.{new} of the settings")
+    return {"policy": policy} if policy else {}
+
+
+def _kept(values: Values) -> None:
+    """Tell what stayed where it was."""
+    for section, inner in values.data.items():
+        for keys in [(section, key) for key in inner] if isinstance(inner, dict) else [(section,)]:
+            if keys in values.made.tree.spots:
+                values.note(keys, "kept")

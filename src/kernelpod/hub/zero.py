@@ -1,0 +1,25 @@
+"""Courses at Zero to JupyterHub's own hub: what values (`hub.values`) cannot say, said in its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kernelpod.hub.config import know_courses, let_lists_decide, server_standing
+from kernelpod.hub.kubernetes import PodSpawner
+from kernelpod.settings import load
+
+
+def configure_zero(c: Any, settings_file: str, hub_name: str) -> None:
+    """Let the courses file decide on servers and logins of the chart's hub, whose values hold all the rest.
+
+    Called by the last block of `hub.extraConfig`, once the authenticator is chosen. Raises SettingsError.
+    """
+    settings = load(Path(settings_file))
+    hub = settings.hub(hub_name)
+    know_courses(c, settings, hub)
+    c.JupyterHub.spawner_class = PodSpawner
+    c.KubeSpawner.environment["KERNEL_PATH"] = lambda spawner: (
+        server_standing(settings, hub, spawner).mounts.home.path
+    )
+    let_lists_decide(c)

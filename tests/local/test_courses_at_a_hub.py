@@ -1,0 +1,179 @@
+"""A real hub on this machine whose users' servers and kernels follow a courses file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kernelpod.demo import stack as demo
+from kernelpod.demo.client import Browser, wait_until
+from kernelpod.errors import KernelpodError
+
+CHECKOUT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(300)
+ADMIN = "the password of admins, longer than the other"
+LOOK = """
+import os
+def can(path):
+    return "-" if not os.path.isdir(path) else "rw" if os.access(path, os.W_OK) else "ro"
+print(*(can(path) for path in ("/srv/course", "/srv/exchange/ml/inbound", "/srv/exchange/ml/outbound")))
+"""
+
+
+def courses(storage: Path) -> dict[str, Any]:
+    """Return the courses of the demo's hub."""
+    ml = {
+        "title": "Machine Learning",
+        "folder": {"path": "folders/{course}", "mount_path": "/srv/course"},
+        "exchange": {"path": "exchange/{course}"},
+        "students": ["alice", "mallory"],
+        "graders": ["bob"],
+    }
+    return {
+        "hub": "demo",
+        "storage": {"root": str(storage)},
+        "block": ["mallory"],
+        "admins": ["carol", "root2"],
+        "defaults": {"image": "lab:1"},
+        "courses": {"ml": ml, "stats": {"title": "Statistics", "students": ["alice", "dora"]}},
+    }
+
+
+@pytest.fixture(scope="module")
+def hub(need: Any) -> Iterator[demo.Stack]:
+    """The demo with courses, in sandboxes."""
+    need((CHECKOUT / ".envs" / "hub" / "bin" / "python").exists(), "the hub environment", "make env")
+    plain, plain_config = demo._settings, demo._hub_config
+    with tempfile.TemporaryDirectory(prefix="kp-", dir="/tmp") as made, pytest.MonkeyPatch.context() as patch:
+        folder = Path(made)
+        folder.chmod(0o755)
+        storage = folder / "courses"
+        slides = storage / "folders" / "ml"
+        slides.mkdir(parents=True)
+        if os.getuid() == 0:  # servers then have the demo's ids
+            os.chown(slides, 1000, 100)
+        file = folder / "courses.yaml"
+        file.write_text(yaml.safe_dump(courses(storage)), encoding="utf-8")
+
+        def with_courses(stack: demo.Stack) -> dict[str, Any]:
+            settings = plain(stack)
+            settings["hubs"][0]["courses"] = str(file)
+            return settings
+
+        def with_an_admin(stack: demo.Stack) -> str:
+            lines = ["c.Authenticator.admin_users = {'root2'}", plain_config(stack)]
+            return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
+
+        patch.setattr(demo, "_settings", with_courses)
+        patch.setattr(demo, "_hub_config", with_an_admin)
+        with demo.running_stack(CHECKOUT, None, print) as stack:
+            need(stack.sandboxed, "sandboxes", "apt-get install bubblewrap")
+            yield stack
+
+
+def logged_in(hub: demo.Stack, name: str) -> Browser:
+    browser = Browser(hub.url, name)
+    browser.login(hub.password)
+    return browser
+
+
+def opened(browser: Browser) -> None:
+    """Return when Lab's page of a server that starts is served."""
+    wait_until(browser._server_ready, f"the server of {browser.name}")
+    assert browser._get(f"{browser.base}/lab").status_code == 200
+
+
+def looked(browser: Browser) -> str:
+    kernel = browser.start_notebook("look.ipynb", "python-pod")
+    try:
+        return kernel.run(LOOK).strip()
+    finally:
+        kernel.close()
+
+
+def test_a_student_chooses_a_course_in_the_form_and_server_and_kernel_follow(hub: demo.Stack) -> None:
+    alice = logged_in(hub, "alice")
+    page = alice.session.get(f"{hub.url}/hub/spawn", timeout=60).text
+    assert "Machine Learning" in page
+    assert "Statistics" in page
+    form = {"profile": "ml", "_xsrf": alice._xsrf("/hub/")}
+    answer = alice.session.post(f"{hub.url}/hub/spawn/alice", data=form, timeout=60, allow_redirects=False)
+    assert answer.status_code == 302, answer.text[-500:]
+    opened(alice)
+    assert looked(alice) == "ro rw ro"
+    server = alice.terminal(
+        "cd /srv/exchange/ml/inbound && echo mine > a && ls -1d /srv/course /srv/exchange/ml/*"
+    )
+    assert server.split() == [
+        "/srv/course",
+        *(f"/srv/exchange/ml/{name}" for name in ("feedback", "inbound", "outbound")),
+    ]
+    alice.stop_server()
+    alice.spawn(profile="stats")
+    assert looked(alice) == "- - -"
+    alice.stop_server()
+
+
+def test_a_grader_sees_what_was_handed_in(hub: demo.Stack) -> None:
+    bob = logged_in(hub, "bob")
+    page = bob.session.get(f"{hub.url}/hub/spawn", timeout=60, allow_redirects=False)
+    assert page.status_code == 302, "one course without options: no question"
+    opened(bob)
+    assert looked(bob) == "rw rw rw"
+    bob.stop_server()
+
+
+@pytest.mark.parametrize("name", ["mallory", "nobody"])
+def test_who_is_blocked_or_in_no_course_does_not_get_in(hub: demo.Stack, name: str) -> None:
+    with pytest.raises(KernelpodError, match="answered 403"):
+        logged_in(hub, name)
+
+
+def test_an_admin_of_the_lists_is_in_every_course(hub: demo.Stack) -> None:
+    """But no admin of this hub: its authenticator says itself who is one, by another password."""
+    carol = logged_in(hub, "carol")
+    page = carol.session.get(f"{hub.url}/hub/spawn", timeout=60).text
+    assert "Machine Learning" in page
+    assert "Statistics" in page
+    assert carol.hub("GET", "/users/carol").json()["admin"] is False
+
+
+def test_a_course_that_is_not_hers_is_refused_with_a_sentence(hub: demo.Stack) -> None:
+    alice = logged_in(hub, "alice")
+    answer = alice.session.post(
+        f"{hub.url}/hub/api/users/alice/server",
+        json={"profile": "secret"},
+        headers={"X-XSRFToken": alice._xsrf("/hub/")},
+        timeout=60,
+    )
+    assert answer.status_code >= 400
+    assert "yours are: ml current, stats current" in answer.json()["message"]
+
+
+def test_the_admin_page_says_what_is_wrong_with_the_courses(hub: demo.Stack) -> None:
+    """And the last good version counts meanwhile."""
+    settings = yaml.safe_load(hub.settings_file.read_text(encoding="utf-8"))
+    file = Path(settings["hubs"][0]["courses"])
+    admin = Browser(hub.url, "root2")
+    admin.login(ADMIN)
+    assert "alert-warning" not in admin._get("/hub/admin").text
+    good = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(good + "mode: <b>exams</b>\n", encoding="utf-8")
+
+        def told() -> bool:
+            admin._get("/hub/spawn")  # looks at the files
+            page = admin._get("/hub/admin").text
+            assert "<b>exams</b>" not in page
+            return f"{file}:" in page
+
+        wait_until(told, "the page to say it")
+        assert logged_in(hub, "dora")
+    finally:
+        file.write_text(good, encoding="utf-8")

@@ -1,0 +1,129 @@
+"""What an admin's values for Zero to JupyterHub break: every danger by its path, and harmless ones left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from kernelpod.cli.main import main
+from kernelpod.hub.overrides import overrides
+from kernelpod.hub.values import z2jh_values
+from kernelpod.settings import Settings
+
+SETTINGS: dict[str, Any] = {
+    "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+    "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+}
+OURS = z2jh_values(Settings.model_validate(SETTINGS), "gateway")
+COURSES = z2jh_values(Settings.model_validate({**SETTINGS, "hubs": [{"courses": "/c/t.yaml"}]}), "gateway")
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """Return values that say one thing."""
+    for word in reversed(path.split("/")):
+        value = {word: value}
+    made: dict[str, Any] = value
+    return made
+
+
+DANGERS: list[tuple[str, Any, str, str]] = [
+    ("singleuser/networkPolicy/enabled", False, "warning", "servers reach everything"),
+    ("singleuser/networkPolicy/egressAllowRules/privateIPs", True, "warning", "private addresses"),
+    ("singleuser/networkPolicy/egress", [], "error", "servers reach the gateway by it"),
+    ("singleuser/cmd", ["start-singleuser.sh"], "error", "Unknown"),
+    ("singleuser/cmd", None, "error", "Unknown"),
+    ("singleuser/storage/type", "static", "error", "different homes"),
+    ("singleuser/storage/type", "dynamic", "error", "different homes"),
+    ("singleuser/storage/homeMountPath", "/home/x", "error", "different homes"),
+    ("singleuser/storage/extraVolumes", [], "error", "the home is among them"),
+    ("singleuser/initContainers", [{"name": "mine"}], "error", "one of them makes homes"),
+    ("singleuser/extraEnv/KERNEL_PATH", "/x/{username}", "error", "different homes"),
+    ("singleuser/extraEnv/JUPYTER_GATEWAY_URL", "http://x", "error", "find or not enter the gateway"),
+    ("singleuser/extraEnv/KERNEL_VOLUMES", '[{"name": "h"}]', "error", "double those that are meant"),
+    ("singleuser/extraEnv/MINE", "{", "error", "double those that are meant"),
+    ("singleuser/uid", 4000, "error", "set policy.uid instead"),
+    ("singleuser/fsGid", None, "error", "set policy.gid instead"),
+    ("singleuser/allowPrivilegeEscalation", True, "warning", "privileges"),
+    ("hub/db/type", "sqlite-memory", "error", "forgets servers and kernels"),
+    ("hub/loadRoles/user", None, "error", "does not start"),
+    ("hub/loadRoles/other", None, "error", "from starting"),
+    ("hub/loadRoles/user/scopes", ["self"], "error", "add them"),
+    ("hub/config/KubeSpawner/delete_grace_period", 1, "error", "before they deleted their kernels"),
+    ("hub/config/Spawner/server_token_scopes", ["users:activity!user"], "error", "add them"),
+    ("hub/networkPolicy/ingress", [], "error", "asks the hub who somebody is"),
+    ("hub/services/kernelpod", None, "error", "a service of the hub"),
+    ("hub/services", None, "error", "the section is removed"),
+    ("singleuser/storage", None, "error", "the section is removed"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "level", "said"), DANGERS)
+def test_a_dangerous_value_is_named_with_what_it_breaks(path: str, value: Any, level: str, said: str) -> None:
+    (found,) = overrides(OURS, nested(path, value))
+    assert (found.path, found.level) == (path.replace("/", "."), level)
+    assert said in found.said
+
+
+HARMLESS: list[tuple[str, Any]] = [
+    ("singleuser/networkPolicy/enabled", True),
+    ("singleuser/storage/type", "none"),
+    ("singleuser/extraEnv/MINE", "a {{brace}} and {username}"),
+    ("singleuser/extraEnv/FROM", {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}),
+    ("singleuser/memory/limit", "2G"),
+    ("hub/config/KubeSpawner/delete_grace_period", 90),
+    ("hub/loadRoles/user/scopes", [*OURS["hub"]["loadRoles"]["user"]["scopes"], "read:users"]),
+    ("singleuser/networkPolicy/egress", [*OURS["singleuser"]["networkPolicy"]["egress"], {"to": []}]),
+    ("hub/db/type", "postgres"),
+    ("proxy/https/enabled", True),
+    ("hub/loadRoles/teacher", {"scopes": ["self"]}),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), HARMLESS)
+def test_a_harmless_value_breaks_nothing(path: str, value: Any) -> None:
+    assert [one for one in overrides(OURS, nested(path, value)) if one.level != "note"] == []
+
+
+def test_our_own_values_over_ours_change_nothing() -> None:
+    assert overrides(OURS, OURS) == overrides(COURSES, COURSES) == []
+
+
+def test_with_courses_the_path_of_the_kernel_is_not_to_be_set_either() -> None:
+    (found,) = overrides(COURSES, nested("singleuser/extraEnv/KERNEL_PATH", "/x"))
+    assert found.level == "error"
+    (found,) = overrides(COURSES, nested("hub/extraConfig/90-kernelpod", "pass"))
+    assert "its courses" in found.said
+
+
+def test_the_command_says_it_and_exits_1_for_what_breaks(tmp_path: Path) -> None:
+    settings, yours = tmp_path / "settings.yaml", tmp_path / "yours.yaml"
+    settings.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    yours.write_text("singleuser: {cmd: [x], networkPolicy: {enabled: false}}", encoding="utf-8")
+    words = ["hub", "check-values", "--settings", str(settings), str(yours)]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, len(done.output.splitlines())) == (1, 2)
+    assert f"{yours}: singleuser.cmd: error:" in done.output
+    assert [one["level"] for one in json.loads(CliRunner().invoke(main, [*words, "--json"]).output)] == [
+        "error",
+        "warning",
+    ]
+    yours.write_text("singleuser: {networkPolicy: {enabled: false}}", encoding="utf-8")
+    assert CliRunner().invoke(main, words).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[1]", "must hold a mapping"), ("{", "is not YAML"), (None, "be read")]
+)
+def test_what_are_no_values_is_said(tmp_path: Path, text: str | None, said: str) -> None:
+    settings, yours = tmp_path / "settings.yaml", tmp_path / "yours.yaml"
+    settings.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    if text is not None:
+        yours.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(main, ["hub", "check-values", "--settings", str(settings), str(yours)])
+    assert done.exit_code == 2
+    assert said in done.output
