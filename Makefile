@@ -47,6 +47,9 @@ test-grading: .envs/grading/.ready ## nbgrader's exchange: two students and a gr
 test-logins: env .envs/logins/.ready ## the logins of hub/logins, each at a real hub: slapd, an OpenID provider, lists, headers
 	.envs/logins/bin/python -m pytest tests/logins
 
+test-databases: env .envs/logins/.ready ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
+	.envs/logins/bin/python -m pytest tests/databases
+
 test-pythons: .tools/.ready ## the base package on every Python it supports
 	export PATH="$$PATH:$$(printf '%s:' $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin)"; \
 	for v in $(OTHER_PYTHONS); do echo "== Python $$v" && $(UV) run --quiet --isolated --no-project --python $$v --with-editable . $(addprefix --with ,$(TEST_TOOLS)) python -m pytest -q tests/unit; done
@@ -188,7 +191,7 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	$(INSTALL) --python .envs/kernels/bin/python $<
 	touch $@
 
-.PHONY: help env demo demo-check test test-unit test-grading test-logins test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import requests
-from hubs import ended, free_port
 
+from hubs import ended, free_port
 from kernelpod.testing import eventually
 
 NGINX = Path("/usr/sbin/nginx")
@@ -27,42 +27,44 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    proxy_bind {address};
+{servers}
+}}
+"""
+# A login by password, whose name the hub is told.
+LOGIN = """\
+server {{
+  listen 127.0.0.1:{port};
+  proxy_bind {address};
+  proxy_set_header Host $http_host;
+  # Nothing that a browser says under these names is passed on, and the hub's login alone learns the secret.
+  proxy_set_header X-Remote-User "";
+  proxy_set_header X-Remote-User-Secret "";
+  location / {{ proxy_pass {hub}; }}
+  location = /hub/login {{
+    auth_basic "the tests";
+    auth_basic_user_file {folder}/users;
     proxy_set_header Host $http_host;
-    # Nothing that a browser says under these names is passed on, and the hub's login alone learns the secret.
-    proxy_set_header X-Remote-User "";
-    proxy_set_header X-Remote-User-Secret "";
-    location / {{ proxy_pass {hub}; }}
-    location = /hub/login {{
-      auth_basic "the tests";
-      auth_basic_user_file {folder}/users;
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Remote-User $remote_user;
-      proxy_set_header X-Remote-User-Secret "{secret}";
-      proxy_pass {hub};
-    }}
+    proxy_set_header X-Remote-User $remote_user;
+    proxy_set_header X-Remote-User-Secret "{secret}";
+    proxy_pass {hub};
   }}
 }}
 """
 
 
-class Nginx:
-    """A web server in a folder; `with` starts and ends it."""
+class WebServer:
+    """nginx with servers as their configuration says, in a folder; `with` starts and ends it."""
 
-    def __init__(self, folder: Path, hub: str, secret: str, people: dict[str, str]) -> None:
-        self.folder, self.port = folder, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        text = CONFIG.format(folder=folder, port=self.port, address=ADDRESS, hub=hub, secret=secret)
-        (folder / "nginx.conf").write_text(text, encoding="utf-8")
-        lines = [f"{name}:{{PLAIN}}{password}\n" for name, password in people.items()]
-        (folder / "users").write_text("".join(lines), encoding="utf-8")
+    verify: bool | str = True
+    """Whose certificates its browsers trust, if it speaks HTTPS."""
+
+    def __init__(self, folder: Path, url: str, servers: str) -> None:
+        self.folder, self.url = folder, url
+        (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, servers=servers), encoding="utf-8")
         # Workers of a root's nginx are nobody.
-        (folder / "users").chmod(0o644)
         folder.chmod(0o755)
 
-    def __enter__(self) -> Nginx:
+    def __enter__(self) -> WebServer:
         command = [NGINX, "-p", self.folder, "-e", self.folder / "error.log", "-c", self.folder / "nginx.conf"]
         self.process = subprocess.Popen(
             [*command, "-g", "user root;"], stderr=subprocess.DEVNULL, start_new_session=True
@@ -77,8 +79,22 @@ class Nginx:
     def _answers(self) -> bool:
         assert self.process.poll() is None, (self.folder / "error.log").read_text(encoding="utf-8")
         with contextlib.suppress(requests.RequestException):
-            return "nginx" in requests.get(f"{self.url}/hub/login", timeout=20).headers.get("Server", "")
+            return (
+                "nginx" in requests.get(f"{self.url}/hub/login", timeout=20, verify=self.verify).headers["Server"]
+            )
         return False
 
     def __exit__(self, *_: object) -> None:
         ended(self.process)
+
+
+class Nginx(WebServer):
+    """nginx that asks for a password and names the user."""
+
+    def __init__(self, folder: Path, hub: str, secret: str, people: dict[str, str]) -> None:
+        port = free_port()
+        login = LOGIN.format(folder=folder, port=port, address=ADDRESS, hub=hub, secret=secret)
+        super().__init__(folder, f"http://127.0.0.1:{port}", login)
+        lines = [f"{name}:{{PLAIN}}{password}\n" for name, password in people.items()]
+        (folder / "users").write_text("".join(lines), encoding="utf-8")
+        (folder / "users").chmod(0o644)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from hubs import Hub, example, logged_in
 
 PASSWORD = "only for this test"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hubs import EXAMPLES
 
+from hubs import EXAMPLES
 from kernelpod.cli.main import main
 
 # ldap3 uses old names of pyasn1 when it is imported.

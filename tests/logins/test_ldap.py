@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import certificates
+from slapd import SLAPD, Slapd
+
 from hubs import Hub, example, logged_in
-from slapd import SLAPD, Slapd, certificates
 
 STUDENTS = ["alice", "john.doe", "ünal", "admin", "root", "anna-b", "system:x"]
 PEOPLE = {name: f"password of {name}" for name in [*STUDENTS, "carol"]}

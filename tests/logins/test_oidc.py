@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from hubs import TIMEOUT_SECONDS, Browser, Hub, ended, example, free_port
 
+from hubs import TIMEOUT_SECONDS, Browser, Hub, ended, example, free_port
 from kernelpod.testing import eventually
 
 NAMES = {

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+
 from hubs import Browser, Hub, example, logged_in
 
 MIGHTY = ["admin", "root", "system:x"]

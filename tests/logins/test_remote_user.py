@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hubs import Browser, Hub, example
 from nginx import ADDRESS, NGINX, Nginx
 from traitlets import TraitError
 
+from hubs import Browser, Hub, example
 from kernelpod.errors import SettingsError
 
 SECRET = secrets.token_hex(32)

@@ -25,6 +25,9 @@ from kernelpod.settings import Settings
 LEAST: dict[str, Any] = {"nfs": {"server": "10.0.0.5"}, "hub": {"users": ["alice"]}}
 
 
+TOKENS = ["cookie_secret", "proxy_token", "crypt_key", "service_token"]
+
+
 def deployment(**changes: Any) -> Deployment:
     return Deployment.model_validate({**LEAST, **changes})
 
@@ -334,9 +337,32 @@ def test_the_addresses_of_nfs_server_nodes_and_api_servers_are_denied() -> None:
 
 
 def test_tokens_that_exist_are_never_made_anew() -> None:
-    tools = Answers(kubectl_get_secret={"data": {}})
+    tools = Answers(kubectl_get_secret={"data": dict.fromkeys(TOKENS, "")})
     install.make_secrets(tools.cluster(), deployment().hubs()[0])
-    assert [words for words in tools.asked if "create" in words or "apply" in words] == []
+    assert {words[1] for words in tools.asked} == {"get"}
+
+
+def test_a_new_hub_gets_all_of_its_tokens() -> None:
+    tools = Answers(**{"kubectl get secret kernelpod-hub": {"data": {}}})
+    install.make_secrets(tools.cluster(), deployment().hubs()[0])
+    (made,) = [yaml.safe_load(str(given)) for given in tools.given if given]
+    assert (made["kind"], made["metadata"]["name"]) == ("Secret", "hub")
+    assert list(made["stringData"]) == [*TOKENS, "trial_password"]
+    values = [made["stringData"][name] for name in TOKENS]
+    assert len(set(values)) == len(TOKENS)
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in values)
+
+
+def test_a_hub_of_before_gets_a_crypt_key_and_nothing_else_changes() -> None:
+    data = dict.fromkeys(["cookie_secret", "proxy_token", "service_token"], "b2xk")
+    tools = Answers(kubectl_get_secret={"metadata": {"resourceVersion": "17"}, "data": data})
+    install.make_secrets(tools.cluster(), deployment().hubs()[0])
+    (words,) = [words for words in tools.asked if "get" not in words]
+    assert words[:4] == ["kubectl", "patch", "secret", "hub"]
+    (given,) = [json.loads(given) for given in tools.given if given]
+    assert given["metadata"] == {"resourceVersion": "17"}
+    assert list(given["stringData"]) == ["crypt_key"]
+    assert re.fullmatch("[0-9a-f]{64}", given["stringData"]["crypt_key"])
 
 
 def test_a_hub_that_is_there_already_needs_its_token() -> None:

@@ -55,6 +55,11 @@ MISTAKES = {
     "CryptKeeper: {keys: {a: b}}": "CryptKeeper.keys: expected a list, not the dict {'a': 'b'}",
     "KubeSpawner: {mem_limit: 2X}": "KubeSpawner.mem_limit: 2X is not a valid memory specification",
     "JupyterHub: {log_level: LOUD}": "JupyterHub.log_level: expected any of [0, 10, 20,",
+    "JupyterHub: {db_url: 'mysql+pymysql//hub:geheim@h/x'}": "JupyterHub.db_url: this is neither a path nor DI",
+    "JupyterHub: {db_url: 'sqlite://h:port/x'}": "JupyterHub.db_url: this is no URL of the form DIALECT+DRIVER",
+    "JupyterHub: {db_url: 'sqlite://hub:a#b@h/x'}": "JupyterHub.db_url: the password is cut off at one of its",
+    "JupyterHub: {db_url: 'maria://h/x'}": "SQLAlchemy knows no database maria; write mysql+pymysql or",
+    "JupyterHub: {db_url: 'mysql+mysqldb://h/x'}": "needs the package MySQLdb, which is not installed here",
     "[Authenticator]": "the file must hold a mapping of keys",
     "Authenticator: {allow_all: true, allow_all: false}": "allow_all: the key is there twice; keep one",
     "Authenticator: {allow_all: true": "this is not YAML",
@@ -79,6 +84,7 @@ def test_a_mistake_is_one_error_with_a_sentence(tmp_path: Path, text: str, sente
         ("JupyterHub: {confirm_no_ssl: true}", "JupyterHub.confirm_no_ssl: DEPRECATED: does nothing"),
         ("DummyAuthenticator: {}", "this has no effect; JupyterHub.authenticator_class is PAMAuthenticator"),
         ("ConfigurableHTTPProxy: {auth_token: abc}", "a secret in clear; write {from_file: PATH}"),
+        ("JupyterHub: {db_url: 'sqlite://hub:a@h/x'}", "a secret in clear; write {from_file: PATH}"),
     ],
 )
 def test_what_still_works_is_a_warning(tmp_path: Path, text: str, sentence: str) -> None:
@@ -124,7 +130,7 @@ class Given(dict[str, Any]):
 def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kernelpod.hub.traits import HubConfigError, configure_from
 
-    monkeypatch.setenv("PROXY_TOKEN", "from the environment")
+    monkeypatch.setenv("PROXY_TOKEN", "from the environment\n")
     (tmp_path / "secret").write_text("a secret\n", encoding="utf-8")
     sections: dict[str, Any] = {
         "JupyterHub": {"authenticator_class": "shared-password"},
@@ -143,6 +149,18 @@ def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         assert not c
     with pytest.raises(HubConfigError, match="the environment variable PROXY_TOKEN is not set"):
         configure_from(c, tmp_path / "config.yaml")
+
+
+@hub
+def test_the_url_of_the_database_is_looked_at_wherever_it_is_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kernelpod.hub.traits import HubConfigError, configure_from
+
+    monkeypatch.setenv("DATABASE", "mysql+pymysql://hub:gehe#im@h/x")
+    with pytest.raises(HubConfigError, match="the password is cut off at one of its characters") as error:
+        configure_from(Given(), written(tmp_path, "JupyterHub: {db_url: {from_env: DATABASE}}"))
+    assert "gehe" not in error.value.message
 
 
 RIGHT = """

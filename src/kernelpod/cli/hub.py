@@ -12,6 +12,7 @@ import yaml
 from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
 from kernelpod.cli.hubimport import import_hub
+from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.hub.overrides import overrides, read_values
@@ -30,6 +31,7 @@ def hub() -> None:
       kernelpod hub check courses.yaml
       kernelpod hub show courses.yaml --user alice
       kernelpod hub check-config config.yaml
+      kernelpod hub secrets --folder hub-secrets
       kernelpod hub import old/config.yaml --to hub
     """
 
@@ -87,5 +89,5 @@ def check_values(
     raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
 
 
-for command in (check, check_config, import_hub, one_time, show):
+for command in (check, check_config, import_hub, make_secrets, one_time, show):
     hub.add_command(command)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from kernelpod import shipped
-from kernelpod.deploy import rendered
+from kernelpod.deploy import hubsecrets, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
 
@@ -86,15 +86,8 @@ def make_secrets(cluster: Cluster, one: OneHub) -> None:
     deployment, names = one.deployment, one.deployment.namespaces
     if deployment.hub.install == "z2jh":
         return
-    if deployment.hub.install != "none" and cluster.get("secret", rendered.HUB_TOKENS, names.hub) is None:
-        made = {
-            "cookie_secret": secrets.token_hex(32),
-            "proxy_token": secrets.token_hex(32),
-            "service_token": secrets.token_hex(32),
-        }
-        if deployment.hub.authenticator == rendered.DUMMY:
-            made["trial_password"] = secrets.token_urlsafe(12)
-        cluster.kubectl("create", "-f", "-", given=rendered.secret(rendered.HUB_TOKENS, names.hub, made))
+    if deployment.hub.install != "none":
+        _make_tokens(cluster, names.hub, trial=deployment.hub.authenticator == rendered.DUMMY)
     if cluster.get("secret", one.gateway_secret, names.gateway) is None:
         if deployment.hub.install == "none":
             raise ClusterError(
@@ -104,6 +97,31 @@ def make_secrets(cluster: Cluster, one: OneHub) -> None:
         token = cluster.read_secret(rendered.HUB_TOKENS, names.hub)["service_token"]
         wanted = rendered.secret(one.gateway_secret, names.gateway, {"token": token})
         cluster.kubectl("create", "-f", "-", given=wanted)
+
+
+def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> None:
+    there = cluster.get("secret", rendered.HUB_TOKENS, space)
+    if there is None:
+        made = {key: hubsecrets.fresh() for key in (*hubsecrets.VARIABLES, "service_token")}
+        if trial:
+            made["trial_password"] = secrets.token_urlsafe(12)
+        cluster.kubectl("create", "-f", "-", given=rendered.secret(rendered.HUB_TOKENS, space, made))
+    elif "crypt_key" not in there.get("data", {}):
+        # Older deployments have none. The version: nothing is changed that somebody else has changed meanwhile.
+        version = {"resourceVersion": there["metadata"]["resourceVersion"]}
+        patch = {"metadata": version, "stringData": {"crypt_key": hubsecrets.fresh()}}
+        words = (
+            "patch",
+            "secret",
+            rendered.HUB_TOKENS,
+            "-n",
+            space,
+            "--type",
+            "merge",
+            "--patch-file",
+            "/dev/stdin",
+        )
+        cluster.kubectl(*words, given=json.dumps(patch))
 
 
 def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> None:

@@ -21,12 +21,14 @@ from traitlets import TraitError, TraitType
 from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.yamlfile import Tree, read_tree
 from kernelpod.errors import SettingsError
+from kernelpod.hub import database
 from kernelpod.hub.classes import CHOICES, Known, NotAClass, default, installed, named
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 MAX_SECRET_BYTES = 65536
 # Sets of user names: for YAML 1234, no and null are no text, and the hub then fails with a traceback.
 _NAMES = ("admin_users", "allowed_users", "blocked_users")
+_DATABASE = ("JupyterHub", "db_url")
 _SECRET = re.compile(r"secret(?!s?_file|s?_dir)|passw(?!ord_attr)|passphrase|token\Z|private_key\Z")
 _OUTDATED = re.compile(r"\W*(?:\w+\W+is )?(?:deprecated|removed)\b", re.IGNORECASE)
 _log = logging.getLogger(__name__)
@@ -160,8 +162,15 @@ class _Check:
             if _OUTDATED.match(traits[name].help or ""):
                 first = traits[name].help.strip().split("\n\n")[0]
                 yield keys, f"{key}: {' '.join(first.split())}", "warning"
-            if value and isinstance(value, str) and _SECRET.search(name):
-                yield keys, f"{key}: {self._advice()}", "warning"
+            if value and isinstance(value, str):
+                yield from self._text(keys, value)
+
+    def _text(self, keys: tuple[str, str], value: str) -> Iterator[_Found]:
+        key = ".".join(keys)
+        if keys == _DATABASE and (said := database.wrong(value)):
+            yield keys, f"{key}: {said}", "error"
+        elif _SECRET.search(keys[1]) or (keys == _DATABASE and database.holds_password(value)):
+            yield keys, f"{key}: {self._advice()}", "warning"
 
     def _advice(self) -> str:
         if self.above:
@@ -243,6 +252,8 @@ def _with_secrets(tree: Tree, known: Known, errors: list[Fault]) -> dict[tuple[s
             source = _source(value, trait) if trait else ""
             try:
                 given[section, name] = _fetched(source, value[source]) if source else value
+                if source and (section, name) == _DATABASE and (said := database.wrong(given[section, name])):
+                    raise ValueError(said)
             except (OSError, ValueError) as error:
                 said = f"{section}.{name}: {source}: {error}"
                 errors.append(Fault(*tree.spot((section, name)), said))
@@ -254,7 +265,8 @@ def _fetched(source: str, where: str) -> str:
     if source == FROM_ENV:
         if not os.environ.get(where):
             raise ValueError(f"the environment variable {where} is not set")
-        return os.environ[where]
+        # A Secret that was made from a file ends with a line.
+        return os.environ[where].removesuffix("\n")
     with Path(where).open("rb") as opened:
         text = opened.read(MAX_SECRET_BYTES).decode("utf-8").removesuffix("\n")
     if not text:

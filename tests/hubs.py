@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import yaml
 
 from kernelpod.testing import eventually
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[1]
 EXAMPLES = CHECKOUT / "hub" / "logins"
+LIGHT_SERVER = [sys.executable, str(Path(__file__).parent / "light_server.py")]
 TIMEOUT_SECONDS = 20
 
 
@@ -50,8 +52,22 @@ def ended(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=TIMEOUT_SECONDS)
 
 
+@contextlib.contextmanager
+def cleaned(folder: Path) -> Iterator[None]:
+    """End what a hub leaves that was killed, or whose database was gone: its proxy, its users' light servers."""
+    try:
+        yield
+    finally:
+        for file in (*folder.glob("homes/*/pid"), *folder.glob("hub/jupyterhub-proxy.pid")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(file.read_text(encoding="utf-8")), signal.SIGKILL)
+
+
 class Hub:
     """A JupyterHub in a folder of its own; `with` starts and ends it."""
+
+    verify: bool | str = True
+    """Whose certificates its browsers trust, if it speaks HTTPS."""
 
     def __init__(self, folder: Path, sections: dict[str, Any], port: int = 0, **environment: str) -> None:
         folder.mkdir(exist_ok=True)
@@ -90,7 +106,7 @@ class Hub:
     def _answers(self) -> bool:
         assert self.process.poll() is None, self.log[-4000:]
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.url}/hub/health", timeout=TIMEOUT_SECONDS).ok
+            return requests.get(f"{self.url}/hub/health", timeout=TIMEOUT_SECONDS, verify=self.verify).ok
         return False
 
     def __exit__(self, *_: object) -> None:
@@ -109,6 +125,7 @@ class Browser(requests.Session):
         super().__init__()
         self.hub = hub
         self.trust_env = False
+        self.verify = hub.verify
 
     def request(self, method: str, url: str, *rest: Any, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send a request; paths are the hub's."""
@@ -122,12 +139,24 @@ class Browser(requests.Session):
         assert hidden, page.text[:2000]
         return self.post("/hub/login", data={**form, "_xsrf": hidden[1]}, allow_redirects=False)
 
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Return what the hub's API answers to a page of the hub."""
+        xsrf = next((str(one.value) for one in self.cookies if one.name == "_xsrf" and one.path == "/hub/"), "")
+        return self.request(method, f"/hub/api{path}", headers={"X-XSRFToken": xsrf}, **options)
+
     @property
     def user(self) -> str | None:
         """Return who the hub takes this browser for."""
-        xsrf = next((str(one.value) for one in self.cookies if one.name == "_xsrf" and one.path == "/hub/"), "")
-        answer = self.get("/hub/api/user", headers={"X-XSRFToken": xsrf})
+        answer = self.call("GET", "/user")
         return str(answer.json()["name"]) if answer.ok else None
+
+
+def start_server(browser: Browser, name: str) -> None:
+    """Start a user's server and return when it is there."""
+    assert browser.user == name
+    started = browser.call("POST", f"/users/{name}/server", json={})
+    assert started.status_code in (201, 202), started.text
+    eventually(lambda: browser.call("GET", f"/users/{name}").json()["server"], what=f"the server of {name} runs")
 
 
 def logged_in(hub: Hub, name: str, password: str) -> str | None:
