@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from courses_hub import ADMIN, CHECKOUT
 
-from kernelpod.demo import stack as demo
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.errors import KernelpodError
 
-CHECKOUT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)
-ADMIN = "the password of admins, longer than the other"
 LOOK = """
 import os
 def can(path):
@@ -26,58 +26,34 @@ print(*(can(path) for path in ("/srv/course", "/srv/exchange/ml/inbound", "/srv/
 """
 
 
-def courses(storage: Path) -> dict[str, Any]:
-    """Return the courses of the demo's hub."""
-    ml = {
-        "title": "Machine Learning",
-        "folder": {"path": "folders/{course}", "mount_path": "/srv/course"},
-        "exchange": {"path": "exchange/{course}"},
-        "students": ["alice", "mallory"],
-        "graders": ["bob"],
-    }
-    return {
-        "hub": "demo",
-        "storage": {"root": str(storage)},
-        "block": ["mallory"],
-        "admins": ["carol", "root2"],
-        "defaults": {"image": "lab:1"},
-        "courses": {"ml": ml, "stats": {"title": "Statistics", "students": ["alice", "dora"]}},
-    }
+@dataclass(frozen=True)
+class Hub:
+    """A running hub with courses."""
+
+    url: str
+    password: str
+    courses: Path
 
 
 @pytest.fixture(scope="module")
-def hub(need: Any) -> Iterator[demo.Stack]:
-    """The demo with courses, in sandboxes."""
+def hub(need: Any) -> Iterator[Hub]:
+    """The demo with courses, in sandboxes; in a process of its own, since it ends all that is below it."""
     need((CHECKOUT / ".envs" / "hub" / "bin" / "python").exists(), "the hub environment", "make env")
-    plain, plain_config = demo._settings, demo._hub_config
-    with tempfile.TemporaryDirectory(prefix="kp-", dir="/tmp") as made, pytest.MonkeyPatch.context() as patch:
-        folder = Path(made)
-        folder.chmod(0o755)
-        storage = folder / "courses"
-        slides = storage / "folders" / "ml"
-        slides.mkdir(parents=True)
-        if os.getuid() == 0:  # servers then have the demo's ids
-            os.chown(slides, 1000, 100)
-        file = folder / "courses.yaml"
-        file.write_text(yaml.safe_dump(courses(storage)), encoding="utf-8")
-
-        def with_courses(stack: demo.Stack) -> dict[str, Any]:
-            settings = plain(stack)
-            settings["hubs"][0]["courses"] = str(file)
-            return settings
-
-        def with_an_admin(stack: demo.Stack) -> str:
-            lines = ["c.Authenticator.admin_users = {'root2'}", plain_config(stack)]
-            return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
-
-        patch.setattr(demo, "_settings", with_courses)
-        patch.setattr(demo, "_hub_config", with_an_admin)
-        with demo.running_stack(CHECKOUT, None, print) as stack:
-            need(stack.sandboxed, "sandboxes", "apt-get install bubblewrap")
-            yield stack
+    need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")
+    command = [sys.executable, str(Path(__file__).with_name("courses_hub.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            about = json.loads(process.stdout.readline() or "null")
+            assert about, "the hub did not start; its last words are above"
+            yield Hub(about["url"], about["password"], Path(about["courses"]))
+        finally:
+            process.stdin.close()
+            process.wait(120)
 
 
-def logged_in(hub: demo.Stack, name: str) -> Browser:
+def logged_in(hub: Hub, name: str) -> Browser:
     browser = Browser(hub.url, name)
     browser.login(hub.password)
     return browser
@@ -97,7 +73,7 @@ def looked(browser: Browser) -> str:
         kernel.close()
 
 
-def test_a_student_chooses_a_course_in_the_form_and_server_and_kernel_follow(hub: demo.Stack) -> None:
+def test_a_student_chooses_a_course_in_the_form_and_server_and_kernel_follow(hub: Hub) -> None:
     alice = logged_in(hub, "alice")
     page = alice.session.get(f"{hub.url}/hub/spawn", timeout=60).text
     assert "Machine Learning" in page
@@ -120,7 +96,7 @@ def test_a_student_chooses_a_course_in_the_form_and_server_and_kernel_follow(hub
     alice.stop_server()
 
 
-def test_a_grader_sees_what_was_handed_in(hub: demo.Stack) -> None:
+def test_a_grader_sees_what_was_handed_in(hub: Hub) -> None:
     bob = logged_in(hub, "bob")
     page = bob.session.get(f"{hub.url}/hub/spawn", timeout=60, allow_redirects=False)
     assert page.status_code == 302, "one course without options: no question"
@@ -130,12 +106,12 @@ def test_a_grader_sees_what_was_handed_in(hub: demo.Stack) -> None:
 
 
 @pytest.mark.parametrize("name", ["mallory", "nobody"])
-def test_who_is_blocked_or_in_no_course_does_not_get_in(hub: demo.Stack, name: str) -> None:
+def test_who_is_blocked_or_in_no_course_does_not_get_in(hub: Hub, name: str) -> None:
     with pytest.raises(KernelpodError, match="answered 403"):
         logged_in(hub, name)
 
 
-def test_an_admin_of_the_lists_is_in_every_course(hub: demo.Stack) -> None:
+def test_an_admin_of_the_lists_is_in_every_course(hub: Hub) -> None:
     """But no admin of this hub: its authenticator says itself who is one, by another password."""
     carol = logged_in(hub, "carol")
     page = carol.session.get(f"{hub.url}/hub/spawn", timeout=60).text
@@ -144,7 +120,7 @@ def test_an_admin_of_the_lists_is_in_every_course(hub: demo.Stack) -> None:
     assert carol.hub("GET", "/users/carol").json()["admin"] is False
 
 
-def test_a_course_that_is_not_hers_is_refused_with_a_sentence(hub: demo.Stack) -> None:
+def test_a_course_that_is_not_hers_is_refused_with_a_sentence(hub: Hub) -> None:
     alice = logged_in(hub, "alice")
     answer = alice.session.post(
         f"{hub.url}/hub/api/users/alice/server",
@@ -156,10 +132,9 @@ def test_a_course_that_is_not_hers_is_refused_with_a_sentence(hub: demo.Stack) -
     assert "yours are: ml current, stats current" in answer.json()["message"]
 
 
-def test_the_admin_page_says_what_is_wrong_with_the_courses(hub: demo.Stack) -> None:
+def test_the_admin_page_says_what_is_wrong_with_the_courses(hub: Hub) -> None:
     """And the last good version counts meanwhile."""
-    settings = yaml.safe_load(hub.settings_file.read_text(encoding="utf-8"))
-    file = Path(settings["hubs"][0]["courses"])
+    file = hub.courses
     admin = Browser(hub.url, "root2")
     admin.login(ADMIN)
     assert "alert-warning" not in admin._get("/hub/admin").text

@@ -1,0 +1,67 @@
+"""Runs the demo with courses until its standard input ends; the first line it writes is JSON: where it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kernelpod.demo import stack as demo
+
+CHECKOUT = Path(__file__).parents[2]
+ADMIN = "the password of admins, longer than the other"
+
+
+def courses(storage: Path) -> dict[str, Any]:
+    """Return the courses of the demo's hub."""
+    ml = {
+        "title": "Machine Learning",
+        "folder": {"path": "folders/{course}", "mount_path": "/srv/course"},
+        "exchange": {"path": "exchange/{course}"},
+        "students": ["alice", "mallory"],
+        "graders": ["bob"],
+    }
+    return {
+        "hub": "demo",
+        "storage": {"root": str(storage)},
+        "block": ["mallory"],
+        "admins": ["carol", "root2"],
+        "defaults": {"image": "lab:1"},
+        "courses": {"ml": ml, "stats": {"title": "Statistics", "students": ["alice", "dora"]}},
+    }
+
+
+def run(folder: Path) -> None:
+    """Run the demo with its files of courses in a folder."""
+    folder.chmod(0o755)
+    slides = folder / "courses" / "folders" / "ml"
+    slides.mkdir(parents=True)
+    if os.getuid() == 0:  # servers then have the demo's ids
+        os.chown(slides, 1000, 100)
+    file = folder / "courses.yaml"
+    file.write_text(yaml.safe_dump(courses(folder / "courses")), encoding="utf-8")
+    settings, config = demo._settings, demo._hub_config
+
+    def with_courses(stack: demo.Stack) -> dict[str, Any]:
+        made = settings(stack)
+        made["hubs"][0]["courses"] = str(file)
+        return made
+
+    def with_an_admin(stack: demo.Stack) -> str:
+        lines = ["c.Authenticator.admin_users = {'root2'}", config(stack)]
+        return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
+
+    demo._settings, demo._hub_config = with_courses, with_an_admin
+    with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
+        print(json.dumps({"url": stack.url, "password": stack.password, "courses": str(file)}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="kp-", dir="/tmp") as made_folder:
+        run(Path(made_folder))
