@@ -208,13 +208,6 @@ def test_server_and_kernels_see_the_folders_of_the_course_alike(two: TwoHubs) ->
         one.close()
 
 
-def test_a_server_of_another_course_sees_none_of_them(two: TwoHubs) -> None:
-    alice = two.term("alice", "stats")
-    kernel = alice.start_notebook("b.ipynb", "python-pod")
-    assert kernel.run(LOOK).strip() == "- - -"
-    kernel.close()
-
-
 def test_a_course_that_is_not_hers_is_refused(two: TwoHubs) -> None:
     alice = two.browser("alice")
     alice.stop_server()
@@ -236,8 +229,11 @@ def test_the_exam_has_another_home_no_terminals_and_its_kernelspecs_only(two: Tw
     kernel.close()
 
 
-def test_alice_of_the_exam_does_not_see_the_kernels_of_the_term(two: TwoHubs) -> None:
+def test_a_server_of_another_course_sees_nothing_of_the_first_and_the_exam_nothing_of_the_term(
+    two: TwoHubs,
+) -> None:
     kernel = two.term("alice", "stats").start_notebook("c.ipynb", "python-pod")
+    assert kernel.run(LOOK).strip() == "- - -"
     exam = two.exam("alice")
     assert kernel.kernel_id not in [one["id"] for one in exam.api("GET", "kernels").json()]
     assert exam.api("DELETE", f"kernels/{kernel.kernel_id}").status_code == 404

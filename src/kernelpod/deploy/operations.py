@@ -157,9 +157,9 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
     if homes:
         with progress(f"files of all homes in {deployment.nfs.server}:{deployment.nfs.homes}"):
             _delete_homes(cluster, deployment)
-    for one in deployment.hubs():
-        with progress(f"hub and servers ({one.deployment.namespaces.hub})"):
-            _remove(cluster, one.deployment.namespaces.hub)
+    hubs = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    with progress(f"hub and servers ({', '.join(hubs)})"):
+        _remove(cluster, *hubs)
     with progress(f"gateway and kernels ({names.gateway}, {names.kernels})"):
         cluster.helm(
             *("uninstall", deployment.release, "-n", names.gateway, "--ignore-not-found", "--wait"),
@@ -184,14 +184,18 @@ def running(cluster: Cluster, deployment: Deployment) -> str:
     return f"{servers} servers and {kernels} kernels run" if servers or kernels else ""
 
 
-def _remove(cluster: Cluster, space: str) -> None:
-    """Remove a namespace that `deploy` made; of another one only what `deploy` put there."""
-    found: dict[str, Any] | None = cluster.get("namespace", space)
-    if found is None:
-        return
-    if rendered.MANAGED.items() <= found["metadata"].get("labels", {}).items():
-        cluster.kubectl("delete", "namespace", space, "--wait=true", seconds=REMOVE_SECONDS)
-        return
+def _remove(cluster: Cluster, *spaces: str) -> None:
+    """Remove namespaces that `deploy` made, all at once; of another one only what `deploy` put there."""
+    found: dict[str, Any] = {space: cluster.get("namespace", space) for space in spaces}
+    there = {space: one["metadata"].get("labels", {}) for space, one in found.items() if one is not None}
+    ours = [space for space, labels in there.items() if rendered.MANAGED.items() <= labels.items()]
+    for space in there.keys() - set(ours):
+        _remove_ours(cluster, space)
+    if ours:
+        cluster.kubectl("delete", "namespace", *ours, "--wait=true", seconds=REMOVE_SECONDS)
+
+
+def _remove_ours(cluster: Cluster, space: str) -> None:
     if manifests := cluster.read_secret(install.DEPLOYED, space).get("current"):
         cluster.kubectl("delete", "--ignore-not-found", "-f", "-", given=manifests, seconds=REMOVE_SECONDS)
     ours = ",".join(f"{key}={value}" for key, value in rendered.MANAGED.items())
