@@ -76,7 +76,7 @@ def decide(
         gid=has.gid,
         supplemental_groups=has.supplemental_groups,
         resources=resources,
-        scheduling=spec.scheduling(cluster.scheduling),
+        scheduling=spec.scheduling(has.nodes.scheduling(cluster.scheduling)),
         pull_policy=spec.pull_policy,
         shm_bytes=spec.shm,
         service_account=spec.service_account or "",

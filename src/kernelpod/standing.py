@@ -11,6 +11,7 @@ from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
 from kernelpod.identity import Identity
 from kernelpod.mounts import UserMounts, mounts_for
+from kernelpod.podkeys import PodKeys
 from kernelpod.settings import Settings
 from kernelpod.userrules import first_of_rules
 
@@ -27,6 +28,8 @@ class Standing:
     """Addresses of the kernelspecs she may start; empty: all that are for her groups."""
     network: str | None = None
     """Egress profile of her kernels; None: the kernelspec's."""
+    nodes: PodKeys = PodKeys()
+    """Nodes that her kernels run on, beside what the settings say for all; a kernelspec's own come on top."""
     to_make: tuple[str, ...] = ()
     """Folders of her exchange that her server makes, below the root of the courses' storage."""
 
@@ -46,13 +49,14 @@ def standing(
         mounts = mounts_for(settings, identity.owner.hub, name, groups, only)
         return Standing(mounts, uid, gid, further)
     hub, membership = enrolment.hub, enrolment.membership
-    ids = role_of(hub, membership)
+    course, ids = enrolment.course, role_of(hub, membership)
     return Standing(
         mounts=course_mounts(hub, settings, name, groups, membership, only),
         uid=ids.uid or uid,
         gid=ids.gid or gid,
         supplemental_groups=tuple(dict.fromkeys((*further, *ids.supplemental_groups))),
         kernelspecs=course_kernelspecs(hub, membership),
-        network=enrolment.course.network,
+        network=course.network,
+        nodes=PodKeys(node_selector=course.node_selector, tolerations=course.tolerations),
         to_make=exchange_folders(hub, membership, name),
     )

@@ -185,6 +185,18 @@ def test_a_plan_is_of_the_course() -> None:
     assert (plan.network, plan.mounts.home.sub_path) == ("none", "exam/ws26/ml/alice")
 
 
+def test_kernels_run_on_the_nodes_of_the_course_and_a_kernelspec_s_own_come_on_top() -> None:
+    course = {**COURSE, "node_selector": {"purpose": "exam", "disk": "a"}, "tolerations": [{"key": "exam"}]}
+    enrolment = Enrolment(hub_file(course), Membership("ml", "ws26", "student"))
+    house = Settings.model_validate({"runtime": {"kubernetes": {"scheduling": {"nodeSelector": {"zone": "1"}}}}})
+    request, spec = KernelRequest(spec="python-pod"), a_spec(node_selector={"disk": "b"})
+    plan = decide(KERNEL_ID, request, an_identity(), spec, house, Usage(), enrolment)
+    assert plan.scheduling == {
+        "nodeSelector": {"zone": "1", "purpose": "exam", "disk": "b"},
+        "tolerations": [{"key": "exam"}],
+    }
+
+
 def test_a_kernelspec_beside_the_course_is_refused() -> None:
     with pytest.raises(Denied, match=r"is not for your course\. Choose exam-pod"):
         planned("python-pod")

@@ -162,9 +162,9 @@ class Course(Section):
     network: Name | None = None
     """What kernels may reach, by the name of an egress profile of the chart; absent: what the kernelspec says."""
     node_selector: dict[LabelKey, LabelValue] = Field({})
-    """Labels of the nodes that servers run on."""
+    """Labels of the nodes that servers and kernels run on; a kernelspec's own come on top."""
     tolerations: tuple[Toleration, ...] = ()
-    """Taints of nodes that servers do not mind."""
+    """Taints of nodes that servers and kernels do not mind."""
     folder: Folder | None = None
     """The course's own folder; no other course may have the same."""
     exchange: Exchange | None = None
