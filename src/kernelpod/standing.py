@@ -5,7 +5,7 @@ Policy asks for her kernels, the spawner for her server: both get the same answe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
@@ -28,7 +28,7 @@ class Standing:
     """Addresses of the kernelspecs she may start; empty: all that are for her groups."""
     network: str | None = None
     """Egress profile of her kernels; None: the kernelspec's."""
-    nodes: PodKeys = PodKeys()
+    nodes: PodKeys = field(default_factory=PodKeys)
     """Nodes that her kernels run on, beside what the settings say for all; a kernelspec's own come on top."""
     to_make: tuple[str, ...] = ()
     """Folders of her exchange that her server makes, below the root of the courses' storage."""
