@@ -31,10 +31,6 @@ HASHES_AT_ONCE = 4
 class Throttle:
     """Lets each key go on after some attempts only so often."""
 
-    @validate("trusted_proxies")  # type: ignore[untyped-decorator]
-    def _networks(self, proposal: Any) -> list[str]:
-        return checked_networks(proposal)
-
     def __init__(self, attempts: int, seconds: float) -> None:
         self.attempts, self.seconds = attempts, seconds
         self._seen: OrderedDict[Any, tuple[float, float]] = OrderedDict()
@@ -68,6 +64,7 @@ class OneTimeAuthenticator(Authenticator):
 
     @validate("trusted_proxies")  # type: ignore[untyped-decorator]
     def _networks(self, proposal: Any) -> list[str]:
+        """Return the addresses. Raises TraitError for what is none."""
         return checked_networks(proposal)
 
     def __init__(self, **given: Any) -> None:
