@@ -28,17 +28,17 @@ def volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
     Kubelet tells volumes apart by what they are, not by their names: a pod that names one claim twice waits for
     the second one until it is deleted.
     """
-    made: dict[str, dict[str, Any]] = {}
+    of: dict[str, list[Mount]] = {}
     for mount, name in _with_volumes(mounts):
-        if mount.volume.kind == "nfs":
-            nfs = {"server": mount.volume.server, "path": mount.path, "readOnly": mount.read_only}
-            made[name] = {"name": name, "nfs": nfs}
-            continue
-        same = [one for one, other in _with_volumes(mounts) if other == name]
-        read_only = all(one.read_only for one in same)
-        claim = {"claimName": mount.volume.claim, "readOnly": read_only}
-        made[name] = {"name": name, "persistentVolumeClaim": claim}
-    return list(made.values())
+        of.setdefault(name, []).append(mount)
+    return [_volume(name, same) for name, same in of.items()]
+
+
+def _volume(name: str, mounts: list[Mount]) -> dict[str, Any]:
+    first, read_only = mounts[0], all(mount.read_only for mount in mounts)
+    if first.volume.kind == "nfs":
+        return {"name": name, "nfs": {"server": first.volume.server, "path": first.path, "readOnly": read_only}}
+    return {"name": name, "persistentVolumeClaim": {"claimName": first.volume.claim, "readOnly": read_only}}
 
 
 def volume_mounts(mounts: Sequence[Mount]) -> list[dict[str, Any]]:

@@ -84,8 +84,9 @@ def check_values(
     found = overrides(ours, read_values(file))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
-    for one in () if as_json else found:
-        click.echo(f"{file}: {one.path}: {one.level}: {one.said}")
+    else:
+        for one in found:
+            click.echo(f"{file}: {one.path}: {one.level}: {one.said}")
     raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from kernelpod.courses.faults import Fault
 from kernelpod.errors import SettingsError
 
 NEEDS_JUPYTERHUB = (
@@ -36,15 +35,10 @@ def check_config(file: Path, as_json: bool) -> None:
         raise
     faults = check(file)
     if as_json:
-        click.echo(json.dumps([_about(fault) for fault in faults], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=2, ensure_ascii=False))
     else:
         for fault in faults:
             click.echo(fault.as_text())
     errors = sum(fault.level == "error" for fault in faults)
     click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings", err=as_json)
     raise SystemExit(1 if errors else 0)
-
-
-def _about(fault: Fault) -> dict[str, str | int]:
-    where: dict[str, str | int] = {"file": str(fault.file), "line": fault.place.line, "column": fault.place.column}
-    return {**where, "level": fault.level, "said": fault.said}

@@ -10,14 +10,14 @@ import yaml
 
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub
 from kernelpod.errors import SettingsError
+from kernelpod.hub.values import COURSES_FILES
 
 # Secret of all tokens of the hub.
 HUB_TOKENS = "hub"
 MANAGED = {"app.kubernetes.io/managed-by": "kernelpod-deploy"}
 DUMMY = "dummy"
-# Claims of the folders of courses, and of the courses files; where the latter are seen by hubs and gateway.
+# Claim of the folders of courses; where hubs and gateway see the courses files.
 COURSES = "courses"
-COURSES_FILES = "courses-files"
 COURSES_PLACE = "/etc/kernelpod-courses"
 CONTAINER = "/spec/template/spec/containers/0"
 
@@ -245,8 +245,33 @@ def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dic
     deployment, names = one.deployment, one.deployment.namespaces
     settings_text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     config_text = yaml.safe_dump(hub_config(deployment), sort_keys=False, allow_unicode=True)
-    checksum = hashlib.sha256((settings_text + config_text).encode()).hexdigest()
-    gateway = {"kubernetes.io/metadata.name": names.gateway}
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": names.hub,
+        "resources": ["../base"],
+        "images": [
+            {
+                "name": "ghcr.io/kernelpod/hub",
+                "newName": deployment.images.named("hub"),
+                "newTag": deployment.images.tag,
+            }
+        ],
+        "generatorOptions": {"disableNameSuffixHash": True},
+        "configMapGenerator": [{"name": "settings", "files": ["settings.yaml"]}],
+        "secretGenerator": [{"name": "hub-config", "files": ["config.yaml"]}],
+        "patches": _patches(one, hashlib.sha256((settings_text + config_text).encode()).hexdigest(), denied),
+    }
+    return {
+        "kustomization.yaml": yaml.safe_dump(overlay, sort_keys=False),
+        "settings.yaml": settings_text,
+        "config.yaml": config_text,
+    }
+
+
+def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, Any]]:
+    deployment = one.deployment
+    gateway = {"kubernetes.io/metadata.name": deployment.namespaces.gateway}
     patches = [
         _patch("Deployment", "hub", "add", "/spec/template/metadata/annotations", {"checksum/config": checksum}),
         _patch("Service", "proxy-public", "replace", "/spec/type", deployment.hub.service),
@@ -273,28 +298,7 @@ def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dic
         mount = {"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}
         patches.append(_patch("Deployment", "hub", "add", "/spec/template/spec/volumes/-", volume))
         patches.append(_patch("Deployment", "hub", "add", f"{CONTAINER}/volumeMounts/-", mount))
-    overlay = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "namespace": names.hub,
-        "resources": ["../base"],
-        "images": [
-            {
-                "name": "ghcr.io/kernelpod/hub",
-                "newName": deployment.images.named("hub"),
-                "newTag": deployment.images.tag,
-            }
-        ],
-        "generatorOptions": {"disableNameSuffixHash": True},
-        "configMapGenerator": [{"name": "settings", "files": ["settings.yaml"]}],
-        "secretGenerator": [{"name": "hub-config", "files": ["config.yaml"]}],
-        "patches": patches,
-    }
-    return {
-        "kustomization.yaml": yaml.safe_dump(overlay, sort_keys=False),
-        "settings.yaml": settings_text,
-        "config.yaml": config_text,
-    }
+    return patches
 
 
 def _excepted(block: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import abc
 from typing import Any
 
 from jupyterhub.utils import maybe_future
@@ -15,6 +16,7 @@ from kernelpod.identity import Identity, Owner
 from kernelpod.settings import Hub, Settings
 from kernelpod.standing import Standing, standing
 
+MakeForm = abc.Callable[[list[dict[str, Any]]], str]
 # In an exam: no shell beside the kernels, and nothing to install.
 EXAM_ARGUMENTS = ("--ServerApp.terminals_enabled=False", "--LabApp.extension_manager=readonly")
 
@@ -42,6 +44,8 @@ class HouseSpawner(LoggingConfigurable):
     courses = Callable(lambda: None, help="Returns the hub's Enrolments, or None on a hub without courses.").tag(
         config=True
     )
+    course_form: MakeForm
+    """What the spawner makes a form of profiles with."""
     enrolment: Enrolment | None = None
     """The course that the server was started for."""
 
@@ -85,10 +89,6 @@ class HouseSpawner(LoggingConfigurable):
         await enrolments.look()
         made = profiles(enrolments.roster.hub, enrolments.memberships(self.user.name))
         return self.course_form(made) if asks_something(made) else ""
-
-    def course_form(self, made: list[dict[str, Any]]) -> str:
-        """Return the form of these profiles, as JupyterHub renders it."""
-        raise NotImplementedError
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""

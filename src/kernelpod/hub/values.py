@@ -26,7 +26,7 @@ STAND_IN = "kernelpodstandin"
 PLACEHOLDER = "{username}"
 # With courses: where the hub finds this package, and the claim of the courses files.
 PLACE = "/usr/local/share/jupyterhub"
-FILES = "courses-files"
+COURSES_FILES = "courses-files"
 GATEWAY_LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
 GATEWAY_PORT = 8888
 HUB_PORT = 8081
@@ -156,9 +156,9 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
             f"configure_zero(c, {f'{PLACE}/kernelpod-settings.yaml'!r}, {hub.name!r})\n"
         },
         "extraVolumes": [
-            {"name": FILES, "persistentVolumeClaim": {"claimName": FILES, "readOnly": True}},
+            {"name": COURSES_FILES, "persistentVolumeClaim": {"claimName": COURSES_FILES, "readOnly": True}},
         ],
-        "extraVolumeMounts": [{"name": FILES, "mountPath": str(file.parent), "readOnly": True}],
+        "extraVolumeMounts": [{"name": COURSES_FILES, "mountPath": str(file.parent), "readOnly": True}],
     }
 
 
