@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "kernelspec_not_found": "There is no such kernelspec in the published folder.",
     "page_not_found": "The gateway has no such page.",
     "home_missing": "The user's home folder does not exist.",
+    "home_not_shared": "The user's home is a claim whose volume is no NFS folder below `homes.root`.",
     "home_escapes": "The user's home is a symbolic link, or reaches outside `homes.root`.",
     "command_not_found": "The kernelspec's command does not exist where the kernel runs.",
     "needs_a_pod": "The kernelspec needs GPUs or Secrets, and kernels run as processes of this machine here.",

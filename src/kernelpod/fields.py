@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _PLACEHOLDERS = {"hub", "username"}
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z", re.ASCII)
 
 
 def _absolute(path: str) -> str:
@@ -30,6 +32,13 @@ def _template(path: str) -> str:
     return path
 
 
+def _name_template(name: str) -> str:
+    filled = name.replace("{username}", "u").replace("{hub}", "h")
+    if not _NAME.match(filled):
+        raise ValueError("write a name of lower-case letters, digits and '-', which may hold {username} and {hub}")
+    return name
+
+
 class Section(BaseModel):
     """A part of a file of settings: read-only, and no unknown key passes."""
 
@@ -39,6 +48,8 @@ class Section(BaseModel):
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 PathTemplate = Annotated[str, AfterValidator(_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
+NameTemplate = Annotated[str, AfterValidator(_name_template)]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(gt=0)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from kernelpod.errors import Denied
 from kernelpod.names import user_slug
 from kernelpod.settings import Settings
-from kernelpod.storage import SharedMount, Volume
+from kernelpod.storage import Homes, SharedMount, Volume
 
 
 class Mount(BaseModel):
@@ -53,21 +53,27 @@ def mounts_for(
     home: the slug holds no "/" and is collision-free.
     """
     values = {"hub": hub, "username": user_slug(username)}
-    homes = settings.homes
-    sub_path = homes.path_template.format_map(values)
-    home = Mount(
-        name="home",
-        path=posixpath.join(homes.root, sub_path),
-        sub_path=sub_path,
-        mount_path=homes.mount_path,
-        volume=homes.volume,
-    )
     shared = tuple(
         _shared(mount, values, groups)
         for mount in settings.mounts
         if _is_for(mount, username, groups) and (only is None or mount.name in only)
     )
-    return UserMounts(home=home, shared=shared)
+    return UserMounts(home=_home(settings.homes, values), shared=shared)
+
+
+def _home(homes: Homes, values: dict[str, str]) -> Mount:
+    """Return a user's home: a folder below the root, or all of a volume of her own."""
+    sub_path = homes.path_template.format_map(values)
+    volume = homes.volume.of(values)
+    # What is in an own claim has no path before it is bound; the claim's name tells it apart.
+    place = volume.claim if volume.kind != "none" and homes.volume.own else sub_path
+    return Mount(
+        name="home",
+        path=posixpath.join(homes.root, place),
+        sub_path="" if homes.volume.own else sub_path,
+        mount_path=homes.mount_path,
+        volume=volume,
+    )
 
 
 def _is_for(mount: SharedMount, username: str, groups: tuple[str, ...]) -> bool:

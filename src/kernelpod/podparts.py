@@ -38,6 +38,8 @@ def _volume(name: str, mounts: list[Mount]) -> dict[str, Any]:
     first, read_only = mounts[0], all(mount.read_only for mount in mounts)
     if first.volume.kind == "nfs":
         return {"name": name, "nfs": {"server": first.volume.server, "path": first.path, "readOnly": read_only}}
+    if first.volume.kind == "none":
+        return {"name": name, "emptyDir": {}}
     return {"name": name, "persistentVolumeClaim": {"claimName": first.volume.claim, "readOnly": read_only}}
 
 

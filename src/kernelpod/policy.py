@@ -11,7 +11,7 @@ from kernelpod.errors import Denied, StartFailed
 from kernelpod.identity import Identity
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.kernelspecs.resources import excesses
-from kernelpod.mounts import check_kernel_path, working_dir
+from kernelpod.mounts import Mount, check_kernel_path, working_dir
 from kernelpod.names import user_slug
 from kernelpod.plan import KernelPlan
 from kernelpod.request import KernelRequest
@@ -70,7 +70,7 @@ def decide(
         argv=spec.argv,
         env=_environment(kernel_id, identity, spec, mounts.home.mount_path),
         mounts=mounts,
-        home_check_image=cluster.home_check_image if mounts.home.volume.kind == "pvc" else "",
+        home_check_image=cluster.home_check_image if _may_be_missing(mounts.home) else "",
         working_dir=folder,
         uid=has.uid,
         gid=has.gid,
@@ -91,6 +91,11 @@ def decide(
         prewarm=spec.prewarm,
         notes=tuple(note for note in (folder_note, *resource_notes) if note),
     )
+
+
+def _may_be_missing(home: Mount) -> bool:
+    """Return whether kubelet would make the home if it did not exist: a folder of a claim."""
+    return home.volume.kind == "pvc" and home.sub_path != ""
 
 
 def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]) -> bool:

@@ -309,6 +309,12 @@ class Settings(Section):
             )
         if len(set(paths)) < len(paths):
             raise ValueError("mounts: every mount needs a mount_path of its own")
+        for mount in self.mounts:
+            writable = not mount.read_only or mount.writers
+            if writable and mount.shows(self.homes.root) and mount.volume.server == self.homes.volume.server:
+                raise ValueError(
+                    f"mounts: {mount.name} lets users write in or above {self.homes.root}, where all homes are"
+                )
         return self
 
 

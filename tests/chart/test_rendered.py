@@ -18,6 +18,8 @@ pytestmark = pytest.mark.chart
 GOLDEN = HERE / "golden"
 RECOMMENDED = ["name", "instance", "component", "version", "part-of", "managed-by"]
 CLUSTER_SCOPED = {
+    "ClusterRole",
+    "ClusterRoleBinding",
     "Namespace",
     "PersistentVolume",
     "ValidatingAdmissionPolicy",
@@ -94,6 +96,23 @@ def test_the_gateways_rights_are_exactly_these(signals: bool, rules: list[Any], 
     assert not [found for found in objects if found["kind"].startswith("ClusterRole")]
 
 
+def test_the_gateway_looks_up_claims_only_where_homes_are_claims(helm: Helm) -> None:
+    """Nothing but `get`: of volumes everywhere, since nobody knows their names, of claims where the hubs are."""
+    values = yaml.safe_load((HERE / "values" / "dynamic.yaml").read_text(encoding="utf-8"))
+    objects = helm.objects(values)
+    (everywhere,) = of_kind(objects, "ClusterRole").values()
+    assert everywhere["rules"] == [{"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["get"]}]
+    (binding,) = of_kind(objects, "ClusterRoleBinding").values()
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "kernelpod", "namespace": "gateway"}]
+    roles = {
+        found["metadata"]["namespace"]: found["rules"]
+        for found in objects
+        if found["kind"] == "Role" and found["metadata"]["namespace"] != "kernels"
+    }
+    claims = [{"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get"]}]
+    assert roles == {"hub": claims, "exam": claims}
+
+
 CLAIM, INLINE = {"claim": "x"}, {"kind": "nfs", "server": "10.0.0.5"}
 RESTRICTED = {"enforce": "restricted"}
 BASELINE = {"enforce": "baseline", "warn": "restricted", "audit": "restricted"}
@@ -108,6 +127,8 @@ BASELINE = {"enforce": "baseline", "warn": "restricted", "audit": "restricted"}
         (INLINE, CLAIM, BASELINE),
         (CLAIM, INLINE, BASELINE),
         (INLINE, INLINE, BASELINE),
+        ({"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}, None, BASELINE),
+        ({"kind": "none"}, None, RESTRICTED),
     ],
 )
 def test_pod_security_follows_from_the_volumes(home: Any, mount: Any, levels: Any, helm: Helm) -> None:

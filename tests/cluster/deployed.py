@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import kube
 import yaml
@@ -23,6 +27,14 @@ from kernelpod.names import LABEL_USER, user_slug
 COMMAND_SECONDS = 400
 USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org")
 ADMIN = "carol"
+
+
+House = TypeVar("House", bound="Deployed")
+
+
+def new_folder() -> Path:
+    """Return a new folder for a deployment's file."""
+    return Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
 
 
 @dataclass
@@ -103,6 +115,11 @@ class Deployed:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}{self.report()}"
         return done.stdout
 
+    def secret(self, name: str) -> dict[str, str]:
+        """Return a Secret of the hub's namespace."""
+        text = kube.kubectl("get", "secret", name, "-n", self.namespaces["hub"], "-o", "json")
+        return {key: base64.b64decode(value).decode() for key, value in json.loads(text)["data"].items()}
+
     def report(self) -> str:
         """Return what the namespaces say."""
         return "\n".join(f"=== {name}\n{kube.report(name)}" for name in self.namespaces.values())
@@ -152,3 +169,18 @@ class Deployed:
         shutil.rmtree(self.homes)
         shutil.rmtree(self.folder)
         assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def deployed(house: House) -> Iterator[House]:
+    """Deploy, and remove all of it afterwards."""
+    house.publish()
+    house.write()
+    try:
+        said = house.succeeded("deploy", "--yes")
+        assert "smoke: passed" in said
+        house.url = said.partition("smoke: passed\n")[2].split()[0]
+        house.password = house.secret("hub")["trial_password"]
+        yield house
+    finally:
+        house.remove()

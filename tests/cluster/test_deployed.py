@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import kube
 import pytest
 import requests
 import yaml
-from deployed import ADMIN, NFS_SERVER, Deployed
+from deployed import ADMIN, NFS_SERVER, Deployed, deployed, new_folder
 
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.smoke import hub_answers
@@ -42,25 +41,12 @@ with ThreadPoolExecutor() as pool:
 """
 
 
-# For what has nothing to do with how homes are mounted.
-with_claims = pytest.mark.parametrize("house", ["pvc"], indirect=True)
-
-
-@pytest.fixture(scope="module", params=["pvc", "nfs"])
-def house(need: Any, request: pytest.FixtureRequest) -> Iterator[Deployed]:
-    """A deployment, with both kinds of homes one after the other."""
+@pytest.fixture(scope="module")
+def house(need: Any) -> Iterator[Deployed]:
+    """A deployment whose homes are on a claim."""
     need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
-    house = Deployed(Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp")), request.param)
-    house.publish()
-    house.write()
-    try:
-        said = house.succeeded("deploy", "--yes")
-        assert "smoke: passed" in said
-        house.url = said.partition("smoke: passed\n")[2].split()[0]
-        house.password = secret(house, "hub")["trial_password"]
+    with deployed(Deployed(new_folder(), "pvc")) as house:
         yield house
-    finally:
-        house.remove()
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +57,6 @@ def report(request: pytest.FixtureRequest) -> Iterator[None]:
     house = request.node.funcargs.get("house")
     if house and request.session.testsfailed > failed:
         print(house.report())
-
-
-def secret(house: Deployed, name: str) -> dict[str, str]:
-    """Return a Secret of the hub's namespace."""
-    text = kube.kubectl("get", "secret", name, "-n", house.namespaces["hub"], "-o", "json")
-    return {key: base64.b64decode(value).decode() for key, value in json.loads(text)["data"].items()}
 
 
 def tried(said: str) -> list[str]:
@@ -151,7 +131,6 @@ def test_server_and_kernel_agree_on_the_home_of_every_name(house: Deployed, name
     house.browser(user).stop_server()
 
 
-@with_claims
 def test_two_people_start_at_once(house: Deployed) -> None:
     found: dict[str, str] = {}
 
@@ -179,16 +158,14 @@ def test_a_stopped_server_takes_its_kernels_and_leaves_the_files(house: Deployed
     house.browser("frank").stop_server()
     wait_until(lambda: not house.kernel_pods("frank"), "the end of the kernels' pods")
     assert "jupyter-frank" not in house.pods("hub")
-    if house.homes_kind == "pvc":
-        for where in ("hub", "kernels"):
-            assert "homes" in kube.names("persistentvolumeclaims", house.namespaces[where])
+    for where in ("hub", "kernels"):
+        assert "homes" in kube.names("persistentvolumeclaims", house.namespaces[where])
     kernel = house.kernel("frank")
     assert kernel.run("print(open('left').read())").strip() == "behind"
     kernel.close()
     house.browser("frank").stop_server()
 
 
-@with_claims
 def test_servers_and_kernels_survive_a_restart_of_the_hub(house: Deployed) -> None:
     kernel = house.kernel("alice", "long.ipynb")
     kernel.run("x = 'still here'")
@@ -220,7 +197,6 @@ def test_a_missing_home_is_said_within_five_seconds(house: Deployed) -> None:
     house.kernel("bob").close()
 
 
-@with_claims
 def test_a_home_of_somebody_else_is_not_taken(house: Deployed) -> None:
     house.browser("dave").stop_server()
     shutil.rmtree(house.home("dave"), ignore_errors=True)
@@ -234,7 +210,6 @@ def test_a_home_of_somebody_else_is_not_taken(house: Deployed) -> None:
         shutil.rmtree(house.home("dave"))
 
 
-@with_claims
 def test_kernels_of_a_deleted_user_are_ended(house: Deployed) -> None:
     """The kernel is one her server does not know of, so that nobody but the gateway can end it."""
     erin, carol = house.server("erin"), house.browser(ADMIN)
@@ -255,7 +230,6 @@ def test_kernels_of_a_deleted_user_are_ended(house: Deployed) -> None:
     del house.browsers["erin"]
 
 
-@with_claims
 def test_kernels_and_servers_reach_only_what_they_may(house: Deployed) -> None:
     """Real packets from real pods; from the node the same places answer."""
     gateway = kube.items("pods", house.namespaces["gateway"])[0]["status"]["podIP"]
@@ -281,7 +255,6 @@ def test_kernels_and_servers_reach_only_what_they_may(house: Deployed) -> None:
     assert tried(said) == ["dropped"] * len(closed) + ["open", "open"]
 
 
-@with_claims
 def test_another_users_server_is_not_reached(house: Deployed) -> None:
     house.server("bob")
     (pod,) = [
@@ -293,7 +266,6 @@ def test_another_users_server_is_not_reached(house: Deployed) -> None:
     kernel.close()
 
 
-@with_claims
 def test_nobody_gets_in_who_is_not_named(house: Deployed) -> None:
     with pytest.raises(KernelpodError, match="login of mallory answered 403"):
         Browser(house.url, "mallory").login(house.password)
@@ -301,32 +273,30 @@ def test_nobody_gets_in_who_is_not_named(house: Deployed) -> None:
         Browser(house.url, "alice").login("guess")
 
 
-@with_claims
 def test_deploying_again_changes_no_token_and_keeps_kernels(house: Deployed) -> None:
     kernel = house.kernel("alice", "kept.ipynb")
     kernel.run("y = 'kept'")
     kernel.close()
-    tokens = secret(house, "hub")
+    tokens = house.secret("hub")
     hub = json.loads(house.succeeded("status", "--json"))
     assert hub["problems"] == []
     assert "smoke: passed" in house.succeeded("upgrade", "--yes")
-    assert secret(house, "hub") == tokens
+    assert house.secret("hub") == tokens
     again = house.browser("alice").connect(kernel.kernel_id)
     assert again.run("print(y)").strip() == "kept"
     again.close()
 
 
-@with_claims
 def test_rollback_takes_hub_and_gateway_one_step_back(house: Deployed) -> None:
-    before = secret(house, "hub-config")
+    before = house.secret("hub-config")
     data = yaml.safe_load(house.file.read_text(encoding="utf-8"))
     house.write(hub={**data["hub"], "users": ["alice"]}, values={"podLabels": {"step": "two"}})
     try:
         house.succeeded("upgrade", "--yes")
-        assert secret(house, "hub-config") != before
+        assert house.secret("hub-config") != before
         assert kube.names("pods", house.namespaces["gateway"], "step=two")
         house.succeeded("rollback", "--yes")
-        assert secret(house, "hub-config") == before
+        assert house.secret("hub-config") == before
         wait_until(lambda: not kube.names("pods", house.namespaces["gateway"], "step=two"), "the former gateway")
         assert "smoke: passed" in house.succeeded("smoke")
     finally:

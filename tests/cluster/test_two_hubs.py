@@ -27,7 +27,7 @@ class TwoHubs(Deployed):
     """Both hubs; `browser` and the like are of the term's, `exam` of the exam's."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "pvc")
+        super().__init__(folder, "nfs")
         self.exam_url = self.exam_password = ""
         self.exam_browsers: dict[str, Browser] = {}
 

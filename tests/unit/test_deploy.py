@@ -120,6 +120,30 @@ def test_inline_nfs_homes_need_no_volume() -> None:
     assert values["settings"]["homes"]["volume"] == {"kind": "nfs", "server": "10.0.0.5"}
 
 
+def test_dynamic_homes_are_claims_that_the_hub_may_make() -> None:
+    made = deployment(homes="dynamic")
+    volume = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}", "namespace": "hub"}
+    assert rendered.chart_values(made, [])["settings"]["homes"]["volume"] == volume
+    claims = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}
+    assert claims in [new for _, new in patched(made.hubs()[0], [])]
+    assert claims not in [new for _, new in patched(deployment().hubs()[0], [])]
+
+
+def test_no_homes_need_no_volume() -> None:
+    values = rendered.chart_values(deployment(homes="none"), [])
+    assert "homes" not in values
+    assert values["settings"]["homes"]["volume"] == {"kind": "none"}
+
+
+def test_the_volumes_of_users_outlive_their_claims() -> None:
+    claims = {"items": [{"spec": {"volumeName": "pv-alice"}}, {"spec": {}}]}
+    answers = Answers(kubectl_get_persistentvolumeclaims=claims)
+    operations._keep_claimed(answers.cluster(), ["hub"])
+    (patch,) = [command for command in answers.asked if "patch" in command]
+    assert patch[1:4] == ["patch", "persistentvolume", "pv-alice"]
+    assert json.loads(patch[-1]) == {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
+
+
 def test_settings_and_values_of_the_file_have_the_last_word() -> None:
     made = deployment(
         settings={"homes": {"mount_path": "/h"}}, values={"networkPolicy": {"metricsFrom": [{"podSelector": {}}]}}

@@ -76,7 +76,7 @@ def test_the_home_container_has_three_capabilities_and_no_more() -> None:
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/homes"]
 
 
-def make_home(home: Path, uid: int, before: str = "", *exchange: Path) -> subprocess.CompletedProcess[str]:
+def make_home(home: Path | str, uid: int, before: str = "", *exchange: Path) -> subprocess.CompletedProcess[str]:
     words = [
         "sh",
         "-c",
@@ -95,6 +95,17 @@ def test_a_missing_home_is_made_for_its_user_only(tmp_path: Path) -> None:
     home = tmp_path / "hub" / "alice"
     assert make_home(home, os.getuid()).returncode == 0
     assert (home.stat().st_uid, home.stat().st_mode & 0o777) == (os.getuid(), 0o700)
+
+
+def test_a_volume_of_her_own_where_all_may_write_is_left_alone(tmp_path: Path) -> None:
+    """Provisioners make such folders, of whatever owner, and root may not change them where it is squashed."""
+    home = tmp_path / "alice"
+    home.mkdir()
+    home.chmod(0o777)
+    assert make_home(f"{home}/", os.getuid() + 1, "chown() { return 1; }\n").returncode == 0
+    assert (home.stat().st_uid, home.stat().st_mode & 0o777) == (os.getuid(), 0o777)
+    home.chmod(0o770)
+    assert make_home(f"{home}/", os.getuid() + 1, "chown() { return 1; }\n").returncode == 1
 
 
 def test_a_home_that_is_right_is_left_alone(tmp_path: Path) -> None:
@@ -188,6 +199,11 @@ async def test_the_spawner_adds_mounts_ids_and_the_home(monkeypatch: pytest.Monk
 
 async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     """Return the pod that the spawner would make for John.Döe."""
+    return await a_spawner(monkeypatch, made).get_pod_manifest()
+
+
+def a_spawner(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
+    """Return John.Döe's spawner."""
     from jupyterhub.objects import Hub, Server
     from traitlets.config import Config
 
@@ -202,7 +218,22 @@ async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_, **__: None)
     spawner = PodSpawner(config=config, hub=Hub(), user=user, _mock=True)
     spawner.server = Server()
-    return await spawner.get_pod_manifest()
+    return spawner
+
+
+@pytest.mark.hub
+async def test_the_claim_that_the_spawner_makes_is_the_one_that_server_and_kernel_mount(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = settings(homes={"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}})
+    spawner = a_spawner(monkeypatch, made)
+    claim = spawner.get_pvc_manifest().to_dict()
+    home = mounts_for(made, "hub", "John.Döe", ()).home
+    assert claim["metadata"]["name"] == home.volume.claim != "claim-john.döe"
+    assert claim["spec"]["access_modes"] == ["ReadWriteMany"]
+    assert claim["spec"]["resources"]["requests"] == {"storage": "10Gi"}
+    volumes = (await spawner.get_pod_manifest()).to_dict()["spec"]["volumes"]
+    assert [volume["persistentVolumeClaim"]["claimName"] for volume in volumes] == [home.volume.claim]
 
 
 @pytest.mark.hub

@@ -44,6 +44,8 @@ OURS = [
         "servers": {**SECTIONS["servers"], "extension": False},
     },
     WITH_COURSES,
+    {**SECTIONS, "homes": {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}},
+    {**SECTIONS, "homes": {"volume": {"kind": "none"}}},
 ]
 
 
@@ -194,6 +196,26 @@ def test_server_and_kernel_get_the_same_home() -> None:
     ]
     (mount,) = made["storage"]["extraVolumeMounts"]
     assert mount == {"name": "homes", "mountPath": "/home/jovyan", "subPath": "hub/{username}"}
+
+
+def test_claims_of_users_are_made_by_the_charts_hub() -> None:
+    own = {**NFS, "kind": "dynamic", "claim": "claim-{username}"}
+    made = values({**SECTIONS, "homes": {"volume": own, "claims": {"size": "2Gi", "storage_class": "nfs"}}})
+    assert (
+        made["hub"]["config"]["KubeSpawner"].items()
+        >= {
+            "storage_pvc_ensure": True,
+            "pvc_name_template": "claim-{username}",
+            "storage_capacity": "2Gi",
+            "storage_class": "nfs",
+            "delete_pvc": False,
+        }.items()
+    )
+    (volume,) = made["singleuser"]["storage"]["extraVolumes"]
+    assert volume == {
+        "name": "homes",
+        "persistentVolumeClaim": {"claimName": "claim-{username}", "readOnly": False},
+    }
 
 
 def test_braces_survive_kubespawners_expansion() -> None:

@@ -44,7 +44,7 @@ WRONG = {
     "root pods": ("policy: {uid: 0}", ["policy.uid: pods never run as root"]),
     "a rule for nobody": ("policy: {rules: [{uid: 5}]}", ["policy.rules.0: a rule names users or groups"]),
     "a root rule": ("policy: {rules: [{users: [a], uid: 0}]}", ["policy.rules.0.uid: "]),
-    "nfs without server": ("homes: {volume: {kind: nfs}}", ["homes.volume: an nfs volume needs server"]),
+    "nfs without server": ("homes: {volume: {kind: nfs}}", ["homes.volume: a volume of kind nfs needs server"]),
     "no hub": ("hubs: []", ["hubs: "]),
     "long state folder": (f"runtime: {{local: {{state_dir: /{'x' * 60}}}}}", ["runtime.local: state_dir must be"]),
     "two tokens": ("hubs: [{token: a, token_file: /b}]", ["hubs.0: give token or token_file, not both"]),

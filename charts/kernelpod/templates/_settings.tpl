@@ -101,11 +101,11 @@ servers.gateway_url:
 {{- toJson $given -}}
 {{- end -}}
 
-{{/* Server and root of every inline NFS volume of the settings. */}}
+{{/* Server and root of every volume of the settings that kernels mount as inline NFS. */}}
 {{- define "kernelpod.inlineNFS" -}}
 {{- $found := list -}}
 {{- range prepend .Values.settings.mounts .Values.settings.homes -}}
-  {{- if eq (dig "volume" "kind" "pvc" .) "nfs" -}}
+  {{- if has (dig "volume" "kind" "pvc" .) (list "nfs" "dynamic") -}}
     {{- $found = append $found (dict "server" .volume.server "root" (trimSuffix "/" .root)) -}}
   {{- end -}}
 {{- end -}}

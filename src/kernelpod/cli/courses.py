@@ -21,6 +21,7 @@ from kernelpod.errors import KernelpodError
 from kernelpod.hub.profiles import asks_something, profiles
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.folders import read_all
+from kernelpod.mounts import Mount
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.standing import Standing, standing
 
@@ -169,5 +170,13 @@ def _mounts(has: Standing) -> Iterator[str]:
     mounts = has.mounts.all()
     width = max(len(mount.mount_path) for mount in mounts)
     for mount in mounts:
-        where = f"{mount.volume.server}:" if mount.volume.kind == "nfs" else f"claim {mount.volume.claim}: "
-        yield f"{mount.mount_path:{width}}  {'ro' if mount.read_only else 'rw'}  {where}{mount.path}"
+        yield f"{mount.mount_path:{width}}  {'ro' if mount.read_only else 'rw'}  {_where(mount)}"
+
+
+def _where(mount: Mount) -> str:
+    volume = mount.volume
+    if volume.kind == "none":
+        return "nowhere: empty in each server and each kernel, lost when it ends"
+    if volume.kind == "dynamic":
+        return f"claim {volume.claim} in the namespace {volume.namespace}"
+    return f"{volume.server}:{mount.path}" if volume.kind == "nfs" else f"claim {volume.claim}: {mount.path}"

@@ -163,7 +163,10 @@ def destroy(file: Path, yes: bool, homes: bool) -> None:
       kernelpod destroy --yes
     """
     deployment, cluster, server = _opened(file)
-    files = f"all files in {deployment.nfs.server}:{deployment.nfs.homes} are DELETED" if homes else ""
+    of_homes = f"in {deployment.nfs.server}:{deployment.nfs.homes}"
+    if deployment.homes == "dynamic":
+        of_homes = "on users' claims, as their storage class says,"
+    files = f"all files {of_homes} are DELETED" if homes else ""
     said = "; ".join(text for text in (operations.running(cluster, deployment), files) if text)
     _sure(f"Remove the deployment from {server}?{f' ({said})' if said else ''}", yes)
     operations.destroy(cluster, deployment, Progress(click.echo), homes=homes)

@@ -14,7 +14,7 @@ from kernelpod.courses.userlists import BadList, normal
 from kernelpod.courses.yamlfile import Keys
 from kernelpod.kernelspecs.jsonfile import Place
 from kernelpod.names import user_slug
-from kernelpod.settings import Settings
+from kernelpod.settings import Hub, Settings
 
 
 def check(path: Path, settings: Settings, specs: Collection[str] | None = None) -> list[Fault]:
@@ -31,6 +31,8 @@ def check(path: Path, settings: Settings, specs: Collection[str] | None = None) 
         *_lists(courses),
         *_specs(courses, specs),
         *_folders(courses),
+        *_storage(courses, settings),
+        *_homes_in_homes(courses, settings),
     }
     return sorted(found)
 
@@ -80,6 +82,37 @@ def _beside(path: Path) -> str:
     except OSError:
         others = []
     return f": there is no folder {folder}" + (f", but {others[0]}" if others else "")
+
+
+def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:
+    """What the kind of storage behind the homes means for their users."""
+    volume = settings.homes.volume
+    if volume.kind == "none":
+        said = "files are lost when a server or kernel ends, and neither sees the other's"
+        yield courses.fault(("hub",), f"homes.volume.kind is none: {said}", "warning")
+    elif volume.kind == "dynamic":
+        said = f"kernels find only homes that are folders of {volume.server} below {settings.homes.root}"
+        other = "with another storage class kernels must share the hub's namespace (kind: pvc)"
+        yield courses.fault(("hub",), f"homes.volume.kind is dynamic: {said}; {other}", "warning")
+
+
+def _homes_in_homes(courses: Courses, settings: Settings) -> Iterator[Fault]:
+    """Homes that lie in those of another hub: who owns a folder above a home may put another in its place."""
+    mine = courses.hub.home_template or ""
+    for hub in settings.hubs:
+        other = _home_template(hub, settings)
+        if hub.name != courses.hub.hub and other and mine.startswith(f"{other}/"):
+            said = f"homes lie in homes of the hub {hub.name!r} ({other}), whose users could swap them"
+            yield courses.fault(("home",), f"{said}; begin with a name such as _{courses.hub.hub}")
+
+
+def _home_template(hub: Hub, settings: Settings) -> str | None:
+    """Return the homes of a hub; None if its courses file cannot be used."""
+    own = settings.homes.path_template.replace("{hub}", hub.name)
+    try:
+        return (load_courses(hub.courses).hub.home_template or own) if hub.courses else own
+    except CoursesError:
+        return None
 
 
 def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.quantities import format_bytes, format_millicores
-from kernelpod.storage import Volume
+from kernelpod.storage import SharedVolume, Volume
 
 Mode = Literal["teaching", "exam", "research"]
 Access = Literal["none", "ro", "rw"]
@@ -62,7 +62,7 @@ class Storage(Section):
 
     root: AbsolutePath = "/srv/courses"
     """Folder above all of them; on NFS a path of the export, for a claim where the claim begins."""
-    volume: Volume = Volume(claim="courses")
+    volume: SharedVolume = Volume(claim="courses")
     """The storage behind `root`."""
 
 

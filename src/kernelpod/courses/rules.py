@@ -42,6 +42,9 @@ def _hub(courses: Courses, settings: Settings) -> Iterator[Fault]:
             yield courses.fault(("offered", number), f"there is no course {name!r}; {hint}")
     if not hub.offered_courses():
         yield courses.fault(("courses",), "the hub has no course; name at least one")
+    if hub.home_template and settings.homes.volume.own:
+        said = "every user has one volume (homes.volume of the settings), so homes cannot differ by course or exam"
+        yield courses.fault(("home",) if hub.home else ("mode",), said)
     if hub.hub not in (names := [one.name for one in settings.hubs]):
         yield courses.fault(
             ("hub",), f"the settings know no hub {hub.hub!r}, but {', '.join(names)} (hubs[].name)"

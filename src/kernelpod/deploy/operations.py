@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import yaml
@@ -154,10 +155,12 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:
     """Remove hub, gateway, kernels and volumes; the files of homes only if `homes`. Raises ClusterError."""
     names = deployment.namespaces
-    if homes:
+    if homes and deployment.homes in ("pvc", "nfs"):
         with progress(f"files of all homes in {deployment.nfs.server}:{deployment.nfs.homes}"):
             _delete_homes(cluster, deployment)
     hubs = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    if not homes:
+        _keep_claimed(cluster, hubs)
     with progress(f"hub and servers ({', '.join(hubs)})"):
         _remove(cluster, *hubs)
     with progress(f"gateway and kernels ({names.gateway}, {names.kernels})"):
@@ -200,6 +203,15 @@ def _remove_ours(cluster: Cluster, space: str) -> None:
         cluster.kubectl("delete", "--ignore-not-found", "-f", "-", given=manifests, seconds=REMOVE_SECONDS)
     ours = ",".join(f"{key}={value}" for key, value in rendered.MANAGED.items())
     cluster.kubectl("delete", "secrets,persistentvolumeclaims", "-n", space, "-l", ours, seconds=REMOVE_SECONDS)
+
+
+def _keep_claimed(cluster: Cluster, spaces: list[str]) -> None:
+    """Let the volumes of users' own claims, and with them the files, outlive the claims."""
+    keep = json.dumps({"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
+    for space in spaces:
+        for claim in cluster.items("persistentvolumeclaims", space, "component=singleuser-storage"):
+            if volume := claim["spec"].get("volumeName"):
+                cluster.kubectl("patch", "persistentvolume", volume, "--type", "merge", "-p", keep)
 
 
 def _delete_homes(cluster: Cluster, deployment: Deployment) -> None:

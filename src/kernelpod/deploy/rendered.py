@@ -19,6 +19,8 @@ DUMMY = "dummy"
 # Claim of the folders of courses; where hubs and gateway see the courses files.
 COURSES = "courses"
 COURSES_PLACE = "/etc/kernelpod-courses"
+# KubeSpawner makes the claims of users, and looks whether they are there.
+CLAIMS_RULE = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}
 CONTAINER = "/spec/template/spec/containers/0"
 
 
@@ -34,16 +36,15 @@ def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
     """Return the values of the gateway's chart; no kernel reaches an address in `denied`."""
     nfs, names = deployment.nfs, deployment.namespaces
-    pvc = deployment.homes == "pvc"
-    volume = {"kind": "pvc"} if pvc else {"kind": "nfs", "server": nfs.server}
     first, *more = deployment.hubs()
+    homes = {"root": nfs.homes, "volume": _homes_volume(deployment)}
     values: dict[str, Any] = {
         "image": {"repository": deployment.images.named("gateway"), "tag": deployment.images.tag},
         "hub": {"namespace": names.hub, "existingSecret": first.gateway_secret},
         "extraHubs": [_further(one) for one in more],
         "kernels": {"namespace": {"name": names.kernels}},
         "networkPolicy": {"deny": denied},
-        "settings": merged({"homes": {"root": nfs.homes, "volume": volume}}, deployment.settings),
+        "settings": merged({"homes": homes}, deployment.settings),
     }
     if deployment.hub.courses:
         given = (deployment.settings.get("hubs") or [{}])[0]
@@ -52,12 +53,24 @@ def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
         claim = {"claimName": COURSES_FILES, "readOnly": True}
         values["extraVolumes"] = [{"name": COURSES_FILES, "persistentVolumeClaim": claim}]
         values["extraVolumeMounts"] = [{"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}]
-    if pvc:
+    if deployment.homes == "pvc":
         values["homes"] = {"persistentVolume": {"create": True, "server": nfs.server, "path": nfs.homes}}
     if nfs.kernelspecs:
         folder = {"create": True, "server": nfs.server, "path": nfs.kernelspecs}
         values["kernelspecs"] = {"source": "volume", "volume": folder}
     return merged(values, deployment.values)
+
+
+def _homes_volume(deployment: Deployment) -> dict[str, str]:
+    kind = deployment.homes
+    if kind in ("pvc", "none"):
+        return {"kind": kind}
+    volume = {"kind": kind, "server": deployment.nfs.server}
+    if kind == "nfs":
+        return volume
+    # The names of further hubs are their namespaces.
+    space = "{hub}" if deployment.more_hubs else deployment.namespaces.hub
+    return {**volume, "claim": "claim-{username}", "namespace": space}
 
 
 def _further(one: OneHub) -> dict[str, Any]:
@@ -282,6 +295,8 @@ def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, An
         _patch("Deployment", "hub", "add", f"{CONTAINER}/env/-", {"name": "KERNELPOD_HUB", "value": one.name}),
         _patch("Deployment", "hub", "replace", f"{CONTAINER}/volumeMounts/3/mountPath", one.token_folder),
     ]
+    if deployment.homes == "dynamic":
+        patches.append(_patch("Role", "hub", "add", "/rules/-", CLAIMS_RULE))
     if not one.first:
         # Two hubs may have the same folder of the NFS server; each has its own in it.
         folder = f".kernelpod-hub-{one.name}"

@@ -11,13 +11,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Name, Section
+from kernelpod.fields import AbsolutePath, Name, Quantity, Section
 from kernelpod.sentences import sentences
 from kernelpod.settings import Settings
 
 SMOKE_USER = "kernelpod-smoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]
 
 
 class Namespaces(Section):
@@ -159,8 +158,9 @@ class Deployment(Section):
     """Name of the gateway's Helm release; part of every kernel's labels."""
     namespaces: Namespaces = Namespaces()
     nfs: Nfs
-    homes: Literal["pvc", "nfs"] = "pvc"
-    """How homes are mounted: by a claim (Pod Security `restricted` holds), or as inline NFS volumes."""
+    homes: Literal["pvc", "nfs", "dynamic", "none"] = "pvc"
+    """How homes are mounted: by a claim for all (Pod Security `restricted` holds), as inline NFS volumes, by a
+    claim for each user, of a storage class that makes folders below `nfs.homes`, or not at all: files are lost."""
     images: Images = Images()
     hub: Hub = Hub()
     more_hubs: dict[Name, FurtherHub] = Field(default_factory=dict)
@@ -188,6 +188,8 @@ class Deployment(Section):
                 )
             if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
                 raise ValueError(f"{key}.courses: name the exported folders nfs.courses and nfs.courses_files")
+        if self.homes == "dynamic" and self.more_hubs and self.hub_name != self.namespaces.hub:
+            raise ValueError("homes: with more_hubs, dynamic needs settings.hubs[0].name to be namespaces.hub")
         if len(set(names)) < len(names) or set(self.more_hubs) & set(spaces):
             raise ValueError("more_hubs: every hub needs a name of its own, which is no other namespace")
         return self

@@ -55,6 +55,8 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.KubeSpawner.automount_service_account_token = False
     c.KubeSpawner.allow_privilege_escalation = False
     c.KubeSpawner.container_security_context = pods.restricted()
+    for name, value in pods.claim_traits(settings, c.HouseSpawner.of_hub).items():
+        c.KubeSpawner[name] = value
 
 
 class HomeNotMadeError(NotSpawnedError):

@@ -12,7 +12,7 @@ from typing import Any
 from kernelpod import podparts
 from kernelpod.mounts import Mount, UserMounts
 from kernelpod.podparts import literal, no_privileges
-from kernelpod.settings import Settings
+from kernelpod.settings import Hub, Settings
 from kernelpod.storage import COURSE_MOUNTS
 
 HOME_CONTAINER = "home"
@@ -22,7 +22,8 @@ COURSES_VOLUME = "courses"
 COURSES_FOLDER = "/courses"
 
 # Arguments: the home as this container sees it, the home as admins see it, user id, group id, then folders of the
-# exchange. What is as it should be is left alone. With root_squash, root is nobody on the server: nothing can be
+# exchange. What is as it should be is left alone, and so is a volume of the user's own (a home that ends with a
+# slash) where everybody may write. With root_squash, root is nobody on the server: nothing can be
 # made there, or nothing given away, and the admin has to.
 MAKE_HOME = """\
 home=$1 path=$2 uid=$3 gid=$4
@@ -40,6 +41,7 @@ On the NFS server run there: mkdir -p -m 0770 ${folder#/courses/} && chown $uid:
   fi
 done
 if [ -L "$home" ]; then fail "The home $path is a symbolic link; an admin must put a folder in its place."; fi
+case $home in */) case $(stat -c %a "$home") in *7) exit 0 ;; esac ;; esac
 owner=$(stat -c %u "$home" 2>/dev/null)
 if [ "$owner" = "$uid" ]; then exit 0; fi
 fix="On the NFS server run: mkdir -p -m 0700 $path && chown $uid:$gid $path"
@@ -98,7 +100,9 @@ def volume_mounts(mounts: UserMounts) -> list[dict[str, Any]]:
     """Return where the server sees its volumes: home and course by their subPaths, the rest as kernels do."""
     home, wholes = mounts.home, _wholes(mounts)
     seen = dict(zip((mount.name for mount in wholes), podparts.volume_mounts(wholes), strict=True))
-    own = {"name": HOMES_VOLUME, "mountPath": home.mount_path, "subPath": home.sub_path}
+    own = {"name": HOMES_VOLUME, "mountPath": home.mount_path}
+    if home.sub_path:
+        own["subPath"] = home.sub_path
     return [
         own,
         *(_in_course(mount, seen) if _is_of_course(mount) else seen[mount.name] for mount in mounts.shared),
@@ -149,6 +153,23 @@ def home_container(
         "volumeMounts": [
             {"name": one["name"], "mountPath": folder} for one, folder in zip(wholes, folders, strict=False)
         ],
+    }
+
+
+def claim_traits(settings: Settings, hub: Hub) -> dict[str, Any]:
+    """Return KubeSpawner's traits that make a user's own claim before her server starts, if she has one."""
+    homes = settings.homes
+    if homes.volume.kind == "none" or not homes.volume.own:
+        return {}
+    return {
+        "storage_pvc_ensure": True,
+        # KubeSpawner's {username} is the same slug.
+        "pvc_name_template": homes.volume.of({"hub": hub.name, "username": "{username}"}).claim,
+        "storage_capacity": homes.claims.size,
+        "storage_access_modes": ["ReadWriteMany"],
+        **({"storage_class": homes.claims.storage_class} if homes.claims.storage_class else {}),
+        # The files of a home outlive her account.
+        "delete_pvc": False,
     }
 
 

@@ -122,6 +122,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
             "delete_grace_period": servers.grace_period_seconds(settings),
             "gid": settings.policy.gid,
             "container_security_context": pods.restricted(),
+            **pods.claim_traits(settings, hub),
         },
     }
     admin = settings.identity.admin_scope

@@ -100,6 +100,8 @@ def _kernel_json(data: dict[str, Any], spec: KernelSpec, settings: Settings) -> 
 def _scripts(settings: Settings) -> dict[str, bytes]:
     """Return what lies beside each kernel.json: the launchers, and what they know of the site."""
     homes = settings.homes
+    if homes.volume.own:
+        raise KernelpodError("homes.volume: a stock gateway needs homes in one claim or one NFS folder")
     volume = {"kind": "nfs", "server": homes.volume.server}
     if homes.volume.kind == "pvc":
         volume = {"kind": "pvc", "claim": homes.volume.claim}

@@ -22,6 +22,7 @@ from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel, reasons
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.claims import on_nfs
 from kernelpod.runtime.podstart import Troubles, address_of
 from kernelpod.runtime.podwatch import Pod, PodWatch
 from kernelpod.runtime.removal import Removal
@@ -71,7 +72,8 @@ class KubernetesRuntime:
 
     async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
         """Start the plan as a pod, and return once its shell port is open; see `Runtime.start`."""
-        plan, incarnation = record.plan, secrets.token_hex(3)
+        plan, incarnation = await on_nfs(record.plan, self._api), secrets.token_hex(3)
+        record = record.model_copy(update={"plan": plan})
         connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
         try:
             manifest = render(record, connection, incarnation, self._template)

@@ -1,0 +1,121 @@
+"""Homes that are a claim of each user's own in the hub's namespace: kernels find the NFS folders behind them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import kube
+import pytest
+import yaml
+from deployed import NFS_SERVER, Deployed, deployed, new_folder
+from provisioner import Provisioner
+
+from kernelpod.demo.client import wait_until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Dynamic(Deployed):
+    """A deployment with a storage class of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(new_folder(), "dynamic")
+        self.storage_class = f"nfs-{self.mark}"
+        hub = self.namespaces["hub"]
+        self.provisioner = Provisioner(self.storage_class, hub, NFS_SERVER, self.export, self.homes)
+
+    def write(self, **changes: Any) -> None:
+        """Write deploy.yaml, with the storage class."""
+        super().write(**changes)
+        data = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+        data["settings"]["homes"] = {"claims": {"size": "1Gi", "storage_class": self.storage_class}}
+        self.file.write_text(yaml.safe_dump(data), encoding="utf-8")
+
+    def volume(self, user: str) -> dict[str, Any]:
+        """Return the volume of a user's home."""
+        found: dict[str, Any] = json.loads(kube.kubectl("get", "pv", self.volume_name(user), "-o", "json"))
+        return found
+
+    def volume_name(self, user: str) -> str:
+        """Return the name of that volume, which is that of its folder, too."""
+        return f"{self.namespaces['hub']}-claim-{user}"
+
+
+@pytest.fixture(scope="module")
+def house(need: Any) -> Iterator[Dynamic]:
+    """A deployment whose hub makes claims."""
+    need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
+    house = Dynamic()
+    with house.provisioner, deployed(house):
+        yield house
+
+
+def test_server_and_kernel_share_the_users_own_claim(house: Dynamic) -> None:
+    alice, kernel = house.server("alice"), house.kernel("alice")
+    kernel.run("open('of kernel', 'w').write('one')")
+    assert alice.api("GET", "contents/of kernel?type=file&format=text").json()["content"] == "one"
+    (server,) = [
+        pod for pod in kube.items("pods", house.namespaces["hub"]) if pod["metadata"]["name"] == "jupyter-alice"
+    ]
+    claims = [one["persistentVolumeClaim"] for one in server["spec"]["volumes"] if "persistentVolumeClaim" in one]
+    assert claims == [{"claimName": "claim-alice"}]
+    (pod,) = house.kernel_pods("alice")
+    (inline,) = [one["nfs"] for one in pod["spec"]["volumes"] if "nfs" in one]
+    assert inline == house.volume("alice")["spec"]["nfs"]
+    assert inline == {"server": NFS_SERVER, "path": f"{house.export}/{house.volume_name('alice')}"}
+    folder = house.homes / house.volume_name("alice")
+    assert (folder / "of kernel").read_text(encoding="utf-8") == "one"
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (1000, 0o700)
+    kernel.close()
+
+
+def test_nobody_has_the_claim_of_another(house: Dynamic) -> None:
+    kernel = house.kernel("bob")
+    assert "of kernel" not in kernel.run("import os; print(os.listdir('.'))")
+    (pod,) = house.kernel_pods("bob")
+    assert house.volume_name("alice") not in json.dumps(pod["spec"])
+    kernel.close()
+    house.browser("bob").stop_server()
+
+
+def test_a_volume_outside_of_the_homes_is_not_mounted_and_that_is_said(house: Dynamic) -> None:
+    house.provisioner.elsewhere.add("claim-erin")
+    erin = house.server("erin")
+    body = {"path": "a.ipynb", "name": "a", "type": "notebook", "kernel": {"name": "python-pod"}}
+    answer = erin.api("POST", "sessions", body)
+    assert answer.status_code >= 400
+    said = answer.json()["message"]
+    assert "Kernels cannot mount your home, the claim claim-erin" in said
+    assert f"not below {NFS_SERVER}:{house.export}" in said
+    assert not house.kernel_pods("erin")
+    erin.stop_server()
+
+
+def test_the_gateway_may_get_claims_and_volumes_and_nothing_more(house: Dynamic) -> None:
+    who = f"--as=system:serviceaccount:{house.namespaces['gateway']}:kernelpod"
+
+    def may(verb: str, kind: str, space: str) -> bool:
+        return (
+            kube.kubectl("auth", "can-i", verb, kind, who, "-n", house.namespaces[space], check=False).strip()
+            == "yes"
+        )
+
+    for kind in ("persistentvolumeclaims", "persistentvolumes"):
+        assert may("get", kind, "hub")
+        assert not any(may(verb, kind, "hub") for verb in ("list", "watch", "create", "update", "patch", "delete"))
+    assert not may("get", "persistentvolumeclaims", "kernels")
+    assert not any(may("get", kind, "hub") for kind in ("pods", "secrets"))
+
+
+def test_files_outlive_server_hub_and_claim(house: Dynamic) -> None:
+    """The class says Delete, as most do; `destroy` without --homes keeps what users have."""
+    house.browser("alice").stop_server()
+    wait_until(lambda: not house.kernel_pods("alice"), "the end of alice's kernel")
+    assert house.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    house.succeeded("destroy", "--yes")
+    assert house.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    assert (house.homes / house.volume_name("alice") / "of kernel").exists()

@@ -1,0 +1,130 @@
+"""Homes that are claims of the hub's namespace: the gateway looks up their NFS folders, and takes no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
+
+from kernelpod import shipped
+from kernelpod.errors import StartFailed
+from kernelpod.manifest import render
+from kernelpod.plan import KernelPlan
+from kernelpod.record import KernelRecord, read
+from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.claims import on_nfs
+from kernelpod.settings import Kubernetes, Settings
+from kernelpod.testing import a_connection, a_plan, an_identity
+
+DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}
+CLAIM: dict[str, Any] = {"metadata": {"uid": "u1"}, "spec": {"volumeName": "pv1"}, "status": {"phase": "Bound"}}
+FOLDER: dict[str, Any] = {"nfs": {"server": "10.0.0.5", "path": "/export/hub-claim-alice-pv1"}}
+
+
+def volume(spec: dict[str, Any], uid: str = "u1") -> dict[str, Any]:
+    """Return a volume that is bound to the claim of that id."""
+    return {"metadata": {"name": "pv1"}, "spec": {"capacity": {}, "claimRef": {"uid": uid}, **spec}}
+
+
+def csi(driver: str = "nfs.csi.k8s.io", **attributes: str) -> dict[str, Any]:
+    """Return the spec of a volume of a CSI driver."""
+    return {"csi": {"driver": driver, "volumeAttributes": attributes}}
+
+
+class Answers(ApiServer):
+    """An API server that has one claim and one volume."""
+
+    def __init__(self, claim: Any, found: Any) -> None:
+        super().__init__(Kubernetes())
+        self.answers = {
+            "/api/v1/namespaces/hub/persistentvolumeclaims/claim-alice": claim,
+            "/api/v1/persistentvolumes/pv1": found,
+        }
+
+    async def call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> Any:
+        assert method == "GET"
+        answer = self.answers[path]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def plan(volume: dict[str, str] = DYNAMIC) -> KernelPlan:
+    """Return the plan of alice's kernel."""
+    homes = {"root": "/export", "volume": volume}
+    return a_plan(settings=Settings.model_validate({"homes": homes}), identity=an_identity("alice"))
+
+
+def resolved(claim: Any = CLAIM, found: Any = None) -> KernelPlan:
+    """Return the plan whose home was looked up."""
+    api = Answers(claim, volume(FOLDER) if found is None else found)
+    return asyncio.run(on_nfs(plan(), api))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        FOLDER,
+        csi(server="10.0.0.5", share="/export", subDir="hub-claim-alice-pv1"),
+        csi(server="10.0.0.5", share="/export/", subdir="/hub-claim-alice-pv1"),
+        csi(server="10.0.0.5", share="/export/hub-claim-alice-pv1"),
+    ],
+)
+def test_a_claim_on_nfs_is_mounted_by_kernels_as_its_folder(spec: dict[str, Any]) -> None:
+    made = resolved(found=volume(spec))
+    template = shipped.pod_template().read_text(encoding="utf-8")
+    pod = render(KernelRecord(plan=made), a_connection(), "0a1b2c", template).pod
+    assert pod["spec"]["volumes"][0] == {
+        "name": "home",
+        "nfs": {"server": "10.0.0.5", "path": "/export/hub-claim-alice-pv1", "readOnly": False},
+    }
+    assert read(KernelRecord(plan=made).to_json()).plan == made
+    assert made.kernel_id == plan().kernel_id
+
+
+def test_other_homes_are_not_looked_up() -> None:
+    for kind in ({"kind": "none"}, {"claim": "claim-{username}"}, {"kind": "nfs", "server": "n"}):
+        made = plan(kind)
+        assert asyncio.run(on_nfs(made, Answers(None, None))) is made
+
+
+NOT_SHARED = {
+    "block storage": (CLAIM, volume(csi("ebs.csi.aws.com"))),
+    "a folder of the node": (CLAIM, volume({"hostPath": {"path": "/export/x"}})),
+    "another server": (CLAIM, volume({"nfs": {"server": "10.0.0.6", "path": "/export/x"}})),
+    "a folder elsewhere": (CLAIM, volume({"nfs": {"server": "10.0.0.5", "path": "/etc"}})),
+    "the root itself": (CLAIM, volume({"nfs": {"server": "10.0.0.5", "path": "/export"}})),
+    "a neighbour of the root": (CLAIM, volume({"nfs": {"server": "10.0.0.5", "path": "/exports/x"}})),
+    "a way out": (CLAIM, volume({"nfs": {"server": "10.0.0.5", "path": "/export/../etc"}})),
+    "a way out by a sub folder": (CLAIM, volume(csi(server="10.0.0.5", share="/export", subdir="../etc"))),
+    "the volume of another claim": (CLAIM, volume(FOLDER, uid="u2")),
+    "a volume of no claim": (CLAIM, {"metadata": {"name": "pv1"}, "spec": FOLDER}),
+    "a gateway without the right": (ApiRefusedError(403, "Forbidden", "no"), None),
+}
+
+
+@pytest.mark.parametrize("case", NOT_SHARED)
+def test_a_home_that_kernels_cannot_mount_is_explained(case: str) -> None:
+    claim, found = NOT_SHARED[case]
+    with pytest.raises(StartFailed, match="Kernels cannot mount your home, the claim claim-alice: ") as error:
+        resolved(claim, found)
+    assert error.value.code == "home_not_shared"
+    assert "share the hub's namespace" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("claim", "code", "said"),
+    [
+        (ApiRefusedError(404, "NotFound", "no"), "home_missing", "does not exist. Start your server"),
+        ({**CLAIM, "spec": {}, "status": {"phase": "Pending"}}, "home_missing", "has no volume yet"),
+        (ApiSilentError("away"), "cluster_unavailable", "Try again"),
+    ],
+)
+def test_a_claim_that_is_not_there_yet_says_what_to_do(claim: Any, code: str, said: str) -> None:
+    with pytest.raises(StartFailed, match=said) as error:
+        resolved(claim)
+    assert error.value.code == code
