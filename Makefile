@@ -47,6 +47,9 @@ test-grading: .envs/grading/.ready ## nbgrader's exchange: two students and a gr
 test-logins: env .envs/logins/.ready ## the logins of hub/logins, each at a real hub: slapd, an OpenID provider, lists, headers
 	.envs/logins/bin/python -m pytest tests/logins
 
+test-z2jh: .envs/hub-z2jh/.ready ## the hub's side at the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
+	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/test_hub.py tests/unit/test_hub_values.py tests/unit/test_hub_pods.py tests/unit/test_course_spawner.py
+
 test-databases: env .envs/logins/.ready ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases
 
@@ -144,6 +147,7 @@ bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writ
 locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
+	$(LOCK) pyproject.toml requirements/hub-z2jh.in -o requirements/hub-z2jh.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/logins.in -o requirements/logins.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
@@ -174,6 +178,12 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	$(UV) pip install --quiet --python .envs/hub/bin/python --no-deps --editable .
 	touch $@
 
+.envs/hub-z2jh/.ready: requirements/hub-z2jh.txt pyproject.toml .tools/.ready
+	test -x .envs/hub-z2jh/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/hub-z2jh
+	$(INSTALL) --python .envs/hub-z2jh/bin/python $<
+	$(UV) pip install --quiet --python .envs/hub-z2jh/bin/python --no-deps --editable .
+	touch $@
+
 .envs/grading/.ready: requirements/grading.txt pyproject.toml .tools/.ready
 	test -x .envs/grading/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/grading
 	$(INSTALL) --python .envs/grading/bin/python $<
@@ -191,7 +201,7 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	$(INSTALL) --python .envs/kernels/bin/python $<
 	touch $@
 
-.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-z2jh test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

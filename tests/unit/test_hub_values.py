@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub.packed import packed
 from kernelpod.hub.pods import MAKE_HOME
 from kernelpod.hub.values import z2jh_values
+from kernelpod.names import user_slug
 from kernelpod.settings import Settings
 
 KEYS = Path(__file__).parent / "z2jh_keys"
@@ -143,6 +145,38 @@ def test_of_several_hubs_one_is_named() -> None:
     assert made["singleuser"]["extraEnv"]["JUPYTER_GATEWAY_URL"] == "http://kernelpod.gateway:8888/hubs/b"
     with pytest.raises(SettingsError, match="name one of a, b"):
         z2jh_values(settings, "gateway")
+
+
+@pytest.mark.parametrize("version", ["4.0", "4.0.0", "v4.4.0", "4.4", "5.0.0-0.dev", "10.0"])
+def test_newer_charts_name_homes_as_the_gateway_does(version: str) -> None:
+    made = z2jh_values(Settings.model_validate(SECTIONS), "gateway", chart_version=version)
+    assert made == z2jh_values(Settings.model_validate(SECTIONS), "gateway")
+
+
+@pytest.mark.parametrize("name", ["alice", "a", "user1", "x" * 48])
+def test_with_an_older_chart_only_those_log_in_whose_home_is_the_same(name: str) -> None:
+    made = z2jh_values(Settings.model_validate(SECTIONS), "gateway", chart_version="3.3.8")
+    pattern = made["hub"]["config"]["Authenticator"]["username_pattern"]
+    assert re.match(pattern, name)
+    assert user_slug(name) == name
+    for other in ("john.doe", "user_1", "a-b", "1st", "Alice", "ünal", "a@b.org", "x" * 49, ""):
+        assert not re.match(pattern, other)
+
+
+@pytest.mark.parametrize(
+    ("version", "sections", "said"),
+    [
+        ("3.3", WITH_COURSES, "courses need 4.0 or later"),
+        ("3.2.1", SECTIONS, "3.3 or later"),
+        ("2.0.0", SECTIONS, "3.3 or later"),
+        ("latest", SECTIONS, "write one such as 4.4"),
+        ("4", SECTIONS, "write one such as 4.4"),
+        ("4.4\n", SECTIONS, "write one such as 4.4"),
+    ],
+)
+def test_a_chart_that_cannot_do_it_is_refused(version: str, sections: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        z2jh_values(Settings.model_validate(sections), "gateway", chart_version=version)
 
 
 def values(sections: dict[str, Any] = SECTIONS, **changes: Any) -> dict[str, Any]:

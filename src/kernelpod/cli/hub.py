@@ -15,9 +15,14 @@ from kernelpod.cli.hubimport import import_hub
 from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.hub.charts import NEWEST
 from kernelpod.hub.overrides import overrides, read_values
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
+
+chart_version_option = click.option(
+    "--chart-version", default=NEWEST, show_default=True, help="Version of the chart, 3.3 or later."
+)
 
 
 @click.group()
@@ -46,22 +51,24 @@ def hub() -> None:
     help="Folder of kernelspecs whose images the chart's pre-puller pulls as well.",
 )
 @click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@chart_version_option
 def values(
     settings_file: Path | None,
     gateway_namespace: str,
     image: str | None,
     kernelspecs: Path | None,
     hub_name: str,
+    chart_version: str,
 ) -> None:
     """Print values for Zero to JupyterHub; the settings are those of the gateway.
 
     \b
     Example:
-      kernelpod hub values --settings settings.yaml > hub.yaml
+      kernelpod hub values --settings settings.yaml --chart-version 4.4 > hub.yaml
       helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
     """
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
-    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images, hub_name)
+    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images, hub_name, chart_version)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
 
 
@@ -70,9 +77,15 @@ def values(
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
 @click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@chart_version_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_values(
-    file: Path, settings_file: Path | None, gateway_namespace: str, hub_name: str, as_json: bool
+    file: Path,
+    settings_file: Path | None,
+    gateway_namespace: str,
+    hub_name: str,
+    chart_version: str,
+    as_json: bool,
 ) -> None:
     """Say what your own values for Zero to JupyterHub change of ours; exit 1 if that breaks something.
 
@@ -80,7 +93,8 @@ def check_values(
     Example:
       kernelpod hub check-values --settings settings.yaml yours.yaml
     """
-    ours = z2jh_values(load_settings(settings_file), gateway_namespace, hub_name=hub_name)
+    settings = load_settings(settings_file)
+    ours = z2jh_values(settings, gateway_namespace, hub_name=hub_name, chart_version=chart_version)
     found = overrides(ours, read_values(file))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2))

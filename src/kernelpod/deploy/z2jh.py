@@ -19,7 +19,8 @@ TRIAL = "kernelpod-trial"
 def values(deployment: Deployment, settings: dict[str, Any], password: str) -> dict[str, Any]:
     """Return the values of the chart. Raises SettingsError for settings that they cannot express."""
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
-    made = z2jh_values(Settings.model_validate(settings), deployment.namespaces.gateway, image)
+    given, version = Settings.model_validate(settings), deployment.hub.z2jh.version
+    made = z2jh_values(given, deployment.namespaces.gateway, image, chart_version=version)
     config = rendered.hub_config(deployment)
     # The chart's own value decides on the image.
     del config["KubeSpawner"]["image"]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from kernelpod.errors import SettingsError
-from kernelpod.hub import pods, servers
+from kernelpod.hub import charts, pods, servers
 from kernelpod.hub.packed import packed
 from kernelpod.mounts import mounts_for
 from kernelpod.settings import Hub, Settings
@@ -38,6 +38,7 @@ def z2jh_values(
     image: str | None = None,
     kernel_images: Sequence[str] = (),
     hub_name: str = "",
+    chart_version: str = charts.NEWEST,
 ) -> dict[str, Any]:
     """Return the values; `image` (NAME:TAG) is that of servers, else the chart's own.
 
@@ -73,6 +74,7 @@ def z2jh_values(
     if image:
         singleuser["image"] = _image(image)
     values = {"hub": _hub(settings, hub, gateway_namespace), "singleuser": singleuser}
+    values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
     if kernel_images:
         extra = {f"kernel-{number}": _image(name) for number, name in enumerate(kernel_images)}
         values["prePuller"] = {"extraImages": extra}
