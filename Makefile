@@ -154,6 +154,7 @@ locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/image-hub.in -o requirements/image-hub.txt
 	$(LOCK) --constraint requirements/hub.txt --extra singleuser pyproject.toml -o requirements/image-singleuser.txt
+	$(LOCK) --constraint requirements/grading.txt --extra singleuser --extra grading pyproject.toml -o requirements/image-singleuser-grading.txt
 	for kernel in python bash java spark; do \
 	  $(LOCK) --constraint requirements/kernels.txt requirements/image-kernel-$$kernel.in -o requirements/image-kernel-$$kernel.txt; done
 

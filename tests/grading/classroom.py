@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import EXCHANGE_FOLDERS, Membership, course_mounts
+from kernelpod.courses.offers import EXCHANGE_FOLDERS, Membership, course_mounts, exchange_environment
 from kernelpod.names import user_slug
 from kernelpod.runtime.sandbox import Bind, Sandbox, in_sandbox
 from kernelpod.settings import Settings
@@ -22,7 +22,6 @@ CONFIG = """
 from kernelpod.hub.submissions import configure
 c = get_config()
 configure(c)
-c.CourseDirectory.course_id = "ml"
 """
 # What Lab's assignment list runs in the server for its buttons.
 BUTTON = """
@@ -42,6 +41,8 @@ class Server:
     name: str
     home: Path
     sandbox: Sandbox
+    told: dict[str, str]
+    """What the spawner tells nbgrader."""
 
     def run(self, *argv: str, status: int = 0) -> str:
         """Return what a command prints, log and all; fails if it does not end as expected."""
@@ -49,6 +50,7 @@ class Server:
             "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
             "HOME": HOME,
             "JUPYTERHUB_USER": self.name,
+            **self.told,
             "LANG": "C.UTF-8",
         }
         command = in_sandbox(self.sandbox, list(argv))
@@ -97,7 +99,8 @@ class Classroom:
         _own(self.exchange, grader)
 
     def _server(self, name: str, uid: int, role: Any) -> Server:
-        made = course_mounts(self.hub, self.settings, name, (), Membership("ml", "ws26", role))
+        member = Membership("ml", "ws26", role)
+        made = course_mounts(self.hub, self.settings, name, (), member)
         home = Path(made.home.path)
         _folder(home / ".jupyter", uid)
         _own(home, uid)
@@ -107,7 +110,8 @@ class Classroom:
             Bind(source, target, read_only=True) for source, target in places if not source.startswith("/usr")
         ]
         binds += [Bind(mount.path, mount.mount_path, mount.read_only) for mount in made.all()]
-        return Server(name, home, Sandbox(binds=tuple(binds), uid=uid, gid=uid, groups=(), working_dir=HOME))
+        told = exchange_environment(self.hub, member, name)
+        return Server(name, home, Sandbox(binds=tuple(binds), uid=uid, gid=uid, groups=(), working_dir=HOME), told)
 
 
 def _folder(path: Path, owner: int) -> None:

@@ -228,6 +228,20 @@ async def test_a_grader_has_her_role_s_size_and_the_whole_exchange(house: House)
     assert pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] == 2.0
 
 
+async def test_nbgrader_is_told_of_the_exchange(house: House) -> None:
+    told = {}
+    for name in ("alice", "dora"):
+        spawner = house.spawner(name)
+        await spawner.run_pre_spawn_hook()
+        told[name] = {key: value for key, value in spawner.get_env().items() if "EXCHANGE" in key}
+    assert told["alice"] == {
+        "KERNELPOD_EXCHANGE": "/srv/exchange/ml",
+        "KERNELPOD_EXCHANGE_PERSONALISED": "inbound feedback",
+        "KERNELPOD_EXCHANGE_CLOSES_AT": "",
+    }
+    assert told["dora"] == {}
+
+
 async def test_the_admin_s_own_hook_runs_and_one_that_raises_ends_the_start(house: House) -> None:
     called = []
     spawner = house.spawner("dora")

@@ -30,6 +30,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "anchor-bomb": [(1, 17, "more than 200000 values")],
     "anchor-cycle": [(6, 18, "or 20 levels")],
     "course-id-literal": [(6, 14, "'course_id' would be taken literally; write {course}")],
+    "closing-time": [(7, 7, "write a time with its zone")],
     "exam-no-kernelspecs": [(4, 3, "an exam names its kernelspecs")],
     "exam-no-network": [(4, 3, "an exam names the network")],
     "exam-open-exchange": [(9, 7, "nobody sees what others hand in")],

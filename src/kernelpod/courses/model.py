@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
 from kernelpod.fields import AbsolutePath, Name, Section, Size
@@ -12,6 +20,7 @@ from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.storage import SharedVolume, Volume
+from kernelpod.submissions.receipt import moment
 
 Mode = Literal["teaching", "exam", "research"]
 Access = Literal["none", "ro", "rw"]
@@ -94,6 +103,16 @@ class Exchange(Section):
     """Where graders see all of it, and students `inbound` (rw), `outbound` and `feedback` (ro)."""
     personalised: tuple[Literal["inbound", "outbound", "feedback"], ...] = ("inbound", "feedback")
     """Of these a student sees the folder with her name, and nobody else's."""
+    closes_at: str = ""
+    """When submitting closes: ISO 8601 with a zone, such as `2027-02-01T12:00:00+01:00`; empty: never."""
+
+    @field_validator("closes_at")
+    @classmethod
+    def _a_moment(cls, text: str) -> str:
+        try:
+            return moment(text).isoformat() if text else ""
+        except ValueError as error:
+            raise ValueError(f"write a time with its zone, such as 2027-02-01T12:00:00+01:00 ({error})") from error
 
 
 class ServerResources(Section):

@@ -82,6 +82,21 @@ def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tup
     return tuple(path.format_map(values) for path in (*whole, *(own if membership.role == "student" else ())))
 
 
+def exchange_environment(hub: HubFile, membership: Membership, username: str) -> dict[str, str]:
+    """Return what nbgrader in a user's server is told of her course's exchange; empty without one.
+
+    They are hints: whoever has the server can change them, so what decides is asked again where graders collect.
+    """
+    exchange = hub.courses[membership.course].exchange
+    if exchange is None:
+        return {}
+    return {
+        "KERNELPOD_EXCHANGE": exchange.mount_path.format_map(_values(hub, membership, username)),
+        "KERNELPOD_EXCHANGE_PERSONALISED": " ".join(exchange.personalised),
+        "KERNELPOD_EXCHANGE_CLOSES_AT": exchange.closes_at,
+    }
+
+
 def role_of(hub: HubFile, membership: Membership) -> RoleKeys:
     """Return what the course says of a membership's role; what is None there is what others have."""
     role: RoleKeys = getattr(hub.courses[membership.course].roles, membership.role)

@@ -10,6 +10,7 @@ from traitlets import Callable, Instance, default
 from traitlets.config import LoggingConfigurable
 
 from kernelpod.courses.enrolment import Enrolment, Enrolments
+from kernelpod.courses.offers import exchange_environment
 from kernelpod.errors import Denied, KernelpodError
 from kernelpod.hub.profiles import asks_something, profiles, settled
 from kernelpod.identity import Identity, Owner
@@ -89,6 +90,13 @@ class HouseSpawner(LoggingConfigurable):
         await enrolments.look()
         made = profiles(enrolments.roster.hub, enrolments.memberships(self.user.name))
         return self.course_form(made) if asks_something(made) else ""
+
+    def get_env(self) -> dict[str, Any]:
+        """Return the server's environment, with what nbgrader must know of the course."""
+        found = super().get_env()
+        if self.enrolment is not None:
+            found |= exchange_environment(self.enrolment.hub, self.enrolment.membership, self.user.name)
+        return found  # type: ignore[no-any-return]
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from kernelpod.hub.submissions.collect import Collect
@@ -15,7 +16,15 @@ from kernelpod.hub.submissions.submit import Submit
 
 
 def configure(c: Any) -> None:
-    """Make nbgrader use this exchange; called from nbgrader_config.py."""
+    """Make nbgrader use this exchange; called from nbgrader_config.py.
+
+    In a server of a hub with courses the course, its exchange and its closing time are known already.
+    """
+    if place := os.environ.get("KERNELPOD_EXCHANGE"):
+        c.Exchange.root, c.CourseDirectory.course_id = os.path.split(place)
+        kept = os.environ.get("KERNELPOD_EXCHANGE_PERSONALISED", "").split()
+        c.Exchange.personalised = [name for name in kept if name != "outbound"]
+        c.Exchange.closes_at = os.environ.get("KERNELPOD_EXCHANGE_CLOSES_AT", "")
     factory = c.ExchangeFactory
     factory.exchange = CourseExchange
     factory.release_assignment = Release
