@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import Membership, chosen, course_mounts, role_of
+from kernelpod.courses.offers import Membership, chosen, course_mounts, exchange_environment, role_of
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
 from kernelpod.hub.profiles import asks_something, profiles
@@ -70,6 +72,15 @@ def test_a_grader_writes_and_sees_the_whole_exchange(role: str) -> None:
         "/drafts": "/c/drafts/ml rw",
         "/srv/exchange/ml": "/c/exchange/ws26/ml rw",
     }
+
+
+@pytest.mark.parametrize("given", [datetime(2027, 2, 1, 11, tzinfo=timezone.utc), "2027-02-01T11:00:00Z"])
+def test_a_closing_time_may_be_yaml_s_own(given: Any) -> None:
+    hub = hub_file({**COURSE, "exchange": {"closes_at": given}})
+    told = exchange_environment(hub, Membership("ml", "ws26", "student"), "alice")
+    assert told["KERNELPOD_EXCHANGE_CLOSES_AT"] == "2027-02-01T11:00:00+00:00"
+    with pytest.raises(ValidationError, match="write a time with its zone"):
+        hub_file({**COURSE, "exchange": {"closes_at": date(2027, 2, 1)}})
 
 
 HOSTILE = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -106,9 +107,10 @@ class Exchange(Section):
     closes_at: str = ""
     """When submitting closes: ISO 8601 with a zone, such as `2027-02-01T12:00:00+01:00`; empty: never."""
 
-    @field_validator("closes_at")
+    @field_validator("closes_at", mode="before")
     @classmethod
-    def _a_moment(cls, text: str) -> str:
+    def _a_moment(cls, given: Any) -> str:
+        text = given.isoformat() if isinstance(given, date) else str(given)  # YAML reads times by itself
         try:
             return moment(text).isoformat() if text else ""
         except ValueError as error:
