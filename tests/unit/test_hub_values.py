@@ -18,7 +18,9 @@ import yaml
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
+from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import SettingsError
+from kernelpod.hub.overrides import overrides
 from kernelpod.hub.packed import packed
 from kernelpod.hub.pods import MAKE_HOME
 from kernelpod.hub.values import z2jh_values
@@ -177,6 +179,30 @@ def test_with_an_older_chart_only_those_log_in_whose_home_is_the_same(name: str)
 def test_a_chart_that_cannot_do_it_is_refused(version: str, sections: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         z2jh_values(Settings.model_validate(sections), "gateway", chart_version=version)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "busy-hub.md"
+
+
+def blocks(page: Path) -> list[Any]:
+    """Return the YAML of a page, block by block."""
+    return [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.S)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_chart_knows_what_a_busy_hub_is_told(version: str) -> None:
+    yours = blocks(PAGE)[0]
+    known = yaml.safe_load((KEYS / f"{version}.yaml").read_text(encoding="utf-8"))
+    assert set(paths(yours)) <= {*known, "hub", "scheduling", "prePuller"}
+    ours = z2jh_values(Settings.model_validate(SECTIONS), "gateway")
+    assert [one for one in overrides(ours, yours) if one.level != "note"] == []
+
+
+def test_what_a_busy_hub_of_manifests_is_told_can_be_deployed() -> None:
+    given = {"nfs": {"server": "10.0.0.5"}, **blocks(PAGE)[1]}
+    given["hub"] = {**given["hub"], "users": ["alice"]}
+    deployment = Deployment.model_validate(given)
+    Settings.model_validate(deployment.settings)
 
 
 def values(sections: dict[str, Any] = SECTIONS, **changes: Any) -> dict[str, Any]:

@@ -58,6 +58,10 @@ def _is_on(_: Any, yours: Any) -> bool:
     return bool(yours)
 
 
+def _replaced(ours: Any, yours: Any) -> bool:
+    return ours is not None and ours != yours
+
+
 def _is_off(_: Any, yours: Any) -> bool:
     return not yours
 
@@ -75,6 +79,7 @@ def _is_no_template(_: Any, yours: Any) -> bool:
 
 _HOME = "server and kernels would have different homes; change homes in the settings instead"
 _ARGUMENTS = "our arguments are lost: Lab would show every kernel as Unknown; leave cmd out"
+_OTHER_NAMES = "with this chart other than plain names have different homes in server and kernel; leave it out"
 _RULE = "the list replaces ours, and our entries are not in it; copy them"
 # The first rule that fits a path speaks.
 RULES = (
@@ -82,6 +87,7 @@ RULES = (
     _Rule("hub.loadRoles.user", _is_null, "without this role the hub does not start"),
     _Rule("hub.loadRoles.*", _is_null, "a role that is null keeps the hub from starting"),
     _Rule("hub.config.Spawner.server_token_scopes", _lacks_ours, "servers' tokens need our scopes; add them"),
+    _Rule("hub.config.Authenticator.username_pattern", _replaced, _OTHER_NAMES),
     _Rule("hub.config.KubeSpawner.delete_grace_period", _smaller, "servers end before they deleted their kernels"),
     _Rule("hub.config.KubeSpawner.container_security_context", _differs, "servers may get privileges", "warning"),
     _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub forgets servers and kernels"),
