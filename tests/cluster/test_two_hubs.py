@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from kernelpod.demo.client import Browser, wait_until
 from kernelpod.errors import KernelpodError
 
 pytestmark = pytest.mark.timeout(600)
-LAB = "localhost/kernelpod-singleuser:test"
+LAB, GRADING = "localhost/kernelpod-singleuser:test", "localhost/kernelpod-singleuser-grading:test"
 
 
 class TwoHubs(Deployed):
@@ -73,6 +74,7 @@ class TwoHubs(Deployed):
         size = {"guarantee": {"cpu": "10m", "memory": "64Mi"}, "limit": {"cpu": 1, "memory": "512Mi"}}
         common = {"storage": {"root": f"{self.export}-courses"}, "block": ["erin"], "admins": ["carol"]}
         ml = {
+            "image": GRADING,
             "folder": {"path": "folders/{course}", "mount_path": "/srv/course"},
             "exchange": {"path": "exchange/{course}"},
             "students": "ml.csv",
@@ -206,6 +208,23 @@ def test_server_and_kernels_see_the_folders_of_the_course_alike(two: TwoHubs) ->
     assert bob.run("print(open('/srv/exchange/ml/inbound/alice/answer.txt').read())").strip() == "mine"
     for one in (kernel, dave, bob):
         one.close()
+
+
+def test_a_student_hands_in_and_a_grader_collects_with_nothing_configured_but_the_courses_file(
+    two: TwoHubs,
+) -> None:
+    released = two.beside("courses") / "exchange/ml/outbound/ps1"
+    released.mkdir(parents=True)
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (released / "p1.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    said = two.term("alice", "ml").terminal("cd && nbgrader fetch_assignment ps1 && nbgrader submit ps1")
+    (submitted,) = (two.beside("courses") / "exchange/ml/inbound/alice").glob("*ps1*")
+    sums = (submitted / "SHA256SUMS").read_bytes()
+    code = hashlib.sha256(sums).hexdigest()[:20].upper()
+    assert "-".join(code[at : at + 4] for at in range(0, 20, 4)) in said
+    assert "p1.ipynb" in sums.decode()
+    said = two.term("bob", "ml").terminal("cd && nbgrader collect ps1; cat submitted/alice/ps1/RECEIPT.json")
+    assert '"student": "alice"' in said, said
 
 
 def test_a_course_that_is_not_hers_is_refused(two: TwoHubs) -> None:
