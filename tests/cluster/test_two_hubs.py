@@ -14,6 +14,7 @@ from typing import Any
 import kube
 import pytest
 import yaml
+from cluster_site import IMAGES
 from deployed import NFS_SERVER, Deployed
 from test_deployed import TRY, node_and_api_port, service_address, tried
 
@@ -55,7 +56,8 @@ class TwoHubs(Deployed):
         del data["hub"]["users"]
         hub = data["hub"] | {"courses": "teaching.yaml"}
         data["hub"] = hub
-        data["more_hubs"] = {self.exam_name: hub | {"courses": "exam.yaml", "internet": False}}
+        exam = {"courses": "exam.yaml", "internet": False, "allow_from": [f"{node_and_api_port()[0]}/32"]}
+        data["more_hubs"] = {self.exam_name: hub | exam}
         data["smoke"] = {"user": "dora"}
         self.file.write_text(yaml.safe_dump(data), encoding="utf-8")
 
@@ -284,6 +286,19 @@ def test_from_an_exam_only_hub_gateway_and_dns_are_reached(two: TwoHubs) -> None
     assert server == ["open", "open", "open", *("dropped" for _ in closed)]
     assert reached == ["open", "dropped", "dropped", *("dropped" for _ in closed)]
     kernel.close()
+
+
+def test_into_the_exam_leads_no_way_from_elsewhere(two: TwoHubs) -> None:
+    """This machine is the exam room, a pod somewhere in the cluster is not; into the term's hub it gets."""
+    places = [[service_address("proxy-public", space), 80] for space in (two.namespaces["hub"], two.exam_name)]
+    with kube.new_namespace("elsewhere") as space:
+        image, code = IMAGES.format("gateway"), TRY.format(places=json.dumps(places))
+        words = ("--restart=Never", f"--image={image}", "--command", "--", "python", "-c", code)
+        kube.kubectl("run", "visitor", "-n", space, *words)
+        kube.kubectl(
+            "wait", "pod/visitor", "-n", space, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
+        )
+        assert tried(kube.kubectl("logs", "visitor", "-n", space)) == ["open", "dropped"]
 
 
 def test_a_changed_list_counts_at_the_next_start_without_a_deployment(two: TwoHubs) -> None:

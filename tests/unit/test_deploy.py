@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from kernelpod import shipped
-from kernelpod.deploy import install, microk8s, operations, rendered, z2jh
+from kernelpod.deploy import install, microk8s, operations, overlay, rendered, z2jh
 from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster, run
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub, load_deployment
@@ -155,18 +156,18 @@ def test_settings_and_values_of_the_file_have_the_last_word() -> None:
 
 
 def test_nobody_gets_into_the_hub_who_is_not_named() -> None:
-    config = rendered.hub_config(deployment(hub={"users": ["alice"], "admin_users": ["carol"]}))
+    config = overlay.hub_config(deployment(hub={"users": ["alice"], "admin_users": ["carol"]}))
     assert config["Authenticator"] == {
         "allowed_users": ["alice", "carol", SMOKE_USER],
         "admin_users": ["carol"],
     }
-    config = rendered.hub_config(deployment(hub={"authenticator": "pam"}))
+    config = overlay.hub_config(deployment(hub={"authenticator": "pam"}))
     assert config["Authenticator"]["allowed_users"] == []
 
 
 def test_everybody_with_one_password_is_refused() -> None:
     with pytest.raises(SettingsError, match="allow_all"):
-        rendered.hub_config(deployment(hub={"users": ["a"], "config": {"Authenticator": {"allow_all": True}}}))
+        overlay.hub_config(deployment(hub={"users": ["a"], "config": {"Authenticator": {"allow_all": True}}}))
 
 
 def test_files_outlive_the_volumes_of_the_hub() -> None:
@@ -186,7 +187,7 @@ def test_the_configuration_of_the_hub_restarts_it() -> None:
     settings = Settings().model_dump(mode="json")
     first, second = (
         yaml.safe_load(
-            rendered.hub_overlay(deployment(hub={"users": users}).hubs()[0], settings, [])["kustomization.yaml"]
+            overlay.hub_overlay(deployment(hub={"users": users}).hubs()[0], settings, [])["kustomization.yaml"]
         )
         for users in (["alice"], ["alice", "bob"])
     )
@@ -196,8 +197,8 @@ def test_the_configuration_of_the_hub_restarts_it() -> None:
 
 def patched(one: OneHub, denied: list[str]) -> list[tuple[Any, Any]]:
     """Return what each patch of a hub's overlay but the first meets in the manifests, and what it puts there."""
-    overlay = rendered.hub_overlay(one, Settings().model_dump(mode="json"), denied)
-    patches = yaml.safe_load(overlay["kustomization.yaml"])["patches"]
+    files = overlay.hub_overlay(one, Settings().model_dump(mode="json"), denied)
+    patches = yaml.safe_load(files["kustomization.yaml"])["patches"]
     objects = [
         document
         for file in shipped.hub_manifests().glob("*.yaml")
@@ -212,9 +213,13 @@ def patched(one: OneHub, denied: list[str]) -> list[tuple[Any, Any]]:
         ]
         (change,) = json.loads(patch["patch"])
         place: Any = target
-        for word in change["path"].removesuffix("/-").strip("/").split("/"):
+        *above, last = change["path"].removesuffix("/-").strip("/").split("/")
+        for word in above:
             place = place[int(word)] if isinstance(place, list) else place[word]
-        met.append((place, change.get("value")))
+        if change["op"] == "add" and last not in place:  # a key that the manifests do not have
+            met.append((None, change["value"]))
+            continue
+        met.append((place[int(last)] if isinstance(place, list) else place[last], change.get("value")))
     return met
 
 
@@ -241,6 +246,21 @@ def test_a_further_hub_has_its_own_folder_token_and_files_and_an_exam_no_interne
     assert met[9][1]["mountPath"] == "/etc/kernelpod-courses"
     assert len(met) == 10, "what servers reach of a rule that is gone is not patched"
     assert first.gateway_secret != exam.gateway_secret
+
+
+@pytest.mark.parametrize("service", ["ClusterIP", "NodePort", "LoadBalancer"])
+def test_people_come_from_given_networks_only(service: str) -> None:
+    hub = {"users": ["alice"], "service": service, "allow_from": ["192.0.2.0/24", "2001:db8::/32"]}
+    put = [new for _, new in patched(deployment(hub=hub).hubs()[0], [])]
+    assert [{"ipBlock": {"cidr": "192.0.2.0/24"}}, {"ipBlock": {"cidr": "2001:db8::/32"}}] in put
+    assert ("Local" in put) == (service != "ClusterIP")
+    assert (["192.0.2.0/24", "2001:db8::/32"] in put) == (service == "LoadBalancer")
+    everybody = [new for _, new in patched(deployment().hubs()[0], [])]
+    assert "Local" not in everybody
+    with pytest.raises(ValidationError, match="allow_from"):
+        deployment(hub={**hub, "allow_from": ["192.0.2.7/24"]})
+    with pytest.raises(ValidationError, match="say it in the chart"):
+        deployment(hub={**hub, "install": "z2jh"})
 
 
 def courses_deployment(**changes: Any) -> Deployment:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from kernelpod import shipped
-from kernelpod.deploy import hubsecrets, rendered
+from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
 
@@ -59,13 +59,13 @@ def hub_objects(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied:
     """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
         copytree(shipped.hub_manifests(), Path(folder, "base"))
-        overlay = Path(folder, "overlay")
-        overlay.mkdir()
-        for name, text in rendered.hub_overlay(one, settings, denied).items():
-            (overlay / name).write_text(text, encoding="utf-8")
-        made = cluster.kubectl("kustomize", str(overlay))
+        made = Path(folder, "overlay")
+        made.mkdir()
+        for name, text in overlay.hub_overlay(one, settings, denied).items():
+            (made / name).write_text(text, encoding="utf-8")
+        objects = cluster.kubectl("kustomize", str(made))
     storage = yaml.safe_dump_all(rendered.hub_storage(one.deployment, settings), sort_keys=False)
-    return f"{storage}---\n{made}"
+    return f"{storage}---\n{objects}"
 
 
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
@@ -119,6 +119,9 @@ class Hub(Section):
     """Courses file below `nfs.courses_files`; its lists then say who may log in, and `users` is not looked at."""
     internet: bool = True
     """Whether servers reach the internet; an exam says false."""
+    allow_from: tuple[IPvAnyNetwork, ...] = ()
+    """Networks people may come from, such as `[192.0.2.0/24]`; empty: any. The machine that deploys must be among
+    them, or the smoke test fails; an ingress is asked to do it itself."""
     database: Database = Database()
     z2jh: Z2jh = Z2jh()
 
@@ -182,6 +185,8 @@ class Deployment(Section):
             lists = hub.users or hub.courses
             if hub.install != "none" and hub.authenticator == "dummy" and not lists:
                 raise ValueError(f"{key}.users: name who may log in, such as [alice, bob], or a courses file")
+            if hub.allow_from and hub.install != "manifests":
+                raise ValueError(f"{key}.allow_from: it is for install: manifests; say it in the chart's values")
             if hub.courses and hub.install == "z2jh":
                 raise ValueError(
                     f"{key}.courses: with z2jh use the values of `kernelpod hub values`, or install: manifests"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from kernelpod.deploy import rendered
+from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.hub.values import z2jh_values
@@ -21,7 +21,7 @@ def values(deployment: Deployment, settings: dict[str, Any], password: str) -> d
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
     given, version = Settings.model_validate(settings), deployment.hub.z2jh.version
     made = z2jh_values(given, deployment.namespaces.gateway, image, chart_version=version)
-    config = rendered.hub_config(deployment)
+    config = overlay.hub_config(deployment)
     # The chart's own value decides on the image.
     del config["KubeSpawner"]["image"]
     if password:
