@@ -27,7 +27,7 @@ def helm(need: Any) -> Helm:
 
 @pytest.fixture(scope="module")
 def new_site(need: Any) -> Iterator[Callable[[], Site]]:
-    """Return a function that makes a site; all of them are removed with what they hold."""
+    """Return a function that makes a site; all are removed with what they hold, which nobody waits for."""
     need(
         shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make cluster-up, make test-cluster"
     )
@@ -43,7 +43,7 @@ def new_site(need: Any) -> Iterator[Callable[[], Site]]:
         yield make
     finally:
         names = [name for site in sites for name in (site.gateway, site.kernels)]
-        kubectl("delete", "namespace", "--ignore-not-found", *names)
+        kubectl("delete", "namespace", "--ignore-not-found", "--wait=false", *names)
 
 
 @pytest.fixture(scope="module")
