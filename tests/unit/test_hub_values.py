@@ -44,6 +44,7 @@ OURS = [
         "servers": {**SECTIONS["servers"], "extension": False},
     },
     WITH_COURSES,
+    {**SECTIONS, "culling": {"idle_seconds": 1800}},
 ]
 
 
@@ -194,6 +195,13 @@ def test_server_and_kernel_get_the_same_home() -> None:
     ]
     (mount,) = made["storage"]["extraVolumeMounts"]
     assert mount == {"name": "homes", "mountPath": "/home/jovyan", "subPath": "hub/{username}"}
+
+
+def test_the_chart_culls_by_the_one_number_and_not_by_its_own() -> None:
+    assert values()["cull"] == {"enabled": False}
+    made = values(culling={"idle_seconds": 1800})
+    assert made["cull"] == {"enabled": True, "timeout": 2080, "every": 180, "concurrency": 10}
+    assert made["singleuser"]["extraEnv"]["JUPYTERHUB_ACTIVITY_INTERVAL"] == "180"
 
 
 def test_braces_survive_kubespawners_expansion() -> None:

@@ -128,8 +128,9 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             kernel.execution_state = "idle"
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
-        """Return the model Jupyter clients know, with the plan's notes as `reason`."""
+        """Return the model Jupyter clients know, with its user's server, and the plan's notes as `reason`."""
         model: dict[str, Any] = super().kernel_model(kernel_id)
+        model["server"] = self.kernel(kernel_id).record.plan.server
         if notes := self.kernel(kernel_id).notes:
             model["reason"] = notes
         return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernelpod.singleuser.extension import load_extension, start_extension
+from kernelpod.singleuser.extension import load_extension
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -10,4 +10,3 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 _load_jupyter_server_extension = load_extension
-_start_jupyter_server_extension = start_extension

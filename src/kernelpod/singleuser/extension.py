@@ -47,12 +47,12 @@ def hide(secrets: tuple[str, ...]) -> None:
 
 
 def load_extension(serverapp: Any) -> None:
-    """Switch the masking on (called by jupyter_server)."""
+    """Switch both on (called by jupyter_server, before its loop turns)."""
     hide(secrets_in(os.environ))
     serverapp.log.info("kernelpod: tokens are masked in this log")
 
+    def start() -> None:
+        # Kept: the loop itself holds tasks weakly.
+        serverapp.web_app.settings["kernelpod_bridge"] = start_bridge(serverapp)
 
-async def start_extension(serverapp: Any) -> None:
-    """Start asking the gateway what the server's kernels do (called by jupyter_server when its loop turns)."""
-    # The loop holds tasks weakly.
-    serverapp.web_app.settings["kernelpod_bridge"] = start_bridge(serverapp)
+    serverapp.io_loop.add_callback(start)

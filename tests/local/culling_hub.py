@@ -1,0 +1,37 @@
+"""Runs the demo with culling until its standard input ends.
+
+The first line it writes is JSON: where it is. Each line it reads names a method of the stack that is called; it
+answers with a line once that is done.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from kernelpod.demo import stack as demo
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def run(idle_seconds: float) -> None:
+    """Run the demo where kernels may be idle for so long."""
+    settings = demo._settings
+
+    def with_culling(stack: demo.Stack) -> dict[str, Any]:
+        return {**settings(stack), "culling": {"idle_seconds": idle_seconds}, "start": {"grace_period_seconds": 4}}
+
+    demo._settings = with_culling
+    with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
+        about = {"url": stack.url, "password": stack.password, "homes": stack.homes, "logs": stack.folder / "logs"}
+        about |= {"settings": stack.settings_file, "state": stack.state / "k"}
+        print(json.dumps(about, default=str), flush=True)
+        for line in sys.stdin:
+            getattr(stack, line.strip())()
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    run(float(sys.argv[1]))
