@@ -268,10 +268,10 @@ def test_idle_kernels_must_not_outlive_their_servers(
     """Be it the kernelspec that says so, or a profile of it; each is named once, where it stands."""
     image, culling = {"image": "registry.example/kernel:1"}, Culling(idle_seconds=idle_seconds)
     profiles = {"b": {"display_name": "B", "cull_idle_seconds": 60}, "c": {"display_name": "C"}}
-    for stanza in (
-        {**image, "cull_idle_seconds": own, "profiles": profiles},
-        {**image, "profiles": {"b": {**profiles["b"], "cull_idle_seconds": own}}},
-    ):
-        a_spec(tmp_path, metadata={"kernelpod": stanza})
-        faults = [one.code for one in lint(tmp_path, Kernelspecs(), culling)]
-        assert [code for code in faults if code == "culled-late"] == found
+    a_spec(tmp_path, metadata={"kernelpod": {**image, "cull_idle_seconds": own, "profiles": profiles}})
+    late = {"b": {**profiles["b"], "cull_idle_seconds": own}}
+    a_spec(tmp_path, "b-pod", metadata={"kernelpod": {**image, "profiles": late}}, display_name="Other")
+    faults = lint(tmp_path, Kernelspecs(), culling)
+    for name in ("a-pod", "b-pod"):
+        codes = [one.code for one in faults if one.file.startswith(name)]
+        assert [code for code in codes if code == "culled-late"] == found

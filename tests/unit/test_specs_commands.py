@@ -290,7 +290,7 @@ def test_a_damaged_live_release_is_replaced(source: Path, tmp_path: Path) -> Non
 def test_a_folder_that_changes_meanwhile_is_not_published(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(folder: Path, settings: Kernelspecs) -> list[Fault]:
+    def slow(folder: Path, *_: object) -> list[Fault]:
         change(folder, display_name="Other")
         return []
 

@@ -101,7 +101,8 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kernel.execution_state = "idle"
 
     async def adopt(self) -> None:
-        """Take over every kernel that the runtime still runs."""
+        """Take over every kernel that the runtime still runs, and begin to look for idle ones."""
+        self.initialize_culler()  # stock does so at the first start of a kernel; until then none would be ended
         for running in await self.runtime.running():
             record = running.record
             kernel = self.new_kernel(record)
