@@ -1,4 +1,4 @@
-"""When what is idle ends, kernels first and then their servers: one number, and everything that follows from it."""
+"""When what is idle ends, kernels first and then their servers: one number, and all that follows from it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ CONCURRENCY = 10
 
 
 class Culling(Section):
-    """Ending what is idle, kernels first and then servers: one number, from which all others are computed
-    (docs/culling.md)."""
+    """Ending what is idle, kernels first and then servers; all other numbers are computed from one."""
 
     idle_seconds: float = Field(0, ge=0, le=10**8, allow_inf_nan=False)
-    """Kernels that were idle, without a client, for this long are ended, and servers somewhat later; 0 ends neither."""
+    """Kernels that were idle, without a client, for this long are ended, and servers a little later (docs/culling.md);
+    0 ends neither."""
     busy: Literal["keep", "cull"] = "keep"
     """A kernel that computes: keeps itself and its server, or is culled with them unless it says something."""
 
     def kernel_idle_seconds(self, own: float | None) -> float:
-        """Return how long a kernel may be idle, 0 for ever; `own` is what its kernelspec said when it was started."""
+        """Return how long a kernel may be idle, 0 for ever; `own` is what its kernelspec said at its start."""
         return self.idle_seconds if own is None or self.contradiction(own) else own
 
     def contradiction(self, own: float | None) -> str:
@@ -43,6 +43,9 @@ class Culling(Section):
             return ""
         said = f"{own:g} s" if own else "never"
         return f"{said} is later than servers are culled, {self.idle_seconds:g} s (culling.idle_seconds)"
+
+
+NO_CULLING = Culling()
 
 
 class Schedule(NamedTuple):
@@ -67,20 +70,21 @@ class Schedule(NamedTuple):
 def schedule(idle_seconds: float, kernel_end_seconds: float) -> Schedule:
     """Return what follows from the one number; `kernel_end_seconds` is what the end of a kernel takes.
 
-    What the hub knows of a server is as old as one question and one report. What happened before that it knows; so
-    a server that looks idle for longer than `server_idle_seconds` had idle kernels for long enough, and the gateway
+    What the hub knows of a server is as old as one question and one report; all that happened before, it knows. So a
+    server that looks idle for longer than `server_idle_seconds` has had idle kernels for long enough, the gateway
     has looked, and they have ended.
     """
-    part = idle_seconds / TIMES
-    kernel_look = min(max(part, SHORTEST_KERNEL_LOOK), LONGEST_KERNEL_LOOK) if idle_seconds else LONGEST_KERNEL_LOOK
-    ask = min(max(part, 1.0), LONGEST_ASK) if idle_seconds else LONGEST_ASK
-    report = int(min(max(part, 1), LONGEST_REPORT)) if idle_seconds else LONGEST_REPORT
+    part = idle_seconds / TIMES or math.inf
+    kernel_look = min(max(part, SHORTEST_KERNEL_LOOK), LONGEST_KERNEL_LOOK)
+    ask = min(max(part, 1.0), LONGEST_ASK)
+    report = int(min(max(part, 1), LONGEST_REPORT))
     unknown = ask + JITTER * report
+    server_idle = math.ceil(idle_seconds + kernel_look + kernel_end_seconds + unknown)
     return Schedule(
         kernel_look_seconds=kernel_look,
         ask_seconds=ask,
         report_seconds=report,
         server_look_seconds=int(min(max(part, 1), LONGEST_SERVER_LOOK)),
-        server_idle_seconds=math.ceil(idle_seconds + kernel_look + kernel_end_seconds + unknown) if idle_seconds else 0,
+        server_idle_seconds=server_idle if idle_seconds else 0,
         first_look_seconds=math.ceil(unknown) + REPORT_RETRY_SECONDS,
     )

@@ -302,8 +302,8 @@ class Settings(Section):
     def _servers_can_tell(self) -> Settings:
         if self.culling.idle_seconds and not self.servers.extension:
             raise ValueError(
-                "culling.idle_seconds: servers without kernelpod (servers.extension: false) cannot tell that their "
-                "kernels compute, and would be ended with them; install it there, or let kernelspecs say "
+                "culling.idle_seconds: servers without kernelpod (servers.extension: false) cannot tell that "
+                "their kernels compute, and would be ended with them; install it there, or let kernelspecs say "
                 "cull_idle_seconds, which ends kernels only"
             )
         return self

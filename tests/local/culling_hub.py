@@ -18,12 +18,14 @@ CHECKOUT = Path(__file__).parents[2]
 
 def run(idle_seconds: float) -> None:
     """Run the demo where kernels may be idle for so long."""
-    settings = demo._settings
+    settings, free_port = demo._settings, demo.free_port
 
     def with_culling(stack: demo.Stack) -> dict[str, Any]:
         return {**settings(stack), "culling": {"idle_seconds": idle_seconds}, "start": {"grace_period_seconds": 4}}
 
     demo._settings = with_culling
+    # Another demo that starts now would wish for the same.
+    demo.free_port = lambda _: free_port(0)
     with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
         about = {"url": stack.url, "password": stack.password, "homes": stack.homes, "logs": stack.folder / "logs"}
         about |= {"settings": stack.settings_file, "state": stack.state / "k"}

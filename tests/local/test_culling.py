@@ -1,7 +1,7 @@
-"""A real hub with its culler, real servers, and kernels through a real gateway: what is idle ends, what computes stays.
+"""A real hub with its culler, real servers and kernels, a real gateway: what is idle ends, what computes stays.
 
-Nobody asks a user's server anything while it is looked at: that would be activity. The hub, the homes, the gateway's
-log and its folder of kernels tell.
+Nobody asks a user's server anything while it is looked at: that would be activity. The hub, the gateway's log and
+its folder of kernels tell.
 """
 
 from __future__ import annotations

@@ -222,7 +222,10 @@ async def test_a_server_without_kernels_asks_once_and_again_when_it_has_started_
     [
         ({}, DEFAULT_SECONDS),
         ({"KERNELPOD_ACTIVITY_SECONDS": "2.5"}, 2.5),
-        *(({"KERNELPOD_ACTIVITY_SECONDS": wrong}, DEFAULT_SECONDS) for wrong in ("", "soon", "0", "-1", "inf", "nan")),
+        *(
+            ({"KERNELPOD_ACTIVITY_SECONDS": wrong}, DEFAULT_SECONDS)
+            for wrong in ("", "soon", "0", "-1", "inf", "nan")
+        ),
     ],
 )
 def test_how_often_is_a_variable(given: dict[str, str], seconds: float) -> None:

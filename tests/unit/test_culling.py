@@ -67,7 +67,9 @@ OWN: list[tuple[float, float | None, float, bool]] = [
 
 
 @pytest.mark.parametrize(("idle_seconds", "own", "counts", "contradicts"), OWN)
-def test_a_kernelspecs_own_number(idle_seconds: float, own: float | None, counts: float, contradicts: bool) -> None:
+def test_a_kernelspecs_own_number(
+    idle_seconds: float, own: float | None, counts: float, contradicts: bool
+) -> None:
     culling = Culling(idle_seconds=idle_seconds)
     assert culling.kernel_idle_seconds(own) == counts
     assert bool(culling.contradiction(own)) == contradicts
@@ -84,7 +86,7 @@ def test_servers_that_cannot_tell_what_kernels_do_are_not_culled_by_accident(tmp
 def test_what_is_no_number_of_seconds_is_refused(tmp_path: Any, wrong: str) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(f"culling: {{idle_seconds: {wrong}}}\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="culling.idle_seconds"):
+    with pytest.raises(SettingsError, match=r"culling\.idle_seconds"):
         load(file)
 
 

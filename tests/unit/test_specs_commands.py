@@ -18,7 +18,6 @@ from kernelpod.cli.main import main
 from kernelpod.kernelspecs.faults import Fault
 from kernelpod.kernelspecs.images import Answer
 from kernelpod.kernelspecs.usage import UsageError, running
-from kernelpod.settings import Kernelspecs
 
 # No test asks a registry on the network.
 SKIP = ("--images", "skip")

@@ -27,7 +27,8 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     """Set on the hub's configuration `c` all that servers need; what `c` holds already is kept.
 
     Sets: the service that stands for the gateway, the scope that lets users and their servers use it, the
-    servers' environment, arguments and grace periods, and where idle servers are ended, who ends them. Lists and mappings are extended, never replaced.
+    servers' environment, arguments and grace periods, and where idle servers are ended, who does it. Lists and
+    mappings are extended, never replaced.
     `hub_name` is this hub's in the settings, where they have several. Raises SettingsError.
     """
     hub = settings.hub(hub_name)

@@ -5,8 +5,9 @@ the user's server does not know it. It reduces headers that are there several ti
 is told a user's name cannot see that it was told two. And it asks with the defaults of its HTTP client, 10
 requests at a time and 20 s for each: ten kernels that start would block everybody, and a slow start would end in
 an error page. It tells the hub that browsers speak HTTP even if they do not, and speaks no HTTPS itself; here
-JupyterHub.ssl_cert and ssl_key work, and a certificate that is renewed is used within seconds. It tells the hub when a
-server was last used by the clock on the wall, which the hub takes for UTC: east of Greenwich none would be idle for hours.
+JupyterHub.ssl_cert and ssl_key work, and a certificate that is renewed is used within seconds. It tells the hub in
+the machine's own time when a server was last used, which the hub takes for UTC: east of Greenwich none would be
+idle for hours.
 Run as `python -m kernelpod.hub.proxy`, with the same arguments.
 """
 

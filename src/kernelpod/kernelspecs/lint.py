@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.culling import Culling
+from kernelpod.culling import NO_CULLING, Culling
 from kernelpod.kernelspecs import files, rules, stockform
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import BadJson, JsonFile, read_json
@@ -28,7 +28,7 @@ CODES = {
 OF_THE_WHOLE: dict[str, tuple[str, ...]] = {"connection_file": ("argv",)}
 
 
-def lint(folder: Path, settings: Kernelspecs, culling: Culling = Culling()) -> list[Fault]:
+def lint(folder: Path, settings: Kernelspecs, culling: Culling = NO_CULLING) -> list[Fault]:
     """Return the faults of a folder of kernelspecs, in the order of files and lines. Raises OSError."""
     found: list[Fault] = []
     names: dict[str, str] = {}
@@ -42,9 +42,7 @@ def spec_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def lint_one(
-    folder: Path, settings: Kernelspecs, culling: Culling, names: dict[str, str]
-) -> Iterable[Fault]:
+def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[str, str]) -> Iterable[Fault]:
     """Yield the faults of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
     if folder.name in NATIVE_NAMES or not SPEC_NAME.match(folder.name):
         yield fault("name", folder.name, said=folder.name)

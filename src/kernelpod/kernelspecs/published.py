@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from kernelpod.culling import Culling
+from kernelpod.culling import NO_CULLING, Culling
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, image_is_allowed, read_folder
 from kernelpod.kernelspecs.resources import excesses
@@ -27,7 +27,7 @@ class _State(NamedTuple):
 class PublishedKernelspecs:
     """The kernelspecs of exactly one folder; a bad one is left out of the listing, with a line in the log."""
 
-    def __init__(self, settings: Kernelspecs, culling: Culling = Culling()) -> None:
+    def __init__(self, settings: Kernelspecs, culling: Culling = NO_CULLING) -> None:
         self._settings, self._culling = settings, culling
         self._looked_at = float("-inf")
         self._state: _State | None = None

@@ -26,7 +26,7 @@ Ask = Callable[[], Awaitable[Iterable[Model]]]
 
 
 def last_activity(models: Iterable[Model], now: datetime, keep_busy: bool) -> datetime | None:
-    """Return when one of these kernels last did something, None if there are none; one that computes does so now."""
+    """Return when one of these kernels last did something, None without kernels; who computes does so now."""
     return max((_of_one(model, now, keep_busy) for model in models), default=None)
 
 
@@ -44,9 +44,7 @@ class Bridge:
     While the gateway cannot be asked what it said last holds: who computed then still does.
     """
 
-    def __init__(
-        self, ask: Ask, settings: MutableMapping[str, Any], log: Logger, keep_busy: bool = True
-    ) -> None:
+    def __init__(self, ask: Ask, settings: MutableMapping[str, Any], log: Logger, keep_busy: bool = True) -> None:
         self._ask, self._settings, self._log, self._keep_busy = ask, settings, log, keep_busy
         self._known: list[Model] = []
         self._said = False
