@@ -28,8 +28,8 @@ class Culling(Section):
     """Ending what is idle, kernels first and then servers; all other numbers are computed from one."""
 
     idle_seconds: float = Field(0, ge=0, le=10**8, allow_inf_nan=False)
-    """Kernels that were idle, without a client, for this long are ended, and servers a little later (docs/culling.md);
-    0 ends neither."""
+    """Kernels that were idle, without a client, for this long are ended, and servers a little later; 0 ends
+    neither (docs/culling.md)."""
     busy: Literal["keep", "cull"] = "keep"
     """A kernel that computes: keeps itself and its server, or is culled with them unless it says something."""
 
@@ -70,9 +70,9 @@ class Schedule(NamedTuple):
 def schedule(idle_seconds: float, kernel_end_seconds: float) -> Schedule:
     """Return what follows from the one number; `kernel_end_seconds` is what the end of a kernel takes.
 
-    What the hub knows of a server is as old as one question and one report; all that happened before, it knows. So a
-    server that looks idle for longer than `server_idle_seconds` has had idle kernels for long enough, the gateway
-    has looked, and they have ended.
+    What the hub knows of a server is as old as one question and one report; all that happened before, it knows.
+    So a server that looks idle for longer than `server_idle_seconds` has had idle kernels for long enough, the
+    gateway has looked, and they have ended.
     """
     part = idle_seconds / TIMES or math.inf
     kernel_look = min(max(part, SHORTEST_KERNEL_LOOK), LONGEST_KERNEL_LOOK)

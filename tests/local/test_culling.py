@@ -160,9 +160,9 @@ def test_while_the_gateway_is_away_a_server_whose_kernel_computes_stays(demo: De
     try:
         # Until the server itself has seen it compute.
         still_there(john, datetime.now(timezone.utc), 5)
-        demo.do("kill_gateway")
+        demo.do("kill the gateway")
         still_there(john, datetime.now(timezone.utc), demo.server_idle_seconds + 5)
-        demo.do("start_gateway")
+        demo.do("start the gateway")
         assert demo.runs(busy)
         still_there(john, datetime.now(timezone.utc), demo.server_idle_seconds + 5)
         assert demo.runs(busy)
@@ -172,6 +172,24 @@ def test_while_the_gateway_is_away_a_server_whose_kernel_computes_stays(demo: De
         assert not demo.runs(busy)
     finally:
         john.close()
+
+
+def test_after_a_hub_that_was_away_for_long_a_server_whose_kernel_computes_stays(demo: Demo) -> None:
+    """The hub heard nothing of it for longer than a server may be idle; its culler waits before it looks."""
+    bob, busy = computing(demo, "bob")
+    try:
+        demo.do("kill the hub")
+        back = datetime.now(timezone.utc) + timedelta(seconds=demo.server_idle_seconds + 5)
+        eventually(lambda: datetime.now(timezone.utc) > back, PATIENCE, what="the hub was away for long")
+        demo.do("start the hub")
+        assert active(bob) < back - timedelta(seconds=demo.server_idle_seconds)
+        still_there(bob, back, demo.server_idle_seconds + 5)
+        assert demo.runs(busy)
+        demo.stop_file("bob").touch()
+        eventually(lambda: gone(bob), PATIENCE, what="the server is ended")
+        assert not demo.runs(busy)
+    finally:
+        bob.close()
 
 
 def test_nothing_was_raised(demo: Demo) -> None:

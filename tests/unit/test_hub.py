@@ -129,6 +129,7 @@ def test_the_culler_waits_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> No
     done: list[Any] = []
     monkeypatch.setattr("sys.argv", ["culler", "273", "--timeout=2080"])
     monkeypatch.setattr("time.sleep", done.append)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
     monkeypatch.setattr(jupyterhub_idle_culler, "main", lambda: done.append([*sys.argv]))
     culler.main()
     assert done == [273.0, ["culler", "--timeout=2080"]]
