@@ -30,9 +30,6 @@ def model(state: str = "idle", said: str = "2026-01-01T11:00:00.000000Z", **keys
     return {"id": "k", "execution_state": state, "last_activity": said, **keys}
 
 
-EARLY, LATE = "2026-01-01T10:00:00.5Z", "2026-01-01T11:00:00.000001Z"
-
-
 @pytest.mark.parametrize(
     ("models", "keep_busy", "hours_ago"),
     [
