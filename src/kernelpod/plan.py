@@ -68,7 +68,7 @@ class KernelPlan(BaseModel):
     launch_timeout_seconds: float
     grace_period_seconds: float
     cull_idle_seconds: float | None = None
-    """The kernelspec's own; absent: the gateway's."""
+    """The kernelspec's own; absent: that of the settings."""
     prewarm: int = 0
     """Kernels like this one that are kept ready."""
     notes: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
+from kernelpod.culling import Culling
 from kernelpod.errors import SettingsError
 from kernelpod.fields import AbsolutePath, Count, Name, Seconds, Section, Size
 from kernelpod.podkeys import ObjectName, SchedulingKey
@@ -82,8 +83,6 @@ class Gateway(Section):
     """Output kept for a client that lost its connection; the oldest goes first."""
     ping_interval_seconds: Seconds = 30
     """How often an open websocket is pinged; keep it under every proxy's idle time-out."""
-    cull_idle_seconds: float = Field(0, ge=0)
-    """Stop kernels that were idle, without a client, for this long; 0 never does."""
 
 
 class Identity(Section):
@@ -271,6 +270,7 @@ class Settings(Section):
     servers: Servers = Servers()
     kernelspecs: Kernelspecs = Kernelspecs()
     start: Start = Start()
+    culling: Culling = Culling()
     policy: Policy = Policy()
     homes: Homes = Homes()
     mounts: tuple[SharedMount, ...] = ()
@@ -296,6 +296,16 @@ class Settings(Section):
     def _no_root_pods(self) -> Settings:
         if self.runtime.kind == "kubernetes" and self.policy.uid == 0:
             raise ValueError("policy.uid: pods never run as root; 0 is for a local runtime")
+        return self
+
+    @model_validator(mode="after")
+    def _servers_can_tell(self) -> Settings:
+        if self.culling.idle_seconds and not self.servers.extension:
+            raise ValueError(
+                "culling.idle_seconds: servers without kernelpod (servers.extension: false) cannot tell that "
+                "their kernels compute, and would be ended with them; install it there, or let kernelspecs say "
+                "cull_idle_seconds, which ends kernels only"
+            )
         return self
 
     @model_validator(mode="after")

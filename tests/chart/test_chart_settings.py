@@ -84,7 +84,7 @@ def test_the_chart_s_own_defaults_are_those_of_the_code() -> None:
 
 NUMBERS = [
     ({"gateway": {"max_message_bytes": 67108864}}, ("gateway", "max_message_bytes"), 67108864),
-    ({"gateway": {"cull_idle_seconds": 0.5}}, ("gateway", "cull_idle_seconds"), 0.5),
+    ({"culling": {"idle_seconds": 0.5}}, ("culling", "idle_seconds"), 0.5),
     ({"policy": {"uid": 2000000001}}, ("policy", "uid"), 2000000001),
     ({"policy": {"max_kernels": 0}}, ("policy", "max_kernels"), 0),
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import pytest
 
 from client import Caller
+from kernelpod.demo.stack import descendants
 from kernelpod.testing import eventually
 
 IMAGE = {"image": "registry.example/kernel:1"}
@@ -85,7 +88,8 @@ def test_keys_that_only_a_pod_has_do_no_harm_on_one_machine(site: Any) -> None:
 
 
 def test_an_idle_kernel_is_ended_when_its_kernelspec_says_so(make_site: Any) -> None:
-    site = make_site(gateway={"port": 0, "cull_idle_seconds": 3600})
+    """Also where the settings end none."""
+    site = make_site()
     for name, seconds in (("brief-pod", 0.5), ("lasting-pod", 0)):
         site.spec(name, metadata={"kernelpod": {**IMAGE, "cull_idle_seconds": seconds}})
     brief, lasting, ordinary, busy, used = (
@@ -98,3 +102,58 @@ def test_an_idle_kernel_is_ended_when_its_kernelspec_says_so(make_site: Any) -> 
         eventually(lambda: brief not in site.alice.ids(), what="the idle kernel is ended")
         assert set(site.alice.ids()) == {lasting, ordinary, busy, used}
     site.stop_kernels()
+
+
+def test_a_kernelspec_whose_kernels_would_outlive_their_servers_is_offered_to_nobody(make_site: Any) -> None:
+    site = make_site(culling={"idle_seconds": 3600})
+    for name, seconds in (("brief-pod", 0.5), ("whole-pod", 3600), ("longer-pod", 3601), ("never-pod", 0)):
+        site.spec(name, metadata={"kernelpod": {**IMAGE, "cull_idle_seconds": seconds}})
+    slow = {"slow": {"display_name": "Slow", "cull_idle_seconds": 0}}
+    site.spec("profile-pod", metadata={"kernelpod": {**IMAGE, "profiles": slow}})
+    assert offered(site.admin) == {"python-pod", "brief-pod", "whole-pod"}
+    assert refusal(site.admin, "never-pod") == (500, "kernelspec_unusable")
+    assert "never is later than servers are culled, 3600 s" in site.admin.post("never-pod").json()["message"]
+    assert "kernelspec profile-pod is not listed: cull_idle_seconds of profile-pod.slow" in site.gateway.log
+    brief = site.alice.start("brief-pod")
+    eventually(lambda: brief not in site.alice.ids(), what="the idle kernel is ended by its own number")
+
+
+def test_a_kernel_from_before_the_settings_culled_ends_like_others(make_site: Any) -> None:
+    """Its kernelspec said never; its record still does."""
+    site = make_site()
+    site.spec("never-pod", metadata={"kernelpod": {**IMAGE, "cull_idle_seconds": 0}})
+    kernel = site.alice.start("never-pod")
+    site.gateway.stop()
+    with (site.folder / "settings.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("culling: {idle_seconds: 1}\n")
+    site.gateway.start()
+    eventually(lambda: kernel not in site.alice.ids(), what="the idle kernel is ended")
+
+
+def computing(site: Any, code: str) -> str:
+    """Return a kernel that computes, without a client."""
+    kernel: str = site.alice.start()
+    with site.alice.channels(kernel) as channels:
+        channels.begin(code)
+        eventually(lambda: site.alice.model(kernel)["execution_state"] == "busy")
+    return kernel
+
+
+def test_what_computes_in_silence_is_culled_only_where_the_settings_say_so(make_site: Any) -> None:
+    site = make_site(culling={"idle_seconds": 2, "busy": "cull"})
+    silent = computing(site, "import time\ntime.sleep(3600)")
+    talks = computing(site, "import time\nwhile True: print('.', flush=True); time.sleep(0.1)")
+    eventually(lambda: silent not in site.alice.ids(), what="the silent kernel is ended")
+    assert site.alice.ids() == [talks]
+    site.stop_kernels()
+
+
+def test_an_idle_kernel_that_never_replies_is_ended_too(make_site: Any) -> None:
+    site = make_site(culling={"idle_seconds": 2})
+    kernel = site.alice.start()
+    (process,) = site.gateway.kernels()
+    stopped = [process.pid, *descendants(process.pid)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: kernel not in site.alice.ids(), what="the kernel is ended")
+    eventually(lambda: site.traces() == [], what="nothing is left of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,3 +104,36 @@ def test_servers_have_time_to_delete_their_kernels(config: Any) -> None:
     configured(config, servers={"grace_period_seconds": 12.5})
     assert config.KubeSpawner.delete_grace_period == 13
     assert config.LocalProcessSpawner.interrupt_timeout == 13
+
+
+def test_idle_servers_are_ended_by_a_service_with_the_least_scopes(config: Any) -> None:
+    from jupyterhub.app import JupyterHub
+
+    hub = JupyterHub(config=configured(config, culling={"idle_seconds": 1800}))
+    gateway, culler = hub.services
+    assert gateway["name"] == "kernelpod"
+    assert culler["command"][1:3] == ["-m", "kernelpod.hub.culler"]
+    (role,) = [role for role in hub.load_roles if culler["name"] in role.get("services", ())]
+    assert role["scopes"] == ["list:users", "read:servers", "delete:servers"]
+    assert hub.config.Spawner.environment.get_value({})["JUPYTERHUB_ACTIVITY_INTERVAL"] == "180"
+
+
+def test_without_a_number_nobody_ends_servers(config: Any) -> None:
+    configured(config)
+    assert [service["name"] for service in config.JupyterHub.services.get_value([])] == ["kernelpod"]
+    assert not any("ACTIVITY" in name for name in config.Spawner.environment.get_value({}))
+
+
+def test_the_culler_waits_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a hub that was away for long, all servers look idle until they have reported."""
+    import jupyterhub_idle_culler
+
+    from kernelpod.hub import culler
+
+    done: list[Any] = []
+    monkeypatch.setattr("sys.argv", ["culler", "273", "--timeout=2080"])
+    monkeypatch.setattr("time.sleep", done.append)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+    monkeypatch.setattr(jupyterhub_idle_culler, "main", lambda: done.append([*sys.argv]))
+    culler.main()
+    assert done == [273.0, ["culler", "--timeout=2080"]]

@@ -20,6 +20,7 @@ SETTINGS: dict[str, Any] = {
     "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
 }
 OURS = z2jh_values(Settings.model_validate(SETTINGS), "gateway")
+CULLED = z2jh_values(Settings.model_validate({**SETTINGS, "culling": {"idle_seconds": 1800}}), "gateway")
 COURSES = z2jh_values(Settings.model_validate({**SETTINGS, "hubs": [{"courses": "/c/t.yaml"}]}), "gateway")
 
 
@@ -59,6 +60,8 @@ DANGERS: list[tuple[str, Any, str, str]] = [
     ("hub/services/kernelpod", None, "error", "a service of the hub"),
     ("hub/services", None, "error", "the section is removed"),
     ("singleuser/storage", None, "error", "the section is removed"),
+    ("cull/enabled", True, "error", "set culling.idle_seconds instead"),
+    ("cull/maxAge", 86400, "warning", "while their kernels compute"),
 ]
 
 
@@ -67,6 +70,30 @@ def test_a_dangerous_value_is_named_with_what_it_breaks(path: str, value: Any, l
     (found,) = overrides(OURS, nested(path, value))
     assert (found.path, found.level) == (path.replace("/", "."), level)
     assert said in found.said
+
+
+WITH_CULLING: list[tuple[str, Any, str, str]] = [
+    ("cull/enabled", False, "error", "set culling.idle_seconds instead"),
+    ("cull/enabled", None, "error", "set culling.idle_seconds instead"),
+    ("cull/timeout", 1800, "error", "servers end before their kernels"),
+    ("cull/timeout", None, "error", "servers end before their kernels"),
+    ("cull/every", None, "warning", "a number of its own"),
+    ("cull", None, "error", "the section is removed"),
+    ("singleuser/extraEnv/JUPYTERHUB_ACTIVITY_INTERVAL", "3600", "error", "too late"),
+    ("singleuser/extraEnv/KERNELPOD_ACTIVITY_SECONDS", None, "error", "too late"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "level", "said"), WITH_CULLING)
+def test_what_contradicts_the_one_number_is_named(path: str, value: Any, level: str, said: str) -> None:
+    (found,) = overrides(CULLED, nested(path, value))
+    assert (found.path, found.level) == (path.replace("/", "."), level)
+    assert said in found.said
+
+
+@pytest.mark.parametrize(("path", "value"), [("cull/timeout", 7200), ("cull/every", 60), ("cull/users", True)])
+def test_culling_later_or_looking_more_often_contradicts_nothing(path: str, value: Any) -> None:
+    assert [one for one in overrides(CULLED, nested(path, value)) if one.level != "note"] == []
 
 
 HARMLESS: list[tuple[str, Any]] = [
@@ -90,7 +117,7 @@ def test_a_harmless_value_breaks_nothing(path: str, value: Any) -> None:
 
 
 def test_our_own_values_over_ours_change_nothing() -> None:
-    assert overrides(OURS, OURS) == overrides(COURSES, COURSES) == []
+    assert overrides(OURS, OURS) == overrides(COURSES, COURSES) == overrides(CULLED, CULLED) == []
 
 
 def test_with_courses_the_path_of_the_kernel_is_not_to_be_set_either() -> None:

@@ -57,3 +57,23 @@ async def test_many_slow_starts_do_not_block_a_quick_answer(patient: Any) -> Non
 
 def test_a_start_may_take_longer_than_twenty_seconds(patient: Any) -> None:
     assert patient(force_instance=True).defaults["request_timeout"] > 60
+
+
+def test_when_a_route_was_used_is_told_in_utc_wherever_the_proxy_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub takes it for UTC; by the clock on the wall an idle server would be active for hours to come."""
+    import time
+    from datetime import datetime, timedelta, timezone
+
+    from kernelpod.hub.proxy import UtcProxy
+
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        proxy = UtcProxy({})
+        proxy.add_route("/user/alice", {"target": "http://127.0.0.1:1"})
+        used = proxy.get_routes()["/user/alice"]["last_activity"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert abs(datetime.now(timezone.utc).replace(tzinfo=None) - used) < timedelta(minutes=5)
+    proxy.update_last_activity("/user/nobody")

@@ -50,6 +50,7 @@ OURS = [
     WITH_COURSES,
     {**SECTIONS, "homes": {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}},
     {**SECTIONS, "homes": {"volume": {"kind": "none"}}},
+    {**SECTIONS, "culling": {"idle_seconds": 1800}},
 ]
 
 
@@ -276,6 +277,13 @@ def test_claims_of_users_are_made_by_the_charts_hub() -> None:
         "name": "homes",
         "persistentVolumeClaim": {"claimName": "claim-{username}", "readOnly": False},
     }
+
+
+def test_the_chart_culls_by_the_one_number_and_not_by_its_own() -> None:
+    assert values()["cull"] == {"enabled": False}
+    made = values(culling={"idle_seconds": 1800})
+    assert made["cull"] == {"enabled": True, "timeout": 2080, "every": 180, "concurrency": 10}
+    assert made["singleuser"]["extraEnv"]["JUPYTERHUB_ACTIVITY_INTERVAL"] == "180"
 
 
 def test_braces_survive_kubespawners_expansion() -> None:

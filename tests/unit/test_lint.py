@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from kernelpod import shipped
 from kernelpod.cli.main import main
+from kernelpod.culling import Culling
 from kernelpod.kernelspecs.faults import KINDS, Fault
 from kernelpod.kernelspecs.jsonfile import BadJson, read_json
 from kernelpod.kernelspecs.lint import lint
@@ -255,3 +256,22 @@ def test_a_profile_over_the_houses_bounds_is_shown_where_it_says_so(tmp_path: Pa
     a_spec(tmp_path, metadata={"kernelpod": {"image": "registry.example/kernel:1", "profiles": profiles}})
     (one,) = faults_of(tmp_path, "a-pod", bounds={"cpu": 4})
     assert "8 cpu; the bound is 4" in one.as_text()
+
+
+@pytest.mark.parametrize(
+    ("idle_seconds", "own", "found"),
+    [(0, 0, []), (0, 7200, []), (1800, 1800, []), (1800, 7200, ["culled-late"]), (1800, 0, ["culled-late"])],
+)
+def test_idle_kernels_must_not_outlive_their_servers(
+    tmp_path: Path, idle_seconds: float, own: float, found: list[str]
+) -> None:
+    """Be it the kernelspec that says so, or a profile of it; each is named once, where it stands."""
+    image, culling = {"image": "registry.example/kernel:1"}, Culling(idle_seconds=idle_seconds)
+    profiles = {"b": {"display_name": "B", "cull_idle_seconds": 60}, "c": {"display_name": "C"}}
+    a_spec(tmp_path, metadata={"kernelpod": {**image, "cull_idle_seconds": own, "profiles": profiles}})
+    late = {"b": {**profiles["b"], "cull_idle_seconds": own}}
+    a_spec(tmp_path, "b-pod", metadata={"kernelpod": {**image, "profiles": late}}, display_name="Other")
+    faults = lint(tmp_path, Kernelspecs(), culling)
+    for name in ("a-pod", "b-pod"):
+        codes = [one.code for one in faults if one.file.startswith(name)]
+        assert [code for code in codes if code == "culled-late"] == found

@@ -18,7 +18,6 @@ from kernelpod.cli.main import main
 from kernelpod.kernelspecs.faults import Fault
 from kernelpod.kernelspecs.images import Answer
 from kernelpod.kernelspecs.usage import UsageError, running
-from kernelpod.settings import Kernelspecs
 
 # No test asks a registry on the network.
 SKIP = ("--images", "skip")
@@ -290,7 +289,7 @@ def test_a_damaged_live_release_is_replaced(source: Path, tmp_path: Path) -> Non
 def test_a_folder_that_changes_meanwhile_is_not_published(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(folder: Path, settings: Kernelspecs) -> list[Fault]:
+    def slow(folder: Path, *_: object) -> list[Fault]:
         change(folder, display_name="Other")
         return []
 

@@ -62,7 +62,7 @@ def render(
     folder = kernelspecs or (
         settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped.kernelspecs()
     )
-    published = PublishedKernelspecs(settings.kernelspecs.model_copy(update={"path": folder}))
+    published = PublishedKernelspecs(settings.kernelspecs.model_copy(update={"path": folder}), settings.culling)
     hub = settings.hub(hub_name)
     identity = Identity(Owner(hub=hub.name, kind="user", name=user), groups=tuple(sorted(groups)))
     enrolment = None

@@ -78,6 +78,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().init_configurables()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
+        kernels.culling = self.house_settings.culling
         settings, hubs = self.house_settings, self.house_settings.hubs
         self.spares = Spares(kernels, settings.start.spare_seconds)
         self.services = Services(
@@ -85,7 +86,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
             provers={hub.name: Prover(hub, settings.identity, ask_hub) for hub in hubs},
             house=House(
                 settings=settings,
-                kernelspecs=PublishedKernelspecs(settings.kernelspecs),
+                kernelspecs=PublishedKernelspecs(settings.kernelspecs, settings.culling),
                 owners=kernels.owners,
                 run=self.spares.run,
                 spares=self.spares,

@@ -21,6 +21,7 @@ from tornado.ioloop import PeriodicCallback
 from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.connection import CHANNELS
+from kernelpod.culling import Culling, schedule
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.messages import OfflineBuffer, execution_state, parts_of
@@ -33,7 +34,6 @@ from kernelpod.settings import Gateway
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 3600
-CULL_LOOK_SECONDS = 10
 
 
 class DirectMappingKernelManager(RemoteMappingKernelManager):
@@ -41,6 +41,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
 
     runtime: Runtime
     limits: Gateway
+    culling: Culling
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -100,7 +101,8 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kernel.execution_state = "idle"
 
     async def adopt(self) -> None:
-        """Take over every kernel that the runtime still runs."""
+        """Take over every kernel that the runtime still runs, and begin to look for idle ones."""
+        self.initialize_culler()  # stock does so at the first start of a kernel; until then none would be ended
         for running in await self.runtime.running():
             record = running.record
             kernel = self.new_kernel(record)
@@ -127,8 +129,9 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             kernel.execution_state = "idle"
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
-        """Return the model Jupyter clients know, with the plan's notes as `reason`."""
+        """Return the model Jupyter clients know, with its user's server, and the plan's notes as `reason`."""
         model: dict[str, Any] = super().kernel_model(kernel_id)
+        model["server"] = self.kernel(kernel_id).record.plan.server
         if notes := self.kernel(kernel_id).notes:
             model["reason"] = notes
         return model
@@ -194,16 +197,17 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     def initialize_culler(self) -> None:
         """Look for idle kernels every few seconds; the stock one knows only one time for all."""
         if self._culler is None:
-            self._culler = PeriodicCallback(self.cull_kernels, 1000 * CULL_LOOK_SECONDS)
+            look_seconds = schedule(self.culling.idle_seconds, 0).kernel_look_seconds
+            self._culler = PeriodicCallback(self.cull_kernels, 1000 * look_seconds)
             self._culler.start()
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
         """End a kernel that has been idle, without a client, for as long as its kernelspec or the settings say."""
         kernel = self.kernel(kernel_id)
-        own = kernel.record.plan.cull_idle_seconds
-        allowed = self.limits.cull_idle_seconds if own is None else own
+        allowed = self.culling.kernel_idle_seconds(kernel.record.plan.cull_idle_seconds)
         idle = (utcnow() - kernel.last_activity).total_seconds()
-        if 0 < allowed < idle and kernel.execution_state != "busy" and not self.has_clients(kernel_id):
+        kept = kernel.execution_state == "busy" and self.culling.busy == "keep"
+        if 0 < allowed < idle and not kept and not self.has_clients(kernel_id):
             log.info("kernel %s was idle for %.0f s and is ended", kernel_id, idle)
             await self.shutdown_kernel(kernel_id)
 

@@ -26,12 +26,15 @@ from kernelpod.standing import Standing, standing
 def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     """Set on the hub's configuration `c` all that servers need; what `c` holds already is kept.
 
-    Sets: the service that stands for the gateway, the scope that lets users and their servers use it, and
-    the servers' environment, arguments and grace periods. Lists and mappings are extended, never replaced.
+    Sets: the service that stands for the gateway, the scope that lets users and their servers use it, the
+    servers' environment, arguments and grace periods, and where idle servers are ended, who does it. Lists and
+    mappings are extended, never replaced.
     `hub_name` is this hub's in the settings, where they have several. Raises SettingsError.
     """
     hub = settings.hub(hub_name)
     _grant(c, settings, hub)
+    if settings.culling.idle_seconds:
+        _cull(c, settings)
     know_courses(c, settings, hub)
     if hub.courses:
         _warn_admins(c)
@@ -83,6 +86,13 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
     if admin.startswith("custom:"):
         c.JupyterHub.custom_scopes.update({admin: {"description": servers.ADMIN_SCOPE_MEANS}})
         c.JupyterHub.load_roles.append({"name": "kernelpod-admin", "scopes": [admin, access]})
+
+
+def _cull(c: Any, settings: Settings) -> None:
+    """Let JupyterHub's idle culler end servers, when their idle kernels have ended."""
+    c.JupyterHub.services.append({"name": servers.CULLER, "command": servers.culler_command(settings)})
+    role = {"name": servers.CULLER, "services": [servers.CULLER], "scopes": [*servers.CULLER_SCOPES]}
+    c.JupyterHub.load_roles.append(role)
 
 
 def server_environment(settings: Settings, hub: Hub) -> dict[str, str | Callable[[Any], str]]:

@@ -81,6 +81,7 @@ _HOME = "server and kernels would have different homes; change homes in the sett
 _ARGUMENTS = "our arguments are lost: Lab would show every kernel as Unknown; leave cmd out"
 _OTHER_NAMES = "with this chart other than plain names have different homes in server and kernel; leave it out"
 _RULE = "the list replaces ours, and our entries are not in it; copy them"
+_CULLING = "set culling.idle_seconds instead"
 # The first rule that fits a path speaks.
 RULES = (
     _Rule("hub.loadRoles.*.scopes", _lacks_ours, "servers may not use the gateway without our scopes; add them"),
@@ -99,6 +100,7 @@ RULES = (
     _Rule("singleuser.cmd", _differs, _ARGUMENTS),
     _Rule("singleuser.extraEnv.KERNEL_PATH", lambda ours, yours: ours != yours, _HOME),
     _Rule("singleuser.extraEnv.JUPYTER_GATEWAY_*", _differs, "servers would not find or not enter the gateway"),
+    _Rule("singleuser.extraEnv.*_ACTIVITY_*", _differs, f"servers say too late that kernels compute; {_CULLING}"),
     _Rule("singleuser.extraEnv.HOME", _differs, _HOME),
     _Rule("singleuser.extraEnv.*", _is_no_template, "KubeSpawner fills in braces: double those that are meant"),
     _Rule("singleuser.storage.type", _differs, _HOME),
@@ -115,6 +117,10 @@ RULES = (
         "servers reach private addresses, also nodes and NFS; name what they need in egress",
         "warning",
     ),
+    _Rule("cull.enabled", _differs, f"the gateway's kernels follow another number; {_CULLING}"),
+    _Rule("cull.timeout", _smaller, f"servers end before their kernels; {_CULLING}"),
+    _Rule("cull.every", _is_null, f"the culler looks by a number of its own; {_CULLING}", "warning"),
+    _Rule("cull.maxAge", _is_on, "servers end while their kernels compute", "warning"),
     _Rule("singleuser.allowPrivilegeEscalation", _is_on, "servers may get privileges", "warning"),
 )
 

@@ -5,13 +5,16 @@ the user's server does not know it. It reduces headers that are there several ti
 is told a user's name cannot see that it was told two. And it asks with the defaults of its HTTP client, 10
 requests at a time and 20 s for each: ten kernels that start would block everybody, and a slow start would end in
 an error page. It tells the hub that browsers speak HTTP even if they do not, and speaks no HTTPS itself; here
-JupyterHub.ssl_cert and ssl_key work, and a certificate that is renewed is used within seconds.
+JupyterHub.ssl_cert and ssl_key work, and a certificate that is renewed is used within seconds. It tells the hub in
+the machine's own time when a server was last used, which the hub takes for UTC: east of Greenwich none would be
+idle for hours.
 Run as `python -m kernelpod.hub.proxy`, with the same arguments.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import logging
 import ssl
 import sys
@@ -56,6 +59,15 @@ class SamePathHandler(ProxyHandler):
         return url and urlsplit(url)._replace(path=self.request.path).geturl()
 
 
+class UtcProxy(configproxy.PythonProxy):
+    """Notes in UTC when a route was last used."""
+
+    def update_last_activity(self, prefix: str) -> Any:
+        """Note that a route is used now."""
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        return self._routes.update(prefix, {"last_activity": now}) if self._routes.get(prefix) else None
+
+
 def be_patient() -> None:
     """Let many requests wait for their servers, each for long."""
     AsyncHTTPClient.configure(None, max_clients=MAX_REQUESTS, defaults={"request_timeout": REQUEST_SECONDS})
@@ -97,4 +109,5 @@ def _serve_https(certificate: str, key: str | None) -> None:
 if __name__ == "__main__":
     be_patient()
     configproxy.ProxyHandler = SamePathHandler
+    cli.PythonProxy = UtcProxy
     cli.main(with_https(sys.argv[1:]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 
+from kernelpod.culling import Schedule, schedule
 from kernelpod.settings import Hub, Settings
 
 # jupyter_server asks the gateway for a start time-out that is this much shorter than its own request's.
@@ -16,6 +18,9 @@ SERVER_END_SECONDS = 5
 SERVER_START_SECONDS = 300
 # What the gateway's service needs to see whose servers run.
 GATEWAY_SCOPES = ("read:servers",)
+# JupyterHub's idle culler, as a service of the hub, and what it needs to find and to stop servers.
+CULLER = "jupyterhub-idle-culler"
+CULLER_SCOPES = ("list:users", "read:servers", "delete:servers")
 ADMIN_SCOPE_MEANS = "See and stop every kernel of this hub."
 
 
@@ -62,7 +67,36 @@ def environment(settings: Settings, hub: Hub) -> dict[str, str]:
         "JUPYTER_GATEWAY_RETRY_INTERVAL_MAX": "10",
         "JUPYTER_GATEWAY_MAX_REQUEST_RETRIES": "5",
         "JUPYTER_GATEWAY_ALLOWED_ENVS": "",
+        **_activity(settings),
     }
+
+
+def _activity(settings: Settings) -> dict[str, str]:
+    """Return what servers are told of reporting their activity; nothing where none is culled."""
+    if not settings.culling.idle_seconds:
+        return {}
+    made = culling(settings)
+    return {
+        "JUPYTERHUB_ACTIVITY_INTERVAL": f"{made.report_seconds}",
+        "KERNELPOD_ACTIVITY_SECONDS": f"{made.ask_seconds:g}",
+        "KERNELPOD_ACTIVITY_BUSY": settings.culling.busy,
+    }
+
+
+def culling(settings: Settings) -> Schedule:
+    """Return when servers end, and who looks how often; as if never, where `culling.idle_seconds` is 0."""
+    return schedule(settings.culling.idle_seconds, settings.start.grace_period_seconds + DELETE_OVERHEAD_SECONDS)
+
+
+def culler_command(settings: Settings) -> list[str]:
+    """Return the command of the hub's culler."""
+    made = culling(settings)
+    return [
+        *(sys.executable, "-m", "kernelpod.hub.culler", f"{made.first_look_seconds}"),
+        f"--timeout={made.server_idle_seconds}",
+        f"--cull-every={made.server_look_seconds}",
+        f"--concurrency={made.concurrency}",
+    ]
 
 
 def grace_period_seconds(settings: Settings) -> int:

@@ -73,7 +73,11 @@ def z2jh_values(
     }
     if image:
         singleuser["image"] = _image(image)
-    values = {"hub": _hub(settings, hub, gateway_namespace), "singleuser": singleuser}
+    values = {
+        "hub": _hub(settings, hub, gateway_namespace),
+        "singleuser": singleuser,
+        "cull": _cull(settings),
+    }
     values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
     if kernel_images:
         extra = {f"kernel-{number}": _image(name) for number, name in enumerate(kernel_images)}
@@ -138,6 +142,19 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         "services": {hub.service: {"display": False}},
         "loadRoles": roles,
         "networkPolicy": {"ingress": [_rule("from", gateway_namespace, HUB_PORT)]},
+    }
+
+
+def _cull(settings: Settings) -> dict[str, Any]:
+    """Return the chart's culling; its own defaults know nothing of kernels, so it is off where we end nothing."""
+    if not settings.culling.idle_seconds:
+        return {"enabled": False}
+    made = servers.culling(settings)
+    return {
+        "enabled": True,
+        "timeout": made.server_idle_seconds,
+        "every": made.server_look_seconds,
+        "concurrency": made.concurrency,
     }
 
 

@@ -47,6 +47,11 @@ KINDS = {
     "over-house-bounds": Kind(
         "error", "More than `kernelspecs.bounds` of the settings allows.", "Lower it, or raise that bound."
     ),
+    "culled-late": Kind(
+        "error",
+        "Its idle kernels would outlive their servers.",
+        "Lower `cull_idle_seconds`, or leave it out, or raise `culling.idle_seconds`.",
+    ),
     "value": Kind("error", "A value cannot be used.", "Write what the message asks for."),
     "machine-path": Kind(
         "error", "A path of somebody's machine.", "Name the command alone, or a path that is in the image."

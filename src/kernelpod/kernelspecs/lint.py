@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelpod.culling import NO_CULLING, Culling
 from kernelpod.kernelspecs import files, rules, stockform
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import BadJson, JsonFile, read_json
@@ -27,12 +28,12 @@ CODES = {
 OF_THE_WHOLE: dict[str, tuple[str, ...]] = {"connection_file": ("argv",)}
 
 
-def lint(folder: Path, settings: Kernelspecs) -> list[Fault]:
+def lint(folder: Path, settings: Kernelspecs, culling: Culling = NO_CULLING) -> list[Fault]:
     """Return the faults of a folder of kernelspecs, in the order of files and lines. Raises OSError."""
     found: list[Fault] = []
     names: dict[str, str] = {}
     for spec_folder in spec_folders(folder):
-        found += lint_one(spec_folder, settings, names)
+        found += lint_one(spec_folder, settings, culling, names)
     return sorted(found)
 
 
@@ -41,7 +42,7 @@ def spec_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def lint_one(folder: Path, settings: Kernelspecs, names: dict[str, str]) -> Iterable[Fault]:
+def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[str, str]) -> Iterable[Fault]:
     """Yield the faults of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
     if folder.name in NATIVE_NAMES or not SPEC_NAME.match(folder.name):
         yield fault("name", folder.name, said=folder.name)
@@ -60,11 +61,11 @@ def lint_one(folder: Path, settings: Kernelspecs, names: dict[str, str]) -> Iter
     except BadJson as error:
         yield fault("bad-json", file, error.place, said="is empty" if not raw.strip() else str(error))
     else:
-        yield from _lint_json(folder, file, read, settings, names)
+        yield from _lint_json(folder, file, read, settings, culling, names)
 
 
 def _lint_json(
-    folder: Path, file: str, read: JsonFile, settings: Kernelspecs, names: dict[str, str]
+    folder: Path, file: str, read: JsonFile, settings: Kernelspecs, culling: Culling, names: dict[str, str]
 ) -> Iterator[Fault]:
     for path in read.repeated:
         yield fault("duplicate-key", file, read.place(path), said=str(path[-1]))
@@ -78,7 +79,7 @@ def _lint_json(
     except ValidationError as error:
         yield from _of_the_model(file, read, error)
     for spec in specs:
-        yield from rules.check_spec(file, read, spec, settings)
+        yield from rules.check_spec(file, read, spec, settings, culling)
         if (other := names.setdefault(spec.display_name, spec.address)) != spec.address:
             where = ("metadata", "kernelpod", "profiles", spec.profile) if spec.profile else ("display_name",)
             yield fault("same-name", file, read.place(where), said=f"{spec.display_name!r} is {other}, too")

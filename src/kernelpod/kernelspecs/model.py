@@ -41,7 +41,7 @@ class Variant(PodKeys):
     mounts: tuple[Name, ...] | None = None
     """Mounts of the settings that kernels get, by name, if the user may have them; absent: all of hers."""
     cull_idle_seconds: float | None = Field(None, ge=0)
-    """Instead of `gateway.cull_idle_seconds`; 0 never culls."""
+    """Instead of `culling.idle_seconds`, and at most that; where that is 0, any number, and 0 never culls."""
     prewarm: int = Field(0, ge=0, le=3)
     """Kernels kept ready, for `start.spare_seconds`, for each user who has started one; her next start that asks
     for the same takes one over."""

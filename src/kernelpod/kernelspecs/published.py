@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from kernelpod.culling import NO_CULLING, Culling
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, image_is_allowed, read_folder
 from kernelpod.kernelspecs.resources import excesses
@@ -26,8 +27,8 @@ class _State(NamedTuple):
 class PublishedKernelspecs:
     """The kernelspecs of exactly one folder; a bad one is left out of the listing, with a line in the log."""
 
-    def __init__(self, settings: Kernelspecs) -> None:
-        self._settings = settings
+    def __init__(self, settings: Kernelspecs, culling: Culling = NO_CULLING) -> None:
+        self._settings, self._culling = settings, culling
         self._looked_at = float("-inf")
         self._state: _State | None = None
         self._specs: dict[str, KernelSpec] = {}
@@ -81,6 +82,8 @@ class PublishedKernelspecs:
             for excess in excesses(spec.resources, self._settings.bounds, wishes=True):
                 said = f"{excess.given} {excess.resource} in {spec.address}"
                 raise ValueError(f"{said} is over kernelspecs.bounds, {excess.bound}")
+            if contradiction := self._culling.contradiction(spec.cull_idle_seconds):
+                raise ValueError(f"cull_idle_seconds of {spec.address}: {contradiction}")
 
     def _look(self) -> _State:
         state = []

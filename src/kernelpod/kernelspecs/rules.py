@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from kernelpod.culling import Culling
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import JsonFile, Path
 from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
@@ -60,7 +61,9 @@ def check(file: str, read: JsonFile) -> Iterator[Fault]:
         yield fault("process-proxy", file, read.place(("metadata", "process_proxy")))
 
 
-def check_spec(file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspecs) -> Iterator[Fault]:
+def check_spec(
+    file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspecs, culling: Culling
+) -> Iterator[Fault]:
     """Yield what is wrong with a kernelspec or one of its profiles; the profiles' faults are where they differ."""
     stanza: Path = ("metadata", "kernelpod")
     inner = (*stanza, "profiles", spec.profile)
@@ -81,6 +84,10 @@ def check_spec(file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspec
         for excess in excesses(spec.resources, settings.bounds, wishes=True):
             said = f"{excess.given} {excess.resource}; the bound is {excess.bound}."
             yield fault("over-house-bounds", file, place, said)
+    if not spec.profile or (*inner, "cull_idle_seconds") in read.places:
+        place = read.place((*(inner if spec.profile else stanza), "cull_idle_seconds"))
+        if contradiction := culling.contradiction(spec.cull_idle_seconds):
+            yield fault("culled-late", file, place, f"{contradiction[0].upper()}{contradiction[1:]}.")
 
 
 def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Fault]:

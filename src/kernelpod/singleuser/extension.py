@@ -1,4 +1,4 @@
-"""Keeps tokens out of a server's log.
+"""Keeps tokens out of a server's log, and starts what reports its kernels' activity.
 
 jupyter_server 2.21 writes the whole environment at INFO whenever it starts a kernel through a gateway
 (gateway/managers.py, "started kernel"): JUPYTERHUB_API_TOKEN and JUPYTER_GATEWAY_AUTH_TOKEN in clear.
@@ -10,6 +10,8 @@ import logging
 import os
 from collections.abc import Mapping
 from typing import Any
+
+from kernelpod.singleuser.activity import start_bridge
 
 MASK = "[hidden]"
 MIN_LENGTH = 8
@@ -45,6 +47,12 @@ def hide(secrets: tuple[str, ...]) -> None:
 
 
 def load_extension(serverapp: Any) -> None:
-    """Switch the masking on (called by jupyter_server)."""
+    """Switch both on (called by jupyter_server, before its loop turns)."""
     hide(secrets_in(os.environ))
     serverapp.log.info("kernelpod: tokens are masked in this log")
+
+    def start() -> None:
+        # Kept: the loop itself holds tasks weakly.
+        serverapp.web_app.settings["kernelpod_bridge"] = start_bridge(serverapp)
+
+    serverapp.io_loop.add_callback(start)

@@ -160,7 +160,8 @@ def lint(folder: Path, settings_file: Path | None, form: str, strict: bool) -> N
       kernelpod specs lint kernelspecs
       kernelpod specs lint kernelspecs --strict --format github
     """
-    faults = find_faults(folder, load_settings(settings_file).kernelspecs)
+    settings = load_settings(settings_file)
+    faults = find_faults(folder, settings.kernelspecs, settings.culling)
     said = faultforms.FORMS[form](faults, folder)
     click.echo(coloured(said) if form == "text" else said, nl=False)
     if form == "text":

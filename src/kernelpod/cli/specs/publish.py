@@ -29,7 +29,7 @@ from kernelpod.kernelspecs.lint import lint as find_faults
 from kernelpod.kernelspecs.releases import Target
 from kernelpod.kernelspecs.tree import Tree, changes, difference, read_tree
 from kernelpod.kernelspecs.usage import running
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings import Settings
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -118,7 +118,7 @@ def sync(
       kernelpod specs sync --source kernelspecs --pvc kernelspecs --namespace gateway
       kernelpod specs sync --source kernelspecs --ssh admin@nfs.example.org:/srv/nfs/kernelpod
     """
-    tree = _looked_at(folder, load_settings(settings_file).kernelspecs)
+    tree = _looked_at(folder, load_settings(settings_file))
     with place.opened(context) as target:
         old = target.tree()
         change = difference(old, tree)
@@ -182,10 +182,10 @@ def rollback(place: Place, context: str, to: str, as_json: bool) -> None:
         click.echo(f"{name} is live")
 
 
-def _looked_at(source: Path, settings: Kernelspecs) -> Tree:
+def _looked_at(source: Path, settings: Settings) -> Tree:
     """Return the files of a folder that lint finds no error in. Raises KernelpodError."""
     tree = read_tree(source)
-    faults = find_faults(source, settings)
+    faults = find_faults(source, settings.kernelspecs, settings.culling)
     if errors := [fault.as_text() for fault in faults if fault.kind.level == "error"]:
         raise KernelpodError("\n".join(["nothing is published:", *errors]))
     if read_tree(source) != tree:

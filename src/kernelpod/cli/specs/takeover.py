@@ -65,7 +65,8 @@ def import_spec(
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent, name)
         _write(made, old, folder)
-        faults = lint(Path(parent), load_settings(settings_file).kernelspecs)
+        settings = load_settings(settings_file)
+        faults = lint(Path(parent), settings.kernelspecs, settings.culling)
         if not dry_run:
             shutil.copytree(folder, into / name)
     if as_json:

@@ -1,0 +1,121 @@
+"""Tells the hub, through the server's own activity, what the server's kernels at the gateway do.
+
+jupyter_server watches the kernels that it runs itself; of those at a gateway it knows nothing, so a server whose
+kernel computes while no tab is open looks idle, and is ended with its kernel. Every setting that ends in
+`_last_activity` counts as activity (jupyter_server, web_app.last_activity). The gateway is only asked for the list
+of kernels, which is activity for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from datetime import datetime, timezone
+from logging import Logger
+from typing import Any
+
+SECONDS_VARIABLE, BUSY_VARIABLE = "KERNELPOD_ACTIVITY_SECONDS", "KERNELPOD_ACTIVITY_BUSY"
+SERVER_VARIABLE = "JUPYTERHUB_SERVER_NAME"
+DEFAULT_SECONDS = 60.0
+SETTING = "kernelpod_last_activity"
+
+Model = Mapping[str, Any]
+Ask = Callable[[], Awaitable[Iterable[Model]]]
+
+
+def last_activity(models: Iterable[Model], now: datetime, keep_busy: bool) -> datetime | None:
+    """Return when one of these kernels last did something, None without kernels; who computes does so now."""
+    return max((_of_one(model, now, keep_busy) for model in models), default=None)
+
+
+def _of_one(model: Model, now: datetime, keep_busy: bool) -> datetime:
+    if keep_busy and model["execution_state"] == "busy":
+        return now
+    said = datetime.fromisoformat(str(model["last_activity"]).replace("Z", "+00:00"))
+    # The gateway's clock may be ahead.
+    return min(now, said if said.tzinfo else said.replace(tzinfo=timezone.utc))
+
+
+class Bridge:
+    """Notes in a server's settings when its kernels last did something.
+
+    While the gateway cannot be asked what it said last holds: who computed then still does.
+    """
+
+    def __init__(self, ask: Ask, settings: MutableMapping[str, Any], log: Logger, keep_busy: bool = True) -> None:
+        self._ask, self._settings, self._log, self._keep_busy = ask, settings, log, keep_busy
+        self._known: list[Model] = []
+        self._said = False
+
+    async def look(self) -> None:
+        """Ask once, and note the answer; an error is logged once until there is an answer again."""
+        try:
+            known = list(await self._ask())
+            found = last_activity(known, _now(), self._keep_busy)
+            self._known = known
+        except Exception as error:  # noqa: BLE001 - whatever it answers, the server goes on
+            if not self._said:
+                self._log.warning("kernelpod: the gateway does not say what kernels do, as before: %s", error)
+            self._said = True
+            found = last_activity(self._known, _now(), self._keep_busy)
+        else:
+            if self._said:
+                self._log.info("kernelpod: the gateway says again what kernels do")
+            self._said = False
+        if found is not None:
+            self._settings[SETTING] = max(found, self._settings.get(SETTING, found))
+
+    async def run(self, seconds: float) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(seconds)
+
+
+class Kernels:
+    """This server's kernels, as the gateway lists them to its token."""
+
+    def __init__(self, kernel_manager: Any, server: str) -> None:
+        self._manager, self._server = kernel_manager, server
+        self._had_some = True  # those of an earlier server of this name, which this one does not know
+
+    async def __call__(self) -> list[Model]:
+        """Return their models; asks nobody where there were none and none was started."""
+        if not self._had_some and not self._manager.list_kernel_ids():
+            return []
+        from jupyter_server.gateway.gateway_client import gateway_request  # noqa: PLC0415 - the server's own
+
+        # Not list_kernels(): it forgets kernels, which a server that stops is about to delete.
+        answer = await gateway_request(self._manager.kernels_url, method="GET")
+        listed: list[Model] = json.loads(answer.body)
+        found = [model for model in listed if self._is_mine(model)]
+        self._had_some = bool(found)
+        return found
+
+    def _is_mine(self, model: Model) -> bool:
+        return model["id"] in self._manager or model.get("server") == self._server
+
+
+def period(environment: Mapping[str, str]) -> float:
+    """Return how often the gateway is asked; what is no number of seconds is the default."""
+    try:
+        seconds = float(environment.get(SECONDS_VARIABLE) or DEFAULT_SECONDS)
+    except ValueError:
+        return DEFAULT_SECONDS
+    return seconds if 0 < seconds < float("inf") else DEFAULT_SECONDS
+
+
+def start_bridge(serverapp: Any) -> asyncio.Task[None] | None:
+    """Return the task that asks, None where kernels are the server's own."""
+    if not serverapp.gateway_config.gateway_enabled:
+        return None
+    kernels = Kernels(serverapp.kernel_manager, os.environ.get(SERVER_VARIABLE, ""))
+    keep_busy = os.environ.get(BUSY_VARIABLE) != "cull"
+    bridge = Bridge(kernels, serverapp.web_app.settings, serverapp.log, keep_busy)
+    return asyncio.ensure_future(bridge.run(period(os.environ)))
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
