@@ -50,6 +50,9 @@ test-logins: env .envs/logins/.ready ## the logins of hub/logins, each at a real
 test-databases: env .envs/logins/.ready ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases
 
+test-browser: env .envs/browser/.ready ## the hub's pages as people see them: Debian's chromium and chromium-driver
+	.envs/browser/bin/python -m pytest tests/browser
+
 test-pythons: .tools/.ready ## the base package on every Python it supports
 	export PATH="$$PATH:$$(printf '%s:' $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin)"; \
 	for v in $(OTHER_PYTHONS); do echo "== Python $$v" && $(UV) run --quiet --isolated --no-project --python $$v --with-editable . $(addprefix --with ,$(TEST_TOOLS)) python -m pytest -q tests/unit; done
@@ -146,6 +149,7 @@ locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/logins.in -o requirements/logins.txt
+	$(LOCK) --constraint requirements/gateway.txt pyproject.toml requirements/browser.in -o requirements/browser.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
 	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/image-hub.in -o requirements/image-hub.txt
@@ -186,12 +190,18 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	$(UV) pip install --quiet --python .envs/logins/bin/python --no-deps --editable .
 	touch $@
 
+.envs/browser/.ready: requirements/browser.txt pyproject.toml .tools/.ready
+	test -x .envs/browser/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/browser
+	$(INSTALL) --python .envs/browser/bin/python $<
+	$(UV) pip install --quiet --python .envs/browser/bin/python --no-deps --editable .
+	touch $@
+
 .envs/kernels/.ready: requirements/kernels.txt .tools/.ready
 	test -x .envs/kernels/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/kernels
 	$(INSTALL) --python .envs/kernels/bin/python $<
 	touch $@
 
-.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
+from kernelpod.courses.theme import Theme
 from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
@@ -197,6 +198,7 @@ class HubFile(Section):
     home: HomePath | None = None
     """Home below `homes.root` of the settings; absent: the settings' own, in exams
     `{mode}/{semester}/{course}/{username}`."""
+    theme: Theme = Theme()
     storage: Storage = Storage()
     lists: Lists = Lists()
     allow: Users | None = None
