@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ CHECKOUT = Path(__file__).parents[2]
 COURSES_HUB = CHECKOUT / "tests" / "local" / "courses_hub.py"
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SECONDS = 60
+sys.path.insert(0, str(COURSES_HUB.parent))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -147,9 +149,10 @@ class Person:
         """Return whether nobody has to scroll sideways."""
         return bool(self.ask("document.documentElement.scrollWidth <= window.innerWidth"))
 
-    def complaints(self) -> list[str]:
+    def complaints(self, *levels: str) -> list[str]:
         """Return the errors and warnings of the browser's console since they were last asked for."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
+        wanted = levels or ("SEVERE", "WARNING")
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in wanted]
 
 
 @pytest.fixture(scope="session")
