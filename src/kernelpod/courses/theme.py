@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from kernelpod.courses.fields import Title
 from kernelpod.fields import Section
@@ -22,7 +22,9 @@ def _colour(text: str) -> str:
     return text.lower()
 
 
-Colour = Annotated[str, AfterValidator(_colour)]
+Colour = Annotated[
+    str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"})
+]
 # Lines, and nothing else that is no character.
 Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")]
 
@@ -53,6 +55,7 @@ class Theme(Section):
     logo: str | None = Field(None, min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")
     """PNG, JPEG or SVG of at most 100,000 bytes; relative to the courses file."""
     colours: Colours = Colours()
+    """Colours of the pages."""
     announcement: Announcement | None = None
     """What every page says."""
     login_announcement: Announcement | None = None
