@@ -7,7 +7,10 @@ from typing import Any
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-WHERE = "import os; print(os.environ['KERNEL_USERNAME'], 6 * 7, os.path.isdir('/srv/course'), os.path.isfile('Untitled.ipynb'))"
+WHERE = (
+    "import os; print(os.environ['KERNEL_USERNAME'], 6 * 7, "
+    "os.path.isdir('/srv/course'), os.path.isfile('Untitled.ipynb'))"
+)
 KERNELS = ["Python 3 (pod)", "Bash (pod)", "Python 3 (pod, large)"]
 
 

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 import pytest
-from conftest import PHONE
 from courses_hub import ADMIN
+from person import PHONE
 from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 
@@ -138,7 +138,9 @@ def test_the_admin_page_with_a_fault(themed: Any, person: Any) -> None:
 
     def told() -> str:
         person.opens("/hub/admin")
-        return "".join(one.text for one in person.driver.find_elements("css selector", "[role=alert].alert-warning"))
+        return "".join(
+            one.text for one in person.driver.find_elements("css selector", "[role=alert].alert-warning")
+        )
 
     said = person.until(told, "the fault is told")
     assert said.startswith(f"{themed.courses}:")

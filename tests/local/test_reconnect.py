@@ -29,7 +29,9 @@ def test_a_client_that_comes_again_is_not_kept_waiting(site: Any) -> None:
 
 def test_a_client_that_comes_again_before_its_first_connection_is_open(site: Any) -> None:
     """Lab connects, hangs up and connects anew within milliseconds, while the kernel's process still begins."""
-    spec = site.spec("slow", argv=["bash", "-c", "sleep 2; exec python -m ipykernel_launcher -f {connection_file}"])
+    spec = site.spec(
+        "slow", argv=["bash", "-c", "sleep 2; exec python -m ipykernel_launcher -f {connection_file}"]
+    )
     kernel_id = site.alice.start(spec)
     query = "?session_id=the-same"
     ended = threading.Event()

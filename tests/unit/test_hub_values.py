@@ -111,7 +111,8 @@ async def page(name):
         "{% block stylesheet %}{% endblock %}{% block announcement %}{% endblock %}"})
     loader = ChoiceLoader([stock, FileSystemLoader(c.JupyterHub.template_paths)])
     given = {key: value(None) for key, value in c.JupyterHub.template_vars.items()}
-    return await Environment(loader=loader, autoescape=True, enable_async=True).get_template(name).render_async(given)
+    environment = Environment(loader=loader, autoescape=True, enable_async=True)
+    return await environment.get_template(name).render_async(given)
 asyncio.run(main())
 """
 

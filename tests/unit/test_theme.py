@@ -1,4 +1,4 @@
-"""A hub's theme: colours that stay readable, logos by their content, and pages as JupyterHub's templates make them."""
+"""A hub's theme: colours that stay readable, logos by their content, pages as JupyterHub's templates make them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import base64
 import itertools
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,8 @@ def test_text_can_be_read_on_every_colour_and_more_easily_under_the_pointer() ->
 
 
 @pytest.mark.parametrize(
-    ("colour", "text"), [("#003366", "#ffffff"), ("#ffcc00", "#000000"), ("#777777", "#000000"), ("#767676", "#ffffff")]
+    ("colour", "text"),
+    [("#003366", "#ffffff"), ("#ffcc00", "#000000"), ("#777777", "#000000"), ("#767676", "#ffffff")],
 )
 def test_text_is_white_where_that_can_be_read(colour: str, text: str) -> None:
     assert text_on(colour) == text
@@ -185,7 +185,7 @@ def test_packed_templates_are_those_of_the_folder() -> None:
 
 
 @pytest.fixture
-def dress() -> Iterator[Any]:
+def dress() -> Any:
     """A function of a courses file that returns a hub's configuration and a function that renders its pages."""
     pytest.importorskip("jupyterhub")
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
@@ -211,7 +211,8 @@ def dress() -> Iterator[Any]:
             )
             environment = Environment(loader=loader, autoescape=True, enable_async=waits)
             given = {
-                name: value(None) if callable(value) else value for name, value in c.JupyterHub.template_vars.items()
+                name: value(None) if callable(value) else value
+                for name, value in c.JupyterHub.template_vars.items()
             }
             words = {**given, "static_url": lambda path, **_: path, "base_url": "/hub/", "authenticator": {}}
             page = environment.get_template(name)
@@ -219,7 +220,7 @@ def dress() -> Iterator[Any]:
 
         return c, rendered
 
-    yield configured
+    return configured
 
 
 @pytest.mark.hub

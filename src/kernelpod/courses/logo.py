@@ -34,7 +34,7 @@ class Logo:
 
     @property
     def url(self) -> str:
-        """The picture itself, as the address of an `img`: there no script of an SVG runs, and nothing is fetched."""
+        """The picture itself, as the address of an `img`: no script of an SVG runs there, nothing is fetched."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 

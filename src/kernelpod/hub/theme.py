@@ -1,4 +1,4 @@
-"""The look of a hub's pages: what its templates show of the courses file, and how they come before JupyterHub's own."""
+"""The look of a hub's pages: what its templates show of the courses file, and their place before JupyterHub's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from traitlets.config import LazyConfigValue
 from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.logo import RosterWithLogo
 from kernelpod.courses.theme import channels, pressed, text_on
+
 
 def template_folder() -> str:
     """Return where the templates lie, where the package is a folder."""
@@ -38,14 +39,17 @@ def _so_far(value: Any, empty: Any) -> Any:
 def _current(enrolments: Enrolments, told: Callable[[RosterWithLogo], Any]) -> Callable[[Any], Any]:
     """Return a variable of templates: a function that looks at the files first, where a page can wait for that."""
 
+    roster = enrolments.roster
+    assert isinstance(roster, RosterWithLogo)  # noqa: S101 - what know_courses makes
+
     async def fresh() -> Any:
         await enrolments.look()
-        return told(enrolments.roster)
+        return told(roster)
 
     @pass_environment
     def now(environment: Environment) -> Any:
         # The hub renders pages of errors without waiting.
-        return fresh() if environment.is_async else told(enrolments.roster)
+        return fresh() if environment.is_async else told(roster)
 
     return lambda _user: now
 
@@ -70,7 +74,12 @@ def shades(colour: str | None) -> dict[str, str] | None:
     if colour is None:
         return None
     red, green, blue = channels(colour)
-    return {"colour": colour, "rgb": f"{red}, {green}, {blue}", "text": text_on(colour), "pressed": pressed(colour)}
+    return {
+        "colour": colour,
+        "rgb": f"{red}, {green}, {blue}",
+        "text": text_on(colour),
+        "pressed": pressed(colour),
+    }
 
 
 def _faults(roster: RosterWithLogo) -> list[str]:
