@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,11 @@ def person(hub: Hub, pictures: Path, need: Any, request: pytest.FixtureRequest) 
     ):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as chrome:
+    with contextlib.ExitStack() as cleanup:
+        # What Chromium leaves; the path is short, since it is part of the name of a socket.
+        folder = cleanup.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
+        service = webdriver.ChromeService(driver, env={**os.environ, "TMPDIR": folder})
+        chrome = cleanup.enter_context(webdriver.Chrome(options, service))
         chrome.set_page_load_timeout(SECONDS)
         somebody = Person(hub, chrome, pictures)
         somebody.sized(DESKTOP)
