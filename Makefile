@@ -53,6 +53,13 @@ test-z2jh: .envs/hub-z2jh/.ready ## the hub's side at the JupyterHub and KubeSpa
 test-databases: env .envs/logins/.ready ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases
 
+test-browser: env .envs/browser/.ready ## the hub's pages as people see them: Debian's chromium and chromium-driver
+	.envs/browser/bin/python -m pytest tests/browser
+
+picture: env .envs/browser/.ready ## docs/theme.png: the login page with a theme
+	KERNELPOD_PICTURES=.cache/pictures .envs/browser/bin/python -m pytest tests/browser -k login_page
+	cp .cache/pictures/login.png docs/theme.png
+
 test-pythons: .tools/.ready ## the base package on every Python it supports
 	export PATH="$$PATH:$$(printf '%s:' $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin)"; \
 	for v in $(OTHER_PYTHONS); do echo "== Python $$v" && $(UV) run --quiet --isolated --no-project --python $$v --with-editable . $(addprefix --with ,$(TEST_TOOLS)) python -m pytest -q tests/unit; done
@@ -140,6 +147,7 @@ bench-cluster: env cluster-up ## the same on the test cluster (root): stock gate
 test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
 	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .
 	$(UV) run --quiet --isolated --no-project --python $(PY_VERSION) --with .cache/wheel/*.whl kernelpod render --user john.doe --spec python-pod --settings /dev/null | grep -c '^kind:'
+	$(PYTHON) -m zipfile --list .cache/wheel/*.whl | grep -c hub/templates/page.html
 
 bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short one
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
@@ -150,6 +158,7 @@ locks: .tools/.ready ## refresh requirements/*.txt
 	$(LOCK) pyproject.toml requirements/hub-z2jh.in -o requirements/hub-z2jh.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/logins.in -o requirements/logins.txt
+	$(LOCK) --constraint requirements/gateway.txt pyproject.toml requirements/browser.in -o requirements/browser.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
 	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/image-hub.in -o requirements/image-hub.txt
@@ -197,12 +206,19 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	$(UV) pip install --quiet --python .envs/logins/bin/python --no-deps --editable .
 	touch $@
 
+.envs/browser/.ready: requirements/browser.txt pyproject.toml .tools/.ready
+	test -x .envs/browser/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/browser
+	$(INSTALL) --python .envs/browser/bin/python $<
+	$(UV) pip install --quiet --python .envs/browser/bin/python --no-deps --editable .
+	touch $@
+
 .envs/kernels/.ready: requirements/kernels.txt .tools/.ready
 	test -x .envs/kernels/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/kernels
 	$(INSTALL) --python .envs/kernels/bin/python $<
 	touch $@
 
-.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-z2jh test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh picture
+.PHONY: test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from typing import Any
+
+import websocket
+
+from kernelpod.testing import eventually
 
 # Tornado gives a peer this long to answer the closing of a websocket.
 CLOSING_HANDSHAKE_SECONDS = 5
@@ -19,6 +25,34 @@ def test_a_client_that_comes_again_is_not_kept_waiting(site: Any) -> None:
         with site.alice.channels(kernel_id, query) as again:
             assert again.run("print(x)") == "5\n"
             assert time.monotonic() - began < CLOSING_HANDSHAKE_SECONDS
+
+
+def test_a_client_that_comes_again_before_its_first_connection_is_open(site: Any) -> None:
+    """Lab connects, hangs up and connects anew within milliseconds, while the kernel's process still begins."""
+    spec = site.spec(
+        "slow", argv=["bash", "-c", "sleep 2; exec python -m ipykernel_launcher -f {connection_file}"]
+    )
+    kernel_id = site.alice.start(spec)
+    query = "?session_id=the-same"
+    ended = threading.Event()
+
+    def first() -> None:
+        hung_up = contextlib.suppress(websocket.WebSocketException, OSError)
+        with hung_up, site.alice.channels(kernel_id, query) as replaced:
+            replaced.closed()  # raises when it stays open
+        ended.set()
+
+    def waiting() -> bool:
+        return "kernelpod_websockets 1.0" in site.by("metrics-token").ask("GET", "/metrics").text
+
+    threading.Thread(target=first, daemon=True).start()
+    eventually(waiting, what="the first connection is known")
+    with site.alice.channels(kernel_id, query) as again:
+        assert again.run("print('here')") == "here\n"
+        assert ended.wait(20)
+        assert again.run("print('still')") == "still\n"
+        assert site.alice.model(kernel_id)["connections"] == 1
+    assert site.alice.run(kernel_id, "print(1)") == "1\n"
 
 
 def test_output_of_the_meantime_is_replayed(site: Any) -> None:

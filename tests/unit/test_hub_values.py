@@ -109,7 +109,17 @@ async def main():
         "home": spawner.get_env()["KERNEL_PATH"],
         "image": server["image"],
         "first": [one["name"] for one in pod["spec"]["init_containers"]],
+        "page": await page("admin.html"),
     }))
+
+async def page(name):
+    from jinja2 import DictLoader, ChoiceLoader, Environment, FileSystemLoader
+    stock = DictLoader({"templates/admin.html": "{% extends 'page.html' %}", "templates/page.html":
+        "{% block stylesheet %}{% endblock %}{% block announcement %}{% endblock %}"})
+    loader = ChoiceLoader([stock, FileSystemLoader(c.JupyterHub.template_paths)])
+    given = {key: value(None) for key, value in c.JupyterHub.template_vars.items()}
+    environment = Environment(loader=loader, autoescape=True, enable_async=True)
+    return await environment.get_template(name).render_async(given)
 asyncio.run(main())
 """
 
@@ -119,11 +129,18 @@ def test_the_charts_hub_follows_the_courses_with_the_package_from_the_values(tmp
     pytest.importorskip("kubespawner")
     courses = tmp_path / "courses.yaml"
     course = {"image": "lab:1", "folder": {"path": "f", "mount_path": "/srv/course"}, "students": ["alice"]}
-    courses.write_text(yaml.safe_dump({"storage": {"root": "/c"}, "courses": {"ml": course}}), encoding="utf-8")
+    theme = {"logo": "none.png", "colours": {"bar": "#003366"}, "announcement": {"text": "Maintenance"}}
+    whole = {"storage": {"root": "/c"}, "theme": theme, "courses": {"ml": course}}
+    courses.write_text(yaml.safe_dump(whole), encoding="utf-8")
     made = values({**SECTIONS, "hubs": [{"courses": str(courses)}]})
     files = made["hub"]["extraFiles"]
     (tmp_path / "kernelpod.zip").write_bytes(base64.b64decode(files["kernelpod"]["binaryData"]))
     (tmp_path / "kernelpod-settings.yaml").write_text(files["kernelpod-settings"]["stringData"], encoding="utf-8")
+    for file in files.values():
+        path = tmp_path / Path(file["mountPath"]).relative_to("/usr/local/share/jupyterhub")
+        path.parent.mkdir(exist_ok=True)
+        if path.suffix == ".html":
+            path.write_text(file["stringData"], encoding="utf-8")
     (tmp_path / "values.json").write_text(json.dumps(made), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-c", AS_THE_CHARTS_HUB, str(tmp_path / "values.json"), str(tmp_path)],
@@ -133,7 +150,12 @@ def test_the_charts_hub_follows_the_courses_with_the_package_from_the_values(tmp
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+    said = json.loads(done.stdout.splitlines()[-1])
+    page = said.pop("page")
+    assert "Maintenance" in page
+    assert "0, 51, 102" in page
+    assert "theme.logo: there is no file" in page
+    assert said == {
         "in": ["alice"],
         "mounts": ["/home/jovyan", "/srv/course"],
         "home": "/homes/alice",

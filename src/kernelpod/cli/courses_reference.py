@@ -7,11 +7,14 @@ import json
 from pydantic import BaseModel
 
 from kernelpod.cli.settings_reference import NOTE, tables
-from kernelpod.courses import model
+from kernelpod.courses import model, theme
 from kernelpod.courses.model import HubFile
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": model.HubFile,
+    "theme": theme.Theme,
+    "theme.colours": theme.Colours,
+    "theme.announcement, .login_announcement": theme.Announcement,
     "storage": model.Storage,
     "lists": model.Lists,
     "courses.<id>": model.Course,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
+from kernelpod.courses.logo import read_logo
 from kernelpod.courses.model import MODES
 from kernelpod.courses.roster import list_fault, read_list
 from kernelpod.courses.rules import faults_of
@@ -33,6 +34,7 @@ def check(path: Path, settings: Settings, specs: Collection[str] | None = None) 
         *_folders(courses),
         *_storage(courses, settings),
         *_homes_in_homes(courses, settings),
+        *([logo] if isinstance(logo := read_logo(courses), Fault) else ()),
     }
     return sorted(found)
 

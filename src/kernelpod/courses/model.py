@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
+from kernelpod.courses.theme import Theme
 from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
@@ -218,6 +219,7 @@ class HubFile(Section):
     home: HomePath | None = None
     """Home below `homes.root` of the settings; absent: the settings' own, in exams
     `{mode}/{semester}/{course}/{username}`."""
+    theme: Theme = Theme()
     storage: Storage = Storage()
     lists: Lists = Lists()
     allow: Users | None = None

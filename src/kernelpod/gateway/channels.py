@@ -32,6 +32,9 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
     """The client's last request to run something."""
     _last_write: asyncio.Future[None] | None = None
     _held: asyncio.Task[None] | None = None
+    _opened = False
+    _replaced = False
+    """Whether the same client came again before this websocket was open."""
 
     def set_default_headers(self) -> None:
         """A websocket has no use for the headers of a page."""
@@ -44,6 +47,10 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     def open(self, kernel_id: str) -> Any:
         """Connect the websocket to the kernel, without Nagle's delay."""
+        if self._replaced:
+            self.ws_connection.stream.close()
+            return None
+        self._opened = True
         self.set_nodelay(True)
         self._rechecks = asyncio.ensure_future(self._recheck())
         return super().open(kernel_id)
@@ -80,9 +87,14 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         """Close without waiting for the peer: the same client has come again over another connection.
 
         A server whose browser hung up while it connected never reads from the first one; waiting for its
-        goodbye would keep the notebook at "Connecting" for five seconds.
+        goodbye would keep the notebook at "Connecting" for five seconds. One that still waits for its kernel is
+        closed as soon as it opens: waiting for that would keep the notebook at "Unknown" for good.
         """
         connection = self.ws_connection
+        if not (self._opened or self._replaced):
+            self._replaced = True
+            self._open_sessions.pop(self.session_key, None)
+            self._close_future.set_result(None)
         closed = super().close()
         if connection is not None:
             connection.stream.close()
@@ -170,4 +182,5 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         for task in (self._rechecks, self._held):
             if task is not None:
                 task.cancel()
-        super().on_close()
+        if not self._replaced:  # else nothing was connected, and another one has its place
+            super().on_close()

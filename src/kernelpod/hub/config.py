@@ -8,17 +8,17 @@ let_lists_decide(c)
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 from jupyterhub.app import JupyterHub
 
 from kernelpod.courses.enrolment import Enrolments
-from kernelpod.courses.roster import Roster
+from kernelpod.courses.logo import RosterWithLogo
 from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
 from kernelpod.hub.gate import gated
 from kernelpod.hub.housespawner import HouseSpawner, identity_of
+from kernelpod.hub.theme import show_theme, template_folder
 from kernelpod.settings import Hub, Settings
 from kernelpod.standing import Standing, standing
 
@@ -36,8 +36,8 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     if settings.culling.idle_seconds:
         _cull(c, settings)
     know_courses(c, settings, hub)
-    if hub.courses:
-        _warn_admins(c)
+    if enrolments := c.HouseSpawner.courses():
+        show_theme(c, enrolments, template_folder())
     c.Spawner.environment.update(server_environment(settings, hub))
     c.Spawner.args.extend(servers.arguments(settings))
     c.KubeSpawner.delete_grace_period = servers.grace_period_seconds(settings)
@@ -46,27 +46,22 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
 
 def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
     """Let the house's spawners know the settings, this hub, and its courses if it has some."""
-    enrolments = Enrolments(Roster(hub.courses, settings, hub.name)) if hub.courses else None
+    enrolments = Enrolments(RosterWithLogo(hub.courses, settings, hub.name)) if hub.courses else None
     c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
     # A function: traitlets give every spawner a copy of anything else.
     c.HouseSpawner.courses = lambda: enrolments
 
 
-def _warn_admins(c: Any) -> None:
-    """Show on the hub's admin page what is wrong now with the courses file and its lists."""
-    c.JupyterHub.template_paths.insert(0, str(files("kernelpod.hub").joinpath("templates")))
-    roster = c.HouseSpawner.courses().roster
-    faults = {"courses_faults": lambda _user: [fault.as_text() for fault in roster.faults]}
-    c.JupyterHub.template_vars.update(faults)
-
-
-def let_lists_decide(c: Any) -> None:
+def let_lists_decide(c: Any, templates: str = "") -> None:
     """Let the lists of the courses file, where `configure` found one, decide who may log in.
 
     Call it last, once the authenticator is chosen; a server is refused to who is in no course in any case.
+    Its theme is shown behind templates and variables that `c` has got since. `templates` is where ours lie, if not
+    in this package.
     """
     if enrolments := c.HouseSpawner.courses():
         c.JupyterHub.authenticator_class = gated(c.JupyterHub.authenticator_class, enrolments)
+        show_theme(c, enrolments, templates or template_folder())
 
 
 def _grant(c: Any, settings: Settings, hub: Hub) -> None:

@@ -22,3 +22,9 @@ def packed() -> bytes:
                     name = "/".join(part for part in ("kernelpod", folder, module.name) if part)
                     archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), module.read_bytes(), zipfile.ZIP_DEFLATED)
     return made.getvalue()
+
+
+def templates() -> dict[str, str]:
+    """Return the templates of the hub's pages by their names: Jinja reads none from an archive."""
+    place = files("kernelpod.hub").joinpath("templates")
+    return {one.name: one.read_text(encoding="utf-8") for one in sorted(place.iterdir(), key=lambda one: one.name)}

@@ -17,7 +17,7 @@ import yaml
 
 from kernelpod.errors import SettingsError
 from kernelpod.hub import charts, pods, servers
-from kernelpod.hub.packed import packed
+from kernelpod.hub.packed import packed, templates
 from kernelpod.mounts import mounts_for
 from kernelpod.settings import Hub, Settings
 
@@ -26,6 +26,7 @@ STAND_IN = "kernelpodstandin"
 PLACEHOLDER = "{username}"
 # With courses: where the hub finds this package, and the claim of the courses files.
 PLACE = "/usr/local/share/jupyterhub"
+TEMPLATES = f"{PLACE}/kernelpod-templates"
 COURSES_FILES = "courses-files"
 GATEWAY_LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
 GATEWAY_PORT = 8888
@@ -167,13 +168,17 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
         "extraFiles": {
             "kernelpod": {"mountPath": code, "binaryData": base64.b64encode(packed()).decode()},
             "kernelpod-settings": {"mountPath": f"{PLACE}/kernelpod-settings.yaml", "stringData": text},
+            **{
+                f"kernelpod-{name}": {"mountPath": f"{TEMPLATES}/{name}", "stringData": page}
+                for name, page in templates().items()
+            },
         },
         "extraConfig": {
             # The chart runs these in the order of their names.
             "90-kernelpod": "import sys\n"
             f"sys.path.insert(0, {code!r})\n"
             "from kernelpod.hub.zero import configure_zero\n"
-            f"configure_zero(c, {f'{PLACE}/kernelpod-settings.yaml'!r}, {hub.name!r})\n"
+            f"configure_zero(c, {f'{PLACE}/kernelpod-settings.yaml'!r}, {hub.name!r}, {TEMPLATES!r})\n"
         },
         "extraVolumes": [
             {"name": COURSES_FILES, "persistentVolumeClaim": {"claimName": COURSES_FILES, "readOnly": True}},

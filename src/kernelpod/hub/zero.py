@@ -10,8 +10,10 @@ from kernelpod.hub.kubernetes import PodSpawner
 from kernelpod.settings import load
 
 
-def configure_zero(c: Any, settings_file: str, hub_name: str) -> None:
+def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) -> None:
     """Let the courses file decide on servers and logins of the chart's hub, whose values hold all the rest.
+
+    `templates` is where the values put those of this package, which is a zip archive there.
 
     Called by the last block of `hub.extraConfig`, once the authenticator is chosen. Raises SettingsError.
     """
@@ -22,4 +24,4 @@ def configure_zero(c: Any, settings_file: str, hub_name: str) -> None:
     c.KubeSpawner.environment["KERNEL_PATH"] = lambda spawner: (
         server_standing(settings, hub, spawner).mounts.home.path
     )
-    let_lists_decide(c)
+    let_lists_decide(c, templates)

@@ -1,0 +1,129 @@
+"""A hub's logo: a picture by its content, whatever its file is called."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+from kernelpod.courses.faults import Fault
+from kernelpod.courses.load import Courses
+from kernelpod.courses.roster import Roster
+
+MAX_BYTES = 100_000
+KEYS = ("theme", "logo")
+_SVG = "http://www.w3.org/2000/svg"
+
+log = logging.getLogger(__name__)
+
+
+class BadLogo(Exception):
+    """This file is no logo; the text says why."""
+
+
+@dataclass(frozen=True)
+class Logo:
+    """A picture that browsers draw."""
+
+    media_type: str
+    content: bytes
+
+    @property
+    def url(self) -> str:
+        """The picture itself, as the address of an `img`: no script of an SVG runs there, nothing is fetched."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+
+
+def logo_of(content: bytes) -> Logo:
+    """Return the picture that a file holds. Raises BadLogo."""
+    if len(content) > MAX_BYTES:
+        raise BadLogo(f"the file is larger than {MAX_BYTES} bytes, and would be so in every page")
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _whole("image/png", content, b"IEND")
+    if content.startswith(b"\xff\xd8\xff"):
+        return _whole("image/jpeg", content, b"\xff\xd9")
+    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        _check_svg(content)
+        return Logo("image/svg+xml", content)
+    raise BadLogo("the file is empty" if not content else "this is no PNG, JPEG or SVG")
+
+
+def _whole(media_type: str, content: bytes, end: bytes) -> Logo:
+    if end not in content:
+        raise BadLogo("the picture is cut off")
+    return Logo(media_type, content)
+
+
+def _check_svg(content: bytes) -> None:
+    """Raise BadLogo for what no browser would draw, or only with what an image may not have."""
+    roots: list[str] = []
+
+    def begins(name: str, _attributes: dict[str, str]) -> None:
+        if not roots:
+            roots.append(name)
+        if name.rpartition(" ")[2].lower() == "script":
+            raise BadLogo("the SVG holds a script; save it without")
+
+    def refuse_entities(*_: Any) -> None:
+        raise BadLogo("the SVG declares entities; save it as a plain SVG")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EntityDeclHandler = begins, refuse_entities
+    try:
+        parser.Parse(content, True)
+    except expat.ExpatError as error:
+        raise BadLogo(f"this is no SVG: {error}") from error
+    if roots[0] != f"{_SVG} svg":
+        raise BadLogo(f'this is no SVG: the first element must be <svg xmlns="{_SVG}">')
+
+
+def read_logo(courses: Courses) -> Logo | Fault | None:
+    """Return the logo that a courses file names, or what is wrong with it; None where none is named."""
+    if (path := logo_path(courses)) is None:
+        return None
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            raise BadLogo("this is no file")
+        with path.open("rb") as opened:
+            return logo_of(opened.read(MAX_BYTES + 1))
+    except BadLogo as error:
+        return courses.fault(KEYS, f"{path}: {error}")
+    except FileNotFoundError:
+        return courses.fault(KEYS, f"there is no file {path}")
+    except (OSError, ValueError) as error:
+        return courses.fault(KEYS, f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def logo_path(courses: Courses) -> Path | None:
+    """Return where the logo lies: beside the file that names it."""
+    named = courses.hub.theme.logo
+    return courses.tree.spot(KEYS).file.parent / named if named else None
+
+
+class RosterWithLogo(Roster):
+    """The courses and users of a hub, and its logo; one that cannot be used keeps the last good one."""
+
+    logo: Logo | None = None
+    _logo_fault: Fault | None = None
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong now, in the courses file, in lists and with the logo."""
+        return (*super().faults, *([self._logo_fault] if self._logo_fault else ()))
+
+    def refresh(self) -> None:
+        """Read again what has changed. Raises nothing for bad files."""
+        super().refresh()
+        if self._courses is None:
+            return
+        found = read_logo(self._courses)
+        fault = found if isinstance(found, Fault) else None
+        if fault and fault != self._logo_fault:
+            log.warning("logo: %s; the last good one is shown, if there was one", fault.as_text())
+        self._logo_fault = fault
+        if not isinstance(found, Fault):
+            self.logo = found

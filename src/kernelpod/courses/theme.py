@@ -1,0 +1,94 @@
+"""How a hub's pages look: the section `theme` of a courses file, and colours that stay readable."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from kernelpod.courses.fields import Title
+from kernelpod.fields import Section
+
+WHITE, BLACK = "#ffffff", "#000000"
+# WCAG 2, level AA, for text. Of black and white one always has it: at the worst 4.58.
+READABLE = 4.5
+_COLOUR = re.compile(r"#[0-9a-f]{6}\Z", re.ASCII | re.IGNORECASE)
+
+
+def _colour(text: str) -> str:
+    if not _COLOUR.match(text):
+        raise ValueError("write a colour as '#rrggbb', in quotes: without them it is a comment")
+    return text.lower()
+
+
+Colour = Annotated[
+    str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"})
+]
+# Lines, and nothing else that is no character.
+Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")]
+
+
+class Announcement(Section):
+    """A message to everybody."""
+
+    text: Words
+    """Plain text, shown as it is written; line breaks are kept."""
+    level: Literal["info", "warning"] = "info"
+    """How it looks."""
+
+
+class Colours(Section):
+    """Colours; that of the text on them is black or white, whichever is read more easily."""
+
+    bar: Colour | None = None
+    """The bar at the top, and the head of the login form."""
+    button: Colour | None = None
+    """The main buttons: sign in, start."""
+
+
+class Theme(Section):
+    """How the hub's pages look; a change is seen with the next page."""
+
+    title: Title | None = None
+    """Name of the hub, in the bar and in the browser's tab."""
+    logo: str | None = Field(None, min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")
+    """PNG, JPEG or SVG of at most 100,000 bytes; relative to the courses file."""
+    colours: Colours = Colours()
+    """Colours of the pages."""
+    announcement: Announcement | None = None
+    """What every page says."""
+    login_announcement: Announcement | None = None
+    """What the login page says instead."""
+
+
+def channels(colour: str) -> tuple[int, int, int]:
+    """Return red, green and blue of a colour, 0 to 255 each."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours by WCAG 2: from 1 to 21."""
+    lower, higher = sorted((_luminance(one), _luminance(other)))
+    return (higher + 0.05) / (lower + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    linear = [_linear(channel / 255) for channel in channels(colour)]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def _linear(value: float) -> float:
+    return float(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4)
+
+
+def text_on(colour: str) -> str:
+    """Return the colour of text on a colour: white where it can be read, else black."""
+    return WHITE if contrast(colour, WHITE) >= READABLE else BLACK
+
+
+def pressed(colour: str) -> str:
+    """Return a button's colour under the pointer: a little farther from its text, so never harder to read."""
+    away = 0 if text_on(colour) == WHITE else 255
+    return "#" + "".join(f"{round(channel + (away - channel) * 0.2):02x}" for channel in channels(colour))

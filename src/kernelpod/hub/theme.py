@@ -1,0 +1,89 @@
+"""The look of a hub's pages: what its templates show of the courses file, and their place before JupyterHub's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, pass_environment
+from traitlets.config import LazyConfigValue
+
+from kernelpod.courses.enrolment import Enrolments
+from kernelpod.courses.logo import RosterWithLogo
+from kernelpod.courses.theme import channels, pressed, text_on
+
+
+def template_folder() -> str:
+    """Return where the templates lie, where the package is a folder."""
+    return str(files("kernelpod.hub").joinpath("templates"))
+
+
+def show_theme(c: Any, enrolments: Enrolments, folder: str) -> None:
+    """Show theme and faults of the courses file on the hub's pages, by the templates of a folder.
+
+    Templates and variables of the admin come first. May be called again once `c` holds more of them.
+    """
+    paths = _so_far(c.JupyterHub.template_paths, [])
+    # JupyterHub puts its own behind them.
+    c.JupyterHub.template_paths = [*(path for path in paths if path != folder), folder]
+    ours = {name: _current(enrolments, told) for name, told in _TOLD.items()}
+    c.JupyterHub.template_vars = {**ours, **_so_far(c.JupyterHub.template_vars, {})}
+
+
+def _so_far(value: Any, empty: Any) -> Any:
+    """Return what a trait is set to; what was only added to it, where nothing was set."""
+    return value.get_value(empty) if isinstance(value, LazyConfigValue) else value
+
+
+def _current(enrolments: Enrolments, told: Callable[[RosterWithLogo], Any]) -> Callable[[Any], Any]:
+    """Return a variable of templates: a function that looks at the files first, where a page can wait for that."""
+
+    roster = enrolments.roster
+    assert isinstance(roster, RosterWithLogo)  # noqa: S101 - what know_courses makes
+
+    async def fresh() -> Any:
+        await enrolments.look()
+        return told(roster)
+
+    @pass_environment
+    def now(environment: Environment) -> Any:
+        # The hub renders pages of errors without waiting.
+        return fresh() if environment.is_async else told(roster)
+
+    return lambda _user: now
+
+
+def page(roster: RosterWithLogo) -> dict[str, Any]:
+    """Return what the templates show of the theme; empty while no courses file was ever good."""
+    if roster.hub is None:
+        return {}
+    theme = roster.hub.theme
+    said = {"announcement": theme.announcement, "login_announcement": theme.login_announcement}
+    return {
+        **said,
+        "title": theme.title,
+        "logo": roster.logo.url if roster.logo else None,
+        "bar": shades(theme.colours.bar),
+        "button": shades(theme.colours.button),
+    }
+
+
+def shades(colour: str | None) -> dict[str, str] | None:
+    """Return a colour in the forms that the style sheet needs, and that of the text on it."""
+    if colour is None:
+        return None
+    red, green, blue = channels(colour)
+    return {
+        "colour": colour,
+        "rgb": f"{red}, {green}, {blue}",
+        "text": text_on(colour),
+        "pressed": pressed(colour),
+    }
+
+
+def _faults(roster: RosterWithLogo) -> list[str]:
+    return [fault.as_text() for fault in roster.faults]
+
+
+_TOLD: dict[str, Callable[[RosterWithLogo], Any]] = {"courses_theme": page, "courses_faults": _faults}
