@@ -67,6 +67,19 @@ def test_what_the_configuration_holds_already_is_kept(config: Any) -> None:
     assert config.Spawner.environment["A"] == "b"
 
 
+def test_the_hubs_pages_say_where_files_are_not_kept(config: Any) -> None:
+    from jupyterhub.app import JupyterHub
+
+    config.JupyterHub.template_vars = {"announcement_home": "the admin's own", "x": "y"}
+    told = JupyterHub(config=configured(config, homes={"volume": {"kind": "none"}})).template_vars
+    assert told["announcement_home"] == "the admin's own"
+    assert "Files are not kept" in told["announcement_spawn"]
+    assert told["x"] == "y"
+    del config.JupyterHub["template_vars"]
+    told = JupyterHub(config=configured(config, homes={"volume": {"kind": "none"}})).template_vars
+    assert told.keys() == {"announcement_home", "announcement_spawn"}
+
+
 @pytest.mark.parametrize("name", ["alice", "john.doe", "ünal", "a@b.org"])
 def test_the_server_is_told_the_home_it_mounts(config: Any, name: str) -> None:
     from kubespawner.slugs import safe_slug

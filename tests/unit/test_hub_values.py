@@ -281,6 +281,13 @@ def test_server_and_kernel_get_the_same_home() -> None:
     assert mount == {"name": "homes", "mountPath": "/home/jovyan", "subPath": "hub/{username}"}
 
 
+def test_the_hubs_pages_say_where_files_are_not_kept() -> None:
+    made = values({**SECTIONS, "homes": {"volume": {"kind": "none"}}})["hub"]["templateVars"]
+    assert made.keys() == {"announcement_home", "announcement_spawn"}
+    assert all("Files are not kept" in said for said in made.values())
+    assert "templateVars" not in values()["hub"]
+
+
 def test_claims_of_users_are_made_by_the_charts_hub() -> None:
     own = {**NFS, "kind": "dynamic", "claim": "claim-{username}"}
     made = values({**SECTIONS, "homes": {"volume": own, "claims": {"size": "2Gi", "storage_class": "nfs"}}})

@@ -18,7 +18,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
 from kernelpod.hub.gate import gated
 from kernelpod.hub.housespawner import HouseSpawner, identity_of
-from kernelpod.hub.theme import show_theme, template_folder
+from kernelpod.hub.theme import add_variables, show_theme, template_folder
 from kernelpod.settings import Hub, Settings
 from kernelpod.standing import Standing, standing
 
@@ -35,6 +35,7 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     _grant(c, settings, hub)
     if settings.culling.idle_seconds:
         _cull(c, settings)
+    add_variables(c, servers.page_notes(settings))
     know_courses(c, settings, hub)
     if enrolments := c.HouseSpawner.courses():
         show_theme(c, enrolments, template_folder())

@@ -42,6 +42,14 @@ def arguments(settings: Settings) -> list[str]:
     return made if settings.servers.extension else [*made, "--ServerApp.log_level=WARN"]
 
 
+def page_notes(settings: Settings) -> dict[str, str]:
+    """Return variables of templates by which the hub's pages say that homes are not kept; none where they are."""
+    if settings.homes.volume.kind != "none":
+        return {}
+    said = "Files are not kept: your server and each kernel begin with an empty home, which is lost when they end."
+    return {"announcement_home": said, "announcement_spawn": said}
+
+
 def gateway_url(settings: Settings, hub: Hub) -> str:
     """Return where servers of a hub reach the gateway; one of several hubs is named in the path."""
     url = settings.servers.gateway_url.rstrip("/")

@@ -28,6 +28,11 @@ def show_theme(c: Any, enrolments: Enrolments, folder: str) -> None:
     # JupyterHub puts its own behind them.
     c.JupyterHub.template_paths = [*(path for path in paths if path != folder), folder]
     ours = {name: _current(enrolments, told) for name, told in _TOLD.items()}
+    add_variables(c, ours)
+
+
+def add_variables(c: Any, ours: dict[str, Any]) -> None:
+    """Add variables of templates behind those that `c` holds."""
     c.JupyterHub.template_vars = {**ours, **_so_far(c.JupyterHub.template_vars, {})}
 
 

@@ -138,6 +138,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         roles["kernelpod-admin"] = {"scopes": [admin, access]}
     return {
         **(_courses(settings, hub, hub.courses) if hub.courses else {}),
+        **({"templateVars": notes} if (notes := servers.page_notes(settings)) else {}),
         "config": config,
         # The chart makes the token: Secret `hub`, key `hub.services.<name>.apiToken`.
         "services": {hub.service: {"display": False}},
