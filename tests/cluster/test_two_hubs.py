@@ -212,7 +212,7 @@ def test_server_and_kernels_see_the_folders_of_the_course_alike(two: TwoHubs) ->
         one.close()
 
 
-def test_a_student_hands_in_and_a_grader_collects_with_nothing_configured_but_the_courses_file(
+def test_a_student_hands_in_and_a_grader_collects_by_the_courses_file_alone(
     two: TwoHubs,
 ) -> None:
     released = two.beside("courses") / "exchange/ml/outbound/ps1"
@@ -220,7 +220,9 @@ def test_a_student_hands_in_and_a_grader_collects_with_nothing_configured_but_th
     notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (released / "p1.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     said = two.term("alice", "ml").terminal("cd && nbgrader fetch_assignment ps1 && nbgrader submit ps1")
-    (submitted,) = (two.beside("courses") / "exchange/ml/inbound/alice").glob("*ps1*")
+    found = list((two.beside("courses") / "exchange/ml/inbound/alice").glob("*ps1*"))
+    assert len(found) == 1, said
+    (submitted,) = found
     sums = (submitted / "SHA256SUMS").read_bytes()
     code = hashlib.sha256(sums).hexdigest()[:20].upper()
     assert "-".join(code[at : at + 4] for at in range(0, 20, 4)) in said

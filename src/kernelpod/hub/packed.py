@@ -7,7 +7,7 @@ import zipfile
 from importlib.resources import files
 
 # What the hub's side imports; folders of modules, without their subfolders.
-FOLDERS = ("", "courses", "hub", "kernelspecs")
+FOLDERS = ("", "courses", "hub", "kernelspecs", "submissions")
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
