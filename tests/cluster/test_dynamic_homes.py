@@ -16,6 +16,7 @@ from provisioner import Provisioner
 
 from kernelpod.demo.client import wait_until
 
+IDLE_SECONDS = 40
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -32,6 +33,7 @@ class Dynamic(Deployed):
         """Write deploy.yaml, with the storage class."""
         super().write(**changes)
         data = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+        data["settings"]["culling"] = {"idle_seconds": IDLE_SECONDS}
         data["settings"]["homes"] = {"claims": {"size": "1Gi", "storage_class": self.storage_class}}
         self.file.write_text(yaml.safe_dump(data), encoding="utf-8")
 
@@ -111,10 +113,16 @@ def test_the_gateway_may_get_claims_and_volumes_and_nothing_more(house: Dynamic)
     assert not any(may("get", kind, "hub") for kind in ("pods", "secrets"))
 
 
+def test_an_idle_server_is_ended_with_its_kernel(house: Dynamic) -> None:
+    kernel = house.kernel("alice")
+    kernel.run("open('of kernel', 'a').write('two')")
+    kernel.close()
+    wait_until(lambda: "jupyter-alice" not in house.pods("hub"), "the end of alice's server")
+    wait_until(lambda: not house.kernel_pods("alice"), "the end of alice's kernel")
+
+
 def test_files_outlive_server_hub_and_claim(house: Dynamic) -> None:
     """The class says Delete, as most do; `destroy` without --homes keeps what users have."""
-    house.browser("alice").stop_server()
-    wait_until(lambda: not house.kernel_pods("alice"), "the end of alice's kernel")
     assert house.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
     house.succeeded("destroy", "--yes")
     assert house.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
