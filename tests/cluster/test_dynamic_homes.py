@@ -117,7 +117,9 @@ def test_an_idle_server_is_ended_with_its_kernel(house: Dynamic) -> None:
     kernel = house.kernel("alice")
     kernel.run("open('of kernel', 'a').write('two')")
     kernel.close()
-    wait_until(lambda: "jupyter-alice" not in house.pods("hub"), "the end of alice's server")
+    wait_until(
+        lambda: "jupyter-alice" not in house.pods("hub"), "the end of alice's server", 3 * IDLE_SECONDS + 60
+    )
     wait_until(lambda: not house.kernel_pods("alice"), "the end of alice's kernel")
 
 
