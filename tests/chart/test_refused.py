@@ -128,7 +128,14 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     (settings(mounts=[{**MOUNT, "volume": {"kind": "nfs"}}]), "settings.mounts: data needs volume.server"),
     (
         {**settings(homes={"volume": INLINE}), "homes": {"persistentVolume": {"create": True, "server": "x"}}},
-        "inline NFS homes need no volume",
+        "homes of kind nfs need no volume",
+    ),
+    (
+        {
+            **settings(homes={"volume": {"claim": "claim-{username}"}}),
+            "homes": {"persistentVolume": {"create": True, "server": "x"}},
+        },
+        "claims of each user's own are made by the hub",
     ),
     ({"homes": {"persistentVolume": {"create": True}}}, "homes.persistentVolume.server: name the NFS server"),
     (
