@@ -204,7 +204,7 @@ def test_a_chart_that_cannot_do_it_is_refused(version: str, sections: dict[str, 
         z2jh_values(Settings.model_validate(sections), "gateway", chart_version=version)
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "busy-hub.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def blocks(page: Path) -> list[Any]:
@@ -212,17 +212,28 @@ def blocks(page: Path) -> list[Any]:
     return [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.S)]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_chart_knows_what_a_busy_hub_is_told(version: str) -> None:
-    yours = blocks(PAGE)[0]
-    known = yaml.safe_load((KEYS / f"{version}.yaml").read_text(encoding="utf-8"))
-    assert set(paths(yours)) <= {*known, "hub", "scheduling", "prePuller"}
+OLD_AND_NEW = [(DOCS / "busy-hub.md", 0), *((DOCS / "ways-in.md", number) for number in range(3))]
+
+
+@pytest.mark.parametrize(
+    ("version", "page", "number"),
+    [
+        *((version, *block) for version in VERSIONS for block in OLD_AND_NEW),
+        ("4.4.0", DOCS / "ways-in.md", 3),
+    ],
+)
+def test_the_charts_know_what_the_pages_say(version: str, page: Path, number: int) -> None:
+    yours = blocks(page)[number]
+    assert unknown(yours, version) == []
+    if SCHEMAS:
+        schema = yaml.safe_load((Path(SCHEMAS) / f"values.schema-{version}.yaml").read_text(encoding="utf-8"))
+        pytest.importorskip("jsonschema").validate(yours, without_required(schema))
     ours = z2jh_values(Settings.model_validate(SECTIONS), "gateway")
     assert [one for one in overrides(ours, yours) if one.level != "note"] == []
 
 
 def test_what_a_busy_hub_of_manifests_is_told_can_be_deployed() -> None:
-    given = {"nfs": {"server": "10.0.0.5"}, **blocks(PAGE)[1]}
+    given = {"nfs": {"server": "10.0.0.5"}, **blocks(DOCS / "busy-hub.md")[1]}
     given["hub"] = {**given["hub"], "users": ["alice"]}
     deployment = Deployment.model_validate(given)
     Settings.model_validate(deployment.settings)
@@ -239,14 +250,19 @@ def paths(value: Any, before: str = "") -> list[str]:
     return [path for key, inner in value.items() for path in paths(inner, f"{before}.{key}".removeprefix("."))]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("sections", OURS)
-def test_the_chart_knows_every_key(version: str, sections: dict[str, Any]) -> None:
+def unknown(made: dict[str, Any], version: str) -> list[str]:
+    """Return the paths of values that a version of the chart does not know."""
     known = yaml.safe_load((KEYS / f"{version}.yaml").read_text(encoding="utf-8"))
     opened = tuple(key.removesuffix("*") for key in known if key.endswith(".*"))
     below = tuple(key.removesuffix(".") for key in opened)
-    found = [path for path in paths(values(sections)) if not path.startswith(opened) and path not in below]
-    assert [path for path in found if path not in known] == []
+    found = [path for path in paths(made) if not path.startswith(opened) and path not in below]
+    return [path for path in found if path not in known]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("sections", OURS)
+def test_the_chart_knows_every_key(version: str, sections: dict[str, Any]) -> None:
+    assert unknown(values(sections), version) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
