@@ -29,7 +29,7 @@ class Volume(Section):
 
     @property
     def own(self) -> bool:
-        """Whether all of the volume is one user's home, or a part of a volume for many."""
+        """Whether each user has a volume of this kind for herself, all of which is her home."""
         return self.kind == "none" or "{username}" in self.claim
 
     def of(self, values: dict[str, str]) -> Volume:
