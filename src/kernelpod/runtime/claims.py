@@ -21,8 +21,8 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     """Return the plan with the home's NFS folder in place of its claim; a plan without such a home as it is.
 
     The claim is looked up for every start, since it may have been made anew; a kernel that a restarted gateway
-    found keeps the folder it had. Raises StartFailed where there is no claim, or where its volume is not a folder of
-    the settings' NFS server below `homes.root`.
+    found keeps the folder it had. Raises StartFailed where there is no claim, or where its volume is not a folder
+    of the settings' NFS server below `homes.root`.
     """
     home = plan.mounts.home
     if home.volume.kind != "dynamic":
