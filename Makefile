@@ -110,6 +110,7 @@ images-import: ## build them for the test cluster, or load what `make images` bu
 	images/build --import $(if $(TAG),--tag $(TAG))
 
 test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## everything that needs a real Kubernetes (root), on the test cluster or on KUBECONFIG's
+	$(if $(KUBECONFIG),,$(CLUSTER) build csi)
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m "cluster or not chart"
 

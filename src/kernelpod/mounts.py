@@ -22,7 +22,7 @@ class Mount(BaseModel):
 
     name: str
     path: str
-    """Absolute path on the storage; for a home this is KERNEL_PATH."""
+    """Absolute path on the storage, for a home KERNEL_PATH; `mount_path` for what has no paths."""
     sub_path: str
     """`path` relative to where the volume begins; empty for all of it."""
     mount_path: str
@@ -83,9 +83,10 @@ def _is_for(mount: SharedMount, username: str, groups: tuple[str, ...]) -> bool:
 
 def _shared(mount: SharedMount, values: dict[str, str], groups: tuple[str, ...]) -> Mount:
     sub_path = mount.path_template.format_map(values) if mount.path_template else ""
+    root = mount.root or mount.mount_path
     return Mount(
         name=mount.name,
-        path=posixpath.join(mount.root, sub_path) if sub_path else mount.root,
+        path=posixpath.join(root, sub_path) if sub_path else root,
         sub_path=sub_path,
         mount_path=mount.mount_path,
         read_only=mount.read_only and set(mount.writers).isdisjoint(groups),

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from kernelpod.mounts import Mount
+from kernelpod.storage import Volume
+
+# By whatever user and group a container has: all in a pod are its user's.
+_READABLE = 0o444
 
 
 def literal(text: str) -> str:
@@ -35,12 +39,30 @@ def volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
 
 
 def _volume(name: str, mounts: list[Mount]) -> dict[str, Any]:
-    first, read_only = mounts[0], all(mount.read_only for mount in mounts)
-    if first.volume.kind == "nfs":
-        return {"name": name, "nfs": {"server": first.volume.server, "path": first.path, "readOnly": read_only}}
-    if first.volume.kind == "none":
-        return {"name": name, "emptyDir": {}}
-    return {"name": name, "persistentVolumeClaim": {"claimName": first.volume.claim, "readOnly": read_only}}
+    volume, read_only = mounts[0].volume, all(mount.read_only for mount in mounts)
+    match volume.kind:
+        case "nfs":
+            source = {"nfs": {"server": volume.server, "path": mounts[0].path, "readOnly": read_only}}
+        case "none":
+            source = {"emptyDir": {}}
+        case "config_map":
+            source = {"configMap": {"name": volume.object, "defaultMode": _READABLE}}
+        case "secret":
+            source = {"secret": {"secretName": volume.object, "defaultMode": _READABLE}}
+        case "csi":
+            source = {"csi": _csi(volume, read_only=read_only)}
+        case "pvc" | "dynamic":
+            source = {"persistentVolumeClaim": {"claimName": volume.claim, "readOnly": read_only}}
+    return {"name": name, **source}
+
+
+def _csi(volume: Volume, *, read_only: bool) -> dict[str, Any]:
+    made: dict[str, Any] = {"driver": volume.driver, "readOnly": read_only}
+    if volume.attributes:
+        made["volumeAttributes"] = dict(volume.attributes)
+    if volume.publish_secret:
+        made["nodePublishSecretRef"] = {"name": volume.publish_secret}
+    return made
 
 
 def volume_mounts(mounts: Sequence[Mount]) -> list[dict[str, Any]]:

@@ -320,6 +320,11 @@ class Settings(Section):
         if len(set(paths)) < len(paths):
             raise ValueError("mounts: every mount needs a mount_path of its own")
         for mount in self.mounts:
+            if not mount.volume.folders and self.runtime.kind == "local":
+                raise ValueError(
+                    f"mounts: {mount.name} is of kind {mount.volume.kind}, which only a cluster has; "
+                    "remove it, or set runtime.kind: kubernetes"
+                )
             writable = not mount.read_only or mount.writers
             if writable and mount.shows(self.homes.root) and mount.volume.server == self.homes.volume.server:
                 raise ValueError(

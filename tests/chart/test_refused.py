@@ -126,6 +126,7 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     ({"sparkExecutors": {"none": {}}, **API}, "networkPolicy.profiles has a profile of that name"),
     (settings(homes={"volume": {"kind": "nfs"}}), "settings.homes.volume.server: name the NFS server"),
     (settings(mounts=[{**MOUNT, "volume": {"kind": "nfs"}}]), "settings.mounts: data needs volume.server"),
+    (settings(mounts=[{**MOUNT, "root": None}]), "settings.mounts: data needs root"),
     (
         {**settings(homes={"volume": INLINE}), "homes": {"persistentVolume": {"create": True, "server": "x"}}},
         "homes of kind nfs need no volume",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -138,6 +139,26 @@ def test_pod_security_follows_from_the_volumes(home: Any, mount: Any, levels: An
     prefix = "pod-security.kubernetes.io/"
     assert {key.removeprefix(prefix): level for key, level in labels.items() if prefix in key} == levels
     assert bool(of_kind(objects, "ValidatingAdmissionPolicy")) == (levels == BASELINE)
+
+
+@pytest.mark.parametrize("kind", ["config_map", "secret", "csi"])
+def test_volumes_without_folders_leave_pod_security_restricted(kind: str, helm: Helm) -> None:
+    volume = {"kind": kind, **({"driver": "x"} if kind == "csi" else {"object": "x"})}
+    objects = helm.objects({"settings": {"mounts": [{"name": "m", "mount_path": "/m", "volume": volume}]}})
+    assert not of_kind(objects, "ValidatingAdmissionPolicy")
+
+
+def test_kernels_may_mount_what_courses_files_name(helm: Helm) -> None:
+    objects = helm.objects({"admission": {"nfs": [{"server": "10.0.0.9", "root": "/courses/"}]}})
+    labels = of_kind(objects, "Namespace")["kernels"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+    (policy,) = of_kind(objects, "ValidatingAdmissionPolicy").values()
+    allowed = {one["name"]: one["expression"] for one in policy["spec"]["variables"]}["allowed"]
+    assert json.loads(allowed) == [{"server": "10.0.0.9", "root": "/courses"}]
+    (profile,) = [
+        one for name, one in of_kind(objects, "NetworkPolicy").items() if name.endswith("-egress-default")
+    ]
+    assert "10.0.0.9/32" in json.dumps(profile)
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,9 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
     sites: list[Site] = []
     namespaces = []
 
-    def make(volume: str = "nfs", patience_seconds: float = 60, **kubernetes: Any) -> Site:
+    def make(
+        volume: str = "nfs", patience_seconds: float = 60, mounts: Sequence[Any] = (), **kubernetes: Any
+    ) -> Site:
         namespace = kube.new_namespace("kernels")
         namespaces.append(namespace)
         name = namespace.__enter__()
@@ -73,6 +75,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
             "kernelspecs": {"path": str(folder / "kernelspecs"), "refresh_seconds": 0.05},
             "start": {"grace_period_seconds": 6, "launch_timeout_seconds": patience_seconds},
             "homes": {"root": export, "volume": homes_volume},
+            "mounts": list(mounts),
             "runtime": {
                 "kind": "kubernetes",
                 "local": {"state_dir": str(folder / "s")},

@@ -52,6 +52,17 @@ def _shared_mounts() -> KernelPlan:
     return a_plan(settings=settings, identity=an_identity("john.doe", groups=("staff",)), request=wish)
 
 
+def _extra_volumes() -> KernelPlan:
+    """Return a plan with a volume of each kind that has no folders."""
+    csi = {"driver": "secrets-store.csi.k8s.io", "attributes": {"class": "{a} $(B)"}, "publish_secret": "vault"}
+    mounts = [
+        {"name": "pip", "mount_path": "/etc/pip", "volume": {"kind": "config_map", "object": "pip-conf"}},
+        {"name": "licence", "mount_path": "/opt/licence", "volume": {"kind": "secret", "object": "licence"}},
+        {"name": "store", "mount_path": "/opt/store", "volume": {"kind": "csi", **csi}},
+    ]
+    return a_plan(settings=Settings.model_validate({"mounts": mounts}))
+
+
 def _checked_home() -> KernelPlan:
     cluster = {"release": "teaching", "home_check_image": "registry.example/gateway:1"}
     settings = Settings.model_validate({"runtime": {"kubernetes": cluster}})
@@ -102,6 +113,7 @@ PLANS: dict[str, Callable[[], KernelPlan]] = {
     "checked-home": _checked_home,
     "large": _large,
     "shared-mounts": _shared_mounts,
+    "extra-volumes": _extra_volumes,
     "nfs-and-ids": _nfs_and_ids,
     "gpu": _gpu,
     "hostile": _hostile,

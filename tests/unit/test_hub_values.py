@@ -172,6 +172,36 @@ def test_of_several_hubs_one_is_named() -> None:
         z2jh_values(settings, "gateway")
 
 
+EXAM = """
+hub: exam
+mode: exam
+semester: ws26
+courses: {ml: {image: "lab:1", network: none, kernelspecs: [exam-pod], students: [alice]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("courses", "text", "code", "said"),
+    [
+        ("/srv/courses-files/exam.yaml", EXAM, 0, "configure_zero(c, "),
+        (None, EXAM, 2, "the settings name no courses file for the hub 'exam'"),
+        ("/srv/courses-files/exam.yaml", EXAM.replace("exam\n", "exma\n", 1), 2, "exam.yaml:2:1"),
+        ("/srv/courses-files/exam.yaml", EXAM.replace("network: none, ", ""), 2, "an exam names the network"),
+        ("/srv/courses-files/exam.yaml", "", 2, "exam.yaml"),
+    ],
+    ids=["good", "not in the settings", "another hub", "faults", "empty"],
+)
+def test_a_hub_may_be_given_by_its_courses_file(
+    courses: str | None, text: str, code: int, said: str, tmp_path: Path
+) -> None:
+    hubs = [{"name": "term"}, {"name": "exam", **({"courses": courses} if courses else {})}]
+    file, exam = tmp_path / "settings.yaml", tmp_path / "exam.yaml"
+    file.write_text(yaml.safe_dump({**SECTIONS, "hubs": hubs}), encoding="utf-8")
+    exam.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(main, ["hub", "values", "--settings", str(file), "--hub", str(exam)])
+    assert (done.exit_code, said in done.output) == (code, True), done.output[-2000:]
+
+
 @pytest.mark.parametrize("version", ["4.0", "4.0.0", "v4.4.0", "4.4", "5.0.0-0.dev", "10.0"])
 def test_newer_charts_name_homes_as_the_gateway_does(version: str) -> None:
     made = z2jh_values(Settings.model_validate(SECTIONS), "gateway", chart_version=version)

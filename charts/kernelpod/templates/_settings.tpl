@@ -109,5 +109,8 @@ servers.gateway_url:
     {{- $found = append $found (dict "server" .volume.server "root" (trimSuffix "/" .root)) -}}
   {{- end -}}
 {{- end -}}
+{{- range .Values.admission.nfs -}}
+  {{- $found = append $found (dict "server" .server "root" (trimSuffix "/" .root)) -}}
+{{- end -}}
 {{- toJson (uniq $found) -}}
 {{- end -}}

@@ -179,4 +179,8 @@ def _where(mount: Mount) -> str:
         return "nowhere: empty in each server and each kernel, lost when it ends"
     if volume.kind == "dynamic":
         return f"claim {volume.claim} in the namespace {volume.namespace}"
+    if volume.kind in ("config_map", "secret"):
+        return f"{'ConfigMap' if volume.kind == 'config_map' else 'Secret'} {volume.object}"
+    if volume.kind == "csi":
+        return f"CSI driver {volume.driver}"
     return f"{volume.server}:{mount.path}" if volume.kind == "nfs" else f"claim {volume.claim}: {mount.path}"

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from kernelpod.cli.settings_reference import NOTE, tables
 from kernelpod.courses import model, theme
 from kernelpod.courses.model import HubFile
+from kernelpod.storage import Volume
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": model.HubFile,
@@ -21,6 +22,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "courses.<id>.resources, .sizes.<title>": model.ServerResources,
     "courses.<id>.folder, .mounts.<name>": model.Folder,
     "courses.<id>.folder.access": model.ByRole,
+    "courses.<id>.volumes.<name>": model.ExtraVolume,
+    "courses.<id>.volumes.<name>.volume": Volume,
     "courses.<id>.exchange": model.Exchange,
     "courses.<id>.roles.<role>": model.Role,
 }

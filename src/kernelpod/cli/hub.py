@@ -15,11 +15,23 @@ from kernelpod.cli.hubimport import import_hub
 from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.courses.check import check as check_courses
+from kernelpod.courses.faults import CoursesError
+from kernelpod.courses.load import load_courses
+from kernelpod.errors import SettingsError
 from kernelpod.hub.charts import NEWEST
 from kernelpod.hub.overrides import overrides, read_values
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
+from kernelpod.settings import Settings
 
+hub_option = click.option(
+    "--hub",
+    "hub_name",
+    default="",
+    metavar="NAME|FILE",
+    help="Name of the hub, where the settings have several; or its courses file, which is checked first.",
+)
 chart_version_option = click.option(
     "--chart-version", default=NEWEST, show_default=True, help="Version of the chart, 3.3 or later."
 )
@@ -50,7 +62,7 @@ def hub() -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs whose images the chart's pre-puller pulls as well.",
 )
-@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@hub_option
 @chart_version_option
 def values(
     settings_file: Path | None,
@@ -63,12 +75,15 @@ def values(
     """Print values for Zero to JupyterHub; the settings are those of the gateway.
 
     \b
-    Example:
+    Examples:
       kernelpod hub values --settings settings.yaml --chart-version 4.4 > hub.yaml
+      kernelpod hub values --settings settings.yaml --hub exam.yaml > exam-hub.yaml
       helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
     """
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
-    made = z2jh_values(load_settings(settings_file), gateway_namespace, image, images, hub_name, chart_version)
+    settings = load_settings(settings_file)
+    name = _name_of(hub_name, settings)
+    made = z2jh_values(settings, gateway_namespace, image, images, name, chart_version)
     click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
 
 
@@ -76,7 +91,7 @@ def values(
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
-@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
+@hub_option
 @chart_version_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_values(
@@ -94,7 +109,8 @@ def check_values(
       kernelpod hub check-values --settings settings.yaml yours.yaml
     """
     settings = load_settings(settings_file)
-    ours = z2jh_values(settings, gateway_namespace, hub_name=hub_name, chart_version=chart_version)
+    name = _name_of(hub_name, settings)
+    ours = z2jh_values(settings, gateway_namespace, hub_name=name, chart_version=chart_version)
     found = overrides(ours, read_values(file))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
@@ -102,6 +118,24 @@ def check_values(
         for one in found:
             click.echo(f"{file}: {one.path}: {one.level}: {one.said}")
     raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
+
+
+def _name_of(hub: str, settings: Settings) -> str:
+    """Return the name of a hub that is given by its name, or by its courses file.
+
+    Raises CoursesError for a file that has errors, SettingsError where the settings do not know it.
+    """
+    if not hub.endswith((".yaml", ".yml")):
+        return hub
+    if faults := [fault for fault in check_courses(Path(hub), settings) if fault.level == "error"]:
+        raise CoursesError(faults)
+    name = load_courses(Path(hub)).hub.hub
+    if settings.hub(name).courses is None:
+        raise SettingsError(
+            f"hubs.courses: the settings name no courses file for the hub {name!r}; say there where its pod finds "
+            f"{Path(hub).name}"
+        )
+    return name
 
 
 for command in (check, check_config, import_hub, make_secrets, one_time, show):

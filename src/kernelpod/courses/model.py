@@ -21,7 +21,7 @@ from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.quantities import format_bytes, format_millicores
-from kernelpod.storage import SharedVolume, Volume
+from kernelpod.storage import MountedVolume, SharedVolume, Volume, check_root
 from kernelpod.submissions.receipt import moment
 
 Mode = Literal["teaching", "exam", "research"]
@@ -94,6 +94,32 @@ class Folder(Section):
     """Where server and kernels see it; it may hold the same."""
     access: ByRole = ByRole()
     """`none`, `ro` or `rw` for `student`, `grader` and `admin`."""
+
+
+class OnlyRead(ByRole):
+    """How far each role may go in a volume, if nothing is said."""
+
+    grader: Access = "ro"
+    admin: Access = "ro"
+
+
+class ExtraVolume(Section):
+    """A volume beside the storage of the courses, in server and kernels."""
+
+    root: AbsolutePath | None = None
+    """Folder on the volume; for a claim, where the claim begins. Absent for a ConfigMap, a Secret and `csi`."""
+    mount_path: MountPath
+    """Where server and kernels see it; it may hold {mode}, {semester}, {course} and {username}."""
+    access: OnlyRead = OnlyRead()
+    """`none`, `ro` or `rw` for `student`, `grader` and `admin`."""
+    volume: MountedVolume
+    """What is mounted, as `mounts[].volume` of the settings."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> ExtraVolume:
+        access = self.access
+        check_root(self.root, self.volume, writable="rw" in (access.student, access.grader, access.admin))
+        return self
 
 
 class Exchange(Section):
@@ -193,6 +219,8 @@ class Course(Section):
     """Handing out and in; no other course may have the same."""
     mounts: dict[Name, Folder] = Field({})
     """Further folders, by name; courses may share them."""
+    volumes: dict[Name, ExtraVolume] = Field({})
+    """Further volumes, by name, such as a ConfigMap or a Secret; courses may share them."""
     after_start: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] = ()
     """Shell commands that run in the server once it has started."""
     students: Users = UserList()

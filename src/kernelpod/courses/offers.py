@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.courses.load import Role
-from kernelpod.courses.model import Course, Exchange, Folder, HubFile, Storage
+from kernelpod.courses.model import Course, Exchange, ExtraVolume, Folder, HubFile, Storage
 from kernelpod.courses.model import Role as RoleKeys
 from kernelpod.mounts import Mount, UserMounts, mounts_for
 from kernelpod.names import user_slug
 from kernelpod.settings import Settings
-from kernelpod.storage import COURSE_MOUNTS
+from kernelpod.storage import COURSE_MOUNTS, COURSE_VOLUMES
 
 # The folders of an exchange, and whether a student may write them.
 EXCHANGE_FOLDERS = {"inbound": True, "outbound": False, "feedback": False}
@@ -126,6 +126,9 @@ def _of_course(course: Course, storage: Storage, role: Role, values: dict[str, s
     for name, folder in named:
         if folder and (access := getattr(folder.access, role)) != "none":
             yield _mount(name, folder, storage, values, read_only=access == "ro")
+    for key, extra in course.volumes.items():
+        if (access := getattr(extra.access, role)) != "none":
+            yield _volume(f"{COURSE_VOLUMES}{key}", extra, values, read_only=access == "ro")
     if course.exchange:
         yield from _exchange(course.exchange, storage, role, values)
 
@@ -140,6 +143,18 @@ def _exchange(exchange: Exchange, storage: Storage, role: Role, values: dict[str
         own = "/{username}" if name in exchange.personalised else ""
         part = Folder(path=f"{exchange.path}/{name}{own}", mount_path=f"{exchange.mount_path}/{name}")
         yield _mount(f"{COURSE_MOUNTS}{name}", part, storage, values, read_only=not writable)
+
+
+def _volume(name: str, extra: ExtraVolume, values: dict[str, str], *, read_only: bool) -> Mount:
+    mount_path = extra.mount_path.format_map(values)
+    return Mount(
+        name=name,
+        path=extra.root or mount_path,
+        sub_path="",
+        mount_path=mount_path,
+        read_only=read_only,
+        volume=extra.volume,
+    )
 
 
 def _mount(name: str, folder: Folder, storage: Storage, values: dict[str, str], *, read_only: bool) -> Mount:

@@ -13,6 +13,7 @@ from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.courses.yamlfile import Keys
 from kernelpod.mounts import Mount
 from kernelpod.settings import Settings
+from kernelpod.storage import COURSE_VOLUMES, shows
 
 # Stands for every user where paths are compared.
 ANYBODY = "anybody"
@@ -26,6 +27,7 @@ def faults_of(courses: Courses, settings: Settings) -> list[Fault]:
     for name, course in courses.hub.offered_courses().items():
         found += _course(courses, name, course)
         found += _mounts(courses, name, settings)
+        found += _volumes(courses, name, course, settings)
     if not found:  # else paths are compared that change anyhow
         found += _storage(courses, settings)
     by_place = {(fault.file, fault.place, fault.said.partition(": ")[2]): fault for fault in reversed(found)}
@@ -113,6 +115,8 @@ def _keys(course: str, mount: Mount) -> Keys | None:
     name = mount.name
     if name == "course-folder":
         return "courses", course, "folder", "mount_path"
+    if name.startswith(COURSE_VOLUMES):
+        return "courses", course, "volumes", name.removeprefix(COURSE_VOLUMES), "mount_path"
     if name.startswith("course-mount-"):
         return "courses", course, "mounts", name.removeprefix("course-mount-"), "mount_path"
     return ("courses", course, "exchange", "mount_path") if name.startswith("course-") else None
@@ -120,6 +124,26 @@ def _keys(course: str, mount: Mount) -> Keys | None:
 
 def _in(path: str, other: str) -> bool:
     return path == other or path.startswith(other.rstrip("/") + "/")
+
+
+def _volumes(courses: Courses, name: str, course: Course, settings: Settings) -> Iterator[Fault]:
+    """Further volumes: of what the runtime has, and none that shows homes or folders of courses."""
+    kept = {"homes": (settings.homes.root, settings.homes.volume)}
+    kept["courses"] = (courses.hub.storage.root, courses.hub.storage.volume)
+    for key, extra in course.volumes.items():
+        keys: Keys = ("courses", name, "volumes", key)
+        volume = extra.volume
+        if extra.root is None:
+            if settings.runtime.kind == "local":
+                said = f"a volume of kind {volume.kind} is what only a cluster has; kernels are processes here"
+                yield courses.fault((*keys, "volume"), said)
+            continue
+        for what, (root, other) in kept.items():
+            elsewhere = volume.kind == other.kind == "nfs" and volume.server != other.server
+            same_claim = volume.kind == other.kind == "pvc" and volume.claim == other.claim
+            if same_claim or (not elsewhere and shows(extra.root, root)):
+                said = f"would show the folder of all {what} ({root}), or a part of it"
+                yield courses.fault((*keys, "root"), f"{extra.root} {said}; what lies there is for mounts")
 
 
 def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from kernelpod import podparts
 from kernelpod.mounts import Mount, UserMounts
 from kernelpod.podparts import literal, no_privileges
 from kernelpod.settings import Hub, Settings
-from kernelpod.storage import COURSE_MOUNTS
+from kernelpod.storage import COURSE_MOUNTS, COURSE_VOLUMES
 
 HOME_CONTAINER = "home"
 HOMES_VOLUME = "homes"
@@ -88,7 +88,7 @@ def _wholes(mounts: UserMounts) -> list[Mount]:
 
 
 def _is_of_course(mount: Mount) -> bool:
-    return mount.name.startswith(COURSE_MOUNTS)
+    return mount.name.startswith(COURSE_MOUNTS) and not mount.name.startswith(COURSE_VOLUMES)
 
 
 def _whole(mount: Mount, name: str) -> Mount:

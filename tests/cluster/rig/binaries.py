@@ -1,4 +1,4 @@
-"""Kubernetes, Helm, CoreDNS and cyclonus, built from the Go module registry and kept by version and input."""
+"""Kubernetes and the tools around it, built from the Go module registry and kept by version and input."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ MODULES = (KUBERNETES, HELM, COREDNS)
 # Reads NetworkPolicies as Kubernetes does: for the tests of the chart, not for the cluster.
 CYCLONUS_MODULE = "github.com/mattfenwick/cyclonus"
 CYCLONUS = Module("cyclonus", CYCLONUS_MODULE, (f"{CYCLONUS_MODULE}/cmd/cyclonus",), {})
-BUILT = {module.name: module for module in (*MODULES, CYCLONUS)}
+# A driver of inline volumes, for the tests of mounts.
+CSI = Module("csi", "github.com/container-storage-interface/spec", (".",), {})
+BUILT = {module.name: module for module in (*MODULES, CYCLONUS, CSI)}
 
 
 def build(module: Module, cache: Path) -> None:
