@@ -23,7 +23,7 @@ from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
 from kernelpod.podkeys import SchedulingKey, SecretKey
-from kernelpod.podparts import literal, no_privileges, volume_mounts, volumes
+from kernelpod.podparts import literal, no_privileges, shared_memory, volume_mounts, volumes
 from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
 
@@ -37,7 +37,6 @@ POD_PORTS = [20001, 20002, 20003, 20004, 20005]
 
 # What a template may say of the pod's spec on its own.
 SCHEDULING_KEYS = frozenset(get_args(SchedulingKey))
-SHM = "shm"
 
 # What an expression in a template can raise beside Jinja's own errors ("1 / 0", a range without end).
 _EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -149,6 +148,7 @@ def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, An
 def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, Any]:
     plan = record.plan
     mounts = plan.mounts.all()
+    shm_volumes, _ = _shared_memory(plan)
     first = {"initContainers": [_home_check(plan)]} if plan.home_check_image else {}
     secret = {
         "secretName": name,
@@ -186,19 +186,21 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
             **plan.scheduling,
             **first,
             "containers": [_container(plan, mounts, connection)],
-            "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *_shm_volume(plan)],
+            "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *shm_volumes],
         },
     }
 
 
-def _shm_volume(plan: KernelPlan) -> list[dict[str, Any]]:
+def _shared_memory(plan: KernelPlan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     if plan.shm_bytes is None:
-        return []
-    return [{"name": SHM, "emptyDir": {"medium": "Memory", "sizeLimit": format_bytes(plan.shm_bytes)}}]
+        return [], []
+    volume, mount = shared_memory(format_bytes(plan.shm_bytes))
+    return [volume], [mount]
 
 
 def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connection) -> dict[str, Any]:
     resources = plan.resources
+    _, shm_mounts = _shared_memory(plan)
     gpus = {resources.gpu_resource: str(resources.gpus)} if resources.gpus else {}
     command = [literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
     return {
@@ -233,7 +235,7 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
         "volumeMounts": [
             *volume_mounts(mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
-            *({"name": made["name"], "mountPath": "/dev/shm"} for made in _shm_volume(plan)),  # noqa: S108
+            *shm_mounts,
         ],
     }
 

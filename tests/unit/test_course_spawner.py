@@ -35,7 +35,8 @@ COURSES: dict[str, Any] = {
         "stats": {"students": ["alice", "dora"], "image": "stats:2"},
     },
 }
-LARGE = safe_slug("Large", 40)
+LARGE, SHARED = safe_slug("Large", 40), safe_slug("Shared memory", 40)
+COURSES["courses"]["ml"]["sizes"]["Shared memory"] = {"limit": {"cpu": 2, "memory": "4Gi"}, "shm": "2Gi"}
 EXAM: dict[str, Any] = {
     "mode": "exam",
     "storage": {"root": "/c"},
@@ -136,6 +137,14 @@ async def test_her_server_makes_her_folders_of_the_exchange_and_mounts_only_thos
     ]
     assert {mount["mountPath"] for mount in make["volumeMounts"]} == {"/homes", "/courses"}
     assert "/courses" not in seen(pod)
+
+
+async def test_a_size_may_have_shared_memory_and_the_next_one_has_none_of_it(house: House) -> None:
+    spawner = house.spawner("alice", profile="ml", size=SHARED)
+    pod = await house.pod(spawner)
+    assert pod["spec"]["volumes"][-1]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
+    spawner.user_options = {"profile": "ml", "size": LARGE}
+    assert "emptyDir" not in str((await house.pod(spawner))["spec"]["volumes"])
 
 
 async def test_what_the_hub_keeps_is_what_the_wish_came_to(house: House) -> None:

@@ -40,6 +40,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "extends-itself": [(1, 1, "extends this file in turn")],
     "extends-nothing": [(6, 1, "there is no file")],
     "guarantee-over-limit": [(6, 5, "cpu: guarantee must be at most limit")],
+    "shm-over-memory": [(6, 5, "shm: it counts as memory, so it must be at most limit.memory")],
     "home-for-all": [(1, 1, "a home needs {username}")],
     "home-of-a-user": [(1, 1, "somebody of that name would find these homes in hers")],
     "home-placeholder": [(1, 1, "unknown placeholder {user}")],

@@ -197,6 +197,15 @@ async def test_the_spawner_adds_mounts_ids_and_the_home(monkeypatch: pytest.Monk
     assert pod["metadata"]["labels"]["component"] == "singleuser-server"
 
 
+@pytest.mark.hub
+async def test_a_server_may_have_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    spawner = a_spawner(monkeypatch, settings())
+    spawner.shm = "1Gi"
+    spec = (await spawner.get_pod_manifest()).to_dict()["spec"]
+    assert spec["volumes"][-1] == {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}
+    assert spec["containers"][0]["volume_mounts"][-1] == {"name": "shm", "mountPath": "/dev/shm"}
+
+
 async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     """Return the pod that the spawner would make for John.Döe."""
     return await a_spawner(monkeypatch, made).get_pod_manifest()

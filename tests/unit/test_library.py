@@ -29,7 +29,8 @@ def kernel_json(folder: Path) -> dict[str, Any]:
 
 def pod_of(name: str) -> dict[str, Any]:
     """Return the Pod of a kernel, as the command line renders it."""
-    done = CliRunner().invoke(main, ["render", "--user", "john.doe", "--spec", name, "--settings", "/dev/null"])
+    words = ["render", "--user", "john.doe", "--spec", name, "--settings", "/dev/null"]
+    done = CliRunner().invoke(main, [*words, "--kernelspecs", str(ROOT / "kernelspecs")])
     assert done.exit_code == 0, done.output
     (pod,) = [document for document in yaml.safe_load_all(done.stdout) if document["kind"] == "Pod"]
     return dict(pod)

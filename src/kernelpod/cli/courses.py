@@ -158,6 +158,8 @@ def _given(course: Course, role: str, has: Standing) -> Iterator[str]:
     yield f"server memory  {format_bytes(low.memory)} guaranteed, at most {format_bytes(most.memory)}"
     if size.gpus:
         yield f"server GPUs    {size.gpus.count} {size.gpus.resource}"
+    if size.shm is not None:
+        yield f"server memory  {format_bytes(size.shm)} of it at most at /dev/shm"
     further = "".join(f", {group}" for group in has.supplemental_groups)
     yield f"uid, gid       {has.uid}, {has.gid}{further}"
     yield f"kernelspecs    {', '.join(sorted(has.kernelspecs)) or 'all that are for her groups'}"

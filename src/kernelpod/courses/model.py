@@ -20,7 +20,7 @@ from kernelpod.courses.theme import Theme
 from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
 from kernelpod.podkeys import LabelKey, LabelValue, Toleration
-from kernelpod.quantities import format_bytes, format_millicores
+from kernelpod.quantities import Bytes, format_bytes, format_millicores
 from kernelpod.storage import MountedVolume, SharedVolume, Volume, check_root
 from kernelpod.submissions.receipt import moment
 
@@ -153,12 +153,16 @@ class ServerResources(Section):
     """The most it may use."""
     gpus: Gpus | None = None
     """GPUs of the server itself; those of kernels are the kernelspec's."""
+    shm: Bytes | None = None
+    """Size of a memory volume at /dev/shm; it counts as the server's memory. Absent: the 64 MiB of a container."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ServerResources:
         for name in ("cpu", "memory"):
             if getattr(self.guarantee, name) > getattr(self.limit, name):
                 raise ValueError(f"{name}: guarantee must be at most limit")
+        if self.shm is not None and self.shm > self.limit.memory:
+            raise ValueError("shm: it counts as memory, so it must be at most limit.memory")
         return self
 
     def shown(self) -> str:

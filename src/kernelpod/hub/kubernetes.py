@@ -10,10 +10,12 @@ from copy import deepcopy
 from typing import Any
 
 from kubespawner import KubeSpawner
+from traitlets import Unicode
 
 from kernelpod.hub import pods, servers
 from kernelpod.hub.housespawner import HouseSpawner, NotSpawnedError
 from kernelpod.hub.profiles import profiles
+from kernelpod.podparts import shared_memory
 from kernelpod.settings import Settings
 
 # How servers reach the hub: its Service.
@@ -30,6 +32,7 @@ PROFILE_TRAITS = (
     "node_selector",
     "tolerations",
     "lifecycle_hooks",
+    "shm",
 )
 
 
@@ -66,6 +69,13 @@ class HomeNotMadeError(NotSpawnedError):
 class PodSpawner(HouseSpawner, KubeSpawner):
     """Runs a user's server with her mounts and nobody else's, at the places her kernels see them."""
 
+    shm = Unicode(
+        None,
+        allow_none=True,
+        config=True,
+        help="Size of a memory volume at /dev/shm, such as 1Gi; it counts as the server's memory. "
+        "Absent: the 64 MiB of a container.",
+    )
     _plain: dict[str, Any] | None = None
     """What profiles change, as it was configured: a spawner whose start failed is used again."""
 
@@ -102,6 +112,10 @@ class PodSpawner(HouseSpawner, KubeSpawner):
         }
         spec.enable_service_links = False
         server.volume_mounts = [*(server.volume_mounts or []), *pods.volume_mounts(mounts)]
+        if self.shm:
+            volume, mount = shared_memory(self.shm)
+            spec.volumes.append(volume)
+            server.volume_mounts.append(mount)
         server.working_dir = mounts.home.mount_path
         server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
         return pod

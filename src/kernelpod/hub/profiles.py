@@ -9,6 +9,7 @@ from typing import Any
 from kernelpod.courses.model import HubFile, ServerResources
 from kernelpod.courses.offers import Membership
 from kernelpod.names import safe_slug
+from kernelpod.quantities import format_bytes
 
 # Key of the first choice; no slug of a title is like it.
 USUAL = "-"
@@ -96,6 +97,7 @@ def _size(size: ServerResources) -> dict[str, Any]:
         "mem_limit": size.limit.memory,
         "extra_resource_guarantees": gpus,
         "extra_resource_limits": gpus,
+        "shm": format_bytes(size.shm) if size.shm is not None else None,
     }
 
 
