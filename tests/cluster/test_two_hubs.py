@@ -82,6 +82,14 @@ class TwoHubs(Deployed):
             "students": "ml.csv",
             "graders": ["bob"],
             "network": "default",
+            "volumes": {
+                "licence": {"mount_path": "/opt/{course}", "volume": {"kind": "secret", "object": "licence"}},
+                "notes": {
+                    "mount_path": "/opt/notes",
+                    "access": {"student": "none"},
+                    "volume": {"kind": "config_map", "object": "notes"},
+                },
+            },
         }
         teaching = {
             **common,
@@ -133,6 +141,15 @@ class TwoHubs(Deployed):
         pod = self.server_pod(namespace, user)["metadata"]["name"]
         return kube.kubectl("exec", "-n", namespace, pod, "-c", "notebook", "--", "python", "-c", code)
 
+    def make_volumes(self) -> None:
+        """Make what the courses name, where the servers and where the kernels are."""
+        given = [
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "licence"}, "stringData": {"key": "K"}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes"}, "data": {"key": "N"}},
+        ]
+        for name in ("hub", "kernels"):
+            kube.kubectl("apply", "-n", self.namespaces[name], "-f", "-", given=given)
+
 
 @pytest.fixture(scope="module")
 def two(need: Any) -> Iterator[TwoHubs]:
@@ -144,6 +161,7 @@ def two(need: Any) -> Iterator[TwoHubs]:
     house.write_courses()
     try:
         said = house.succeeded("deploy", "--yes")
+        house.make_volumes()
         house.url = said.partition("smoke: passed\n")[2].split()[0]
         house.password = house.password_of(house.namespaces["hub"])
         state = json.loads(house.succeeded("status", "--json"))
@@ -210,6 +228,21 @@ def test_server_and_kernels_see_the_folders_of_the_course_alike(two: TwoHubs) ->
     assert bob.run("print(open('/srv/exchange/ml/inbound/alice/answer.txt').read())").strip() == "mine"
     for one in (kernel, dave, bob):
         one.close()
+
+
+VOLUMES = """
+import os
+for place in ("/opt/ml/key", "/opt/notes/key"):
+    print(open(place).read() if os.path.exists(place) else "-", os.access(place, os.W_OK))
+"""
+
+
+def test_a_course_s_secret_and_config_map_are_in_server_and_kernels_by_role(two: TwoHubs) -> None:
+    for user, seen in (("alice", ["K False", "- False"]), ("bob", ["K False", "N False"])):
+        kernel = two.term(user, "ml").start_notebook("v.ipynb", "python-pod")
+        assert kernel.run(VOLUMES).splitlines() == seen
+        assert two.in_server(two.namespaces["hub"], user, VOLUMES).splitlines() == seen
+        kernel.close()
 
 
 def test_a_student_hands_in_and_a_grader_collects_by_the_courses_file_alone(
