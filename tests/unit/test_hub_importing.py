@@ -336,9 +336,31 @@ def values_of(
 
 
 def test_seed_bug_cull_enable(tmp_path: Path) -> None:
-    made, new, _ = values_of(tmp_path, {"cull": {"enable": True, "timeout": 60}})
-    assert new["cull"] == {"enabled": True, "timeout": 60}
-    assert notes(made, "cull.enable") == [("changed", "it is cull.enabled now")]
+    made, new, settings = values_of(tmp_path, {"cull": {"enable": True, "timeout": 60}})
+    assert "cull" not in new
+    assert settings == {"culling": {"idle_seconds": 60}}
+    said = "it is culling.idle_seconds of the settings, also for kernels"
+    assert notes(made, "cull.enable") == notes(made, "cull.timeout") == [("changed", said)]
+
+
+@pytest.mark.parametrize(
+    ("cull", "seconds", "kept"),
+    [
+        ({"enabled": False, "timeout": 60}, 0, {}),
+        ({"enable": False}, 0, {}),
+        ({"every": 300, "concurrency": 5, "maxAge": 86400}, 3600, {}),
+        ({"timeout": 0, "users": True}, 3600, {"users": True}),
+        ({"enabled": None, "timeout": 7200.5}, 7200.5, {}),
+        ({"timeout": 10**12}, 3600, {}),
+    ],
+)
+def test_culling_becomes_the_one_number(
+    cull: dict[str, Any], seconds: float, kept: dict[str, Any], tmp_path: Path
+) -> None:
+    made, new, settings = values_of(tmp_path, {"cull": cull})
+    assert settings["culling"] == {"idle_seconds": seconds}
+    assert (new or {}).get("cull", {}) == kept
+    assert unsaid(made) == []
 
 
 def test_seed_bug_none_in_capitals(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from kernelpod.sentences import sentences
 from kernelpod.settings import Settings
 
 _RENAMED = {
-    "cull.enable": "cull.enabled",
     # Names before JupyterHub 1.2, and names that people took the new ones for.
     "hub.config.Authenticator.whitelist": "hub.config.Authenticator.allowed_users",
     "hub.config.Authenticator.allowlist": "hub.config.Authenticator.allowed_users",
@@ -32,6 +31,9 @@ _RENAMED = {
     "proxy.pdb": "proxy.chp.pdb",
 }
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
+# What the chart says of `cull.timeout`, and the most that our settings take.
+_CULL_SECONDS = 3600
+_MOST_CULL_SECONDS = 10**8
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -53,7 +55,7 @@ def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
     settings = homes_of(values)
     _environment(values)
     _network(values)
-    settings |= _ids(values)
+    settings |= _ids(values) | _culling(values)
     leave_out_secrets(values, keep_secrets)
     _kept(values)
     made.write_yaml("values.yaml", values.data)
@@ -159,6 +161,23 @@ def _ids(values: Values) -> dict[str, Any]:
         else:
             values.drop(key, f"servers and kernels have policy.{new} of the settings")
     return {"policy": policy} if policy else {}
+
+
+def _culling(values: Values) -> dict[str, Any]:
+    """Return the one number that kernels and servers are culled by; our values say the rest."""
+    if not values.section("cull"):
+        return {}
+    on = not any(values.get(key) is False for key in ("cull.enabled", "cull.enable"))
+    seconds = values.get("cull.timeout")
+    fits = type(seconds) in (int, float) and 0 < seconds <= _MOST_CULL_SECONDS
+    if on and not fits:
+        values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's own default")
+    for key in ("enable", "enabled", "timeout"):
+        values.drop(f"cull.{key}", "it is culling.idle_seconds of the settings, also for kernels", "changed")
+    for key in ("every", "concurrency"):
+        values.drop(f"cull.{key}", "it is computed from culling.idle_seconds of the settings")
+    values.drop("cull.maxAge", "servers would end while their kernels compute")
+    return {"culling": {"idle_seconds": (seconds if fits else _CULL_SECONDS) if on else 0}}
 
 
 def _kept(values: Values) -> None:
