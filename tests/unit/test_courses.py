@@ -18,6 +18,7 @@ from kernelpod.courses.check import check
 from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.load import load_courses
 from kernelpod.deploy.settings import Deployment
+from kernelpod.kernelspecs.images import Answer
 from kernelpod.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -433,3 +434,27 @@ def test_render_shows_the_kernel_of_a_course(tmp_path: Path) -> None:
     refused = CliRunner().invoke(main, [*words, "--user", "bob"])
     assert refused.exit_code != 0
     assert "You are in no course" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "level", "words"),
+    [
+        ("missing", "docker.io has no such tag", "error", "course:2 is not there: docker.io has no such tag"),
+        ("unknown", "no network", "warning", "course:2 was not found out about: no network"),
+    ],
+)
+def test_images_are_asked_for_and_told_where_they_are_named(
+    state: Any, reason: str, level: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(images: list[str], _: Path) -> list[Answer]:
+        assert images == ["lab:1", "course:2"]
+        return [Answer(image, "found" if image == "lab:1" else state, reason) for image in images]
+
+    monkeypatch.setattr("kernelpod.cli.specs.image_checks.ask", answers)
+    course = {"image": "lab:1", "students": ["alice"]}
+    courses = {"ml": course, "stats": {**course, "images": {"Other": "course:2"}}}
+    file = write(tmp_path, "courses", {"courses": courses})
+    done = CliRunner().invoke(main, ["hub", "check", str(file), "--images", "registry"])
+    assert done.exit_code == (level == "error")
+    assert f"{file}:10:7: {level}: courses.stats.images.Other: the image {words}" in done.output
+    assert CliRunner().invoke(main, ["hub", "check", str(file)]).exit_code == 0

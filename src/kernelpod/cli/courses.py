@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -11,6 +12,8 @@ from typing import Any
 import click
 
 from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.cli.specs.image_checks import ask_for_images
+from kernelpod.cli.specs.options import context_option
 from kernelpod.courses.check import check as find_faults
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.faults import CoursesError
@@ -37,16 +40,30 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of kernelspecs; else names of kernelspecs are not looked up.",
 )
+@click.option(
+    "--images",
+    type=click.Choice(["registry", "nodes"]),
+    help="Ask registries, or the nodes of the cluster, for the images of servers; else they are not looked up.",
+)
+@context_option
 @json_option
-def check(file: Path, settings_file: Path | None, kernelspecs: Path | None, as_json: bool) -> None:
+def check(
+    file: Path,
+    settings_file: Path | None,
+    kernelspecs: Path | None,
+    images: str | None,
+    context: str,
+    as_json: bool,
+) -> None:
     """Say what is wrong with a courses file and the lists it names, with place; exit 1 for errors.
 
     \b
     Example:
-      kernelpod hub check courses.yaml --settings settings.yaml --kernelspecs kernelspecs
+      kernelpod hub check courses.yaml --settings settings.yaml --kernelspecs kernelspecs --images registry
     """
     specs = {spec.address for spec in read_all(kernelspecs)} if kernelspecs else None
-    faults = find_faults(file, load_settings(settings_file), specs)
+    ask = functools.partial(ask_for_images, choice=images, context=context) if images else None
+    faults = find_faults(file, load_settings(settings_file), specs, ask)
     errors = sum(fault.level == "error" for fault in faults)
     if as_json:
         click.echo(json.dumps([fault.as_dict() for fault in faults], indent=2, ensure_ascii=False))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
+from typing import Literal
 
 from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
@@ -13,15 +14,22 @@ from kernelpod.courses.roster import list_fault, read_list
 from kernelpod.courses.rules import faults_of
 from kernelpod.courses.userlists import BadList, normal
 from kernelpod.courses.yamlfile import Keys
+from kernelpod.kernelspecs.images import Answer
 from kernelpod.kernelspecs.jsonfile import Place
 from kernelpod.names import user_slug
 from kernelpod.settings import Hub, Settings
 
 
-def check(path: Path, settings: Settings, specs: Collection[str] | None = None) -> list[Fault]:
+def check(
+    path: Path,
+    settings: Settings,
+    specs: Collection[str] | None = None,
+    ask: Callable[[list[str]], list[Answer]] | None = None,
+) -> list[Fault]:
     """Return the faults of a courses file and of the lists it names, by place.
 
-    `specs` are the addresses of the kernelspecs that there are; None if that is not known here.
+    `specs` are the addresses of the kernelspecs that there are, `ask` says which images there are; None if that is
+    not known here.
     """
     try:
         courses = load_courses(path)
@@ -31,6 +39,7 @@ def check(path: Path, settings: Settings, specs: Collection[str] | None = None) 
         *faults_of(courses, settings),
         *_lists(courses),
         *_specs(courses, specs),
+        *(_images(courses, ask) if ask else ()),
         *_folders(courses),
         *_storage(courses, settings),
         *_homes_in_homes(courses, settings),
@@ -130,6 +139,22 @@ def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:
                 if address not in specs:
                     said = f"there is no kernelspec {address!r}; there are {', '.join(sorted(specs)[:10])}"
                     yield courses.fault(("courses", name, *keys, number), said)
+
+
+def _images(courses: Courses, ask: Callable[[list[str]], list[Answer]]) -> Iterator[Fault]:
+    """Images of servers that are not there, each where it is named first."""
+    named: dict[str, Keys] = {}
+    for name, course in courses.hub.offered_courses().items():
+        if course.image:
+            named.setdefault(course.image, ("courses", name, "image"))
+        for title, image in course.images.items():
+            named.setdefault(image, ("courses", name, "images", title))
+    for answer in ask(list(named)):
+        if answer.state != "found":
+            level: Literal["error", "warning"] = "error" if answer.state == "missing" else "warning"
+            said = "is not there" if answer.state == "missing" else "was not found out about"
+            why = f": {answer.reason}" if answer.reason else ""
+            yield courses.fault(named[answer.image], f"the image {answer.image} {said}{why}", level)
 
 
 def _folders(courses: Courses) -> Iterator[Fault]:

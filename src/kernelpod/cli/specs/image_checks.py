@@ -60,7 +60,7 @@ def check_images(folder: Path, nodes: bool, context: str, as_json: bool) -> None
       kernelpod specs check-images kernelspecs --nodes --json
     """
     wanted = images_of(read_all(folder))
-    answers = _asked(wanted, "nodes" if nodes else "registry", context)
+    answers = ask_for_images(wanted, "nodes" if nodes else "registry", context)
     rows = [{"state": answer.state, "image": answer.image, "reason": answer.reason} for answer in answers]
     if as_json:
         say_json(rows)
@@ -71,10 +71,11 @@ def check_images(folder: Path, nodes: bool, context: str, as_json: bool) -> None
 
 def check(images: list[str], choice: str, context: str) -> list[Answer]:
     """Return what was not found, by one of CHOICES."""
-    return [answer for answer in _asked(images, choice, context) if answer.state != "found"]
+    return [answer for answer in ask_for_images(images, choice, context) if answer.state != "found"]
 
 
-def _asked(images: list[str], choice: str, context: str) -> list[Answer]:
+def ask_for_images(images: list[str], choice: str, context: str) -> list[Answer]:
+    """Return what registries, or the nodes of a cluster, say of images, by one of CHOICES."""
     if choice == "skip":
         return []
     with progress()("images are asked for"):
