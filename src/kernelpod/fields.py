@@ -1,4 +1,4 @@
-"""What settings are made of: sections, paths in their plain form, names, seconds, sizes."""
+"""What settings are made of: sections, paths in their plain form, names and patterns, seconds, sizes."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ PathTemplate = Annotated[str, AfterValidator(_template)]
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
 NameTemplate = Annotated[str, AfterValidator(_name_template)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]
+ObjectPattern = Annotated[str, Field(pattern=r"^(pvc|config_map|secret|csi)/[a-z0-9*][a-zA-Z0-9.*-]*$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(gt=0)]

@@ -6,6 +6,7 @@ The same models make `docs/settings.md`, the JSON schema and `kernelpod settings
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from kernelpod.culling import Culling
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Count, Name, Seconds, Section, Size
+from kernelpod.fields import AbsolutePath, Count, Name, ObjectPattern, Seconds, Section, Size
 from kernelpod.podkeys import ObjectName, SchedulingKey
 from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
@@ -40,12 +41,20 @@ class Hub(Section):
     """How long one question to the hub may take."""
     courses: Path | None = None
     """Courses file of the hub, where hub and gateway both read it; absent: a hub without courses."""
+    courses_may_mount: tuple[ObjectPattern, ...] = ()
+    """What of the cluster its courses file may name beside the claim `courses`: `secret/licence-*`, `pvc/data`,
+    `config_map/pip`, `csi/<driver>`. `*` is any text; the hub's own Secrets are such objects, too."""
 
     @model_validator(mode="after")
     def _one_token(self) -> Hub:
         if self.token and self.token_file:
             raise ValueError("give token or token_file, not both")
         return self
+
+    def may_mount(self, kind_and_name: str) -> bool:
+        """Return whether its courses file may name this object of the cluster."""
+        allowed = ("pvc/courses", *self.courses_may_mount)
+        return any(fnmatchcase(kind_and_name, pattern) for pattern in allowed)
 
     def service_token(self) -> SecretStr | None:
         """Return the service's own token, or None where none is configured.

@@ -63,6 +63,13 @@ class Volume(Section):
         """Whether a folder in it is named by a path; else it is mounted as a whole."""
         return self.kind in ("pvc", "nfs", "dynamic")
 
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """What of the cluster it names, as `kind/name`; nothing for NFS, whose server decides who may mount."""
+        name = {"pvc": self.claim, "dynamic": self.claim, "csi": self.driver}.get(self.kind, self.object)
+        given = {"secret": self.publish_secret, self.kind: name}
+        return tuple(f"{kind}/{one}" for kind, one in given.items() if one)
+
     def of(self, values: dict[str, str]) -> Volume:
         """Return the volume with `{hub}` and `{username}` filled in."""
         if "{" not in self.claim + self.namespace:

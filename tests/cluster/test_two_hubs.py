@@ -55,7 +55,7 @@ class TwoHubs(Deployed):
         data["nfs"] |= {"courses": f"{self.export}-courses", "courses_files": f"{self.export}-files"}
         del data["hub"]["users"]
         hub = data["hub"] | {"courses": "teaching.yaml"}
-        data["hub"] = hub
+        data["hub"] = hub | {"courses_may_mount": ["secret/licence", "config_map/*"]}
         exam = {"courses": "exam.yaml", "internet": False, "allow_from": [f"{node_and_api_port()[0]}/32"]}
         data["more_hubs"] = {self.exam_name: hub | exam}
         data["smoke"] = {"user": "dora"}

@@ -79,9 +79,9 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "two-courses-one-folder": [(10, 14, "courses/all of courses.ml.folder.path")],
     "uid-and-one-home": [(7, 16, "one home would have two owners")],
     "volume-shows-homes": [
-        (7, 13, "the folder of all courses (/srv/courses), or a part of it"),
         (7, 13, "the folder of all homes (/home/nfs_share/claim), or a part of it"),
     ],
+    "volume-not-allowed": [(7, 33, "courses may not name secret/hub")],
     "volume-without-a-name": [(7, 43, "needs object, the Secret's name")],
     "volume-written-secret": [(7, 7, "a volume of kind secret cannot be written")],
     "unknown-course": [(1, 11, "there is no course 'lm'"), (3, 1, "the hub has no course")],

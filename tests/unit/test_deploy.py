@@ -268,7 +268,9 @@ def courses_deployment(**changes: Any) -> Deployment:
     nfs = {"server": "10.0.0.5", "courses": "/courses", "courses_files": "/courses-files"}
     hubs = {
         "hub": {"courses": "teaching.yaml"},
-        "more_hubs": {"exam": {"courses": "exam.yaml", "internet": False}},
+        "more_hubs": {
+            "exam": {"courses": "exam.yaml", "internet": False, "courses_may_mount": ["secret/licence-*"]}
+        },
     }
     return deployment(nfs=nfs, **{**hubs, **changes})
 
@@ -281,7 +283,10 @@ def test_the_chart_is_told_both_hubs_and_where_their_courses_are() -> None:
             "name": "exam",
             "namespace": "exam",
             "existingSecret": "kernelpod-hub-exam",
-            "settings": {"courses": "/etc/kernelpod-courses/exam.yaml"},
+            "settings": {
+                "courses": "/etc/kernelpod-courses/exam.yaml",
+                "courses_may_mount": ["secret/licence-*"],
+            },
         }
     ]
     assert values["extraVolumes"][0]["persistentVolumeClaim"]["claimName"] == "courses-files"

@@ -36,6 +36,7 @@ MOUNTS: list[dict[str, Any]] = [
     {"name": "licence", "mount_path": "/opt/licence", "groups": ["maths"], "volume": SECRET},
     {"name": "store", "mount_path": "/opt/store", "volume": CSI},
 ]
+MAY_MOUNT = ["secret/licence", "config_map/*", "pvc/data", "csi/*.csi.k8s.io", "secret/vault"]
 SOURCES = {
     "pip": {"configMap": {"name": "pip-conf", "defaultMode": 0o444}},
     "licence": {"secret": {"secretName": "licence", "defaultMode": 0o444}},
@@ -53,7 +54,10 @@ SOURCES = {
 def settings(mounts: list[dict[str, Any]] = MOUNTS, **sections: Any) -> Settings:
     """Return settings with mounts."""
     kubernetes = {"runtime": {"kubernetes": {"home_check_image": "gateway:1"}}}
-    return Settings.model_validate({"homes": {"root": "/homes"}, "mounts": mounts, **kubernetes, **sections})
+    hubs = {"hubs": [{"courses_may_mount": MAY_MOUNT}]}
+    return Settings.model_validate(
+        {"homes": {"root": "/homes"}, "mounts": mounts, **hubs, **kubernetes, **sections}
+    )
 
 
 def sources(volumes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -187,10 +191,10 @@ def test_the_volumes_of_a_course_lie_beside_its_folder_in_a_server() -> None:
     assert [one["name"] for one in made["volumeMounts"]] == ["homes", "courses"]
 
 
-def faults(folder: Path, volume: dict[str, Any], made: Settings, **keys: Any) -> list[str]:
+def faults(folder: Path, volume: dict[str, Any], made: Settings, **of_hub: Any) -> list[str]:
     """Return what `hub check` says of a course with one volume."""
     file = folder / "courses.yaml"
-    data = {"semester": "ws26", "courses": {"ml": {**COURSE, **keys, "volumes": {"v": volume}}}}
+    data = {"semester": "ws26", **of_hub, "courses": {"ml": {**COURSE, "volumes": {"v": volume}}}}
     file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return [fault.as_text() for fault in check(file, made)]
 
@@ -225,12 +229,49 @@ def test_another_server_or_claim_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_a_volume_that_only_a_cluster_has_is_a_fault_on_one_machine(tmp_path: Path) -> None:
-    local = Settings.model_validate({"runtime": {"kind": "local"}})
+    local = settings([], runtime={"kind": "local"})
     (said,) = faults(tmp_path, {"mount_path": "/v", "volume": SECRET}, local)
     assert "what only a cluster has" in said
 
 
+@pytest.mark.parametrize(
+    ("volume", "name"),
+    [
+        ({"kind": "secret", "object": "hub"}, "secret/hub"),
+        ({"kind": "secret", "object": "licence-2"}, "secret/licence-2"),
+        ({**CSI, "driver": "other.io"}, "csi/other.io"),
+        ({**CSI, "publish_secret": "hub"}, "secret/hub"),
+        ({"claim": "hub"}, "pvc/hub"),
+    ],
+)
+def test_a_courses_file_cannot_name_the_hubs_own_objects(
+    volume: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    """Who edits it on the NFS server need have no rights in the cluster."""
+    root = {} if "kind" in volume else {"root": "/x"}
+    (said,) = faults(tmp_path, {**root, "mount_path": "/v", "volume": volume}, settings([]))
+    assert f"courses.ml.volumes.v.volume: courses may not name {name}; " in said
+    if "claim" in volume:
+        storage = {"root": "/x", "volume": volume}
+        found = faults(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]), storage=storage)
+        assert [f"storage.volume: courses may not name {name}; " in one for one in found] == [True]
+
+
+@pytest.mark.parametrize("volume", [SECRET, CONFIG_MAP, CSI, {"kind": "config_map", "object": "a.b"}])
+def test_what_the_settings_let_it_name_it_may(volume: dict[str, Any], tmp_path: Path) -> None:
+    assert faults(tmp_path, {"mount_path": "/v", "volume": volume}, settings([])) == []
+
+
+@pytest.mark.parametrize("pattern", ["*", "secret", "secret/", "nfs/x", "secret/a b", "Secret/x", "secret/../x"])
+def test_a_pattern_names_a_kind(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="courses_may_mount"):
+        Settings.model_validate({"hubs": [{"courses_may_mount": [pattern]}]})
+
+
 def test_hub_show_names_them(tmp_path: Path) -> None:
     faults(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]))
-    done = CliRunner().invoke(main, ["hub", "show", str(tmp_path / "courses.yaml"), "--user", "alice"])
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump({"hubs": [{"courses_may_mount": MAY_MOUNT}]}), encoding="utf-8")
+    words = ["hub", "show", str(tmp_path / "courses.yaml"), "--user", "alice", "--settings", str(file)]
+    done = CliRunner().invoke(main, words)
     assert "/v            ro  Secret licence" in done.output

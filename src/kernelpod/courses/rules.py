@@ -13,7 +13,7 @@ from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.courses.yamlfile import Keys
 from kernelpod.mounts import Mount
 from kernelpod.settings import Settings
-from kernelpod.storage import COURSE_VOLUMES, shows
+from kernelpod.storage import COURSE_VOLUMES, Volume, shows
 
 # Stands for every user where paths are compared.
 ANYBODY = "anybody"
@@ -24,6 +24,7 @@ SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/
 def faults_of(courses: Courses, settings: Settings) -> list[Fault]:
     """Return the faults, by place; a file with one is not used. A fault of `defaults` is told once."""
     found = [*_hub(courses, settings), *_exam(courses)]
+    found += _may_mount(courses, settings, ("storage", "volume"), courses.hub.storage.volume)
     for name, course in courses.hub.offered_courses().items():
         found += _course(courses, name, course)
         found += _mounts(courses, name, settings)
@@ -133,6 +134,7 @@ def _volumes(courses: Courses, name: str, course: Course, settings: Settings) ->
     for key, extra in course.volumes.items():
         keys: Keys = ("courses", name, "volumes", key)
         volume = extra.volume
+        yield from _may_mount(courses, settings, (*keys, "volume"), volume)
         if extra.root is None:
             if settings.runtime.kind == "local":
                 said = f"a volume of kind {volume.kind} is what only a cluster has; kernels are processes here"
@@ -144,6 +146,15 @@ def _volumes(courses: Courses, name: str, course: Course, settings: Settings) ->
             if same_claim or (not elsewhere and shows(extra.root, root)):
                 said = f"would show the folder of all {what} ({root}), or a part of it"
                 yield courses.fault((*keys, "root"), f"{extra.root} {said}; what lies there is for mounts")
+
+
+def _may_mount(courses: Courses, settings: Settings, keys: Keys, volume: Volume) -> Iterator[Fault]:
+    """Whoever may edit the file need not be who may read all Secrets of the hub's namespace."""
+    hubs = [hub for hub in settings.hubs if hub.name == courses.hub.hub]
+    for name in volume.objects:
+        if any(not hub.may_mount(name) for hub in hubs):
+            said = f"courses may not name {name}; an admin of the cluster can add it to hubs[].courses_may_mount"
+            yield courses.fault(keys, said)
 
 
 def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:

@@ -73,8 +73,12 @@ def _further(one: OneHub) -> dict[str, Any]:
     return {**made, "settings": _courses(one.deployment)}
 
 
-def _courses(deployment: Deployment) -> dict[str, str]:
-    return {"courses": f"{COURSES_PLACE}/{deployment.hub.courses}"} if deployment.hub.courses else {}
+def _courses(deployment: Deployment) -> dict[str, Any]:
+    hub = deployment.hub
+    if not hub.courses:
+        return {}
+    may = {"courses_may_mount": list(hub.courses_may_mount)} if hub.courses_may_mount else {}
+    return {"courses": f"{COURSES_PLACE}/{hub.courses}", **may}
 
 
 def namespace(name: str, level: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Name, Quantity, Section
+from kernelpod.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.sentences import sentences
 from kernelpod.settings import Settings
 
@@ -117,6 +117,8 @@ class Hub(Section):
     """Where people reach it, if that is not the service's own address, such as an ingress."""
     courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
     """Courses file below `nfs.courses_files`; its lists then say who may log in, and `users` is not looked at."""
+    courses_may_mount: tuple[ObjectPattern, ...] = ()
+    """What of the cluster that file may name beside the claim `courses`, such as `[secret/licence]`."""
     internet: bool = True
     """Whether servers reach the internet; an exam says false."""
     allow_from: tuple[IPvAnyNetwork, ...] = ()

@@ -60,8 +60,14 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     for legal, hub in hubs.items():
         made.write_yaml(f"{legal}.yaml", {**hub, **titled})
         made.courses.append(f"{legal}.yaml")
-    made.write_yaml("settings.yaml", {"hubs": [{"name": legal} for legal in hubs]})
+    made.write_yaml("settings.yaml", {"hubs": [_settings(legal, hub) for legal, hub in hubs.items()]})
     return made
+
+
+def _settings(name: str, hub: dict[str, Any]) -> dict[str, Any]:
+    """Return what the settings say of a hub: its courses may name the claim of their storage."""
+    claim = hub.get("storage", {}).get("volume", {}).get("claim")
+    return {"name": name, **({"courses_may_mount": [f"pvc/{claim}"]} if claim else {})}
 
 
 def _hub_name(name: str) -> str:
