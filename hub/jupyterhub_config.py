@@ -1,17 +1,27 @@
 """JupyterHub on one machine: servers in sandboxes, kernels through the gateway.
 
 The settings file is the one the gateway uses; KERNELPOD_SETTINGS names it, and KERNELPOD_HUB the hub if they have
-several. Where the hub has courses, end your own file with `let_lists_decide(c)` of kernelpod.hub.config, after the
-authenticator is chosen.
+several. KERNELPOD_HUB_CONFIG may name a YAML file of traits by class, such as hub/one-machine/config.yaml, which
+has the last word. Without it, a file of your own loads this one and chooses the authenticator; where the hub has
+courses, it ends with `let_lists_decide(c)` of kernelpod.hub.config.
 """
 
 import os
+import sys
 from pathlib import Path
 
-from kernelpod.hub.config import configure
+from kernelpod.hub.config import configure, let_lists_decide
+from kernelpod.hub.traits import HubConfigError, configure_from
 from kernelpod.settings import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
 
 configure(c, load(Path(os.environ[FILE_VARIABLE])), os.environ.get("KERNELPOD_HUB", ""))
 c.JupyterHub.spawner_class = "kernelpod.hub.spawner.SandboxSpawner"
+c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
+if file := os.environ.get("KERNELPOD_HUB_CONFIG"):
+    try:
+        configure_from(c, Path(file))
+    except HubConfigError as error:
+        sys.exit(error.message)
+    let_lists_decide(c)

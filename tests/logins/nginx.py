@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from pathlib import Path
 
 import requests
 
-from hubs import ended, free_port
+from hubs import CHECKOUT, ended, free_port
 from kernelpod.testing import eventually
 
 NGINX = Path("/usr/sbin/nginx")
@@ -30,26 +31,27 @@ http {{
 {servers}
 }}
 """
-# A login by password, whose name the hub is told.
+# A login by password, whose name the hub is told: the locations are those of docs/logins.md.
 LOGIN = """\
+map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
 server {{
   listen 127.0.0.1:{port};
   proxy_bind {address};
-  proxy_set_header Host $http_host;
-  # Nothing that a browser says under these names is passed on, and the hub's login alone learns the secret.
-  proxy_set_header X-Remote-User "";
-  proxy_set_header X-Remote-User-Secret "";
-  location / {{ proxy_pass {hub}; }}
-  location = /hub/login {{
-    auth_basic "the tests";
-    auth_basic_user_file {folder}/users;
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Remote-User $remote_user;
-    proxy_set_header X-Remote-User-Secret "{secret}";
-    proxy_pass {hub};
-  }}
+{locations}
 }}
 """
+
+
+def locations(**replaced: str) -> str:
+    """Return nginx's locations of docs/logins.md with some words replaced, all of which must be there."""
+    page = (CHECKOUT / "docs" / "logins.md").read_text(encoding="utf-8")
+    found = re.search(r"```nginx\n(.*?)```", page, re.DOTALL)
+    assert found
+    text = found[1]
+    for old, new in {"http://192.0.2.20:8000": "hub", "/etc/nginx/users": "users", '"..."': "secret"}.items():
+        assert old in text, old
+        text = text.replace(old, replaced[new])
+    return text
 
 
 class WebServer:
@@ -93,7 +95,8 @@ class Nginx(WebServer):
 
     def __init__(self, folder: Path, hub: str, secret: str, people: dict[str, str]) -> None:
         port = free_port()
-        login = LOGIN.format(folder=folder, port=port, address=ADDRESS, hub=hub, secret=secret)
+        given = locations(hub=hub, users=f"{folder}/users", secret=f'"{secret}"')
+        login = LOGIN.format(port=port, address=ADDRESS, locations=given)
         super().__init__(folder, f"http://127.0.0.1:{port}", login)
         lines = [f"{name}:{{PLAIN}}{password}\n" for name, password in people.items()]
         (folder / "users").write_text("".join(lines), encoding="utf-8")

@@ -211,12 +211,13 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 @hub
-def test_a_mistake_stops_the_hub_with_the_sentence_alone(tmp_path: Path) -> None:
-    """The hub's configuration of the image, started: no traceback, no database, no proxy."""
+@pytest.mark.parametrize("name", ["kubernetes_config.py", "jupyterhub_config.py"])
+def test_a_mistake_stops_the_hub_with_the_sentence_alone(tmp_path: Path, name: str) -> None:
+    """The hub's configuration of the image or of one machine, started: no traceback, no database, no proxy."""
     (tmp_path / "settings.yaml").write_text("{}", encoding="utf-8")
     where = {"KERNELPOD_SETTINGS": str(tmp_path / "settings.yaml")}
     where["KERNELPOD_HUB_CONFIG"] = str(written(tmp_path, "Authenticator: {alow_all: true}"))
-    config = CHECKOUT / "hub" / "kubernetes_config.py"
+    config = CHECKOUT / "hub" / name
     cli = f"import os, sys; os.chdir({str(tmp_path)!r}); from jupyterhub.app import main; main(sys.argv[1:])"
     ended = command("-c", cli, "--config", str(config), **where)
     assert ended.returncode == 1
@@ -227,14 +228,17 @@ def test_a_mistake_stops_the_hub_with_the_sentence_alone(tmp_path: Path) -> None
 
 
 @hub
-def test_a_file_without_mistakes_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["kubernetes_config.py", "jupyterhub_config.py"])
+def test_a_file_without_mistakes_has_the_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     from traitlets.config import PyFileConfigLoader
 
     (tmp_path / "settings.yaml").write_text("{}", encoding="utf-8")
     given = "JupyterHub: {authenticator_class: one-time, hub_ip: 127.0.0.1}\nOneTimeAuthenticator: {list_file: /a}"
     monkeypatch.setenv("KERNELPOD_SETTINGS", str(tmp_path / "settings.yaml"))
     monkeypatch.setenv("KERNELPOD_HUB_CONFIG", str(written(tmp_path, given)))
-    c = PyFileConfigLoader("kubernetes_config.py", str(CHECKOUT / "hub")).load_config()
+    c = PyFileConfigLoader(name, str(CHECKOUT / "hub")).load_config()
     assert (c.JupyterHub.authenticator_class, c.JupyterHub.hub_ip) == ("one-time", "127.0.0.1")
     assert c.OneTimeAuthenticator.list_file == "/a"
 

@@ -237,21 +237,17 @@ def _settings(stack: Stack) -> dict[str, Any]:
 
 
 def _hub_config(stack: Stack) -> str:
-    hub = stack.checkout / ".envs" / "hub"
-    paths = ":".join(str(path) for path in (hub, _base_python(hub), stack.checkout / "src"))
     values: dict[str, Any] = {
         "JupyterHub.bind_url": stack.url,
         "JupyterHub.hub_bind_url": f"http://127.0.0.1:{stack.ports['hub']}",
         "JupyterHub.db_url": f"sqlite:///{stack.state}/jupyterhub.sqlite",
         "JupyterHub.cookie_secret_file": f"{stack.state}/cookie-secret",
         "JupyterHub.authenticator_class": "shared-password",
-        "ConfigurableHTTPProxy.command": [str(hub / "bin" / "python"), "-m", "kernelpod.hub.proxy"],
         "ConfigurableHTTPProxy.api_url": f"http://127.0.0.1:{stack.ports['proxy-api']}",
         "ConfigurableHTTPProxy.pid_file": f"{stack.state}/proxy.pid",
         "SharedPasswordAuthenticator.user_password": stack.password,
         "Authenticator.allowed_users": set(USERS),
         "Spawner.start_timeout": 60,
-        "SandboxSpawner.server_paths": paths,
     }
     first = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
     last = "from kernelpod.hub.config import let_lists_decide\nlet_lists_decide(c)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jupyterhub.spawner import LocalProcessSpawner
 from kubespawner import KubeSpawner
 from traitlets import Unicode, default
 
+import kernelpod
 from kernelpod.errors import StartFailed
 from kernelpod.hub.housespawner import HouseSpawner
 from kernelpod.mounts import UserMounts
@@ -70,9 +72,15 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
         """Return the folders the server's own programs lie in."""
         return tuple(path for path in self.server_paths.split(":") if path)
 
-    server_paths = Unicode(help="Folders the server needs, such as its environment; separated by colons.").tag(
-        config=True
-    )
+    server_paths = Unicode(
+        help="Folders the server needs, separated by colons; by default the environment that the hub runs in."
+    ).tag(config=True)
+
+    @default("server_paths")  # type: ignore[untyped-decorator]
+    def _of_the_hub(self) -> str:
+        """Return the hub's environment, the Python it was made with, and where kernelpod itself lies."""
+        places = (sys.prefix, sys.base_prefix, str(Path(kernelpod.__file__).parents[1]))
+        return ":".join(dict.fromkeys(places))
 
     def _ensure_folders(self, has: Standing) -> None:
         """Make a missing home and exchange. Raises StartFailed (home_missing) where the settings do not let it."""
