@@ -118,6 +118,31 @@ def test_values_of_the_chart_are_read_where_its_traits_are(tmp_path: Path) -> No
     assert "from_env: only the hub of this project reads it" in second
 
 
+DEPLOYED = """\
+nfs: {server: 10.0.0.5}
+hub:
+  authenticator: shared-password
+  config:
+    JupyterHub: {db_url: {from_env: HUB_DATABASE_URL}}
+    SharedPasswordAuthenticator: {user_password: {from_file: /run/secrets/x}}
+    Authenticator:
+      alow_all: true
+more_hubs:
+  exam:
+    authenticator: one-tim
+"""
+
+
+@hub
+def test_a_file_of_deploy_is_read_hub_by_hub_and_knows_sources(tmp_path: Path) -> None:
+    first, second = said_of(tmp_path, DEPLOYED)
+    assert first.startswith("8: error: hub.config.Authenticator.alow_all: ")
+    assert "more_hubs.exam.config.JupyterHub.authenticator_class: 'one-tim' is neither installed" in second
+    assert said_of(tmp_path, "nfs: {server: 10.0.0.5}\n") == []
+    zero = DEPLOYED.replace("hub:\n", "hub:\n  install: z2jh\n", 1)
+    assert sum("only the hub of this project reads it" in one for one in said_of(tmp_path, zero)) == 2
+
+
 class Given(dict[str, Any]):
     """A configuration that makes sections as they are asked for, as traitlets' does."""
 

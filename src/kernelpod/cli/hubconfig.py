@@ -21,11 +21,13 @@ NEEDS_JUPYTERHUB = (
 def check_config(file: Path, as_json: bool) -> None:
     """Say what is wrong with a hub's traits by class, the file of KERNELPOD_HUB_CONFIG; exit 1 for errors.
 
-    Values of Zero to JupyterHub are read, too: there the traits are those of `hub.config`.
+    Values of Zero to JupyterHub are read, too, and the file of `kernelpod deploy`: there the traits are those of
+    `hub.config`.
 
     \b
-    Example:
+    Examples:
       kernelpod hub check-config hub/logins/ldap.yaml
+      kernelpod hub check-config deploy.yaml
     """
     try:
         from kernelpod.hub.traits import check  # noqa: PLC0415 - only this command needs JupyterHub

@@ -58,15 +58,40 @@ def configure_from(c: Any, path: Path) -> None:
 
 
 def check(path: Path) -> list[Fault]:
-    """Return what is wrong with a file of sections, or with `hub.config` in values of Zero to JupyterHub."""
+    """Return what is wrong with a file of sections, or with those in it.
+
+    They are in `hub.config` of values of Zero to JupyterHub, and in `config` of each hub of a file of `deploy`.
+    """
     try:
         tree = _read(path)
     except HubConfigError as error:
         return list(error.faults)
-    hub = tree.data.get("hub")
-    if isinstance(hub, dict) and isinstance(hub.get("config"), dict):
-        return _faults(tree, _Check(hub["config"], installed(), above=("hub", "config")))
-    return _faults(tree, _Check(tree.data, installed()))
+    return [fault for look in _looks(tree.data) for fault in _faults(tree, look)]
+
+
+def _looks(data: dict[str, Any]) -> Iterator[_Check]:
+    hub = data.get("hub")
+    if "nfs" in data:  # every file of `kernelpod deploy` has it, and no values of Zero to JupyterHub
+        more = data.get("more_hubs")
+        hubs: dict[tuple[str, ...], Any] = {("hub",): hub or {}}
+        if isinstance(more, dict):
+            hubs |= {("more_hubs", str(name)): one for name, one in more.items()}
+        yield from (_deployed(keys, one) for keys, one in hubs.items() if isinstance(one, dict))
+    elif isinstance(hub, dict) and isinstance(hub.get("config"), dict):
+        yield _Check(hub["config"], installed(), ("hub", "config"), ours=False)
+    else:
+        yield _Check(data, installed())
+
+
+def _deployed(keys: tuple[str, ...], hub: dict[str, Any]) -> _Check:
+    """Return the look through the traits of one hub of a file of `kernelpod deploy`, its authenticator's too."""
+    config = hub.get("config")
+    sections: dict[str, Any] = config if isinstance(config, dict) else {}
+    own = sections.get("JupyterHub", {})
+    if isinstance(own, dict):
+        chosen = {"authenticator_class": hub.get("authenticator", "dummy")}
+        sections = {**sections, "JupyterHub": {**chosen, **own}}
+    return _Check(sections, installed(), (*keys, "config"), ours=hub.get("install") != "z2jh")
 
 
 def _read(path: Path) -> Tree:
@@ -94,7 +119,9 @@ class _Check:
     sections: dict[str, Any]
     known: Known
     above: tuple[str, ...] = ()
-    """Where the sections are: in values of Zero to JupyterHub, which do not know `from_file`."""
+    """Where the sections are."""
+    ours: bool = True
+    """Whether a hub of this project reads them: that of Zero to JupyterHub does not know `from_file`."""
 
     def found(self) -> Iterator[_Found]:
         yield from self._choices()
@@ -152,7 +179,7 @@ class _Check:
         elif name in CHOICES and isinstance(value, str):
             return
         elif source := _source(value, traits[name]):
-            if self.above:
+            if not self.ours:
                 said = "only the hub of this project reads it; here use hub.existingSecret or hub.extraEnv"
                 yield keys, f"{key}: {source}: {said}", "error"
             else:
@@ -173,7 +200,7 @@ class _Check:
             yield keys, f"{key}: {self._advice()}", "warning"
 
     def _advice(self) -> str:
-        if self.above:
+        if not self.ours:
             return "a secret in clear; keep it in a values file of its own that is encrypted where it is stored"
         return (
             f"a secret in clear; write {{{FROM_FILE}: PATH}} and mount a Secret there, or {{{FROM_ENV}: NAME}} "
