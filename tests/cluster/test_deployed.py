@@ -317,6 +317,28 @@ def test_a_network_that_is_not_enforced_must_be_accepted(house: Deployed) -> Non
     assert "smoke: passed" in house.succeeded("upgrade", "--yes")
 
 
+def test_a_hub_whose_namespace_was_deleted_by_hand_comes_back(house: Deployed) -> None:
+    """Its volumes are bound to claims that are gone, and the gateway has a token of the former hub."""
+    space = house.namespaces["hub"]
+    house.server("alice")
+    (house.home("alice") / "of before").touch()
+    kube.kubectl("delete", "namespace", space, "--timeout=100s")
+    said = house.succeeded("deploy", "--yes")
+    for volume in (f"{space}-homes", f"{space}-database"):
+        assert f"volume {volume}, freed of a claim that is gone" in said
+    assert "smoke: passed" in said
+    assert "kernelpod-homes" not in said, "the kernels' volume is bound to a living claim"
+    for browser in house.browsers.values():
+        browser.close()
+    house.browsers.clear()
+    house.see(said)
+    assert house.server("alice").api("GET", "contents/of before?content=0").status_code == 200
+    copy = kube.items("secrets", house.namespaces["gateway"], "app.kubernetes.io/managed-by=kernelpod-deploy")
+    token = base64.b64decode(copy[0]["data"]["token"]).decode()
+    assert token == house.secret("hub")["service_token"]
+    assert "freed" not in house.succeeded("deploy", "--dry-run")
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"homess": "pvc"}, "homess"),
     ({"settings": {"servers": {"orphan_second": 5}}}, "settings.servers.orphan_second"),
