@@ -7,11 +7,14 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kube
 import pytest
@@ -337,6 +340,39 @@ def test_a_hub_whose_namespace_was_deleted_by_hand_comes_back(house: Deployed) -
     token = base64.b64decode(copy[0]["data"]["token"]).decode()
     assert token == house.secret("hub")["service_token"]
     assert "freed" not in house.succeeded("deploy", "--dry-run")
+
+
+def certificate(folder: Path, address: str) -> None:
+    """Write an authority, and a certificate of an address that it has signed, into a folder."""
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
+    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+    named = ["-addext", f"subjectAltName=IP:{address}"]
+    for name, more in (("ca", []), ("tls", [*signed, *named])):
+        out = ["-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}", "-days", "2"]
+        subprocess.run([*request, *out, *more], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def test_people_come_by_https_with_the_certificate_of_a_secret(
+    house: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of this deployment: its hub goes on like that, at another address."""
+    space, hub = house.namespaces["hub"], yaml.safe_load(house.file.read_text(encoding="utf-8"))["hub"]
+    house.write(hub={**hub, "https_secret": "hub-tls"})
+    asked = f"kubectl create secret tls hub-tls -n {space} --cert=tls.crt --key=tls.key"
+    assert house.run("upgrade", "--yes").stderr.rstrip().endswith(f"Run:\n  {asked}")
+    assert hub_answers(house.url)
+    certificate(tmp_path, str(urlsplit(house.url).hostname))
+    subprocess.run(asked.split(), cwd=tmp_path, check=True, timeout=60)
+    done = house.run("upgrade", "--yes")
+    assert done.returncode == 1
+    assert "is not trusted: certificate verify failed: unable to get local issuer certificate" in done.stderr
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
+    assert "smoke: passed" in house.succeeded("smoke")
+    url = json.loads(house.succeeded("status", "--json"))["url"]
+    with closing(Browser(url, "alice")) as alice:
+        alice.login(house.password)
+        assert url.startswith("https://")
+        assert all(cookie.secure for cookie in alice.session.cookies if cookie.name != "_xsrf")
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

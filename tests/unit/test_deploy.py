@@ -438,6 +438,12 @@ ADDRESSES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"url": "https://hub.example.org/"}, {}, "https://hub.example.org"),
     ({}, {"type": "NodePort", "ports": [{"name": "http", "nodePort": 30080}]}, "http://10.1.1.1:30080"),
     ({}, {"type": "ClusterIP", "clusterIP": "fd00::5", "ports": [{"name": "http"}]}, "http://[fd00::5]"),
+    ({}, {"type": "NodePort", "ports": [{"name": "https", "nodePort": 30443}]}, "https://10.1.1.1:30443"),
+    (
+        {},
+        {"type": "ClusterIP", "clusterIP": "10.9.0.1", "ports": [{"name": "http"}, {"name": "https"}]},
+        "https://10.9.0.1",
+    ),
 ]
 
 

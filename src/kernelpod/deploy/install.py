@@ -69,6 +69,25 @@ def hub_objects(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied:
     return f"{storage}---\n{objects}"
 
 
+def check_https(cluster: Cluster, one: OneHub) -> None:
+    """Return if the hub's certificate and key are there, or none is asked for. Raises ClusterError."""
+    name, space = one.deployment.hub.https_secret, one.deployment.namespaces.hub
+    if name is None:
+        return
+    secret = cluster.get("secret", name, space)
+    if secret is None:
+        words = [f"kubectl create secret tls {name} -n {space} --cert=tls.crt --key=tls.key"]
+        if cluster.get("namespace", space) is None:
+            words.insert(0, f"kubectl create namespace {space}")
+        told = "\n".join(f"  {text}" for text in words)
+        raise ClusterError(f"https_secret: there is no Secret {name} in the namespace {space}. Run:\n{told}")
+    if missing := {"tls.crt", "tls.key"} - secret.get("data", {}).keys():
+        raise ClusterError(
+            f"https_secret: the Secret {name} in the namespace {space} lacks {' and '.join(sorted(missing))}; "
+            "`kubectl create secret tls` makes one with both"
+        )
+
+
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
     """Make the namespaces that are missing; the kernels' one is the chart's."""
     names = deployment.namespaces

@@ -87,6 +87,8 @@ class _Planned(NamedTuple):
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     """Return all that is applied; what does not fit is refused here, before anything is."""
+    for one in deployment.hubs():
+        install.check_https(cluster, one)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
     settings = install.gateway_settings(cluster, deployment, values)
