@@ -120,6 +120,11 @@ class Deployed:
         text = kube.kubectl("get", "secret", name, "-n", self.namespaces["hub"], "-o", "json")
         return {key: base64.b64decode(value).decode() for key, value in json.loads(text)["data"].items()}
 
+    def see(self, said: str) -> None:
+        """Take the hub's address from what `deploy` printed, and its password from its Secret."""
+        self.url = said.partition("smoke: passed\n")[2].split()[0]
+        self.password = self.secret("hub")["trial_password"]
+
     def report(self) -> str:
         """Return what the namespaces say."""
         return "\n".join(f"=== {name}\n{kube.report(name)}" for name in self.namespaces.values())
@@ -179,8 +184,7 @@ def deployed(house: House) -> Iterator[House]:
     try:
         said = house.succeeded("deploy", "--yes")
         assert "smoke: passed" in said
-        house.url = said.partition("smoke: passed\n")[2].split()[0]
-        house.password = house.secret("hub")["trial_password"]
+        house.see(said)
         yield house
     finally:
         house.remove()

@@ -7,11 +7,14 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kube
 import pytest
@@ -315,6 +318,61 @@ def test_a_network_that_is_not_enforced_must_be_accepted(house: Deployed) -> Non
     finally:
         house.write()
     assert "smoke: passed" in house.succeeded("upgrade", "--yes")
+
+
+def test_a_hub_whose_namespace_was_deleted_by_hand_comes_back(house: Deployed) -> None:
+    """Its volumes are bound to claims that are gone, and the gateway has a token of the former hub."""
+    space = house.namespaces["hub"]
+    house.server("alice")
+    (house.home("alice") / "of before").touch()
+    kube.kubectl("delete", "namespace", space, "--timeout=100s")
+    said = house.succeeded("deploy", "--yes")
+    for volume in (f"{space}-homes", f"{space}-database"):
+        assert f"volume {volume}, freed of a claim that is gone" in said
+    assert "smoke: passed" in said
+    assert "kernelpod-homes" not in said, "the kernels' volume is bound to a living claim"
+    for browser in house.browsers.values():
+        browser.close()
+    house.browsers.clear()
+    house.see(said)
+    assert house.server("alice").api("GET", "contents/of before?content=0").status_code == 200
+    copy = kube.items("secrets", house.namespaces["gateway"], "app.kubernetes.io/managed-by=kernelpod-deploy")
+    token = base64.b64decode(copy[0]["data"]["token"]).decode()
+    assert token == house.secret("hub")["service_token"]
+    assert "freed" not in house.succeeded("deploy", "--dry-run")
+
+
+def certificate(folder: Path, address: str) -> None:
+    """Write an authority, and a certificate of an address that it has signed, into a folder."""
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
+    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+    named = ["-addext", f"subjectAltName=IP:{address}"]
+    for name, more in (("ca", []), ("tls", [*signed, *named])):
+        out = ["-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}", "-days", "2"]
+        subprocess.run([*request, *out, *more], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def test_people_come_by_https_with_the_certificate_of_a_secret(
+    house: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of this deployment: its hub goes on like that, at another address."""
+    space, hub = house.namespaces["hub"], yaml.safe_load(house.file.read_text(encoding="utf-8"))["hub"]
+    house.write(hub={**hub, "https_secret": "hub-tls"})
+    asked = f"kubectl create secret tls hub-tls -n {space} --cert=tls.crt --key=tls.key"
+    assert house.run("upgrade", "--yes").stderr.rstrip().endswith(f"Run:\n  {asked}")
+    assert hub_answers(house.url)
+    certificate(tmp_path, str(urlsplit(house.url).hostname))
+    subprocess.run(asked.split(), cwd=tmp_path, check=True, timeout=60)
+    done = house.run("upgrade", "--yes")
+    assert done.returncode == 1
+    assert "is not trusted: certificate verify failed: unable to get local issuer certificate" in done.stderr
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
+    assert "smoke: passed" in house.succeeded("smoke")
+    url = json.loads(house.succeeded("status", "--json"))["url"]
+    with closing(Browser(url, "alice")) as alice:
+        alice.login(house.password)
+        assert url.startswith("https://")
+        assert all(cookie.secure for cookie in alice.session.cookies if cookie.name != "_xsrf")
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

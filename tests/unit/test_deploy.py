@@ -386,24 +386,37 @@ def test_the_addresses_of_nfs_server_nodes_and_api_servers_are_denied() -> None:
 
 
 def test_tokens_that_exist_are_never_made_anew() -> None:
-    tools = Answers(kubectl_get_secret={"data": dict.fromkeys(TOKENS, "")})
+    tools = Answers(kubectl_get_secret={"data": dict.fromkeys([*TOKENS, "token"], "")})
     install.make_secrets(tools.cluster(), deployment().hubs()[0])
     assert {words[1] for words in tools.asked} == {"get"}
 
 
 def test_a_new_hub_gets_all_of_its_tokens() -> None:
-    tools = Answers(**{"kubectl get secret kernelpod-hub": {"data": {}}})
+    tools = Answers()
     install.make_secrets(tools.cluster(), deployment().hubs()[0])
-    (made,) = [yaml.safe_load(str(given)) for given in tools.given if given]
+    made, copy = [yaml.safe_load(str(given)) for given in tools.given if given]
     assert (made["kind"], made["metadata"]["name"]) == ("Secret", "hub")
+    assert copy["metadata"] | {"labels": None} == {"name": "kernelpod-hub", "namespace": "gateway", "labels": None}
+    assert copy["stringData"] == {"token": made["stringData"]["service_token"]}
     assert list(made["stringData"]) == [*TOKENS, "trial_password"]
     values = [made["stringData"][name] for name in TOKENS]
     assert len(set(values)) == len(TOKENS)
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in values)
 
 
+def test_the_gateways_copy_of_a_token_follows_a_hub_that_was_made_anew() -> None:
+    old = {"data": {"token": base64.b64encode(b"of the former hub").decode()}}
+    tools = Answers(**{"kubectl get secret kernelpod-hub-exam": old})
+    install.make_secrets(tools.cluster(), courses_deployment().hubs()[1])
+    made, copy = [yaml.safe_load(str(given)) for given in tools.given if given]
+    assert made["metadata"]["namespace"] == "exam"
+    assert copy["metadata"]["name"] == "kernelpod-hub-exam"
+    assert [words[1] for words in tools.asked if "get" not in words] == ["create", "replace"]
+    assert copy["stringData"] == {"token": made["stringData"]["service_token"]}
+
+
 def test_a_hub_of_before_gets_a_crypt_key_and_nothing_else_changes() -> None:
-    data = dict.fromkeys(["cookie_secret", "proxy_token", "service_token"], "b2xk")
+    data = dict.fromkeys(["cookie_secret", "proxy_token", "service_token", "token"], "b2xk")
     tools = Answers(kubectl_get_secret={"metadata": {"resourceVersion": "17"}, "data": data})
     install.make_secrets(tools.cluster(), deployment().hubs()[0])
     (words,) = [words for words in tools.asked if "get" not in words]
@@ -412,6 +425,13 @@ def test_a_hub_of_before_gets_a_crypt_key_and_nothing_else_changes() -> None:
     assert given["metadata"] == {"resourceVersion": "17"}
     assert list(given["stringData"]) == ["crypt_key"]
     assert re.fullmatch("[0-9a-f]{64}", given["stringData"]["crypt_key"])
+
+
+def test_a_secret_of_another_kind_of_hub_is_not_taken_for_its_tokens() -> None:
+    tools = Answers(kubectl_get_secret_hub={"data": {"hub.services.kernelpod.apiToken": ""}})
+    with pytest.raises(ClusterError, match="has no service_token"):
+        install.make_secrets(tools.cluster(), deployment().hubs()[0])
+    assert {words[1] for words in tools.asked} == {"get"}
 
 
 def test_a_hub_that_is_there_already_needs_its_token() -> None:
@@ -423,6 +443,12 @@ ADDRESSES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"url": "https://hub.example.org/"}, {}, "https://hub.example.org"),
     ({}, {"type": "NodePort", "ports": [{"name": "http", "nodePort": 30080}]}, "http://10.1.1.1:30080"),
     ({}, {"type": "ClusterIP", "clusterIP": "fd00::5", "ports": [{"name": "http"}]}, "http://[fd00::5]"),
+    ({}, {"type": "NodePort", "ports": [{"name": "https", "nodePort": 30443}]}, "https://10.1.1.1:30443"),
+    (
+        {},
+        {"type": "ClusterIP", "clusterIP": "10.9.0.1", "ports": [{"name": "http"}, {"name": "https"}]},
+        "https://10.9.0.1",
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -32,16 +33,28 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = TIMEOUT
     raise KernelpodError(f"waited {seconds:g} s in vain for {what}")
 
 
+class _TrustingAdapter(HTTPAdapter):
+    """Trusts whom Python trusts on this machine, as websockets do; requests alone knows only a list of its own."""
+
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
+        """Make the connections with Python's own context; SSL_CERT_FILE may name a further authority."""
+        super().init_poolmanager(*given, ssl_context=ssl.create_default_context(), **named)
+
+
+def new_session(url: str, retries: Retry | int = 0) -> requests.Session:
+    """Return a session for a hub's pages."""
+    session = requests.Session()
+    session.mount(url, _TrustingAdapter(max_retries=retries))
+    return session
+
+
 class Browser:
     """One user's browser: cookies, the hub's forms, her server's REST API and websockets."""
 
     def __init__(self, url: str, name: str) -> None:
         self.url, self.name = url, name
         self.base = f"/user/{quote(name, safe='@~')}"
-        self.session = requests.Session()
-        self.session.mount(
-            url, HTTPAdapter(max_retries=Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=0.2))
-        )
+        self.session = new_session(url, Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=0.2))
 
     def close(self) -> None:
         """Close the connections; the server lives on."""

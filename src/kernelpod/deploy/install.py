@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import tempfile
@@ -68,6 +69,25 @@ def hub_objects(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied:
     return f"{storage}---\n{objects}"
 
 
+def check_https(cluster: Cluster, one: OneHub) -> None:
+    """Return if the hub's certificate and key are there, or none is asked for. Raises ClusterError."""
+    name, space = one.deployment.hub.https_secret, one.deployment.namespaces.hub
+    if name is None:
+        return
+    secret = cluster.get("secret", name, space)
+    if secret is None:
+        words = [f"kubectl create secret tls {name} -n {space} --cert=tls.crt --key=tls.key"]
+        if cluster.get("namespace", space) is None:
+            words.insert(0, f"kubectl create namespace {space}")
+        told = "\n".join(f"  {text}" for text in words)
+        raise ClusterError(f"https_secret: there is no Secret {name} in the namespace {space}. Run:\n{told}")
+    if missing := {"tls.crt", "tls.key"} - secret.get("data", {}).keys():
+        raise ClusterError(
+            f"https_secret: the Secret {name} in the namespace {space} lacks {' and '.join(sorted(missing))}; "
+            "`kubectl create secret tls` makes one with both"
+        )
+
+
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
     """Make the namespaces that are missing; the kernels' one is the chart's."""
     names = deployment.namespaces
@@ -81,32 +101,39 @@ def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
 def make_secrets(cluster: Cluster, one: OneHub) -> None:
     """Make the tokens of a hub that are missing; those that exist are never changed, or all would be logged out.
 
-    Zero to JupyterHub makes its own.
+    The gateway's copy follows the hub, whose namespace may be a new one. Zero to JupyterHub makes its own.
     """
     deployment, names = one.deployment, one.deployment.namespaces
     if deployment.hub.install == "z2jh":
         return
+    copy = cluster.read_secret(one.gateway_secret, names.gateway)
     if deployment.hub.install != "none":
-        _make_tokens(cluster, names.hub, trial=deployment.hub.authenticator == rendered.DUMMY)
-    if cluster.get("secret", one.gateway_secret, names.gateway) is None:
-        if deployment.hub.install == "none":
-            raise ClusterError(
-                f"The hub's service token is missing. Run: kubectl -n {names.gateway} create secret generic "
-                f"{one.gateway_secret} --from-literal=token=<the token of the hub's service>"
-            )
-        token = cluster.read_secret(rendered.HUB_TOKENS, names.hub)["service_token"]
-        wanted = rendered.secret(one.gateway_secret, names.gateway, {"token": token})
-        cluster.kubectl("create", "-f", "-", given=wanted)
+        token = _make_tokens(cluster, names.hub, trial=deployment.hub.authenticator == rendered.DUMMY)
+        if copy.get("token") != token:
+            wanted = rendered.secret(one.gateway_secret, names.gateway, {"token": token})
+            cluster.kubectl("replace" if copy else "create", "-f", "-", given=wanted)
+    elif not copy:
+        raise ClusterError(
+            f"The hub's service token is missing. Run: kubectl -n {names.gateway} create secret generic "
+            f"{one.gateway_secret} --from-literal=token=<the token of the hub's service>"
+        )
 
 
-def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> None:
+def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> str:
+    """Return the token of the hub's service."""
     there = cluster.get("secret", rendered.HUB_TOKENS, space)
     if there is None:
         made = {key: hubsecrets.fresh() for key in (*hubsecrets.VARIABLES, "service_token")}
         if trial:
             made["trial_password"] = secrets.token_urlsafe(12)
         cluster.kubectl("create", "-f", "-", given=rendered.secret(rendered.HUB_TOKENS, space, made))
-    elif "crypt_key" not in there.get("data", {}):
+        return made["service_token"]
+    if "service_token" not in (known := there.get("data", {})):
+        raise ClusterError(
+            f"The Secret {rendered.HUB_TOKENS} in the namespace {space} is not of this kind of hub: it has no "
+            "service_token. Name another namespace for the hub, or delete the Secret."
+        )
+    if "crypt_key" not in known:
         # Older deployments have none. The version: nothing is changed that somebody else has changed meanwhile.
         version = {"resourceVersion": there["metadata"]["resourceVersion"]}
         patch = {"metadata": version, "stringData": {"crypt_key": hubsecrets.fresh()}}
@@ -122,6 +149,7 @@ def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> None:
             "/dev/stdin",
         )
         cluster.kubectl(*words, given=json.dumps(patch))
+    return base64.b64decode(known["service_token"]).decode()
 
 
 def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> None:

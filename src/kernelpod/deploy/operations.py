@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from kernelpod.deploy import install, rendered, z2jh
+from kernelpod.deploy import install, rendered, volumes, z2jh
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
@@ -71,7 +71,10 @@ def render(cluster: Cluster, deployment: Deployment) -> dict[str, str]:
             ours = one.deployment.hub.install == "manifests"
             of = "" if one.first else f" {one.name}"
             made[f"objects of the hub{of}" if ours else "values of Zero to JupyterHub"] = text
-    return {what: rendered.without_secrets(text) for what, text in made.items()}
+    shown = {what: rendered.without_secrets(text) for what, text in made.items()}
+    if left := volumes.left_behind(cluster, deployment):
+        shown["volumes that would be freed of claims that are gone"] = "\n".join(f"# {name}" for name in left)
+    return shown
 
 
 class _Planned(NamedTuple):
@@ -84,6 +87,8 @@ class _Planned(NamedTuple):
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     """Return all that is applied; what does not fit is refused here, before anything is."""
+    for one in deployment.hubs():
+        install.check_https(cluster, one)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
     settings = install.gateway_settings(cluster, deployment, values)
@@ -104,6 +109,9 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
     """Bring everything to what the file says and return when it is ready; may be repeated. Raises ClusterError."""
     with progress("values and settings fit"):
         planned = _plan(cluster, deployment)
+    for name in volumes.left_behind(cluster, deployment):
+        with progress(f"volume {name}, freed of a claim that is gone"):
+            volumes.free(cluster, name)
     with progress("namespaces and secrets"):
         install.make_namespaces(cluster, deployment)
         for one in deployment.hubs():

@@ -16,6 +16,8 @@ from kernelpod.hub.values import COURSES_FILES
 # KubeSpawner makes the claims of users, and looks whether they are there.
 CLAIMS_RULE = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}
 CONTAINER = "/spec/template/spec/containers/0"
+# Where the hub sees its certificate and key.
+TLS_PLACE = "/run/secrets/tls"
 
 
 def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
@@ -43,7 +45,11 @@ def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dic
     """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
     deployment, names = one.deployment, one.deployment.namespaces
     settings_text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-    config_text = yaml.safe_dump(hub_config(deployment), sort_keys=False, allow_unicode=True)
+    config = hub_config(deployment)
+    if deployment.hub.https_secret:
+        files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
+        config = merged({"JupyterHub": files}, config)
+    config_text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -99,7 +105,7 @@ def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, An
         mount = {"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}
         patches.append(_patch("Deployment", "hub", "add", "/spec/template/spec/volumes/-", volume))
         patches.append(_patch("Deployment", "hub", "add", f"{CONTAINER}/volumeMounts/-", mount))
-    return patches + _way_in(deployment.hub)
+    return patches + _way_in(deployment.hub) + _https(deployment.hub)
 
 
 def _way_in(hub: Hub) -> list[dict[str, Any]]:
@@ -114,6 +120,22 @@ def _way_in(hub: Hub) -> list[dict[str, Any]]:
     if hub.service == "LoadBalancer":
         patches.append(_patch("Service", "proxy-public", "add", "/spec/loadBalancerSourceRanges", networks))
     return patches
+
+
+def _https(hub: Hub) -> list[dict[str, Any]]:
+    """Return patches that serve HTTPS on port 443, those of `hub/https/secret` with the Secret's own name."""
+    if not hub.https_secret:
+        return []
+    # Read by the hub's group, which the pod's fsGroup is.
+    volume = {"name": "tls", "secret": {"secretName": hub.https_secret, "defaultMode": 0o440}}
+    mount = {"name": "tls", "mountPath": TLS_PLACE, "readOnly": True}
+    port = {"name": "https", "port": 443, "targetPort": "public"}
+    return [
+        _patch("Deployment", "hub", "add", "/spec/template/spec/volumes/-", volume),
+        _patch("Deployment", "hub", "add", f"{CONTAINER}/volumeMounts/-", mount),
+        _patch("Deployment", "hub", "add", f"{CONTAINER}/readinessProbe/httpGet/scheme", "HTTPS"),
+        _patch("Service", "proxy-public", "replace", "/spec/ports/0", port),
+    ]
 
 
 def _excepted(block: str) -> dict[str, Any]:

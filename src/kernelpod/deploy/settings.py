@@ -115,6 +115,8 @@ class Hub(Section):
     """How people reach the hub."""
     url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
     """Where people reach it, if that is not the service's own address, such as an ingress."""
+    https_secret: Name | None = None
+    """TLS Secret (tls.crt, tls.key) of the hub's namespace, with which the hub's proxy speaks HTTPS itself."""
     courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
     """Courses file below `nfs.courses_files`; its lists then say who may log in, and `users` is not looked at."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()
@@ -126,6 +128,14 @@ class Hub(Section):
     them, or the smoke test fails; an ingress is asked to do it itself."""
     database: Database = Database()
     z2jh: Z2jh = Z2jh()
+
+    @model_validator(mode="after")
+    def _https(self) -> Hub:
+        if self.https_secret and self.install == "none":
+            raise ValueError("https_secret: a hub that is there already has its own certificate; give its url")
+        if self.https_secret and (self.url or "").startswith("http:"):
+            raise ValueError("https_secret: the hub then speaks HTTPS; url must begin with https:")
+        return self
 
 
 class FurtherHub(Hub):

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 
 import requests
 
-from kernelpod.demo.client import Browser, Kernel, wait_until
+from kernelpod.demo.client import Browser, Kernel, new_session, wait_until
 from kernelpod.deploy.cluster import Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.rendered import DUMMY, HUB_TOKENS
@@ -64,10 +64,17 @@ def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
 
 
 def hub_answers(url: str) -> bool:
-    """Return whether there is a healthy hub."""
+    """Return whether there is a healthy hub. Raises SmokeError if its certificate is not trusted."""
     try:
-        return requests.get(f"{url}/hub/health", timeout=5).status_code == 200
-    except requests.RequestException:
+        with new_session(url) as session:
+            return session.get(f"{url}/hub/health", timeout=5).status_code == 200
+    except requests.RequestException as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why = str(error).partition("CERTIFICATE_VERIFY_FAILED] ")[2].partition(" (_ssl")[0]
+            raise SmokeError(
+                f"the certificate of {url} is not trusted: {why}. It must name this host, or hub.url one that it "
+                "names; where only its authority is not known here: SSL_CERT_FILE=authority.pem kernelpod smoke"
+            ) from error
         return False
 
 

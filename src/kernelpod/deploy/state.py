@@ -118,17 +118,18 @@ def public_url(cluster: Cluster, deployment: Deployment) -> str:
     service = cluster.get("service", PUBLIC_SERVICE, deployment.namespaces.hub)
     if service is None:
         raise ClusterError(f"there is no service {PUBLIC_SERVICE} in {deployment.namespaces.hub}")
-    spec, port = service["spec"], next(port for port in service["spec"]["ports"] if port["name"] == "http")
+    spec, ports = service["spec"], {port["name"]: port for port in service["spec"]["ports"]}
+    scheme = "https" if "https" in ports else "http"
     if spec["type"] == "NodePort":
-        return f"http://{_host(_node_address(cluster))}:{port['nodePort']}"
+        return f"{scheme}://{_host(_node_address(cluster))}:{ports[scheme]['nodePort']}"
     if spec["type"] == "LoadBalancer":
         for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", []):
-            return f"http://{_host(entry.get('ip') or entry['hostname'])}"
+            return f"{scheme}://{_host(entry.get('ip') or entry['hostname'])}"
         raise ClusterError(
             f"the service {PUBLIC_SERVICE} has no address yet: nothing in the cluster hands out addresses to load "
             "balancers (metallb does), or set hub.service: NodePort"
         )
-    return f"http://{_host(spec['clusterIP'])}"
+    return f"{scheme}://{_host(spec['clusterIP'])}"
 
 
 def _node_address(cluster: Cluster) -> str:

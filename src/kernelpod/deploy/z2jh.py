@@ -26,10 +26,10 @@ def values(deployment: Deployment, settings: dict[str, Any], password: str) -> d
     del config["KubeSpawner"]["image"]
     if password:
         config["DummyAuthenticator"] = {"password": password, **config.get("DummyAuthenticator", {})}
-    ours = {
-        "hub": {"config": config},
-        "proxy": {"service": {"type": deployment.hub.service}},
-    }
+    proxy: dict[str, Any] = {"service": {"type": deployment.hub.service}}
+    if name := deployment.hub.https_secret:
+        proxy["https"] = {"enabled": True, "type": "secret", "secret": {"name": name}}
+    ours = {"hub": {"config": config}, "proxy": proxy}
     return rendered.merged(rendered.merged(made, ours), deployment.hub.z2jh.values)
 
 
