@@ -290,6 +290,19 @@ def test_deploying_again_changes_no_token_and_keeps_kernels(house: Deployed) -> 
     again.close()
 
 
+def test_a_smoke_test_ends_nobody_s_server(house: Deployed) -> None:
+    kernel = house.kernel("alice", "smoke.ipynb")
+    house.write(smoke={"user": "alice"})
+    try:
+        done = house.run("smoke")
+    finally:
+        house.write()
+    assert done.returncode == 1
+    assert "name somebody else in smoke.user" in done.stderr
+    assert kernel.run("print('here')").strip() == "here"
+    kernel.close()
+
+
 def test_rollback_takes_hub_and_gateway_one_step_back(house: Deployed) -> None:
     before = house.secret("hub-config")
     data = yaml.safe_load(house.file.read_text(encoding="utf-8"))

@@ -78,17 +78,20 @@ class Browser:
         if page.status_code != 200 or "jupyter-config-data" not in page.text:
             raise KernelpodError(f"Lab of {self.name} answered {page.status_code}")
 
+    def _servers(self) -> dict[str, Any]:
+        return self.hub("GET", f"/users/{quote(self.name)}").json().get("servers") or {}
+
+    def has_server(self) -> bool:
+        """Return whether the user has a server, ready or not."""
+        return bool(self._servers())
+
     def _server_ready(self) -> bool:
-        model = self.hub("GET", f"/users/{quote(self.name)}").json()
-        return bool((model.get("servers") or {}).get("", {}).get("ready"))
+        return bool(self._servers().get("", {}).get("ready"))
 
     def stop_server(self) -> None:
         """Stop the user's server and return when the hub says it is gone."""
         self.hub("DELETE", f"/users/{quote(self.name)}/server", ok=(202, 204))
-        wait_until(
-            lambda: not self.hub("GET", f"/users/{quote(self.name)}").json().get("servers"),
-            f"the end of {self.name}'s server",
-        )
+        wait_until(lambda: not self.has_server(), f"the end of {self.name}'s server")
 
     def hub(self, method: str, path: str, body: Any = None, ok: tuple[int, ...] = (200,)) -> requests.Response:
         """Call the hub's REST API with the browser's cookies."""

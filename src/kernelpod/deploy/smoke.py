@@ -50,6 +50,10 @@ def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
             wait_until(lambda: hub_answers(browser.url), f"the hub at {browser.url}")
         with progress(f"login of {name}"):
             browser.login(password)
+        if browser.has_server():
+            raise SmokeError(
+                f"{name} has a server already, and the smoke test would stop it: name somebody else in smoke.user"
+            )
         try:
             with progress("server"):
                 browser.spawn()
