@@ -17,7 +17,7 @@ import jinja2
 import jinja2.sandbox
 import yaml
 
-from kernelpod import names
+from kernelpod import names, yamltext
 from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
@@ -56,7 +56,7 @@ class Manifest:
 
     def to_yaml(self) -> str:
         """Return both documents as YAML, the key in clear."""
-        return yaml.safe_dump_all([self.secret, self.pod], sort_keys=False, allow_unicode=True, width=110)
+        return yamltext.dump_all([self.secret, self.pod], width=110)
 
 
 def render(record: KernelRecord, connection: Connection, incarnation: str, template: str) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from kernelpod import yamltext
 
 HERE = Path(__file__).parent
 CHART = HERE.parents[1] / "charts" / "kernelpod"
@@ -43,8 +44,8 @@ class Helm:
     def run(self, verb: list[str], values: dict[str, Any] | None) -> subprocess.CompletedProcess[str]:
         """Return what `helm VERB CHART` printed with these values in a file."""
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "values.json")
-            file.write_text(json.dumps(values or {}), encoding="utf-8")
+            file = Path(folder, "values.yaml")
+            file.write_text(yamltext.dump(values or {}), encoding="utf-8")
             home = {"HELM_CONFIG_HOME": folder, "HELM_CACHE_HOME": folder, "HELM_DATA_HOME": folder}
             command = [self.binary, *verb, str(CHART), "--values", str(file), "--kube-version", KUBERNETES]
             return subprocess.run(

@@ -141,6 +141,15 @@ def test_pod_security_follows_from_the_volumes(home: Any, mount: Any, levels: An
     assert bool(of_kind(objects, "ValidatingAdmissionPolicy")) == (levels == BASELINE)
 
 
+@pytest.mark.parametrize(
+    "tag", ["1e3", "7203e15", "08", "0o7", "0_8", "n", "Y", "on", "1.10", "null", "0x1F", "1e-3"]
+)
+def test_a_tag_that_looks_like_something_else_stays_text(tag: str, helm: Helm) -> None:
+    """Values are written by Python and read by Go, whose YAML knows other numbers."""
+    (deployment,) = of_kind(helm.objects({"image": {"repository": "r", "tag": tag}}), "Deployment").values()
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"r:{tag}"
+
+
 @pytest.mark.parametrize("kind", ["config_map", "secret", "csi"])
 def test_volumes_without_folders_leave_pod_security_restricted(kind: str, helm: Helm) -> None:
     volume = {"kind": kind, **({"driver": "x"} if kind == "csi" else {"object": "x"})}

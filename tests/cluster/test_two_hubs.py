@@ -144,8 +144,13 @@ class TwoHubs(Deployed):
     def make_volumes(self) -> None:
         """Make what the courses name, where the servers and where the kernels are."""
         given = [
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "licence"}, "stringData": {"key": "K"}},
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes"}, "data": {"key": "N"}},
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "licence"},
+                "stringData": {"key": "licence"},
+            },
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes"}, "data": {"key": "notes"}},
         ]
         for name in ("hub", "kernels"):
             kube.kubectl("apply", "-n", self.namespaces[name], "-f", "-", given=given)
@@ -238,7 +243,7 @@ for place in ("/opt/ml/key", "/opt/notes/key"):
 
 
 def test_a_course_s_secret_and_config_map_are_in_server_and_kernels_by_role(two: TwoHubs) -> None:
-    for user, seen in (("alice", ["K False", "- False"]), ("bob", ["K False", "N False"])):
+    for user, seen in (("alice", ["licence False", "- False"]), ("bob", ["licence False", "notes False"])):
         kernel = two.term(user, "ml").start_notebook("v.ipynb", "python-pod")
         assert kernel.run(VOLUMES).splitlines() == seen
         assert two.in_server(two.namespaces["hub"], user, VOLUMES).splitlines() == seen

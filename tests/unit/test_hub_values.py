@@ -41,7 +41,14 @@ with_token: dict[str, Any] = {**SECTIONS, "hubs": [{"courses": "/etc/courses/t.y
 OURS = [
     SECTIONS,
     {**SECTIONS, "homes": {"root": "/homes", "path_template": "{hub}/{username}", "volume": NFS}},
-    {**SECTIONS, "mounts": [{"name": "data", "root": "/data", "mount_path": "/data", "volume": NFS}]},
+    {
+        **SECTIONS,
+        "mounts": [
+            {"name": "data", "root": "/data", "mount_path": "/data", "volume": NFS},
+            {"name": "pip", "mount_path": "/etc/pip", "volume": {"kind": "config_map", "object": "pip"}},
+            {"name": "vault", "mount_path": "/opt/vault", "volume": {"kind": "csi", "driver": "x.csi.k8s.io"}},
+        ],
+    },
     {
         **SECTIONS,
         "identity": {"admin_scope": "admin:users"},

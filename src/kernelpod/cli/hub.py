@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import yaml
 
+from kernelpod import yamltext
 from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
 from kernelpod.cli.hubimport import import_hub
@@ -84,7 +84,7 @@ def values(
     settings = load_settings(settings_file)
     name = _name_of(hub_name, settings)
     made = z2jh_values(settings, gateway_namespace, image, images, name, chart_version)
-    click.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True).rstrip())
+    click.echo(yamltext.dump(made).rstrip())
 
 
 @hub.command("check-values")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import click
-import yaml
 
+from kernelpod import yamltext
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.settings_reference import settings_markdown, settings_schema
 
@@ -31,4 +31,4 @@ def settings(settings_file: Path | None, as_json: bool, schema: bool, markdown: 
         click.echo(settings_markdown(), nl=False)
     else:
         data = load_settings(settings_file).model_dump(mode="json")
-        click.echo(json.dumps(data, indent=2) if as_json else yaml.safe_dump(data, sort_keys=False).rstrip())
+        click.echo(json.dumps(data, indent=2) if as_json else yamltext.dump(data).rstrip())

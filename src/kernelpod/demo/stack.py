@@ -19,9 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kernelpod import shipped
+from kernelpod import shipped, yamltext
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.runtime.sandbox import check
 from kernelpod.settings import FILE_VARIABLE
@@ -203,7 +201,7 @@ def _prepare(checkout: Path, folder: Path, state: Path, say: Say) -> Stack:
     for name in KERNELSPECS:
         shutil.copytree(shipped.kernelspecs() / name, folder / "kernelspecs" / name)
     _write_private(folder / "service-token", stack.service_token)
-    _write_private(stack.settings_file, yaml.safe_dump(_settings(stack), sort_keys=False))
+    _write_private(stack.settings_file, yamltext.dump(_settings(stack)))
     _write_private(folder / "jupyterhub_config.py", _hub_config(stack))
     return stack
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from kernelpod import yamltext
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 
@@ -76,7 +75,7 @@ class Cluster:
     def _asked(self, command: list[str], given: Any, seconds: float) -> str:
         text = given
         if given is not None and not isinstance(given, str):
-            text = yaml.safe_dump_all(given if isinstance(given, list) else [given], sort_keys=False)
+            text = yamltext.dump_all(given if isinstance(given, list) else [given])
         done = self.run(command, text, seconds)
         if done.returncode != 0:
             said = done.stderr.strip() or done.stdout.strip()

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from kernelpod import shipped
+from kernelpod import shipped, yamltext
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
@@ -65,7 +65,7 @@ def hub_objects(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied:
         for name, text in overlay.hub_overlay(one, settings, denied).items():
             (made / name).write_text(text, encoding="utf-8")
         objects = cluster.kubectl("kustomize", str(made))
-    storage = yaml.safe_dump_all(rendered.hub_storage(one.deployment, settings), sort_keys=False)
+    storage = yamltext.dump_all(rendered.hub_storage(one.deployment, settings))
     return f"{storage}---\n{objects}"
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-import yaml
-
+from kernelpod import yamltext
 from kernelpod.deploy import install, rendered, volumes, z2jh
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
@@ -90,7 +89,7 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     for one in deployment.hubs():
         install.check_https(cluster, one)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
-    values = yaml.safe_dump(rendered.chart_values(deployment, denied), sort_keys=False)
+    values = yamltext.dump(rendered.chart_values(deployment, denied))
     settings = install.gateway_settings(cluster, deployment, values)
     hubs = {one.name: _planned_hub(cluster, one, settings, denied) for one in deployment.hubs()}
     return _Planned(values, settings, hubs)
@@ -101,7 +100,7 @@ def _planned_hub(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied
         return install.hub_objects(cluster, one, settings, denied)
     if one.deployment.hub.install == "z2jh":
         made = z2jh.values(one.deployment, settings, password="")
-        return yaml.safe_dump(made, sort_keys=False, allow_unicode=True)
+        return yamltext.dump(made)
     return ""
 
 

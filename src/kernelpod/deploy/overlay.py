@@ -6,8 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-import yaml
-
+from kernelpod import yamltext
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, Hub, OneHub
 from kernelpod.errors import SettingsError
@@ -44,12 +43,12 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
 def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dict[str, str]:
     """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
     deployment, names = one.deployment, one.deployment.namespaces
-    settings_text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    settings_text = yamltext.dump(settings)
     config = hub_config(deployment)
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
         config = merged({"JupyterHub": files}, config)
-    config_text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    config_text = yamltext.dump(config)
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -68,7 +67,7 @@ def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dic
         "patches": _patches(one, hashlib.sha256((settings_text + config_text).encode()).hexdigest(), denied),
     }
     return {
-        "kustomization.yaml": yaml.safe_dump(overlay, sort_keys=False),
+        "kustomization.yaml": yamltext.dump(overlay),
         "settings.yaml": settings_text,
         "config.yaml": config_text,
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from kernelpod import yamltext
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.hub.values import COURSES_FILES
 
@@ -104,7 +105,7 @@ def without_secrets(text: str) -> str:
     for document in documents:
         if document.get("kind") == "Secret":
             document["data"] = dict.fromkeys(document["data"], "(not shown)")
-    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True)
+    return yamltext.dump_all(documents)
 
 
 def volume_names(deployment: Deployment) -> list[str]:

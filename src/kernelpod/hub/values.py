@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
+from kernelpod import yamltext
 from kernelpod.errors import SettingsError
 from kernelpod.hub import charts, pods, servers
 from kernelpod.hub.packed import packed, templates
@@ -163,7 +162,7 @@ def _cull(settings: Settings) -> dict[str, Any]:
 def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
     """Return what lets the chart's hub read the courses file: this package, the settings, and the volume."""
     tokens: Any = {"__all__": {"token"}}
-    text = yaml.safe_dump(settings.model_dump(mode="json", exclude={"hubs": tokens}), allow_unicode=True)
+    text = yamltext.dump(settings.model_dump(mode="json", exclude={"hubs": tokens}))
     code = f"{PLACE}/kernelpod.zip"
     return {
         "extraFiles": {

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
+from kernelpod import yamltext
 from kernelpod.courses.yamlfile import Keys, Spot, Tree
 from kernelpod.errors import KernelpodError
 
@@ -59,16 +58,8 @@ class Imported:
     def write_yaml(self, path: str, data: dict[str, Any]) -> None:
         """Add a file of YAML."""
         head = f"# Made by `kernelpod hub import` of {self.tree.spot(()).file.name}.\n"
-        text = yaml.dump(data, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
+        text = yamltext.dump(data, width=110)
         self.files[path] = (head + text).encode()
-
-
-class _Plain(yaml.SafeDumper):
-    """YAML without anchors, which say nothing to people."""
-
-    def ignore_aliases(self, _data: Any) -> bool:
-        """Return whether a value that is there twice is written twice."""
-        return True
 
 
 class Part:
