@@ -11,6 +11,7 @@ from kernelpod.fields import Section
 
 # Whoever looks or reports does so this often while the number passes.
 TIMES = 10
+MOST_IDLE_SECONDS = 10**8
 # However large the number is: nobody waits longer than this for the next look or report.
 LONGEST_KERNEL_LOOK = 10.0
 LONGEST_ASK = 60.0
@@ -27,7 +28,7 @@ CONCURRENCY = 10
 class Culling(Section):
     """Ending what is idle, kernels first and then servers; all other numbers are computed from one."""
 
-    idle_seconds: float = Field(0, ge=0, le=10**8, allow_inf_nan=False)
+    idle_seconds: float = Field(0, ge=0, le=MOST_IDLE_SECONDS, allow_inf_nan=False)
     """Kernels that were idle, without a client, for this long are ended, and servers a little later; 0 ends
     neither (docs/culling.md)."""
     busy: Literal["keep", "cull"] = "keep"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import subprocess
@@ -563,7 +564,30 @@ def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
     ]
 
 
-# --- the smoke test's last step
+# --- the smoke test
+
+
+def test_a_user_who_has_a_server_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("websocket")
+    from kernelpod.deploy import smoke
+
+    asked: list[str] = []
+
+    class Busy(smoke.Browser):
+        def login(self, _password: str) -> None:
+            asked.append("login")
+
+        def hub(self, method: str, path: str, *_: Any, **__: Any) -> Any:
+            asked.append(f"{method} {path}")
+            return SimpleNamespace(json=lambda: {"servers": {"": {"ready": True}}})
+
+    monkeypatch.setattr(smoke, "Browser", Busy)
+    monkeypatch.setattr(smoke, "hub_answers", lambda _: True)
+    made = deployment(hub={"users": ["alice"], "url": "http://hub"}, smoke={"user": "alice"})
+    tools = Answers(kubectl_get_secret={"data": {"trial_password": "eA=="}})
+    with pytest.raises(smoke.SmokeError, match=r"name somebody else in smoke\.user"):
+        smoke.smoke(tools.cluster(), made, lambda _: contextlib.nullcontext())
+    assert asked == ["login", "GET /users/alice"]
 
 
 @pytest.mark.parametrize(

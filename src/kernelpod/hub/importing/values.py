@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.courses.yamlfile import read_tree
+from kernelpod.culling import MOST_IDLE_SECONDS
 from kernelpod.hub.importing.auth import move_auth
 from kernelpod.hub.importing.homes import homes_of
 from kernelpod.hub.importing.layout import SECTIONS
@@ -31,9 +32,8 @@ _RENAMED = {
     "proxy.pdb": "proxy.chp.pdb",
 }
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
-# What the chart says of `cull.timeout`, and the most that our settings take.
+# What the chart says of `cull.timeout`.
 _CULL_SECONDS = 3600
-_MOST_CULL_SECONDS = 10**8
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -169,7 +169,7 @@ def _culling(values: Values) -> dict[str, Any]:
         return {}
     on = not any(values.get(key) is False for key in ("cull.enabled", "cull.enable"))
     seconds = values.get("cull.timeout")
-    fits = type(seconds) in (int, float) and 0 < seconds <= _MOST_CULL_SECONDS
+    fits = type(seconds) in (int, float) and 0 < seconds <= MOST_IDLE_SECONDS
     if on and not fits:
         values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's own default")
     for key in ("enable", "enabled", "timeout"):
