@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import zipfile
+from collections.abc import Iterator
 from importlib.resources import files
 
-# What the hub's side imports; folders of modules, without their subfolders.
-FOLDERS = ("", "courses", "hub", "kernelspecs", "submissions")
+# What Zero to JupyterHub's hub loads; what that imports is packed, too.
+ENTRY = "kernelpod.hub.zero"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 def packed() -> bytes:
-    """Return the modules of the hub's side as a zip archive: the same bytes for the same modules."""
+    """Return the modules that the hub loads as a zip archive: the same bytes for the same modules."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for folder in FOLDERS:
-            place = files("kernelpod").joinpath(folder)
-            for module in sorted(place.iterdir(), key=lambda one: one.name):
-                if module.name.endswith(".py"):
-                    name = "/".join(part for part in ("kernelpod", folder, module.name) if part)
-                    archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), module.read_bytes(), zipfile.ZIP_DEFLATED)
+        for path, source in sorted(_modules(ENTRY)):
+            archive.writestr(zipfile.ZipInfo(path, _LONG_AGO), source, zipfile.ZIP_DEFLATED)
     return made.getvalue()
 
 
@@ -28,3 +26,37 @@ def templates() -> dict[str, str]:
     """Return the templates of the hub's pages by their names: Jinja reads none from an archive."""
     place = files("kernelpod.hub").joinpath("templates")
     return {one.name: one.read_text(encoding="utf-8") for one in sorted(place.iterdir(), key=lambda one: one.name)}
+
+
+def _modules(entry: str) -> Iterator[tuple[str, bytes]]:
+    """Yield path and source of a module, of all that it imports of this package, and of the packages above."""
+    waiting, seen = [entry], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or (found := _source(name)) is None:
+            continue
+        seen.add(name)
+        yield found
+        waiting += [name.rpartition(".")[0], *_imports(found[1])]
+
+
+def _source(name: str) -> tuple[str, bytes] | None:
+    """Return path and source of a module; None for what is no module, such as a class in one."""
+    root, *parts = name.split(".")
+    if root != "kernelpod":
+        return None
+    place = files(root)
+    for path in ("/".join(parts) + ".py", "/".join([*parts, "__init__.py"])):
+        if place.joinpath(path).is_file():
+            return f"{root}/{path}", place.joinpath(path).read_bytes()
+    return None
+
+
+def _imports(source: bytes) -> Iterator[str]:
+    """Yield every name that is imported, a module's or what is in one."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
