@@ -27,7 +27,8 @@ from bench.peers import GatewayPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, sweep
 from bench.table import Goal, Measure, render, write_json
 from bench.turns import in_turns, row, say
-from kernelpod import manifest, shipped
+from kernelpod import manifest
+from kernelpod.base import shipped
 from kernelpod.connection import new_connection
 from kernelpod.kernelspecs.lint import lint
 from kernelpod.kernelspecs.releases import MANIFEST, Target

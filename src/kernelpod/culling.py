@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from kernelpod.fields import Section
+from kernelpod.base.fields import Section
 
 # Whoever looks or reports does so this often while the number passes.
 TIMES = 10

@@ -17,14 +17,14 @@ import jinja2
 import jinja2.sandbox
 import yaml
 
-from kernelpod import names, yamltext
+from kernelpod.base import names, yamltext
+from kernelpod.base.podkeys import SchedulingKey, SecretKey
+from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
 from kernelpod.mounts import Mount
 from kernelpod.plan import KernelPlan
-from kernelpod.podkeys import SchedulingKey, SecretKey
 from kernelpod.podparts import literal, no_privileges, shared_memory, volume_mounts, volumes
-from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.record import KernelRecord
 
 CONNECTION_FOLDER = "/var/run/kernelpod"

@@ -9,8 +9,8 @@ import posixpath
 
 from pydantic import BaseModel, ConfigDict
 
+from kernelpod.base.names import user_slug
 from kernelpod.errors import Denied
-from kernelpod.names import user_slug
 from kernelpod.settings import Settings
 from kernelpod.storage import Homes, SharedMount, Volume
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from kernelpod.base.podkeys import PullPolicy, SchedulingKey, SecretKey
 from kernelpod.identity import Owner
 from kernelpod.mounts import UserMounts
-from kernelpod.podkeys import PullPolicy, SchedulingKey, SecretKey
 
 
 class PlannedResources(BaseModel):

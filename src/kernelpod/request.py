@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernelpod.base.quantities import parse_bytes, parse_millicores
 from kernelpod.errors import BadRequest
-from kernelpod.quantities import parse_bytes, parse_millicores
 
 MAX_VALUE_LENGTH = 4096
 MAX_NAME_LENGTH = 128

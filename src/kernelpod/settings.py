@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
+from kernelpod.base.fields import AbsolutePath, Count, Name, ObjectPattern, Seconds, Section, Size
+from kernelpod.base.podkeys import ObjectName, SchedulingKey
+from kernelpod.base.quantities import Bytes, Millicores
 from kernelpod.culling import Culling
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Count, Name, ObjectPattern, Seconds, Section, Size
-from kernelpod.podkeys import ObjectName, SchedulingKey
-from kernelpod.quantities import Bytes, Millicores
 from kernelpod.sentences import sentences
 from kernelpod.storage import COURSE_MOUNTS, Homes, SharedMount
 

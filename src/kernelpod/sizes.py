@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.errors import Denied
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.plan import PlannedResources
-from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.request import ResourceWish
 from kernelpod.settings import Bounds
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kernelpod.base.podkeys import PodKeys
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
 from kernelpod.identity import Identity
 from kernelpod.mounts import UserMounts, mounts_for
-from kernelpod.podkeys import PodKeys
 from kernelpod.settings import Settings
 from kernelpod.userrules import first_of_rules
 

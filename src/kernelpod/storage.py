@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kernelpod.fields import AbsolutePath, Name, NameTemplate, PathTemplate, Quantity, Section
-from kernelpod.podkeys import ObjectName
+from kernelpod.base.fields import AbsolutePath, Name, NameTemplate, PathTemplate, Quantity, Section
+from kernelpod.base.podkeys import ObjectName
 
 # What the names of a course's mounts begin with, and those of the settings do not; of its further volumes.
 COURSE_MOUNTS = "course-"

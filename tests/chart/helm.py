@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 
 HERE = Path(__file__).parent
 CHART = HERE.parents[1] / "charts" / "kernelpod"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from helm import VALUES, Helm, settings_text
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.manifest import render
 from kernelpod.record import KernelRecord
 from kernelpod.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helm import VALUES, Helm, of_kind
 
-from kernelpod import names
+from kernelpod.base import names
 from kernelpod.manifest import POD_PORTS
 
 pytestmark = pytest.mark.chart

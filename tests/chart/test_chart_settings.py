@@ -9,7 +9,7 @@ import pytest
 import yaml
 from helm import CHART, NAMESPACE, VALUES, Helm, of_kind, settings_text
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.manifest import SCHEDULING_KEYS, render
 from kernelpod.record import KernelRecord
 from kernelpod.settings import Settings, load

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from helm import Helm, built
 
-from kernelpod import names
+from kernelpod.base import names
 
 pytestmark = pytest.mark.chart
 

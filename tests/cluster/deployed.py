@@ -20,9 +20,9 @@ import kube
 import yaml
 from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER
 
-from kernelpod import shipped
+from kernelpod.base import shipped
+from kernelpod.base.names import LABEL_USER, user_slug
 from kernelpod.demo.client import Browser, Kernel
-from kernelpod.names import LABEL_USER, user_slug
 
 COMMAND_SECONDS = 400
 USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org")

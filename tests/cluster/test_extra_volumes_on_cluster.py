@@ -13,7 +13,7 @@ from cluster_site import MakeSite, Site
 from rig import binaries
 from rig.layout import NODE_NAME, Layout
 
-from kernelpod.names import user_slug
+from kernelpod.base.names import user_slug
 from kernelpod.testing import eventually
 
 READ = """

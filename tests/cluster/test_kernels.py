@@ -12,7 +12,7 @@ import pytest
 from cluster_site import IMAGES, MakeSite, Site
 from rig.layout import NODE_IP
 
-from kernelpod.names import user_slug
+from kernelpod.base.names import user_slug
 from kernelpod.testing import eventually
 
 BASH = ["python", "-m", "bash_kernel", "-f", "{connection_file}"]

@@ -15,7 +15,7 @@ import pytest
 from cluster_site import IMAGES, MakeSite, Site
 from rig.layout import NODE_IP
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]

@@ -26,7 +26,7 @@ from bench.stock_cluster import GATEWAY_IMAGE, IPYKERNEL6_IMAGE, chart
 from cluster_site import GID, IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, UID, claim_on
 
 from client import Caller
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.claim import Claim, make_claim
 from kernelpod.testing import eventually
 

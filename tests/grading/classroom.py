@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kernelpod.base.names import user_slug
 from kernelpod.courses.model import HubFile
 from kernelpod.courses.offers import EXCHANGE_FOLDERS, Membership, course_mounts, exchange_environment
-from kernelpod.names import user_slug
 from kernelpod.runtime.sandbox import Bind, Sandbox, in_sandbox
 from kernelpod.settings import Settings
 

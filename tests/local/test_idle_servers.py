@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
+from kernelpod.base.names import user_slug
 from kernelpod.demo.client import Browser
 from kernelpod.hub import servers
-from kernelpod.names import user_slug
 from kernelpod.settings import load
 from kernelpod.testing import eventually
 

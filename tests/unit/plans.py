@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.kernelspecs.resources import Resources
 from kernelpod.manifest import Manifest, render
 from kernelpod.plan import KernelPlan

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.errors import StartFailed
 from kernelpod.manifest import render
 from kernelpod.plan import KernelPlan

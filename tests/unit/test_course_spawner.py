@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kernelpod.names import safe_slug
+from kernelpod.base.names import safe_slug
 from kernelpod.settings import Settings
 
 pytestmark = pytest.mark.hub

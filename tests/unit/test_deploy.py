@@ -15,7 +15,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.deploy import install, microk8s, operations, overlay, rendered, z2jh
 from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster, run
 from kernelpod.deploy.progress import Progress

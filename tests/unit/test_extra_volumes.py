@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.cli.main import main
 from kernelpod.courses.check import check
 from kernelpod.courses.model import HubFile

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.hub import pods, servers
 from kernelpod.manifest import render
 from kernelpod.mounts import mounts_for

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from kernelpod.base.names import user_slug
 from kernelpod.cli.main import main
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import SettingsError
@@ -24,7 +25,6 @@ from kernelpod.hub.overrides import overrides
 from kernelpod.hub.packed import packed
 from kernelpod.hub.pods import MAKE_HOME
 from kernelpod.hub.values import z2jh_values
-from kernelpod.names import user_slug
 from kernelpod.settings import Settings
 
 KEYS = Path(__file__).parent / "z2jh_keys"

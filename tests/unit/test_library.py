@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.cli.main import main
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.cli.main import main
 from kernelpod.culling import Culling
 from kernelpod.kernelspecs.faults import KINDS, Fault

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kernelpod.base.names import user_slug
 from kernelpod.mounts import mounts_for
-from kernelpod.names import user_slug
 from kernelpod.settings import Settings
 
 CHECKOUT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kernelpod import names
+from kernelpod.base import names
 from kernelpod.testing import KERNEL_ID
 
 USERS = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.courses.check import check
 from kernelpod.errors import Denied
 from kernelpod.hub import pods

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from kernelpod.quantities import Bytes, Millicores, format_bytes, format_millicores, parse_bytes, parse_millicores
+from kernelpod.base.quantities import (
+    Bytes,
+    Millicores,
+    format_bytes,
+    format_millicores,
+    parse_bytes,
+    parse_millicores,
+)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.cli.main import main
 from kernelpod.kernelspecs.lint import lint
 from kernelpod.kernelspecs.model import SPEC_NAME

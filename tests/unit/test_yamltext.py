@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 
 # What Go takes for a number or a truth value, and PyYAML does not.
 GO_S_OWN = ["y", "Y", "n", "N", "1e3", "+1e3", "7203e15", "1e-3", "08", "09", "08e1", "0_8", "0o7", "-0o7"]

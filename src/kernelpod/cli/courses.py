@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.image_checks import ask_for_images
 from kernelpod.cli.specs.options import context_option
@@ -25,7 +26,6 @@ from kernelpod.hub.profiles import asks_something, profiles
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.folders import read_all
 from kernelpod.mounts import Mount
-from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.standing import Standing, standing
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
 from kernelpod.cli.hubimport import import_hub

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.connection import new_connection
 from kernelpod.courses.enrolment import Enrolments

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.settings_reference import settings_markdown, settings_schema
 

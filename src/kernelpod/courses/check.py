@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
 from typing import Literal
 
+from kernelpod.base.names import user_slug
 from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
 from kernelpod.courses.logo import read_logo
@@ -16,7 +17,6 @@ from kernelpod.courses.userlists import BadList, normal
 from kernelpod.courses.yamlfile import Keys
 from kernelpod.kernelspecs.images import Answer
 from kernelpod.kernelspecs.jsonfile import Place
-from kernelpod.names import user_slug
 from kernelpod.settings import Hub, Settings
 
 

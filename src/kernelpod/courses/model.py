@@ -15,12 +15,12 @@ from pydantic import (
     model_validator,
 )
 
+from kernelpod.base.fields import AbsolutePath, Name, Section, Size
+from kernelpod.base.podkeys import LabelKey, LabelValue, Toleration
+from kernelpod.base.quantities import Bytes, format_bytes, format_millicores
 from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
 from kernelpod.courses.theme import Theme
-from kernelpod.fields import AbsolutePath, Name, Section, Size
 from kernelpod.kernelspecs.resources import Amounts, Gpus
-from kernelpod.podkeys import LabelKey, LabelValue, Toleration
-from kernelpod.quantities import Bytes, format_bytes, format_millicores
 from kernelpod.storage import MountedVolume, SharedVolume, Volume, check_root
 from kernelpod.submissions.receipt import moment
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kernelpod.base.names import user_slug
 from kernelpod.courses.load import Role
 from kernelpod.courses.model import Course, Exchange, ExtraVolume, Folder, HubFile, Storage
 from kernelpod.courses.model import Role as RoleKeys
 from kernelpod.mounts import Mount, UserMounts, mounts_for
-from kernelpod.names import user_slug
 from kernelpod.settings import Settings
 from kernelpod.storage import COURSE_MOUNTS, COURSE_VOLUMES
 

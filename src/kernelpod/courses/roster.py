@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kernelpod.base.names import user_slug
 from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.load import Courses, ListUse, load_courses
 from kernelpod.courses.model import MODES, HubFile, Lists
@@ -22,7 +23,6 @@ from kernelpod.courses.offers import Membership
 from kernelpod.courses.rules import faults_of
 from kernelpod.courses.userlists import BadList, Names, normal, read_names
 from kernelpod.kernelspecs.jsonfile import Place
-from kernelpod.names import user_slug
 from kernelpod.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from kernelpod.base.fields import Section
 from kernelpod.courses.fields import Title
-from kernelpod.fields import Section
 
 WHITE, BLACK = "#ffffff", "#000000"
 # WCAG 2, level AA, for text. Of black and white one always has it: at the worst 4.58.

@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
+from kernelpod.base.names import user_slug
 from kernelpod.demo.client import TIMEOUT_SECONDS, Browser, Kernel
 from kernelpod.demo.stack import Stack
-from kernelpod.names import user_slug
 
 
 @dataclass

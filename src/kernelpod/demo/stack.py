@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kernelpod import shipped, yamltext
+from kernelpod.base import shipped, yamltext
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.runtime.sandbox import check
 from kernelpod.settings import FILE_VARIABLE

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from kernelpod import shipped, yamltext
+from kernelpod.base import shipped, yamltext
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub

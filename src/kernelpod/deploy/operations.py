@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
+from kernelpod.base.names import release_labels, selector
 from kernelpod.deploy import install, rendered, volumes, z2jh
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
-from kernelpod.names import release_labels, selector
 
 REMOVE_SECONDS = 180
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, Hub, OneHub
 from kernelpod.errors import SettingsError

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.hub.values import COURSES_FILES
 

@@ -10,8 +10,8 @@ import yaml
 from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
+from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.errors import SettingsError
-from kernelpod.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.sentences import sentences
 from kernelpod.settings import Settings
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kernelpod.base.names import LABEL_KERNEL_ID, release_labels, selector
 from kernelpod.deploy.cluster import Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
-from kernelpod.names import LABEL_KERNEL_ID, release_labels, selector
 
 PUBLIC_SERVICE = "proxy-public"
 

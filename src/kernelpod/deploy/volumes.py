@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kernelpod.base.names import selector
 from kernelpod.deploy import rendered
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.deploy.settings import Deployment
-from kernelpod.names import selector
 
 
 def left_behind(cluster: Cluster, deployment: Deployment) -> list[str]:

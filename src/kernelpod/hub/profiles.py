@@ -6,10 +6,10 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from kernelpod.base.names import safe_slug
+from kernelpod.base.quantities import format_bytes
 from kernelpod.courses.model import HubFile, ServerResources
 from kernelpod.courses.offers import Membership
-from kernelpod.names import safe_slug
-from kernelpod.quantities import format_bytes
 
 # Key of the first choice; no slug of a title is like it.
 USUAL = "-"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.errors import SettingsError
 from kernelpod.hub import charts, pods, servers
 from kernelpod.hub.packed import packed, templates

@@ -7,9 +7,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from kernelpod.base.shipped import launchers
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.tree import LARGEST_BYTES
-from kernelpod.shipped import launchers
 
 BOM = b"\xef\xbb\xbf"
 LOGOS = {"logo-32x32.png": 32, "logo-64x64.png": 64}

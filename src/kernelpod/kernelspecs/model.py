@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from kernelpod.fields import Name
+from kernelpod.base.fields import Name
+from kernelpod.base.podkeys import PodKeys, VariableName
 from kernelpod.kernelspecs.resources import Resources
-from kernelpod.podkeys import PodKeys, VariableName
 from kernelpod.sentences import sentences
 
 # Rule: jupyter_client maps kernelspecs called `python`, `python2`, `python3` to the native kernel.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from kernelpod.quantities import Bytes, Millicores, format_bytes, format_millicores
+from kernelpod.base.quantities import Bytes, Millicores, format_bytes, format_millicores
 from kernelpod.settings import Bounds
 
 GpuCount = Annotated[int, Field(ge=1, le=64)]

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kernelpod.base.quantities import format_bytes, format_millicores
+from kernelpod.base.shipped import launchers
 from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs import stockform
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, read_folder
 from kernelpod.kernelspecs.tree import Tree, read_tree
-from kernelpod.quantities import format_bytes, format_millicores
 from kernelpod.settings import Settings
-from kernelpod.shipped import launchers
 
 KERNEL_JSON = "kernel.json"
 # Of a stanza and its profiles; any other key has no place under a stock gateway.

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kernelpod import names, shipped
+from kernelpod.base import names, shipped
 from kernelpod.connection import new_connection, read_connection
 from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
 from kernelpod.manifest import POD_PORTS, Manifest, render

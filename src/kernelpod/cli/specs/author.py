@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.cli import faultforms
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.options import (

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from kernelpod import shipped
+from kernelpod.base import shipped
 from kernelpod.deploy.progress import Progress
 from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs.releases import Target

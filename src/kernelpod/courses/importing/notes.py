@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from kernelpod import yamltext
+from kernelpod.base import yamltext
 from kernelpod.courses.yamlfile import Keys, Spot, Tree
 from kernelpod.errors import KernelpodError
 

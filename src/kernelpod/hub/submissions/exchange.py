@@ -19,7 +19,7 @@ from nbgrader.utils import get_username
 from traitlets import Enum, List, TraitError, Unicode, validate
 from traitlets import default as default_of
 
-from kernelpod.names import user_slug
+from kernelpod.base.names import user_slug
 from kernelpod.submissions.copy import Rules
 from kernelpod.submissions.manifest import NOT_HASHED
 from kernelpod.submissions.receipt import moment
