@@ -18,7 +18,7 @@ import yaml
 
 from bench.table import Goal, Measure, render, write_json
 from kernelpod.courses.roster import Roster
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

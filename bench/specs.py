@@ -34,7 +34,7 @@ from kernelpod.kernelspecs.lint import lint
 from kernelpod.kernelspecs.releases import MANIFEST, Target
 from kernelpod.kernelspecs.tree import Tree, difference, read_tree
 from kernelpod.record import KernelRecord
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings.sections import Kernelspecs
 from kernelpod.testing import a_plan, an_identity
 
 if TYPE_CHECKING:

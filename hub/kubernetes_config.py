@@ -12,7 +12,7 @@ from pathlib import Path
 from kernelpod.hub.config import configure, let_lists_decide
 from kernelpod.hub.kubernetes import configure_kubespawner
 from kernelpod.hub.traits import HubConfigError, configure_from
-from kernelpod.settings import FILE_VARIABLE, load
+from kernelpod.settings.loading import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
 

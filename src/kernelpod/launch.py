@@ -16,7 +16,7 @@ from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide, has_room
 from kernelpod.record import KernelRecord
 from kernelpod.request import KernelRequest
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kernelpod.base.names import user_slug
 from kernelpod.errors import Denied
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.storage import Homes, SharedMount, Volume
 
 

@@ -15,7 +15,7 @@ from kernelpod.kernelspecs.resources import excesses
 from kernelpod.mounts import Mount, check_kernel_path, working_dir
 from kernelpod.plan import KernelPlan
 from kernelpod.request import KernelRequest
-from kernelpod.settings import Bounds, Settings
+from kernelpod.settings.sections import Bounds, Settings
 from kernelpod.sizes import planned_resources
 from kernelpod.standing import Standing, standing
 from kernelpod.userrules import first_of_rules, user_bounds

@@ -12,7 +12,7 @@ from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
 from kernelpod.identity import Identity
 from kernelpod.mounts import UserMounts, mounts_for
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.userrules import first_of_rules
 
 

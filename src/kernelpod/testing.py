@@ -32,13 +32,15 @@ from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide
 from kernelpod.request import KernelRequest
 from kernelpod.runtime.processes import Process
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 ACCESS = "access:services!service=kernelpod"
 KERNEL_ID = "0123abcd-1111-4222-8333-444455556666"
 PATIENCE_SECONDS = 60.0
 
-_RUN_GATEWAY = "import sys, pathlib; from kernelpod.gateway.app import run; from kernelpod.settings import load; "
+_RUN_GATEWAY = (
+    "import sys, pathlib; from kernelpod.gateway.app import run; from kernelpod.settings.loading import load; "
+)
 _RUN_GATEWAY += "run(load(pathlib.Path(sys.argv[1])))"
 _LISTENS = re.compile(r"listens on (http://127\.0\.0\.1:\d+)")
 

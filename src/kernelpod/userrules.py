@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kernelpod.identity import Identity
-from kernelpod.settings import Bounds, Rule, Settings
+from kernelpod.settings.sections import Bounds, Rule, Settings
 
 T = TypeVar("T")
 

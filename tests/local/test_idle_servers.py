@@ -23,7 +23,7 @@ import pytest
 from kernelpod.base.names import user_slug
 from kernelpod.demo.client import Browser
 from kernelpod.hub import servers
-from kernelpod.settings import load
+from kernelpod.settings.loading import load
 from kernelpod.testing import eventually
 
 pytestmark = pytest.mark.timeout(600)

@@ -12,7 +12,7 @@ from kernelpod.manifest import Manifest, render
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord
 from kernelpod.request import KernelRequest, ResourceWish
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_connection, a_plan, a_spec, an_identity
 
 TEMPLATE = shipped.pod_template().read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kernelpod.base.names import safe_slug
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 pytestmark = pytest.mark.hub
 

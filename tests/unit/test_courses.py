@@ -19,7 +19,7 @@ from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.load import load_courses
 from kernelpod.deploy.settings import Deployment
 from kernelpod.kernelspecs.images import Answer
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 ROOT = Path(__file__).parents[2]
 BAD = ROOT / "tests" / "hub" / "bad"

@@ -19,7 +19,7 @@ from kernelpod.mounts import Mount, mounts_for
 from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide
 from kernelpod.request import KernelRequest
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.standing import standing
 from kernelpod.testing import KERNEL_ID, a_spec, an_identity
 

@@ -17,7 +17,7 @@ import yaml
 from kernelpod.courses import roster as module
 from kernelpod.courses.offers import Membership
 from kernelpod.courses.roster import Roster
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 LIST = "Username\nalice\nbob\n"
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from kernelpod.culling import JITTER, Culling, Schedule, schedule
 from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
-from kernelpod.settings import Hub, Settings, load
+from kernelpod.settings.culling import JITTER, Culling, Schedule, schedule
+from kernelpod.settings.loading import load
+from kernelpod.settings.sections import Hub, Settings
 
 NUMBERS = [0.5, 1, 2, 7.5, 10, 60, 180, 600, 1800, 3600, 86400, 10**8]
 TABLE = {

@@ -22,7 +22,7 @@ from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub, load_deployment
 from kernelpod.deploy.state import public_url
 from kernelpod.errors import SettingsError
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 LEAST: dict[str, Any] = {"nfs": {"server": "10.0.0.5"}, "hub": {"users": ["alice"]}}
 

@@ -14,7 +14,7 @@ from test_deploy import Answers, courses_deployment, deployment
 from kernelpod.deploy import install, operations, overlay, z2jh
 from kernelpod.deploy.cluster import ClusterError
 from kernelpod.deploy.settings import OneHub
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 BY_HAND = Path(__file__).parents[2] / "hub" / "https"
 HTTPS = {"users": ["alice"], "https_secret": "hub-tls"}

@@ -20,7 +20,7 @@ from kernelpod.hub.values import z2jh_values
 from kernelpod.manifest import render
 from kernelpod.mounts import UserMounts, mounts_for, working_dir
 from kernelpod.record import KernelRecord
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 CONFIG_MAP = {"kind": "config_map", "object": "pip-conf"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 pytestmark = pytest.mark.hub
 

@@ -19,7 +19,8 @@ from kernelpod.courses.load import load_courses
 from kernelpod.courses.roster import Roster
 from kernelpod.hub.importing.values import imported_values
 from kernelpod.hub.values import z2jh_values
-from kernelpod.settings import Settings, load
+from kernelpod.settings.loading import load
+from kernelpod.settings.sections import Settings
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "hub" / "old"

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from kernelpod.cli.main import main
 from kernelpod.hub.overrides import overrides
 from kernelpod.hub.values import z2jh_values
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 SETTINGS: dict[str, Any] = {
     "servers": {"gateway_url": "http://kernelpod.gateway:8888"},

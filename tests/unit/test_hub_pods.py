@@ -15,7 +15,7 @@ from kernelpod.hub import pods, servers
 from kernelpod.manifest import render
 from kernelpod.mounts import mounts_for
 from kernelpod.record import KernelRecord
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}

@@ -25,7 +25,7 @@ from kernelpod.hub.overrides import overrides
 from kernelpod.hub.packed import packed
 from kernelpod.hub.pods import MAKE_HOME
 from kernelpod.hub.values import z2jh_values
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 KEYS = Path(__file__).parent / "z2jh_keys"
 SCHEMAS = os.environ.get("KERNELPOD_Z2JH_SCHEMAS", "")

@@ -15,7 +15,7 @@ from kernelpod.kernelspecs.model import read_folder
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.kernelspecs.releases import Target
 from kernelpod.kernelspecs.tree import read_tree
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings.sections import Kernelspecs
 
 SHIPPED = Path(__file__).parents[2] / "kernelspecs"
 GOOD: dict[str, Any] = {

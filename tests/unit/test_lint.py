@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from kernelpod.base import shipped
 from kernelpod.cli.main import main
-from kernelpod.culling import Culling
 from kernelpod.kernelspecs.faults import KINDS, Fault
 from kernelpod.kernelspecs.jsonfile import BadJson, read_json
 from kernelpod.kernelspecs.lint import lint
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings.culling import Culling
+from kernelpod.settings.sections import Kernelspecs
 
 BAD = Path(__file__).parents[1] / "specs" / "bad"
 # By kernelspec: code, line and column of each fault.

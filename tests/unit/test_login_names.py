@@ -10,7 +10,7 @@ import yaml
 
 from kernelpod.base.names import user_slug
 from kernelpod.mounts import mounts_for
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "logins.md").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from kernelpod.manifest import POD_PORTS, Manifest, to_yaml_leaf
 from kernelpod.mounts import UserMounts
 from kernelpod.plan import KernelPlan
 from kernelpod.record import read
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.storage import Volume
 from kernelpod.testing import a_plan
 

@@ -9,7 +9,7 @@ import pytest
 from kernelpod.errors import Denied
 from kernelpod.mounts import UserMounts, check_kernel_path, mounts_for, working_dir
 from kernelpod.podparts import volume_mounts, volumes
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 ROOT = "/home/nfs_share/claim"
 

@@ -16,7 +16,7 @@ from kernelpod.manifest import render
 from kernelpod.mounts import check_kernel_path, mounts_for
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}

@@ -11,7 +11,7 @@ from kernelpod.kernelspecs.model import GIVEN_VARIABLES
 from kernelpod.kernelspecs.resources import Resources
 from kernelpod.policy import Usage, is_offered
 from kernelpod.request import KernelRequest, ResourceWish
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_plan, a_spec, an_identity
 from kernelpod.userrules import user_bounds
 

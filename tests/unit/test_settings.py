@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from kernelpod.errors import SettingsError
-from kernelpod.settings import FILE_VARIABLE, Hub, Settings, default_file, load
+from kernelpod.settings.loading import FILE_VARIABLE, default_file, load
+from kernelpod.settings.sections import Hub, Settings
 
 
 def told(tmp_path: Path, text: str) -> list[str]:

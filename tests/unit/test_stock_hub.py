@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kernelpod.claim import read_claim
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 pytestmark = pytest.mark.hub
 

@@ -17,7 +17,7 @@ from kernelpod.kernelspecs.lint import lint
 from kernelpod.kernelspecs.model import SPEC_NAME
 from kernelpod.kernelspecs.stockbuild import StockError, build
 from kernelpod.kernelspecs.stockform import SCRIPTS, SETTINGS, read_any
-from kernelpod.settings import Kernelspecs, Settings
+from kernelpod.settings.sections import Kernelspecs, Settings
 
 SPEC: dict[str, Any] = {
     "display_name": "Python",

@@ -20,7 +20,7 @@ from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.logo import MAX_BYTES, BadLogo, RosterWithLogo, logo_of
 from kernelpod.courses.theme import READABLE, contrast, pressed, text_on
 from kernelpod.hub.packed import templates
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -62,7 +62,7 @@ servers.gateway_url:
 {{- end -}}
 
 {{/* The gateway's settings: the given ones, completed by what the release decides. */}}
-{{- define "kernelpod.settings" -}}
+{{- define "kernelpod.settings.sections" -}}
 {{- $settings := include "kernelpod.given" . | fromJson -}}
 {{- range $key, $decided := include "kernelpod.decided" . | fromYaml -}}
   {{- $path := splitList "." $key -}}

@@ -23,7 +23,7 @@ from kernelpod.hub.charts import NEWEST
 from kernelpod.hub.overrides import overrides, read_values
 from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 hub_option = click.option(
     "--hub",

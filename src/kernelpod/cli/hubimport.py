@@ -16,7 +16,8 @@ from kernelpod.courses.importing.hubs import imported_courses
 from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.hub.importing.layout import Layout, config_of, guessed
 from kernelpod.hub.importing.values import imported_values
-from kernelpod.settings import Settings, load
+from kernelpod.settings.loading import load
+from kernelpod.settings.sections import Settings
 
 SETTINGS = "settings.yaml"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from kernelpod.settings import FILE_VARIABLE, Settings, default_file, load
+from kernelpod.settings.loading import FILE_VARIABLE, default_file, load
+from kernelpod.settings.sections import Settings
 
 settings_option = click.option(
     "--settings",

@@ -17,7 +17,7 @@ from kernelpod.courses.userlists import BadList, normal
 from kernelpod.courses.yamlfile import Keys
 from kernelpod.kernelspecs.images import Answer
 from kernelpod.kernelspecs.jsonfile import Place
-from kernelpod.settings import Hub, Settings
+from kernelpod.settings.sections import Hub, Settings
 
 
 def check(

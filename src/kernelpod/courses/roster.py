@@ -23,7 +23,7 @@ from kernelpod.courses.offers import Membership
 from kernelpod.courses.rules import faults_of
 from kernelpod.courses.userlists import BadList, Names, normal, read_names
 from kernelpod.kernelspecs.jsonfile import Place
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from kernelpod.courses.model import Course
 from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.courses.yamlfile import Keys
 from kernelpod.mounts import Mount
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 from kernelpod.storage import COURSE_VOLUMES, Volume, shows
 
 # Stands for every user where paths are compared.

@@ -22,7 +22,7 @@ from typing import Any
 from kernelpod.base import shipped, yamltext
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.runtime.sandbox import check
-from kernelpod.settings import FILE_VARIABLE
+from kernelpod.settings.loading import FILE_VARIABLE
 
 USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org")
 # Those of the library whose commands are in the environment of the kernels.

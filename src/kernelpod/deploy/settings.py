@@ -13,7 +13,7 @@ from kernelpod import __version__
 from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.errors import SettingsError
 from kernelpod.sentences import sentences
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 SMOKE_USER = "kernelpod-smoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]

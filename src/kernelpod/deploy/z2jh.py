@@ -9,7 +9,7 @@ from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.hub.values import z2jh_values
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 RELEASE = "hub"
 # The chart has a Secret `hub` of its own, and makes the token of every service there.

@@ -30,7 +30,7 @@ from kernelpod.launch import House
 from kernelpod.record import KernelRecord
 from kernelpod.runtime import Runtime
 from kernelpod.runtime.local import LocalRuntime
-from kernelpod.settings import Hub, Settings
+from kernelpod.settings.sections import Hub, Settings
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from kernelpod.courses.enrolment import Enrolment, Enrolments
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
 from kernelpod.identity import Identity
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 
 class Enrol:

@@ -21,7 +21,6 @@ from tornado.ioloop import PeriodicCallback
 from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.connection import CHANNELS
-from kernelpod.culling import Culling, schedule
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.messages import OfflineBuffer, execution_state, parts_of
@@ -29,7 +28,8 @@ from kernelpod.gateway.proxy import DirectProxy
 from kernelpod.identity import Owner
 from kernelpod.record import KernelRecord
 from kernelpod.runtime import Runtime
-from kernelpod.settings import Gateway
+from kernelpod.settings.culling import Culling, schedule
+from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
 

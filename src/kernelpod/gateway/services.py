@@ -9,7 +9,7 @@ from kernelpod.gateway.listings import Listings
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.identity import Prover
 from kernelpod.launch import House
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 
 @dataclass

@@ -19,7 +19,7 @@ from kernelpod.hub import servers
 from kernelpod.hub.gate import gated
 from kernelpod.hub.housespawner import HouseSpawner, identity_of
 from kernelpod.hub.theme import add_variables, show_theme, template_folder
-from kernelpod.settings import Hub, Settings
+from kernelpod.settings.sections import Hub, Settings
 from kernelpod.standing import Standing, standing
 
 

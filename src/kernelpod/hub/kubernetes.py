@@ -16,7 +16,7 @@ from kernelpod.hub import pods, servers
 from kernelpod.hub.housespawner import HouseSpawner, NotSpawnedError
 from kernelpod.hub.profiles import profiles
 from kernelpod.podparts import shared_memory
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 # How servers reach the hub: its Service.
 HUB_URL = "http://hub:8081"

@@ -12,7 +12,7 @@ from typing import Any
 from kernelpod import podparts
 from kernelpod.mounts import Mount, UserMounts
 from kernelpod.podparts import literal, no_privileges
-from kernelpod.settings import Hub, Settings
+from kernelpod.settings.sections import Hub, Settings
 from kernelpod.storage import COURSE_MOUNTS, COURSE_VOLUMES
 
 HOME_CONTAINER = "home"

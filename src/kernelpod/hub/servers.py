@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 
-from kernelpod.culling import Schedule, schedule
-from kernelpod.settings import Hub, Settings
+from kernelpod.settings.culling import Schedule, schedule
+from kernelpod.settings.sections import Hub, Settings
 
 # jupyter_server asks the gateway for a start time-out that is this much shorter than its own request's.
 CLIENT_PAD_SECONDS = 2

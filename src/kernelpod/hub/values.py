@@ -18,7 +18,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub import charts, pods, servers
 from kernelpod.hub.packed import packed, templates
 from kernelpod.mounts import mounts_for
-from kernelpod.settings import Hub, Settings
+from kernelpod.settings.sections import Hub, Settings
 
 # A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.
 STAND_IN = "kernelpodstandin"

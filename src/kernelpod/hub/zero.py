@@ -7,7 +7,7 @@ from typing import Any
 
 from kernelpod.hub.config import know_courses, let_lists_decide, server_standing
 from kernelpod.hub.kubernetes import PodSpawner
-from kernelpod.settings import load
+from kernelpod.settings.loading import load
 
 
 def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) -> None:

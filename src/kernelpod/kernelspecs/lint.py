@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.culling import NO_CULLING, Culling
 from kernelpod.kernelspecs import files, rules, stockform
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import BadJson, JsonFile, read_json
 from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME, KernelJson, KernelSpec, variants
 from kernelpod.sentences import sentence
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings.culling import NO_CULLING, Culling
+from kernelpod.settings.sections import Kernelspecs
 
 KERNEL_JSON = "kernel.json"
 # pydantic's types of errors, and those that the model adds.

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from kernelpod.culling import NO_CULLING, Culling
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, image_is_allowed, read_folder
 from kernelpod.kernelspecs.resources import excesses
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings.culling import NO_CULLING, Culling
+from kernelpod.settings.sections import Kernelspecs
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from kernelpod.culling import Culling
 from kernelpod.kernelspecs.faults import Fault, fault
 from kernelpod.kernelspecs.jsonfile import JsonFile, Path
 from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
 from kernelpod.kernelspecs.resources import excesses
-from kernelpod.settings import Kernelspecs
+from kernelpod.settings.culling import Culling
+from kernelpod.settings.sections import Kernelspecs
 
 _SOMEBODYS = re.compile(r"(^|[\s:=])(/home/|/Users/|/root/|/private/|/tmp/|/mnt/|~/|[A-Za-z]:[\\/])")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")

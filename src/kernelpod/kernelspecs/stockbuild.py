@@ -15,7 +15,7 @@ from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs import stockform
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, read_folder
 from kernelpod.kernelspecs.tree import Tree, read_tree
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 KERNEL_JSON = "kernel.json"
 # Of a stanza and its profiles; any other key has no place under a stock gateway.

@@ -29,7 +29,7 @@ from kernelpod.kernelspecs.lint import lint as find_faults
 from kernelpod.kernelspecs.releases import Target
 from kernelpod.kernelspecs.tree import Tree, changes, difference, read_tree
 from kernelpod.kernelspecs.usage import running
-from kernelpod.settings import Settings
+from kernelpod.settings.sections import Settings
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 

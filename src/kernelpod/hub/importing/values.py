@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.courses.yamlfile import read_tree
-from kernelpod.culling import MOST_IDLE_SECONDS
 from kernelpod.hub.importing.auth import move_auth
 from kernelpod.hub.importing.homes import homes_of
 from kernelpod.hub.importing.layout import SECTIONS
 from kernelpod.hub.importing.moves import Values
 from kernelpod.hub.importing.secrets import leave_out_secrets
 from kernelpod.sentences import sentences
-from kernelpod.settings import Settings
+from kernelpod.settings.culling import MOST_IDLE_SECONDS
+from kernelpod.settings.sections import Settings
 
 _RENAMED = {
     # Names before JupyterHub 1.2, and names that people took the new ones for.

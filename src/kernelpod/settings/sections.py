@@ -1,27 +1,22 @@
-"""Every setting, once: the models, the file they come from, and what is said when the file is wrong.
+"""Every setting, once.
 
 The same models make `docs/settings.md`, the JSON schema and `kernelpod settings`.
 """
 
 from __future__ import annotations
 
-import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from kernelpod.base.fields import AbsolutePath, Count, Name, ObjectPattern, Seconds, Section, Size
 from kernelpod.base.podkeys import ObjectName, SchedulingKey
 from kernelpod.base.quantities import Bytes, Millicores
-from kernelpod.culling import Culling
 from kernelpod.errors import SettingsError
-from kernelpod.sentences import sentences
+from kernelpod.settings.culling import Culling
 from kernelpod.storage import COURSE_MOUNTS, Homes, SharedMount
-
-FILE_VARIABLE = "KERNELPOD_SETTINGS"
 
 
 class Hub(Section):
@@ -340,36 +335,3 @@ class Settings(Section):
                     f"mounts: {mount.name} lets users write in or above {self.homes.root}, where all homes are"
                 )
         return self
-
-
-def default_file() -> Path | None:
-    """Return the settings file that is used when none is named: the variable's, else the XDG one if it exists."""
-    if named := os.environ.get(FILE_VARIABLE):
-        return Path(named)
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    found = config / "kernelpod" / "settings.yaml"
-    return found if found.exists() else None
-
-
-def load(path: Path | None) -> Settings:
-    """Return the settings of a YAML file; without a file, the defaults.
-
-    Raises SettingsError naming the file, every wrong key by its path, and the nearest known key.
-    """
-    if path is None:
-        return Settings()
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"settings file {path} cannot be read: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"settings file {path} is not YAML: {' '.join(str(error).split())}") from error
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise SettingsError(f"settings file {path} must hold a mapping of sections such as homes: and hubs:")
-    try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        lines = [f"  {line}" for line in sentences(error, Settings)]
-        raise SettingsError("\n".join([f"settings file {path} cannot be used:", *lines])) from error
