@@ -22,7 +22,7 @@ from kernelpod.base.podkeys import SchedulingKey, SecretKey
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
-from kernelpod.mounts import Mount
+from kernelpod.homes.mounts import Mount
 from kernelpod.plan import KernelPlan
 from kernelpod.podparts import literal, no_privileges, shared_memory, volume_mounts, volumes
 from kernelpod.record import KernelRecord

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from kernelpod.base.podkeys import PullPolicy, SchedulingKey, SecretKey
+from kernelpod.homes.mounts import UserMounts
 from kernelpod.identity import Owner
-from kernelpod.mounts import UserMounts
 
 
 class PlannedResources(BaseModel):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kernelpod.mounts import Mount
-from kernelpod.storage import Volume
+from kernelpod.homes.mounts import Mount
+from kernelpod.homes.volumes import Volume
 
 SHM = "shm"
 # By whatever user and group a container has: all in a pod are its user's.

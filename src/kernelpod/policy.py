@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from kernelpod.base.names import user_slug
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.errors import Denied, StartFailed
+from kernelpod.homes.mounts import Mount, check_kernel_path, working_dir
 from kernelpod.identity import Identity
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.kernelspecs.resources import excesses
-from kernelpod.mounts import Mount, check_kernel_path, working_dir
 from kernelpod.plan import KernelPlan
 from kernelpod.request import KernelRequest
 from kernelpod.settings.sections import Bounds, Settings

@@ -14,8 +14,8 @@ from kernelpod.courses.model import HubFile
 from kernelpod.courses.offers import Membership, chosen, course_mounts, exchange_environment, role_of
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
+from kernelpod.homes.mounts import Mount, mounts_for
 from kernelpod.hub.profiles import asks_something, profiles
-from kernelpod.mounts import Mount, mounts_for
 from kernelpod.plan import KernelPlan
 from kernelpod.policy import Usage, decide
 from kernelpod.request import KernelRequest

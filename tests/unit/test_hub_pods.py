@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kernelpod.base import shipped
+from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import pods, servers
 from kernelpod.manifest import render
-from kernelpod.mounts import mounts_for
 from kernelpod.record import KernelRecord
 from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_connection, a_plan, an_identity

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kernelpod.base.names import user_slug
-from kernelpod.mounts import mounts_for
+from kernelpod.homes.mounts import mounts_for
 from kernelpod.settings.sections import Settings
 
 CHECKOUT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ import yaml
 from plans import HOSTILE, PLANS, TEMPLATE, leaves, made
 
 from kernelpod.errors import TemplateError
+from kernelpod.homes.mounts import UserMounts
+from kernelpod.homes.volumes import Volume
 from kernelpod.manifest import POD_PORTS, Manifest, to_yaml_leaf
-from kernelpod.mounts import UserMounts
 from kernelpod.plan import KernelPlan
 from kernelpod.record import read
 from kernelpod.settings.sections import Settings
-from kernelpod.storage import Volume
 from kernelpod.testing import a_plan
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kernelpod.errors import Denied
-from kernelpod.mounts import UserMounts, check_kernel_path, mounts_for, working_dir
+from kernelpod.homes.mounts import UserMounts, check_kernel_path, mounts_for, working_dir
 from kernelpod.podparts import volume_mounts, volumes
 from kernelpod.settings.sections import Settings
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from kernelpod.base import shipped
 from kernelpod.courses.check import check
 from kernelpod.errors import Denied
+from kernelpod.homes.mounts import check_kernel_path, mounts_for
 from kernelpod.hub import pods
 from kernelpod.manifest import render
-from kernelpod.mounts import check_kernel_path, mounts_for
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord
 from kernelpod.settings.sections import Settings

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from kernelpod.errors import StartFailed
-from kernelpod.mounts import Mount, UserMounts
+from kernelpod.homes.mounts import Mount, UserMounts
+from kernelpod.homes.volumes import Volume
 from kernelpod.plan import KernelPlan
 from kernelpod.runtime.places import check_places, on_disk
-from kernelpod.storage import Volume
 
 
 def plan(root: Path, working_dir: str = "/home/jovyan") -> KernelPlan:

@@ -22,10 +22,10 @@ from kernelpod.courses.model import Course, HubFile
 from kernelpod.courses.offers import Membership, chosen
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import KernelpodError
+from kernelpod.homes.mounts import Mount
 from kernelpod.hub.profiles import asks_something, profiles
 from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.folders import read_all
-from kernelpod.mounts import Mount
 from kernelpod.standing import Standing, standing
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

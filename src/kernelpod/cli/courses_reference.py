@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from kernelpod.cli.settings_reference import NOTE, tables
 from kernelpod.courses import model, theme
 from kernelpod.courses.model import HubFile
-from kernelpod.storage import Volume
+from kernelpod.homes.volumes import Volume
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": model.HubFile,

@@ -11,9 +11,9 @@ from kernelpod.base.names import user_slug
 from kernelpod.courses.load import Role
 from kernelpod.courses.model import Course, Exchange, ExtraVolume, Folder, HubFile, Storage
 from kernelpod.courses.model import Role as RoleKeys
-from kernelpod.mounts import Mount, UserMounts, mounts_for
+from kernelpod.homes.mounts import Mount, UserMounts, mounts_for
+from kernelpod.homes.volumes import COURSE_MOUNTS, COURSE_VOLUMES
 from kernelpod.settings.sections import Settings
-from kernelpod.storage import COURSE_MOUNTS, COURSE_VOLUMES
 
 # The folders of an exchange, and whether a student may write them.
 EXCHANGE_FOLDERS = {"inbound": True, "outbound": False, "feedback": False}

@@ -11,9 +11,9 @@ from kernelpod.courses.load import ROLES, Courses
 from kernelpod.courses.model import Course
 from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.courses.yamlfile import Keys
-from kernelpod.mounts import Mount
+from kernelpod.homes.mounts import Mount
+from kernelpod.homes.volumes import COURSE_VOLUMES, Volume, shows
 from kernelpod.settings.sections import Settings
-from kernelpod.storage import COURSE_VOLUMES, Volume, shows
 
 # Stands for every user where paths are compared.
 ANYBODY = "anybody"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod import podparts
-from kernelpod.mounts import Mount, UserMounts
+from kernelpod.homes.mounts import Mount, UserMounts
+from kernelpod.homes.volumes import COURSE_MOUNTS, COURSE_VOLUMES
 from kernelpod.podparts import literal, no_privileges
 from kernelpod.settings.sections import Hub, Settings
-from kernelpod.storage import COURSE_MOUNTS, COURSE_VOLUMES
 
 HOME_CONTAINER = "home"
 HOMES_VOLUME = "homes"

@@ -16,8 +16,8 @@ from traitlets import Unicode, default
 
 import kernelpod
 from kernelpod.errors import StartFailed
+from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.housespawner import HouseSpawner
-from kernelpod.mounts import UserMounts
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox, payload_pid
 from kernelpod.standing import Standing
 

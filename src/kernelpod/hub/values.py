@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from kernelpod.base import yamltext
 from kernelpod.errors import SettingsError
+from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import charts, pods, servers
 from kernelpod.hub.packed import packed, templates
-from kernelpod.mounts import mounts_for
 from kernelpod.settings.sections import Hub, Settings
 
 # A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from kernelpod.connection import Connection, new_connection, read_connection
 from kernelpod.errors import KernelpodError, StartFailed
-from kernelpod.mounts import Mount
+from kernelpod.homes.mounts import Mount
 from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel

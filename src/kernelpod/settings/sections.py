@@ -15,8 +15,8 @@ from kernelpod.base.fields import AbsolutePath, Count, Name, ObjectPattern, Seco
 from kernelpod.base.podkeys import ObjectName, SchedulingKey
 from kernelpod.base.quantities import Bytes, Millicores
 from kernelpod.errors import SettingsError
+from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
 from kernelpod.settings.culling import Culling
-from kernelpod.storage import COURSE_MOUNTS, Homes, SharedMount
 
 
 class Hub(Section):

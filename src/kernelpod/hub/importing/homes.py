@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from kernelpod.courses.yamlfile import Keys
+from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
 from kernelpod.hub.importing.moves import Values
-from kernelpod.storage import COURSE_MOUNTS, Homes, SharedMount
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")

@@ -6,13 +6,13 @@ Policy calls it for kernels, the spawner's configuration for servers: both get t
 from __future__ import annotations
 
 import posixpath
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from kernelpod.base.names import user_slug
 from kernelpod.errors import Denied
-from kernelpod.settings.sections import Settings
-from kernelpod.storage import Homes, SharedMount, Volume
+from kernelpod.homes.volumes import Homes, SharedMount, Volume
 
 
 class Mount(BaseModel):
@@ -43,8 +43,24 @@ class UserMounts(BaseModel):
         return (self.home, *self.shared)
 
 
+class StorageSettings(Protocol):
+    """The sections of the settings that decide about mounts."""
+
+    @property
+    def homes(self) -> Homes:
+        """Where homes are."""
+
+    @property
+    def mounts(self) -> tuple[SharedMount, ...]:
+        """Folders beside the home."""
+
+
 def mounts_for(
-    settings: Settings, hub: str, username: str, groups: tuple[str, ...], only: tuple[str, ...] | None = None
+    settings: StorageSettings,
+    hub: str,
+    username: str,
+    groups: tuple[str, ...],
+    only: tuple[str, ...] | None = None,
 ) -> UserMounts:
     """Return home and shared mounts of a proven user; a pure function of its arguments.
 
