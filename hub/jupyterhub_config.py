@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+from kernelpod.findings.finding import FindingsError
 from kernelpod.hub.config import configure, let_lists_decide
-from kernelpod.hub.traits import HubConfigError, configure_from
+from kernelpod.hub.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
@@ -22,6 +23,6 @@ c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
 if file := os.environ.get("KERNELPOD_HUB_CONFIG"):
     try:
         configure_from(c, Path(file))
-    except HubConfigError as error:
+    except FindingsError as error:
         sys.exit(error.message)
     let_lists_decide(c)

@@ -9,9 +9,10 @@ import os
 import sys
 from pathlib import Path
 
+from kernelpod.findings.finding import FindingsError
 from kernelpod.hub.config import configure, let_lists_decide
 from kernelpod.hub.kubernetes import configure_kubespawner
-from kernelpod.hub.traits import HubConfigError, configure_from
+from kernelpod.hub.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
@@ -23,6 +24,6 @@ if password := os.environ.get("KERNELPOD_TRIAL_PASSWORD"):
     c.DummyAuthenticator.password = password
 try:
     configure_from(c, Path(os.environ["KERNELPOD_HUB_CONFIG"]))
-except HubConfigError as error:
+except FindingsError as error:
     sys.exit(error.message)
 let_lists_decide(c)

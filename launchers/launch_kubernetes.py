@@ -2,9 +2,9 @@
 
 launch_kubernetes.py RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY
 
-Whose kernel it is and which home it sees say the hub's claim, kernel.json and settings.json beside this file; what
-the client asks for is compared with them, never used. Kept fast, because a gateway runs it for every start: no
-Kubernetes client (a second of processor time), one request.
+The hub's signed identity, kernel.json and settings.json beside this file say whose kernel it is and which home it
+sees. What the client asks for is compared with them, never used. Kept fast, because a gateway runs it for every
+start: no Kubernetes client (a second of processor time), one request.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import yaml
-from claim import Claim, ClaimError, read_claim
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from signed_identity import SignedIdentity, SignedIdentityError, read_signed_identity
 
 HERE = Path(__file__).resolve().parent
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-KEY_VARIABLE = "KERNELPOD_CLAIM_KEY"
+KEY_VARIABLE = "KERNELPOD_IDENTITY_KEY"
 API_SECONDS = 10
 NOBODY = 65534
 PORTS = {"shell": 20001, "iopub": 20002, "stdin": 20003, "control": 20004, "hb": 20005, "comm": 20006}
@@ -59,7 +59,7 @@ def main(argv: list[str], environment: dict[str, str]) -> int:
         namespace = placed(spec, environment)
         try:
             pod = kernel_pod(start, spec, settings, proven(environment, settings, time.time()), environment)
-        except (ClaimError, Refused) as refusal:
+        except (SignedIdentityError, Refused) as refusal:
             sys.stderr.write(f"kernel {start.kernel_id} refused: {refusal}\n")
             pod = refusal_pod(start, spec, str(refusal))
         create(pod, namespace, environment)
@@ -83,28 +83,28 @@ def placed(spec: dict[str, Any], environment: dict[str, str]) -> str:
     return namespace
 
 
-def proven(environment: dict[str, str], settings: dict[str, Any], now: float) -> Claim:
-    """The claim, once nothing that the client says contradicts it. Raises ClaimError or Refused."""
+def proven(environment: dict[str, str], settings: dict[str, Any], now: float) -> SignedIdentity:
+    """The signed identity, if the client contradicts none of it. Raises SignedIdentityError or Refused."""
     key = environment.get(KEY_VARIABLE, "")
     if not key:
         raise Refused(
             f"The gateway has no {KEY_VARIABLE}, so it cannot know whose home to mount. Tell your admin."
         )
-    if not (text := environment.get("KERNEL_CLAIM", "")):
+    if not (text := environment.get("KERNEL_SIGNED_IDENTITY", "")):
         raise Refused(
-            "No KERNEL_CLAIM came with this start, so nothing proves whose home to mount. "
+            "No KERNEL_SIGNED_IDENTITY came with this start, so nothing proves whose home to mount. "
             "Stop your server and start it again from the hub."
         )
-    claim = read_claim(key, text, now)
+    identity = read_signed_identity(key, text, now)
     # Enterprise Gateway fills in the name of its own account where the client names nobody.
-    if (user := environment.get("KERNEL_USERNAME", claim.user)) not in {claim.user, account()}:
-        raise Refused(f"KERNEL_USERNAME is {user!r}, but your server's claim is for {claim.user!r}.")
-    if (path := environment.get("KERNEL_PATH", claim.path)) != claim.path:
-        raise Refused(f"KERNEL_PATH is {path!r}, but the home of {claim.user!r} is {claim.path!r}.")
+    if (user := environment.get("KERNEL_USERNAME", identity.user)) not in {identity.user, account()}:
+        raise Refused(f"KERNEL_USERNAME is {user!r}, but your server's signed identity is for {identity.user!r}.")
+    if (path := environment.get("KERNEL_PATH", identity.path)) != identity.path:
+        raise Refused(f"KERNEL_PATH is {path!r}, but the home of {identity.user!r} is {identity.path!r}.")
     root = PurePosixPath(settings["homes"]["root"])
-    if root not in PurePosixPath(claim.path).parents or ".." in PurePosixPath(claim.path).parts:
-        raise Refused(f"The hub's home for you, {claim.path!r}, is not below {str(root)!r}. Tell your admin.")
-    return claim
+    if root not in PurePosixPath(identity.path).parents or ".." in PurePosixPath(identity.path).parts:
+        raise Refused(f"The hub's home for you, {identity.path!r}, is not below {str(root)!r}. Tell your admin.")
+    return identity
 
 
 def account() -> str:
@@ -116,25 +116,29 @@ def account() -> str:
 
 
 def kernel_pod(
-    start: Start, spec: dict[str, Any], settings: dict[str, Any], claim: Claim, environment: dict[str, str]
+    start: Start,
+    spec: dict[str, Any],
+    settings: dict[str, Any],
+    identity: SignedIdentity,
+    environment: dict[str, str],
 ) -> dict[str, Any]:
     """The pod of a kernel."""
     wanted, homes = spec["metadata"]["kernelpod"], settings["homes"]
     home = str(homes["mount_path"])
     order = {"argv": wanted["argv"], "working_dir": working_dir(home, environment)}
-    names = {"HOME": home, **dict.fromkeys(("USER", "LOGNAME", "KERNEL_USERNAME"), claim.user)}
-    volume, mount = home_volume(homes, claim.path)
+    names = {"HOME": home, **dict.fromkeys(("USER", "LOGNAME", "KERNEL_USERNAME"), identity.user)}
+    volume, mount = home_volume(homes, identity.path)
     return rendered(
         start,
         order,
         plan={
             "namespace": spec["env"]["KERNEL_NAMESPACE"],
             "image": image(spec),
-            "uid": claim.uid,
-            "gid": claim.gid,
+            "uid": identity.uid,
+            "gid": identity.gid,
             "working_dir": home,
         },
-        annotations={"kernelpod.io/username": claim.user, "kernelpod.io/server": claim.server},
+        annotations={"kernelpod.io/username": identity.user, "kernelpod.io/server": identity.server},
         env={**wanted.get("env", {}), **names},
         resources=wanted.get("resources", {}),
         grace_period_seconds=settings["grace_period_seconds"],

@@ -20,8 +20,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
-from kernelpod.settings.sections import Hub
-from kernelpod.settings.sections import Identity as Times
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.hubs import Identity as Times
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.kernelspecs.resources import excesses
 from kernelpod.plan import KernelPlan
 from kernelpod.request import KernelRequest
-from kernelpod.settings.sections import Bounds, Settings
+from kernelpod.settings.kernels import Bounds
+from kernelpod.settings.sections import Settings
 from kernelpod.sizes import planned_resources
 from kernelpod.standing import Standing, standing
 from kernelpod.userrules import first_of_rules, user_bounds

@@ -10,7 +10,7 @@ from kernelpod.errors import Denied
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.plan import PlannedResources
 from kernelpod.request import ResourceWish
-from kernelpod.settings.sections import Bounds
+from kernelpod.settings.kernels import Bounds
 
 
 def planned_resources(

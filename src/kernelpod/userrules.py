@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kernelpod.identity import Identity
-from kernelpod.settings.sections import Bounds, Rule, Settings
+from kernelpod.settings.kernels import Bounds, Rule
+from kernelpod.settings.sections import Settings
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ from cluster_site import GID, IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, UID, cla
 
 from client import Caller
 from kernelpod.base import shipped
-from kernelpod.claim import Claim, make_claim
+from kernelpod.kernelspecs.stock.signed_identity import SignedIdentity, sign_identity
 from kernelpod.testing import eventually
 
 LAUNCHERS = Path(__file__).parents[2] / "launchers"
@@ -46,14 +46,14 @@ class Stock:
     export: str
     homes: Path
 
-    def claim(self, user: str = "alice") -> Claim:
+    def claim(self, user: str = "alice") -> SignedIdentity:
         """Return what the hub would claim for a user's default server."""
-        return Claim(user, "", f"{self.export}/{user}", UID, GID, int(time.time()) + DAY)
+        return SignedIdentity(user, "", f"{self.export}/{user}", UID, GID, int(time.time()) + DAY)
 
-    def wish(self, claim: Claim | None = None, **env: str) -> dict[str, str]:
+    def wish(self, claim: SignedIdentity | None = None, **env: str) -> dict[str, str]:
         """Return the environment that a server sends."""
         mine = claim or self.claim()
-        return {"KERNEL_PATH": mine.path, "KERNEL_CLAIM": make_claim(KEY, mine)} | env
+        return {"KERNEL_PATH": mine.path, "KERNEL_SIGNED_IDENTITY": sign_identity(KEY, mine)} | env
 
     def pods(self) -> list[dict[str, Any]]:
         """Return the pods of kernels."""
@@ -110,7 +110,7 @@ def install(namespace: str) -> str:
     values["kernelspecsPvc"]["name"] = "homes"  # what claim_on calls every claim
     values["kernel"]["allowedKernels"] += ["python-pod-large", "ipykernel6", "broken"]
     values["deployment"]["resources"] = {}
-    values["deployment"]["extraEnv"]["KERNELPOD_CLAIM_KEY"] = KEY
+    values["deployment"]["extraEnv"]["KERNELPOD_IDENTITY_KEY"] = KEY
     command = ["helm", "install", "stock", str(chart()), "-n", namespace, "-f", "-", "--wait", "--timeout", "120s"]
     done = subprocess.run(
         command, input=json.dumps(values), capture_output=True, text=True, check=False, timeout=HELM_SECONDS
@@ -236,13 +236,13 @@ def test_a_notebooks_folder_is_the_working_directory(quiet: Stock) -> None:
 
 
 def test_without_a_claim_nothing_starts_and_the_user_reads_why(quiet: Stock) -> None:
-    assert "No KERNEL_CLAIM came with this start" in quiet.refused()
+    assert "No KERNEL_SIGNED_IDENTITY came with this start" in quiet.refused()
 
 
 def test_a_wrong_claim_is_refused_and_the_user_reads_why(quiet: Stock) -> None:
     mine = quiet.claim()
-    forged = make_claim(secrets.token_hex(32), mine)
-    assert "was not made by this gateway's hub" in quiet.refused(KERNEL_CLAIM=forged)
+    forged = sign_identity(secrets.token_hex(32), mine)
+    assert "was not made by this gateway's hub" in quiet.refused(KERNEL_SIGNED_IDENTITY=forged)
     assert "has expired" in quiet.refused(**quiet.wish(mine._replace(expires=int(time.time()) - 1)))
     assert "KERNEL_PATH is" in quiet.refused(**quiet.wish(KERNEL_PATH=f"{quiet.export}/bob"))
     assert "KERNEL_USERNAME is" in quiet.refused(**quiet.wish(KERNEL_USERNAME="bob"))
@@ -293,4 +293,4 @@ def test_a_notebook_server_hands_the_claim_over_and_shows_the_reason(quiet: Stoc
         assert server.run(answer.json()["kernel"]["id"], "print(1 + 1)").strip() == "2"
     with notebook_server(quiet, tmp_path, {}) as server:
         answer = server.ask("POST", "sessions", json=wish)
-        assert (answer.status_code, "No KERNEL_CLAIM came with this start" in answer.text) == (500, True)
+        assert (answer.status_code, "No KERNEL_SIGNED_IDENTITY came with this start" in answer.text) == (500, True)

@@ -200,7 +200,7 @@ def test_what_was_changed_after_submitting_is_seen(desk: Desk) -> None:
     desk.collect()
     verdict = verify(desk.collected("alice"))
     assert verdict.changed == ("ps1.ipynb",)
-    assert verdict.faults == ()
+    assert verdict.findings == ()
 
 
 def test_a_submission_without_a_manifest_gets_one_and_the_receipt_says_so(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from kernelpod.kernelspecs.registry import ask
+from kernelpod.kernelspecs.registries.registry import ask
 from kernelpod.testing import eventually
 
 pytestmark = pytest.mark.local

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.kernelspecs.releases import Target
+from kernelpod.kernelspecs.publishing.releases import Target
 from kernelpod.testing import eventually
 
 pytestmark = pytest.mark.local

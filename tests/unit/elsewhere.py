@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kernelpod.kernelspecs.releases import Release, Target
-from kernelpod.kernelspecs.remote.shell import asked
-from kernelpod.kernelspecs.remote.target import remote_target
-from kernelpod.kernelspecs.tree import Tree
+from kernelpod.kernelspecs.publishing.releases import Release, Target
+from kernelpod.kernelspecs.publishing.remote.shell import asked
+from kernelpod.kernelspecs.publishing.remote.target import remote_target
+from kernelpod.kernelspecs.publishing.tree import Tree
 
 
 @dataclass(frozen=True)

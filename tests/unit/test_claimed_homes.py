@@ -17,7 +17,8 @@ from kernelpod.plan import KernelPlan
 from kernelpod.record import KernelRecord, read
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.claims import on_nfs
-from kernelpod.settings.sections import Kubernetes, Settings
+from kernelpod.settings.runtimes import Kubernetes
+from kernelpod.settings.sections import Settings
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}

@@ -1,4 +1,4 @@
-"""Courses files: every planted fault is found at its line, overlays, and what the commands print."""
+"""Courses files: every planted finding is found at its line, overlays, and what the commands print."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from click.testing import CliRunner
 
 from kernelpod.cli.main import main
 from kernelpod.courses.check import check
-from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.load import load_courses
 from kernelpod.deploy.settings import Deployment
-from kernelpod.kernelspecs.images import Answer
+from kernelpod.findings.finding import FindingsError
+from kernelpod.kernelspecs.registries.images import Answer
 from kernelpod.settings.sections import Settings
 
 ROOT = Path(__file__).parents[2]
 BAD = ROOT / "tests" / "hub" / "bad"
 EXAMPLES = ROOT / "hub"
-# By file: line and column of each fault, and words of its sentence.
+# By file: line and column of each finding, and words of its sentence.
 PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "absolute-path": [(6, 14, "write a path below storage.root")],
     "allow-wrong-folder": [(1, 1, "there is no folder")],
@@ -94,10 +94,12 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
 @pytest.mark.parametrize("name", sorted(path.stem for path in BAD.iterdir()))
 def test_the_planted_faults_are_found_at_their_places_and_no_others(name: str) -> None:
     found = check(BAD / f"{name}.yaml", Settings())
-    assert [(fault.place.line, fault.place.column) for fault in found] == [place[:2] for place in PLANTED[name]]
-    for fault, (_, _, words) in zip(found, PLANTED[name], strict=True):
-        assert words in fault.said
-        assert fault.level == "error"
+    assert [(finding.place.line, finding.place.column) for finding in found] == [
+        place[:2] for place in PLANTED[name]
+    ]
+    for finding, (_, _, words) in zip(found, PLANTED[name], strict=True):
+        assert words in finding.text
+        assert finding.level == "error"
 
 
 @pytest.mark.parametrize("name", ["unknown-key", "list-header"])
@@ -154,9 +156,9 @@ def test_defaults_may_be_parts_that_courses_complete(tmp_path: Path) -> None:
 def test_a_fault_of_a_base_is_told_at_its_line_of_the_base(tmp_path: Path) -> None:
     write(tmp_path, "base", {"semester": "ws26", "mode": "party"})
     path = write(tmp_path, "over", {"extends": "base.yaml", "semester": "ws27"})
-    with pytest.raises(CoursesError) as caught:
+    with pytest.raises(FindingsError) as caught:
         load_courses(path)
-    assert [(fault.file.name, fault.place.line) for fault in caught.value.faults] == [("base.yaml", 2)]
+    assert [(finding.file.name, finding.place.line) for finding in caught.value.findings] == [("base.yaml", 2)]
     assert "base.yaml:2:1: error: mode:" in caught.value.message
 
 
@@ -179,7 +181,7 @@ def test_an_anchor_bomb_costs_nothing() -> None:
 def test_deep_nesting_does_not_end_the_process(tmp_path: Path, text: str) -> None:
     path = tmp_path / "deep.yaml"
     path.write_text(text, encoding="utf-8")
-    assert "nested in each other" in check(path, Settings())[0].said
+    assert "nested in each other" in check(path, Settings())[0].text
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_whatever_a_file_holds_is_told_with_its_line(tmp_path: Path, text: str) 
     path.write_text(text, encoding="utf-8")
     found = check(path, Settings())
     assert found
-    assert {fault.file for fault in found} == {path}
+    assert {finding.file for finding in found} == {path}
 
 
 PATHS = [
@@ -246,13 +248,13 @@ PLACES = [
 def test_paths_are_plain(tmp_path: Path, key: str, value: str) -> None:
     folder = {"path": "a", "mount_path": "/a", key: value}
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "a:1", "students": ["a"], "folder": folder}}})
-    assert [f"courses.ml.folder.{key}: " in fault.said for fault in check(path, Settings())] == [True]
+    assert [f"courses.ml.folder.{key}: " in finding.text for finding in check(path, Settings())] == [True]
 
 
 def test_a_root_is_plain_as_well(tmp_path: Path) -> None:
     data = {"storage": {"root": "//home"}, "courses": {"ml": {"image": "a:1", "students": ["a"]}}}
     assert [
-        "storage.root: write an" in fault.said for fault in check(write(tmp_path, "one", data), Settings())
+        "storage.root: write an" in finding.text for finding in check(write(tmp_path, "one", data), Settings())
     ] == [True]
 
 
@@ -281,8 +283,8 @@ def test_images_have_a_fixed_version(tmp_path: Path, image: str, good: bool) -> 
 def test_a_huge_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "huge.yaml"
     path.write_bytes(b"#" * (3 * 1024 * 1024))
-    assert "larger than" in check(path, Settings())[0].said
-    assert "cannot be read" in check(tmp_path, Settings())[0].said
+    assert "larger than" in check(path, Settings())[0].text
+    assert "cannot be read" in check(tmp_path, Settings())[0].text
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 2000, "a\0b", "ml.csv/x", "/proc/self/mem", "/", "*"])
@@ -290,15 +292,15 @@ def test_lists_and_bases_of_impossible_names_are_told(tmp_path: Path, name: str)
     (tmp_path / "ml.csv").write_text("Username\n", encoding="utf-8")
     course = {"image": "lab:1", "students": name}
     path = write(tmp_path, "one", {"courses": {"ml": course}})
-    assert [fault.level for fault in check(path, Settings())] == ["error"]
+    assert [finding.level for finding in check(path, Settings())] == ["error"]
     path = write(tmp_path, "one", {"extends": name, "courses": {"ml": {"image": "lab:1"}}})
-    assert [fault.level for fault in check(path, Settings())] == ["error"]
+    assert [finding.level for finding in check(path, Settings())] == ["error"]
 
 
 def test_a_list_in_the_folder_beside_is_found(tmp_path: Path) -> None:
     (tmp_path / "users" / "allowlist").mkdir(parents=True)
     data = {"allow": "config/allowlist", "courses": {"ml": {"image": "lab:1", "students": ["alice"]}}}
-    said = check(write(tmp_path, "one", data), Settings())[0].said
+    said = check(write(tmp_path, "one", data), Settings())[0].text
     assert said.endswith(f"there is no folder {tmp_path}/config, but {tmp_path}/users/allowlist")
 
 
@@ -313,7 +315,7 @@ def test_kernelspecs_are_looked_up(tmp_path: Path) -> None:
     data = {"courses": {"ml": {"image": "lab:1", "students": ["alice"], "kernelspecs": ["python-pod", "r"]}}}
     path = write(tmp_path, "one", data)
     assert check(path, Settings()) == []
-    said = [fault.said for fault in check(path, Settings(), {"python-pod"})]
+    said = [finding.text for finding in check(path, Settings(), {"python-pod"})]
     assert said == ["courses.ml.kernelspecs.1: there is no kernelspec 'r'; there are python-pod"]
 
 
@@ -324,7 +326,7 @@ def test_folders_are_looked_up_where_the_storage_is_mounted(tmp_path: Path) -> N
     courses = {name: {"image": "lab:1", "students": ["alice"], "folder": folder} for name in ("ml", "stats")}
     path = write(tmp_path, "one", {"storage": {"root": str(root)}, "courses": courses})
     found = check(path, Settings())
-    assert [(fault.level, fault.said) for fault in found] == [
+    assert [(finding.level, finding.text) for finding in found] == [
         ("warning", f"courses.stats.folder.path: there is no folder {root}/stats")
     ]
 
@@ -332,7 +334,9 @@ def test_folders_are_looked_up_where_the_storage_is_mounted(tmp_path: Path) -> N
 def test_a_user_called_like_a_mode_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "lab:1", "students": ["exam", "alice"]}}})
     found = check(path, Settings())
-    assert [(fault.level, "'exam' is called like a mode" in fault.said) for fault in found] == [("warning", True)]
+    assert [(finding.level, "'exam' is called like a mode" in finding.text) for finding in found] == [
+        ("warning", True)
+    ]
 
 
 def test_a_mount_over_one_of_the_settings_is_refused(tmp_path: Path) -> None:
@@ -342,7 +346,7 @@ def test_a_mount_over_one_of_the_settings_is_refused(tmp_path: Path) -> None:
     mounts = {"inner": {"path": "x", "mount_path": "/data/x"}}
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "a:1", "students": ["a"], "mounts": mounts}}})
     assert check(path, Settings()) == []
-    assert "another mount at /data" in check(path, settings)[0].said
+    assert "another mount at /data" in check(path, settings)[0].text
 
 
 def test_show_prints_what_a_user_sees_and_gets() -> None:
@@ -391,8 +395,8 @@ def test_the_schema_takes_the_examples_keys() -> None:
 
 def test_scripts_read_faults_and_what_a_user_gets_as_json() -> None:
     bad = CliRunner().invoke(main, ["hub", "check", str(BAD / "id-slash.yaml"), "--json"])
-    (fault,) = json.loads(bad.output)
-    assert (bad.exit_code, fault["line"], fault["column"], fault["level"]) == (1, 3, 3, "error")
+    (finding,) = json.loads(bad.output)
+    assert (bad.exit_code, finding["line"], finding["column"], finding["level"]) == (1, 3, 3, "error")
     good = CliRunner().invoke(main, ["hub", "check", str(EXAMPLES / "courses.example.yaml"), "--json"])
     assert (good.exit_code, json.loads(good.output)) == (0, [])
     shown = CliRunner().invoke(
@@ -414,7 +418,7 @@ def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -
     file = tmp_path / "courses.yaml"
     file.write_text(blocks[0], encoding="utf-8")
     settings = {"hubs": [{"name": "hub"}, {"name": "exam"}], "homes": {"root": "/export/homes"}}
-    assert [fault.as_text() for fault in check(file, Settings.model_validate(settings))] == []
+    assert [finding.as_text() for finding in check(file, Settings.model_validate(settings))] == []
     assert load_courses(file).hub.hub == hub
     whole = {"nfs": {"server": "10.0.0.5", "courses": "/c", "courses_files": "/f"}, "hub": {"users": ["a"]}}
     given = yaml.safe_load(blocks[1])

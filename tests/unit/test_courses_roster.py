@@ -145,21 +145,21 @@ def test_a_broken_list_keeps_its_last_good_version_and_is_logged_once(
         made.refresh()
     assert roles(made, "alice", "bob", "mallory") == ["ml:student", "ml:student", ""]
     assert caplog.text.count("the last good version counts") == 1
-    assert [fault.file.name for fault in made.faults] == ["ml.csv"]
+    assert [finding.file.name for finding in made.findings] == ["ml.csv"]
     if path.is_dir():
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
     path.write_text("Username\ncarol\n", encoding="utf-8")
     made.refresh()
-    assert (roles(made, "alice", "carol"), made.faults) == (["", "ml:student"], ())
+    assert (roles(made, "alice", "carol"), made.findings) == (["", "ml:student"], ())
 
 
 @pytest.mark.parametrize("key", ["allow", "block"])
 def test_lists_that_were_never_read_let_nobody_in(put: Callable[..., Path], key: str) -> None:
     made = roster(put(**{key: "missing.csv"}))
     assert roles(made, "alice", "bob") == ["", ""]
-    assert [fault.file.name for fault in made.faults] == ["missing.csv"]
+    assert [finding.file.name for finding in made.findings] == ["missing.csv"]
 
 
 def test_a_block_list_that_breaks_goes_on_blocking(put: Callable[..., Path], tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_without_a_good_courses_file_nobody_is_in_a_course(tmp_path: Path, text:
         path.write_text(text, encoding="utf-8")
     made = roster(path)
     assert (made.hub, made.memberships("alice")) == (None, ())
-    assert made.faults
+    assert made.findings
 
 
 def test_a_courses_file_that_breaks_keeps_its_last_good_version(
@@ -193,7 +193,7 @@ def test_a_courses_file_that_breaks_keeps_its_last_good_version(
     assert caplog.text.count("this is not YAML") == 1
     put("Username\ncarol\n")
     made.refresh()
-    assert (roles(made, "alice", "carol"), made.faults) == (["", "ml:student"], ())
+    assert (roles(made, "alice", "carol"), made.findings) == (["", "ml:student"], ())
 
 
 def test_a_server_of_files_that_is_gone_changes_nothing(
@@ -209,9 +209,9 @@ def test_a_server_of_files_that_is_gone_changes_nothing(
         patched.setattr(Path, "open", gone)
         made.refresh()
     assert roles(made, "alice") == ["ml:student"]
-    assert "Stale file handle" in made.faults[0].said
+    assert "Stale file handle" in made.findings[0].text
     made.refresh()
-    assert made.faults == ()
+    assert made.findings == ()
 
 
 def test_while_one_look_hangs_others_go_on(
@@ -258,7 +258,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     assert roles(made, "alice", "carol") == ["", "ml:student"]
     left = 100
     made.refresh()
-    assert "changes while it is read" in made.faults[0].said
+    assert "changes while it is read" in made.findings[0].text
     assert roles(made, "carol") == ["ml:student"]
 
 
@@ -274,7 +274,7 @@ def test_a_folder_of_lists_is_one_list(put: Callable[..., Path], tmp_path: Path)
     (folder / "b.csv").write_text("", encoding="utf-8")
     made.refresh()
     assert roles(made, "alice", "bob") == ["ml:student", "ml:student"]
-    assert [fault.file.name for fault in made.faults] == ["b.csv"]
+    assert [finding.file.name for finding in made.findings] == ["b.csv"]
 
 
 def test_a_user_may_be_in_500_courses(tmp_path: Path) -> None:
@@ -307,4 +307,4 @@ def test_the_file_of_another_hub_is_not_used(tmp_path: Path) -> None:
         made = Roster(path, settings, name)
         made.refresh()
         assert len(made.memberships("alice")) == courses
-    assert "read as the file of the hub 'b'" in made.faults[0].as_text()
+    assert "read as the file of the hub 'b'" in made.findings[0].as_text()

@@ -10,8 +10,9 @@ import pytest
 from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
 from kernelpod.settings.culling import JITTER, Culling, Schedule, schedule
+from kernelpod.settings.hubs import Hub
 from kernelpod.settings.loading import load
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.sections import Settings
 
 NUMBERS = [0.5, 1, 2, 7.5, 10, 60, 180, 600, 1800, 3600, 86400, 10**8]
 TABLE = {

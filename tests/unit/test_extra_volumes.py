@@ -191,12 +191,12 @@ def test_the_volumes_of_a_course_lie_beside_its_folder_in_a_server() -> None:
     assert [one["name"] for one in made["volumeMounts"]] == ["homes", "courses"]
 
 
-def faults(folder: Path, volume: dict[str, Any], made: Settings, **of_hub: Any) -> list[str]:
+def findings(folder: Path, volume: dict[str, Any], made: Settings, **of_hub: Any) -> list[str]:
     """Return what `hub check` says of a course with one volume."""
     file = folder / "courses.yaml"
     data = {"semester": "ws26", **of_hub, "courses": {"ml": {**COURSE, "volumes": {"v": volume}}}}
     file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
-    return [fault.as_text() for fault in check(file, made)]
+    return [finding.as_text() for finding in check(file, made)]
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -216,7 +216,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("volume", "said"), FAULTS.values(), ids=FAULTS)
 def test_volumes_of_a_course_that_cannot_be_are_said(volume: dict[str, Any], said: str, tmp_path: Path) -> None:
-    found = faults(tmp_path, {"mount_path": "/v", **volume}, settings([]))
+    found = findings(tmp_path, {"mount_path": "/v", **volume}, settings([]))
     assert found
     assert any(said in one for one in found), found
 
@@ -225,12 +225,12 @@ def test_another_server_or_claim_is_no_fault(tmp_path: Path) -> None:
     nfs = {"kind": "nfs", "server": "10.0.0.5"}
     made = settings([], homes={"root": "/homes", "volume": nfs})
     for root, volume in (("/homes", {**nfs, "server": "10.0.0.9"}), ("/data", {"claim": "data"})):
-        assert faults(tmp_path, {"root": root, "mount_path": "/v", "volume": volume}, made) == []
+        assert findings(tmp_path, {"root": root, "mount_path": "/v", "volume": volume}, made) == []
 
 
 def test_a_volume_that_only_a_cluster_has_is_a_fault_on_one_machine(tmp_path: Path) -> None:
     local = settings([], runtime={"kind": "local"})
-    (said,) = faults(tmp_path, {"mount_path": "/v", "volume": SECRET}, local)
+    (said,) = findings(tmp_path, {"mount_path": "/v", "volume": SECRET}, local)
     assert "what only a cluster has" in said
 
 
@@ -249,17 +249,17 @@ def test_a_courses_file_cannot_name_the_hubs_own_objects(
 ) -> None:
     """Who edits it on the NFS server need have no rights in the cluster."""
     root = {} if "kind" in volume else {"root": "/x"}
-    (said,) = faults(tmp_path, {**root, "mount_path": "/v", "volume": volume}, settings([]))
+    (said,) = findings(tmp_path, {**root, "mount_path": "/v", "volume": volume}, settings([]))
     assert f"courses.ml.volumes.v.volume: courses may not name {name}; " in said
     if "claim" in volume:
         storage = {"root": "/x", "volume": volume}
-        found = faults(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]), storage=storage)
+        found = findings(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]), storage=storage)
         assert [f"storage.volume: courses may not name {name}; " in one for one in found] == [True]
 
 
 @pytest.mark.parametrize("volume", [SECRET, CONFIG_MAP, CSI, {"kind": "config_map", "object": "a.b"}])
 def test_what_the_settings_let_it_name_it_may(volume: dict[str, Any], tmp_path: Path) -> None:
-    assert faults(tmp_path, {"mount_path": "/v", "volume": volume}, settings([])) == []
+    assert findings(tmp_path, {"mount_path": "/v", "volume": volume}, settings([])) == []
 
 
 @pytest.mark.parametrize("pattern", ["*", "secret", "secret/", "nfs/x", "secret/a b", "Secret/x", "secret/../x"])
@@ -269,7 +269,7 @@ def test_a_pattern_names_a_kind(pattern: str) -> None:
 
 
 def test_hub_show_names_them(tmp_path: Path) -> None:
-    faults(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]))
+    findings(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]))
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump({"hubs": [{"courses_may_mount": MAY_MOUNT}]}), encoding="utf-8")
     words = ["hub", "show", str(tmp_path / "courses.yaml"), "--user", "alice", "--settings", str(file)]

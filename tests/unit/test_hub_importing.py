@@ -1,4 +1,4 @@
-"""Hubs that are taken over: whole files, the known faults of old hubs by name, and hostile sources."""
+"""Hubs that are taken over: whole files, the known findings of old hubs by name, and hostile sources."""
 
 from __future__ import annotations
 

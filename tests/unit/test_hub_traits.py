@@ -28,7 +28,7 @@ def said_of(folder: Path, text: str) -> list[str]:
     """Return what is said of a file, as "line: level: sentence"."""
     from kernelpod.hub.traits import check
 
-    return [f"{fault.place.line}: {fault.level}: {fault.said}" for fault in check(written(folder, text))]
+    return [f"{finding.place.line}: {finding.level}: {finding.text}" for finding in check(written(folder, text))]
 
 
 MISTAKES = {
@@ -153,7 +153,8 @@ class Given(dict[str, Any]):
 
 @hub
 def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kernelpod.hub.traits import HubConfigError, configure_from
+    from kernelpod.findings.finding import FindingsError
+    from kernelpod.hub.traits import configure_from
 
     monkeypatch.setenv("PROXY_TOKEN", "from the environment\n")
     (tmp_path / "secret").write_text("a secret\n", encoding="utf-8")
@@ -169,10 +170,10 @@ def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     for remove in ((tmp_path / "secret").unlink, lambda: monkeypatch.delenv("PROXY_TOKEN")):
         remove()
         c = Given()
-        with pytest.raises(HubConfigError, match=r"user_password: from_file: .*No such file"):
+        with pytest.raises(FindingsError, match=r"user_password: from_file: .*No such file"):
             configure_from(c, tmp_path / "config.yaml")
         assert not c
-    with pytest.raises(HubConfigError, match="the environment variable PROXY_TOKEN is not set"):
+    with pytest.raises(FindingsError, match="the environment variable PROXY_TOKEN is not set"):
         configure_from(c, tmp_path / "config.yaml")
 
 
@@ -180,10 +181,11 @@ def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_url_of_the_database_is_looked_at_wherever_it_is_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kernelpod.hub.traits import HubConfigError, configure_from
+    from kernelpod.findings.finding import FindingsError
+    from kernelpod.hub.traits import configure_from
 
     monkeypatch.setenv("DATABASE", "mysql+pymysql://hub:gehe#im@h/x")
-    with pytest.raises(HubConfigError, match="the password is cut off at one of its characters") as error:
+    with pytest.raises(FindingsError, match="the password is cut off at one of its characters") as error:
         configure_from(Given(), written(tmp_path, "JupyterHub: {db_url: {from_env: DATABASE}}"))
     assert "gehe" not in error.value.message
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from kernelpod import identity as identity_module
 from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
 from kernelpod.identity import HubAnswer, HubSilentError, Identity, Owner, Prover, parse_answer
-from kernelpod.settings.sections import Hub
-from kernelpod.settings.sections import Identity as Times
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.hubs import Identity as Times
 from kernelpod.testing import ACCESS, user_model
 
 ALICE = SecretStr("alice-token")

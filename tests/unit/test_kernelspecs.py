@@ -13,9 +13,9 @@ import pytest
 from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import read_folder
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.kernelspecs.releases import Target
-from kernelpod.kernelspecs.tree import read_tree
-from kernelpod.settings.sections import Kernelspecs
+from kernelpod.kernelspecs.publishing.releases import Target
+from kernelpod.kernelspecs.publishing.tree import read_tree
+from kernelpod.settings.kernels import Kernelspecs
 
 SHIPPED = Path(__file__).parents[2] / "kernelspecs"
 GOOD: dict[str, Any] = {

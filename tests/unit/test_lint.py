@@ -1,4 +1,4 @@
-"""Lint: every planted fault is found at its place, and nothing else."""
+"""Lint: every planted finding is found at its place, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from click.testing import CliRunner
 
 from kernelpod.base import shipped
 from kernelpod.cli.main import main
-from kernelpod.kernelspecs.faults import KINDS, Fault
-from kernelpod.kernelspecs.jsonfile import BadJson, read_json
-from kernelpod.kernelspecs.lint import lint
+from kernelpod.findings.finding import Finding
+from kernelpod.findings.jsonfile import BadJson, read_json
+from kernelpod.kernelspecs.linting.kinds import KINDS
+from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.settings.culling import Culling
-from kernelpod.settings.sections import Kernelspecs
+from kernelpod.settings.kernels import Kernelspecs
 
 BAD = Path(__file__).parents[1] / "specs" / "bad"
-# By kernelspec: code, line and column of each fault.
+# By kernelspec: code, line and column of each finding.
 PLANTED: dict[str, list[tuple[str, int, int]]] = {
     "bad-json": [("bad-json", 4, 3)],
     "bom": [("bom", 1, 1)],
@@ -50,26 +51,26 @@ PLANTED: dict[str, list[tuple[str, int, int]]] = {
 }
 
 
-def faults_of(folder: Path, name: str, **settings: Any) -> list[Fault]:
-    """Return the faults of one kernelspec in a folder."""
+def findings_of(folder: Path, name: str, **settings: Any) -> list[Finding]:
+    """Return the findings of one kernelspec in a folder."""
     found = lint(folder, Kernelspecs(**settings))
-    return [fault for fault in found if fault.file.partition("/")[0] == name]
+    return [finding for finding in found if finding.file.parts[0] == name]
 
 
 @pytest.fixture(scope="module")
-def bad() -> list[Fault]:
-    """Return the faults of all planted kernelspecs."""
+def bad() -> list[Finding]:
+    """Return the findings of all planted kernelspecs."""
     return lint(BAD, Kernelspecs())
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in BAD.iterdir()))
-def test_the_planted_faults_are_found_and_no_others(name: str, bad: list[Fault]) -> None:
-    found = [(fault.code, *fault.place) for fault in bad if fault.file.partition("/")[0] == name]
+def test_the_planted_faults_are_found_and_no_others(name: str, bad: list[Finding]) -> None:
+    found = [(finding.code, *finding.place) for finding in bad if finding.file.parts[0] == name]
     assert found == PLANTED[name]
 
 
 def test_the_shipped_kernelspecs_have_no_fault() -> None:
-    assert [fault.as_text() for fault in lint(shipped.kernelspecs(), Kernelspecs())] == []
+    assert [finding.as_text() for finding in lint(shipped.kernelspecs(), Kernelspecs())] == []
 
 
 def a_spec(folder: Path, name: str = "a-pod", **changes: Any) -> Path:
@@ -112,7 +113,7 @@ def a_spec(folder: Path, name: str = "a-pod", **changes: Any) -> Path:
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, harm: Any, code: str) -> None:
     harm(a_spec(tmp_path))
-    assert code in {fault.code for fault in lint(tmp_path, Kernelspecs())}
+    assert code in {finding.code for finding in lint(tmp_path, Kernelspecs())}
 
 
 def test_spaces_and_umlauts_are_fine(tmp_path: Path) -> None:
@@ -126,8 +127,8 @@ def test_spaces_and_umlauts_are_fine(tmp_path: Path) -> None:
 )
 def test_images_have_to_be_among_the_allowed(tmp_path: Path, image: str, ok: bool) -> None:
     a_spec(tmp_path, metadata={"kernelpod": {"image": image}})
-    faults = faults_of(tmp_path, "a-pod", allowed_images=["registry.example/kernels/*"])
-    assert [fault.code for fault in faults] == ([] if ok else ["image-not-allowed"])
+    findings = findings_of(tmp_path, "a-pod", allowed_images=["registry.example/kernels/*"])
+    assert [finding.code for finding in findings] == ([] if ok else ["image-not-allowed"])
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_images_have_to_be_among_the_allowed(tmp_path: Path, image: str, ok: boo
 )
 def test_what_looks_like_a_secret(tmp_path: Path, name: str, value: str, secret: bool) -> None:
     a_spec(tmp_path, env={name: value})
-    assert [fault.code for fault in lint(tmp_path, Kernelspecs())] == (["secret"] if secret else [])
+    assert [finding.code for finding in lint(tmp_path, Kernelspecs())] == (["secret"] if secret else [])
 
 
 @pytest.mark.parametrize(
@@ -176,8 +177,8 @@ def run(*words: str) -> Any:
 def test_the_command_names_every_planted_fault_and_fails() -> None:
     done = run(str(BAD))
     assert done.exit_code == 1
-    for name, faults in PLANTED.items():
-        for code, line, column in faults:
+    for name, findings in PLANTED.items():
+        for code, line, column in findings:
             assert any(
                 said.startswith(f"{BAD / name}") and f":{line}:{column}: " in said and f" {code}: " in said
                 for said in done.output.splitlines()
@@ -199,7 +200,7 @@ def test_forms_for_scripts_and_code_hosts(tmp_path: Path) -> None:
     sarif = json.loads(run(str(tmp_path), "--format", "sarif").output)
     (made,) = sarif["runs"]
     assert [result["ruleId"] for result in made["results"]] == ["language", "image-tag"]
-    assert {rule["id"] for rule in made["tool"]["driver"]["rules"]} == set(KINDS)
+    assert {rule["id"] for rule in made["tool"]["driver"]["rules"]} == {"language", "image-tag"}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_resources_have_to_be_within_the_houses_bounds(
 ) -> None:
     a_spec(tmp_path, metadata={"kernelpod": {"image": "registry.example/kernel:1", "resources": resources}})
     bounds = {"cpu": 4, "memory": "1Gi", "gpus": 0}
-    assert [fault.code for fault in faults_of(tmp_path, "a-pod", bounds=bounds)] == found
+    assert [finding.code for finding in findings_of(tmp_path, "a-pod", bounds=bounds)] == found
 
 
 IPYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -239,22 +240,26 @@ def test_the_interrupt_mode_has_to_fit_the_kernel(
     tmp_path: Path, argv: list[str], mode: str, found: list[str]
 ) -> None:
     a_spec(tmp_path, argv=argv, interrupt_mode=mode)
-    assert [fault.code for fault in faults_of(tmp_path, "a-pod")] == found
+    assert [finding.code for finding in findings_of(tmp_path, "a-pod")] == found
 
 
 def test_a_service_account_has_to_be_among_those_of_the_settings(tmp_path: Path) -> None:
     profiles = {"b": {"display_name": "B", "service_account": "admin"}, "c": {"display_name": "C"}}
     stanza = {"image": "registry.example/kernel:1", "service_account": "spark-ml", "profiles": profiles}
     a_spec(tmp_path, metadata={"kernelpod": stanza})
-    found = faults_of(tmp_path, "a-pod", service_accounts=["spark-ml"])
-    assert [(fault.code, fault.said) for fault in found] == [("service-account", "admin")]
-    assert {fault.said for fault in faults_of(tmp_path, "a-pod")} == {"admin", "spark-ml"}
+    found = findings_of(tmp_path, "a-pod", service_accounts=["spark-ml"])
+    meaning = KINDS["service-account"].meaning
+    assert [(finding.code, finding.text) for finding in found] == [("service-account", f"{meaning} admin")]
+    assert {finding.text for finding in findings_of(tmp_path, "a-pod")} == {
+        f"{meaning} admin",
+        f"{meaning} spark-ml",
+    }
 
 
 def test_a_profile_over_the_houses_bounds_is_shown_where_it_says_so(tmp_path: Path) -> None:
     profiles = {"b": {"display_name": "B", "resources": {"limits": {"cpu": 8}}}, "c": {"display_name": "C"}}
     a_spec(tmp_path, metadata={"kernelpod": {"image": "registry.example/kernel:1", "profiles": profiles}})
-    (one,) = faults_of(tmp_path, "a-pod", bounds={"cpu": 4})
+    (one,) = findings_of(tmp_path, "a-pod", bounds={"cpu": 4})
     assert "8 cpu; the bound is 4" in one.as_text()
 
 
@@ -271,7 +276,7 @@ def test_idle_kernels_must_not_outlive_their_servers(
     a_spec(tmp_path, metadata={"kernelpod": {**image, "cull_idle_seconds": own, "profiles": profiles}})
     late = {"b": {**profiles["b"], "cull_idle_seconds": own}}
     a_spec(tmp_path, "b-pod", metadata={"kernelpod": {**image, "profiles": late}}, display_name="Other")
-    faults = lint(tmp_path, Kernelspecs(), culling)
+    findings = lint(tmp_path, Kernelspecs(), culling)
     for name in ("a-pod", "b-pod"):
-        codes = [one.code for one in faults if one.file.startswith(name)]
+        codes = [one.code for one in findings if one.file.parts[0].startswith(name)]
         assert [code for code in codes if code == "culled-late"] == found

@@ -143,26 +143,26 @@ courses:
 """
 
 
-def faults(folder: Path, made: Settings, mode: str = "teaching", home: str = "") -> list[str]:
+def findings(folder: Path, made: Settings, mode: str = "teaching", home: str = "") -> list[str]:
     """Return what `hub check` says of a courses file."""
     file = folder / "courses.yaml"
     file.write_text(COURSES.format(hub="hub", mode=mode, home=f'home: "{home}"' if home else ""), encoding="utf-8")
-    return [fault.as_text() for fault in check(file, made)]
+    return [finding.as_text() for finding in check(file, made)]
 
 
 def test_hub_check_says_what_a_kind_of_storage_means(tmp_path: Path) -> None:
-    (said,) = faults(tmp_path, settings(DYNAMIC))
+    (said,) = findings(tmp_path, settings(DYNAMIC))
     assert "courses.yaml:2" in said
     assert "warning" in said
     assert "kernels must share the hub's namespace" in said
-    (said,) = faults(tmp_path, settings(NONE))
+    (said,) = findings(tmp_path, settings(NONE))
     assert "files are lost" in said
-    assert faults(tmp_path, settings(OWN)) == []
+    assert findings(tmp_path, settings(OWN)) == []
 
 
 @pytest.mark.parametrize("volume", [DYNAMIC, OWN, NONE])
 def test_exams_need_homes_that_differ_by_exam(tmp_path: Path, volume: dict[str, str]) -> None:
-    said = faults(tmp_path, settings(volume), mode="exam")
+    said = findings(tmp_path, settings(volume), mode="exam")
     assert any("courses.yaml:3" in one and "homes cannot differ by course or exam" in one for one in said), said
 
 
@@ -182,7 +182,7 @@ def test_a_home_in_a_home_of_another_hub_is_refused(
     made = Settings.model_validate(
         {"hubs": [{"name": "hub"}, {"name": "plain"}], "homes": {"path_template": template}}
     )
-    said = faults(tmp_path, made, home=home)
+    said = findings(tmp_path, made, home=home)
     assert bool(said) is refused
     assert not refused or "homes lie in homes of the hub 'plain'" in said[0]
 
@@ -191,11 +191,11 @@ def test_a_home_in_a_home_of_another_courses_file_is_refused(tmp_path: Path) -> 
     other = tmp_path / "other.yaml"
     other.write_text(COURSES.format(hub="other", mode="teaching", home='home: "_of/{username}"'), encoding="utf-8")
     made = Settings.model_validate({"hubs": [{"name": "hub"}, {"name": "other", "courses": str(other)}]})
-    (said,) = faults(tmp_path, made, home="_of/{username}/{course}")
+    (said,) = findings(tmp_path, made, home="_of/{username}/{course}")
     assert "homes lie in homes of the hub 'other'" in said
-    assert faults(tmp_path, made, home="{username}/{course}") == []
+    assert findings(tmp_path, made, home="{username}/{course}") == []
     other.write_text("hub: [", encoding="utf-8")
-    assert faults(tmp_path, made, home="_of/{username}/{course}") == []
+    assert findings(tmp_path, made, home="_of/{username}/{course}") == []
 
 
 def test_traits_for_claims_are_there_for_own_claims_only() -> None:

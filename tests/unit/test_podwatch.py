@@ -13,7 +13,7 @@ pytest.importorskip("kubernetes", reason="neither the base package nor the hub h
 from kernelpod.runtime import podwatch
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.podwatch import PodWatch
-from kernelpod.settings.sections import Kubernetes
+from kernelpod.settings.runtimes import Kubernetes
 
 
 def a_pod(name: str, version: int, **status: Any) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from kernelpod.kernelspecs import registry
-from kernelpod.kernelspecs.images import Answer, on_nodes, parse
-from kernelpod.kernelspecs.registry import MANIFESTS, ask
+from kernelpod.kernelspecs.registries import registry
+from kernelpod.kernelspecs.registries.images import Answer, on_nodes, parse
+from kernelpod.kernelspecs.registries.registry import MANIFESTS, ask
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 LOGIN = base64.b64encode(b"alice:hunter2").decode()

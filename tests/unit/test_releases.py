@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from elsewhere import Elsewhere, LocalShell
 
-from kernelpod.kernelspecs.lock import NAME as LOCK
-from kernelpod.kernelspecs.lock import LockedError, locked
-from kernelpod.kernelspecs.releases import KEPT_FOR, MANIFEST, RELEASES, ReleaseError, Target
-from kernelpod.kernelspecs.remote.shell import RemoteError
-from kernelpod.kernelspecs.tree import LARGEST_BYTES, Tree, TreeError, difference, read_tree
+from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
+from kernelpod.kernelspecs.publishing.lock import LockedError, locked
+from kernelpod.kernelspecs.publishing.releases import KEPT_FOR, MANIFEST, RELEASES, ReleaseError, Target
+from kernelpod.kernelspecs.publishing.remote.shell import RemoteError
+from kernelpod.kernelspecs.publishing.tree import LARGEST_BYTES, Tree, TreeError, difference, read_tree
 
 # busybox finds its own commands before those of PATH.
 SHELLS = {"busybox": ("busybox", "sh")}
@@ -185,8 +185,8 @@ def test_storage_that_fails_leaves_the_live_release(
 DIES = """
 import os, sys
 from pathlib import Path
-from kernelpod.kernelspecs.releases import Target
-from kernelpod.kernelspecs.tree import Tree
+from kernelpod.kernelspecs.publishing.releases import Target
+from kernelpod.kernelspecs.publishing.tree import Tree
 left = [int(sys.argv[2])]
 CHANGES = ("os.fsync", "os.mkdir", "os.rename", "os.symlink", "os.link", "os.remove", "os.rmdir", "os.chmod")
 def count(event, words):

@@ -17,12 +17,12 @@ import pytest
 from elsewhere import Elsewhere
 from test_releases import NOON, leftovers, seen, tree
 
-from kernelpod.kernelspecs.lock import NAME as LOCK
-from kernelpod.kernelspecs.lock import LockedError, new_lock
-from kernelpod.kernelspecs.releases import RELEASES, ReleaseError, Target
-from kernelpod.kernelspecs.remote.pod import LABELS, Claim, document, pod_shell
-from kernelpod.kernelspecs.remote.shell import RemoteError, SshShell, asked, ssh_place
-from kernelpod.kernelspecs.remote.target import remote_target
+from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
+from kernelpod.kernelspecs.publishing.lock import LockedError, new_lock
+from kernelpod.kernelspecs.publishing.releases import RELEASES, ReleaseError, Target
+from kernelpod.kernelspecs.publishing.remote.pod import LABELS, Claim, document, pod_shell
+from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, SshShell, asked, ssh_place
+from kernelpod.kernelspecs.publishing.remote.target import remote_target
 
 # The commands of the scripts; what a shell does itself cannot be counted.
 COMMANDS = ("cat", "ln", "mkdir", "mv", "readlink", "rm", "sha256sum", "sync", "tar", "xargs")

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from kernelpod.errors import SettingsError
+from kernelpod.settings.hubs import Hub
 from kernelpod.settings.loading import FILE_VARIABLE, default_file, load
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.sections import Settings
 
 
 def told(tmp_path: Path, text: str) -> list[str]:

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from kernelpod.cli.main import main
-from kernelpod.kernelspecs.faults import Fault
-from kernelpod.kernelspecs.images import Answer
-from kernelpod.kernelspecs.usage import UsageError, running
+from kernelpod.kernelspecs.linting.kinds import Finding
+from kernelpod.kernelspecs.publishing.usage import UsageError, running
+from kernelpod.kernelspecs.registries.images import Answer
 
 # No test asks a registry on the network.
 SKIP = ("--images", "skip")
@@ -83,8 +83,8 @@ def test_a_new_kernelspec_passes_lint_but_for_its_logo(tmp_path: Path) -> None:
     words = ("--into", tmp_path, "--image", "registry.example/r:4", "--language", "R")
     command = "R --slave -e 'IRkernel::main()' --args {connection_file}"
     run("new", "r-pod", *words, "--command", command)
-    (fault,) = json.loads(run("lint", tmp_path, "--format", "json"))
-    assert fault["code"] == "logo-missing"
+    (finding,) = json.loads(run("lint", tmp_path, "--format", "json"))
+    assert finding["code"] == "logo-missing"
     assert "is there already" in run("new", "r-pod", *words, "--command", command, status=1)
     assert "connection_file" in run("new", "s-pod", *words, "--command", "R", status=1)
     assert "No closing quotation" in run("new", "s-pod", *words, "--command", "R 'x", status=1)
@@ -289,11 +289,11 @@ def test_a_damaged_live_release_is_replaced(source: Path, tmp_path: Path) -> Non
 def test_a_folder_that_changes_meanwhile_is_not_published(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(folder: Path, *_: object) -> list[Fault]:
+    def slow(folder: Path, *_: object) -> list[Finding]:
         change(folder, display_name="Other")
         return []
 
-    monkeypatch.setattr("kernelpod.cli.specs.publish.find_faults", slow)
+    monkeypatch.setattr("kernelpod.cli.specs.publish.find_findings", slow)
     said = run("sync", "--source", source, "--target", tmp_path / "nfs", *SKIP, status=1)
     assert "was changed while it was read; nothing is published" in said
     assert not (tmp_path / "nfs").exists()

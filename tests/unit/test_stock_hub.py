@@ -1,4 +1,4 @@
-"""docs/stock.md tells a hub how to make claims; the lines there do."""
+"""docs/stock.md tells a hub how to sign identities; the lines there do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.claim import read_claim
+from kernelpod.kernelspecs.stock.signed_identity import read_signed_identity
 from kernelpod.settings.sections import Settings
 
 pytestmark = pytest.mark.hub
@@ -20,19 +20,19 @@ PAGE = Path(__file__).parents[2] / "docs" / "stock.md"
 KEY = "k" * 32
 
 
-def test_the_documented_lines_make_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_lines_make_a_signed_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     from traitlets.config import Config
 
     from kernelpod.hub.config import configure
 
     settings, c = Settings.model_validate({"homes": {"root": "/homes"}}), Config()
     configure(c, settings)
-    monkeypatch.setenv("KERNELPOD_CLAIM_KEY", KEY)
+    monkeypatch.setenv("KERNELPOD_IDENTITY_KEY", KEY)
     [lines] = re.findall(r"```python\n(.*?)\n *```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     scope: dict[str, Any] = {"c": c, "settings": settings}
     exec(textwrap.dedent(lines), scope)  # noqa: S102 - our own page
     spawner = SimpleNamespace(user=SimpleNamespace(name="Alice", groups=[]), name="exam", api_token="t")
     environment = c.Spawner.environment.get_value({})
-    claim = read_claim(KEY, environment["KERNEL_CLAIM"](spawner), time.time())
+    claim = read_signed_identity(KEY, environment["KERNEL_SIGNED_IDENTITY"](spawner), time.time())
     assert claim[:5] == ("Alice", "exam", environment["KERNEL_PATH"](spawner), 1000, 100)
     assert environment["JUPYTER_GATEWAY_AUTH_TOKEN"] == ""

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kernelpod.claim import Claim, make_claim
+from kernelpod.kernelspecs.stock.signed_identity import SignedIdentity, sign_identity
 
 LAUNCHERS = Path(__file__).parents[2] / "launchers"
 STOCK = LAUNCHERS / "stock"
 KEY = "k" * 32
 NOW = 1_800_000_000
-ALICE = Claim("alice", "", "/homes/alice", 1000, 100, NOW + 60)
+ALICE = SignedIdentity("alice", "", "/homes/alice", 1000, 100, NOW + 60)
 SETTINGS = json.loads((STOCK / "settings.json").read_bytes())
 SPEC = json.loads((STOCK / "python-pod" / "kernel.json").read_bytes())
 KERNEL_ID = "8bb1d4c1-6a3f-4a24-a8a1-0d6a1b3ad4cf"
@@ -37,7 +37,7 @@ def modules() -> Iterator[dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(LAUNCHERS))
         yield {name: importlib.import_module(name) for name in names}
-    for name in (*names, "claim"):
+    for name in (*names, "signed_identity"):
         sys.modules.pop(name, None)
 
 
@@ -53,16 +53,18 @@ def launcher(modules: dict[str, Any]) -> Any:
     return modules["kernel_launcher"]
 
 
-def wish(claim: Claim = ALICE, **env: str) -> dict[str, str]:
+def wish(signed: SignedIdentity = ALICE, **env: str) -> dict[str, str]:
     """Return the launcher's environment when a client sends a claim."""
-    return {"KERNELPOD_CLAIM_KEY": KEY, "KERNEL_CLAIM": make_claim(KEY, claim), **env}
+    return {"KERNELPOD_IDENTITY_KEY": KEY, "KERNEL_SIGNED_IDENTITY": sign_identity(KEY, signed), **env}
 
 
-def pod(launch: Any, claim: Claim = ALICE, homes: dict[str, Any] | None = None, **env: str) -> dict[str, Any]:
+def pod(
+    launch: Any, signed: SignedIdentity = ALICE, homes: dict[str, Any] | None = None, **env: str
+) -> dict[str, Any]:
     """Return the pod of a kernel of alice's."""
     start = launch.Start(STOCK / "python-pod", KERNEL_ID, "10.1.2.3:8877", "cHVibGlj")
     settings = SETTINGS | ({"homes": homes} if homes else {})
-    made: dict[str, Any] = launch.kernel_pod(start, SPEC, settings, claim, wish(claim, **env))
+    made: dict[str, Any] = launch.kernel_pod(start, SPEC, settings, signed, wish(signed, **env))
     return made
 
 
@@ -77,23 +79,32 @@ def test_a_start_loads_little() -> None:
 
 
 REFUSALS = {
-    "no key": ({"KERNELPOD_CLAIM_KEY": ""}, "The gateway has no KERNELPOD_CLAIM_KEY"),
-    "no claim": ({"KERNEL_CLAIM": ""}, "No KERNEL_CLAIM came with this start"),
-    "a forged claim": ({"KERNEL_CLAIM": make_claim("f" * 32, ALICE)}, "not made by this gateway's hub"),
-    "an old claim": ({"KERNEL_CLAIM": make_claim(KEY, ALICE._replace(expires=NOW))}, "has expired"),
+    "no key": ({"KERNELPOD_IDENTITY_KEY": ""}, "The gateway has no KERNELPOD_IDENTITY_KEY"),
+    "no signed identity": ({"KERNEL_SIGNED_IDENTITY": ""}, "No KERNEL_SIGNED_IDENTITY came with this start"),
+    "a forged signed identity": (
+        {"KERNEL_SIGNED_IDENTITY": sign_identity("f" * 32, ALICE)},
+        "not made by this gateway's hub",
+    ),
+    "an old signed identity": (
+        {"KERNEL_SIGNED_IDENTITY": sign_identity(KEY, ALICE._replace(expires=NOW))},
+        "has expired",
+    ),
     "another's home": ({"KERNEL_PATH": "/homes/bob"}, "KERNEL_PATH is '/homes/bob', but the home of 'alice'"),
-    "another's name": ({"KERNEL_USERNAME": "bob"}, "KERNEL_USERNAME is 'bob', but your server's claim is for"),
+    "another's name": (
+        {"KERNEL_USERNAME": "bob"},
+        "KERNEL_USERNAME is 'bob', but your server's signed identity is for",
+    ),
 }
 
 
 @pytest.mark.parametrize(("env", "said"), REFUSALS.values(), ids=REFUSALS)
 def test_a_start_that_proves_nothing_is_refused(launch: Any, env: dict[str, str], said: str) -> None:
-    with pytest.raises((launch.Refused, launch.ClaimError)) as caught:
+    with pytest.raises((launch.Refused, launch.SignedIdentityError)) as caught:
         launch.proven(wish() | env, SETTINGS, NOW)
     assert said in str(caught.value)
 
 
-def test_what_agrees_with_the_claim_is_fine(launch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_agrees_with_the_signed_identity_is_fine(launch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert launch.proven(wish(), SETTINGS, NOW) == ALICE
     assert launch.proven(wish(KERNEL_PATH="/homes/alice", KERNEL_USERNAME="alice"), SETTINGS, NOW) == ALICE
     monkeypatch.setattr(launch, "account", lambda: "jovyan")
@@ -131,9 +142,9 @@ def test_enterprise_gateway_finds_the_pod(launch: Any) -> None:
     assert len(metadata["name"]) <= 63
 
 
-def test_neither_key_nor_claim_nor_wishes_reach_the_pod(launch: Any) -> None:
+def test_neither_key_nor_signed_identity_nor_wishes_reach_the_pod(launch: Any) -> None:
     text = json.dumps(pod(launch, KERNEL_SECRET="do not pass on"))
-    assert not [word for word in (KEY, wish()["KERNEL_CLAIM"], "do not pass on") if word in text]
+    assert not [word for word in (KEY, wish()["KERNEL_SIGNED_IDENTITY"], "do not pass on") if word in text]
 
 
 @pytest.mark.parametrize("user", ['"}]}', "{{ 1/0 }}", "a: b\n- c", "$(HOME)", "\N{SNOWMAN}\U0001f600\x85", "%s"])

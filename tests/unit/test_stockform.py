@@ -13,11 +13,12 @@ from click.testing import CliRunner
 
 from kernelpod.base import shipped
 from kernelpod.cli.main import main
-from kernelpod.kernelspecs.lint import lint
+from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.kernelspecs.model import SPEC_NAME
-from kernelpod.kernelspecs.stockbuild import StockError, build
-from kernelpod.kernelspecs.stockform import SCRIPTS, SETTINGS, read_any
-from kernelpod.settings.sections import Kernelspecs, Settings
+from kernelpod.kernelspecs.stock.build import StockError, build
+from kernelpod.kernelspecs.stock.form import SCRIPTS, SETTINGS, read_any
+from kernelpod.settings.kernels import Kernelspecs
+from kernelpod.settings.sections import Settings
 
 SPEC: dict[str, Any] = {
     "display_name": "Python",
@@ -119,7 +120,7 @@ def test_the_launcher_makes_a_pod_of_what_lies_beside_it(built: Path) -> None:
             patch.syspath_prepend(str(folder / "scripts"))
             launch: Any = importlib.import_module("launch_kubernetes")
             start = launch.Start(folder, "8bb1d4c1-6a3f-4a24-a8a1-0d6a1b3ad4cf", "10.0.0.1:8877", "key")
-            claim = launch.Claim("alice", "", "/srv/homes/alice", 1000, 100, 2**31)
+            claim = launch.SignedIdentity("alice", "", "/srv/homes/alice", 1000, 100, 2**31)
             spec, site = launch.read_json(folder / "kernel.json"), launch.read_json(launch.HERE / SETTINGS)
             pod = launch.kernel_pod(start, spec, site, claim, {})
     finally:
@@ -157,7 +158,7 @@ def test_folders_of_profiles_have_legal_names_of_their_own(tmp_path: Path, setti
 def test_the_shipped_kernelspecs_can_be_built_and_have_no_error(tmp_path: Path) -> None:
     run("build", "--stock", "--into", tmp_path / "stock")
     assert len(list((tmp_path / "stock").iterdir())) >= len(list(shipped.kernelspecs().glob("*/kernel.json")))
-    assert [fault.as_text() for fault in lint(tmp_path / "stock", Kernelspecs())] == []
+    assert [finding.as_text() for finding in lint(tmp_path / "stock", Kernelspecs())] == []
 
 
 def test_what_is_built_is_published_listed_and_gone_back_from(built: Path, tmp_path: Path) -> None:
@@ -192,23 +193,23 @@ def test_the_stock_form_is_looked_at_as_closely(built: Path, change: Any, code: 
     spec = json.loads(file.read_bytes())
     change(spec)
     file.write_text(json.dumps(spec), encoding="utf-8")
-    assert code in {fault.code for fault in lint(built, Kernelspecs())}
+    assert code in {finding.code for finding in lint(built, Kernelspecs())}
 
 
 def test_faults_of_the_stock_form_are_where_they_are(built: Path) -> None:
     file = built / "a-pod" / "kernel.json"
     file.write_text(file.read_text(encoding="utf-8").replace("kernel:1", "kernel:latest"), encoding="utf-8")
-    [fault] = lint(built, Kernelspecs())
-    line = file.read_text(encoding="utf-8").splitlines()[fault.place.line - 1]
-    assert (fault.code, "kernel:latest" in line) == ("image-tag", True)
+    [finding] = lint(built, Kernelspecs())
+    line = file.read_text(encoding="utf-8").splitlines()[finding.place.line - 1]
+    assert (finding.code, "kernel:latest" in line) == ("image-tag", True)
 
 
 def test_a_missing_or_changed_script_is_named(built: Path) -> None:
-    (built / "a-pod" / "scripts" / "claim.py").unlink()
+    (built / "a-pod" / "scripts" / "signed_identity.py").unlink()
     (built / "a-pod" / "scripts" / "launch_kubernetes.py").write_text("", encoding="utf-8")
-    assert [(fault.code, fault.file) for fault in lint(built, Kernelspecs())] == [
-        ("launcher-missing", "a-pod/scripts/claim.py"),
+    assert [(finding.code, str(finding.file)) for finding in lint(built, Kernelspecs())] == [
         ("launcher-drift", "a-pod/scripts/launch_kubernetes.py"),
+        ("launcher-missing", "a-pod/scripts/signed_identity.py"),
     ]
 
 

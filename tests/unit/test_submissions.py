@@ -133,7 +133,7 @@ def test_a_forged_manifest_is_no_manifest(tmp_path: Path, line: bytes) -> None:
     (tmp_path / MANIFEST).write_bytes(line)
     verdict = verify(tmp_path)
     assert not verdict.ok
-    assert MANIFEST in verdict.faults[0]
+    assert MANIFEST in verdict.findings[0]
 
 
 def test_a_code_is_the_beginning_of_what_sha256sum_prints(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_manifest_that_is_no_file_is_none(tmp_path: Path, kind: str) -> None:
         kind
     ]()
     assert stored(tmp_path) is None
-    assert "it has no SHA256SUMS" in verify(tmp_path).faults[0]
+    assert "it has no SHA256SUMS" in verify(tmp_path).findings[0]
 
 
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_files_and_manifest_changed_together_are_seen_by_code_and_receipt(tmp_pa
     submission(folder, {"ps1.ipynb": "better"})
     verdict = verify(folder, code, KEY)
     assert verdict.changed == ()
-    assert [fault.partition(":")[0] for fault in verdict.faults] == [
+    assert [finding.partition(":")[0] for finding in verdict.findings] == [
         f"its code is {verdict.code}",
         "its files are not those that were collected",
         "its SHA256SUMS is not the one that was collected",
@@ -296,7 +296,7 @@ def test_with_a_key_nothing_less_than_a_genuine_receipt_will_do(
     if text is not None:
         other = made.signed(b"o" * 32).to_json()
         (folder / RECEIPT).write_text(other if text.startswith("signed") else text, encoding="utf-8")
-    assert said in verify(folder, key=KEY).faults[0]
+    assert said in verify(folder, key=KEY).findings[0]
 
 
 def test_a_receipt_in_somebody_elses_folder_is_seen(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_a_receipt_in_somebody_elses_folder_is_seen(tmp_path: Path) -> None:
     receipt(submission(tmp_path / "bob/ps1"))
     good, bad = verify_all(tmp_path, key=KEY)
     assert good.ok
-    assert bad.faults == ("its RECEIPT.json is that of alice",)
+    assert bad.findings == ("its RECEIPT.json is that of alice",)
     assert [verify_all(tmp_path / name, key=KEY)[0].ok for name in ("alice", "bob")] == [True, False]
 
 

@@ -106,7 +106,7 @@ def test_what_is_no_logo_is_refused_with_a_reason(content: bytes, said: str) -> 
         logo_of(content)
 
 
-# The section, the line of the fault, and words of its sentence.
+# The section, the line of the finding, and words of its sentence.
 FAULTS: list[tuple[dict[str, Any], int, str]] = [
     ({"colours": {"bar": "red"}}, 3, "theme.colours.bar: write a colour as '#rrggbb'"),
     ({"colours": {"bar": "#12345"}}, 3, "write a colour as '#rrggbb'"),
@@ -132,9 +132,9 @@ def test_faults_are_found_at_their_lines(tmp_path: Path, theme: dict[str, Any], 
     (tmp_path / "bad.png").write_bytes(b"no picture")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    (fault,) = check(written(tmp_path, theme), Settings())
-    assert (fault.place.line, fault.level) == (line, "error")
-    assert said in fault.said
+    (finding,) = check(written(tmp_path, theme), Settings())
+    assert (finding.place.line, finding.level) == (line, "error")
+    assert said in finding.text
 
 
 def test_a_theme_is_good_and_its_logo_lies_beside_the_file_that_names_it(tmp_path: Path) -> None:
@@ -160,23 +160,23 @@ def test_the_hub_keeps_the_last_good_logo_and_says_what_is_wrong(
     roster = RosterWithLogo(file, Settings())
     roster.refresh()
     assert roster.logo is None
-    assert [fault.said for fault in roster.faults] == [f"theme.logo: there is no file {logo}"]
+    assert [finding.text for finding in roster.findings] == [f"theme.logo: there is no file {logo}"]
     logo.write_bytes(PNG)
     roster.refresh()
-    assert (roster.logo, roster.faults) == (logo_of(PNG), ())
+    assert (roster.logo, roster.findings) == (logo_of(PNG), ())
     caplog.clear()
     logo.write_bytes(b"no picture")
     for _ in range(2):
         roster.refresh()
         assert roster.logo == logo_of(PNG)
-        assert "no PNG" in roster.faults[0].said
+        assert "no PNG" in roster.findings[0].text
     assert len(caplog.records) == 1
     logo.write_bytes(SVG)
     roster.refresh()
-    assert (roster.logo, roster.faults) == (logo_of(SVG), ())
+    assert (roster.logo, roster.findings) == (logo_of(SVG), ())
     written(tmp_path, {})
     roster.refresh()
-    assert (roster.logo, roster.faults) == (None, ())
+    assert (roster.logo, roster.findings) == (None, ())
 
 
 def test_packed_templates_are_those_of_the_folder() -> None:

@@ -15,13 +15,14 @@ from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.image_checks import ask_for_images
 from kernelpod.cli.specs.options import context_option
-from kernelpod.courses.check import check as find_faults
+from kernelpod.courses.check import check as find_findings
 from kernelpod.courses.enrolment import Enrolment
-from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.model import Course, HubFile
 from kernelpod.courses.offers import Membership, chosen
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import KernelpodError
+from kernelpod.findings import forms
+from kernelpod.findings.finding import FindingsError
 from kernelpod.homes.mounts import Mount
 from kernelpod.hub.profiles import asks_something, profiles
 from kernelpod.identity import Identity, Owner
@@ -63,14 +64,14 @@ def check(
     """
     specs = {spec.address for spec in read_all(kernelspecs)} if kernelspecs else None
     ask = functools.partial(ask_for_images, choice=images, context=context) if images else None
-    faults = find_faults(file, load_settings(settings_file), specs, ask)
-    errors = sum(fault.level == "error" for fault in faults)
+    findings = find_findings(file, load_settings(settings_file), specs, ask)
+    errors = sum(finding.level == "error" for finding in findings)
     if as_json:
-        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=2, ensure_ascii=False))
+        click.echo(forms.as_json(findings), nl=False)
     else:
-        for fault in faults:
-            click.echo(fault.as_text())
-        click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings")
+        for finding in findings:
+            click.echo(finding.as_text())
+        click.echo(f"{file}: {errors} errors, {len(findings) - errors} warnings")
     raise SystemExit(1 if errors else 0)
 
 
@@ -102,9 +103,9 @@ def show(
     roster.refresh()
     hub = roster.hub
     if hub is None:
-        raise CoursesError(list(roster.faults))
-    for fault in roster.faults:
-        click.echo(fault.as_text(), err=True)
+        raise FindingsError(list(roster.findings))
+    for finding in roster.findings:
+        click.echo(finding.as_text(), err=True)
     mine = roster.memberships(username)
     if not mine:
         raise KernelpodError(f"{username!r} is in no course of {hub.hub!r}, is not allowed, or is blocked")

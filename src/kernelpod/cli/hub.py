@@ -16,9 +16,9 @@ from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.check import check as check_courses
-from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.load import load_courses
 from kernelpod.errors import SettingsError
+from kernelpod.findings.finding import FindingsError
 from kernelpod.hub.charts import NEWEST
 from kernelpod.hub.overrides import overrides, read_values
 from kernelpod.hub.values import z2jh_values
@@ -123,12 +123,12 @@ def check_values(
 def _name_of(hub: str, settings: Settings) -> str:
     """Return the name of a hub that is given by its name, or by its courses file.
 
-    Raises CoursesError for a file that has errors, SettingsError where the settings do not know it.
+    Raises FindingsError for a file that has errors, SettingsError where the settings do not know it.
     """
     if not hub.endswith((".yaml", ".yml")):
         return hub
-    if faults := [fault for fault in check_courses(Path(hub), settings) if fault.level == "error"]:
-        raise CoursesError(faults)
+    if findings := [finding for finding in check_courses(Path(hub), settings) if finding.level == "error"]:
+        raise FindingsError(findings)
     name = load_courses(Path(hub)).hub.hub
     if settings.hub(name).courses is None:
         raise SettingsError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from kernelpod.errors import SettingsError
+from kernelpod.findings import forms
 
 NEEDS_JUPYTERHUB = (
     "traits are checked against JupyterHub's own classes, and jupyterhub is not installed here; "
@@ -35,12 +35,12 @@ def check_config(file: Path, as_json: bool) -> None:
         if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
             raise SettingsError(NEEDS_JUPYTERHUB) from error
         raise
-    faults = check(file)
+    findings = check(file)
     if as_json:
-        click.echo(json.dumps([fault.as_dict() for fault in faults], indent=2, ensure_ascii=False))
+        click.echo(forms.as_json(findings), nl=False)
     else:
-        for fault in faults:
-            click.echo(fault.as_text())
-    errors = sum(fault.level == "error" for fault in faults)
-    click.echo(f"{file}: {errors} errors, {len(faults) - errors} warnings", err=as_json)
+        for finding in findings:
+            click.echo(finding.as_text())
+    errors = sum(finding.level == "error" for finding in findings)
+    click.echo(f"{file}: {errors} errors, {len(findings) - errors} warnings", err=as_json)
     raise SystemExit(1 if errors else 0)

@@ -11,9 +11,9 @@ import click
 
 from kernelpod.cli.specs.options import json_option, say_json
 from kernelpod.courses.check import check
-from kernelpod.courses.faults import Fault
 from kernelpod.courses.importing.hubs import imported_courses
 from kernelpod.courses.importing.notes import Imported, ImportingError
+from kernelpod.findings.finding import Finding
 from kernelpod.hub.importing.layout import Layout, config_of, guessed
 from kernelpod.hub.importing.values import imported_values
 from kernelpod.settings.loading import load
@@ -68,12 +68,12 @@ def import_hub(
     _refuse_existing(made, to)
     with tempfile.TemporaryDirectory() as folder:
         _write(made, Path(folder))
-        faults = _faults(made, Path(folder))
-        said = [fault.as_text().replace(folder, str(to)) for fault in faults]
+        findings = _findings(made, Path(folder))
+        said = [finding.as_text().replace(folder, str(to)) for finding in findings]
     if not dry_run:
         _write(made, to)
     _say(made, said, to, written=not dry_run, as_json=as_json)
-    raise SystemExit(1 if any(fault.level == "error" for fault in faults) else 0)
+    raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
 def _refuse_existing(made: Imported, to: Path) -> None:
@@ -105,13 +105,13 @@ def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def _faults(made: Imported, folder: Path) -> list[Fault]:
+def _findings(made: Imported, folder: Path) -> list[Finding]:
     """Return what `kernelpod hub check` says of the new courses files."""
     settings = load(folder / SETTINGS) if made.courses else Settings()
-    return [fault for name in made.courses for fault in check(folder / name, settings)]
+    return [finding for name in made.courses for finding in check(folder / name, settings)]
 
 
-def _say(made: Imported, faults: list[str], to: Path, *, written: bool, as_json: bool) -> None:
+def _say(made: Imported, findings: list[str], to: Path, *, written: bool, as_json: bool) -> None:
     files = [str(to / name) for name in made.files]
     if as_json:
         notes = [
@@ -125,11 +125,11 @@ def _say(made: Imported, faults: list[str], to: Path, *, written: bool, as_json:
             }
             for note in made.notes
         ]
-        say_json({"files": files, "written": written, "notes": notes, "faults": faults})
+        say_json({"files": files, "written": written, "notes": notes, "faults": findings})
         return
     for note in made.notes:
         click.echo(note.as_text())
-    for fault in faults:
-        click.echo(fault)
+    for finding in findings:
+        click.echo(finding)
     for file in files:
         click.echo(f"{file} {'written' if written else 'would be written'}")

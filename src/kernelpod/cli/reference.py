@@ -1,4 +1,4 @@
-"""The generated pages of docs/: settings, commands, error codes, faults of kernelspecs, keys of courses, schemas.
+"""The generated pages of docs/: settings, commands, error codes, findings of lint, keys of courses, schemas.
 
 `python -m kernelpod.cli.reference docs` writes them, `--check` fails when one is not what the code says.
 """
@@ -15,7 +15,7 @@ from kernelpod import errors
 from kernelpod.cli.courses_reference import courses_markdown, courses_schema
 from kernelpod.cli.main import main
 from kernelpod.cli.settings_reference import NOTE, settings_markdown, settings_schema
-from kernelpod.kernelspecs.faults import KINDS
+from kernelpod.kernelspecs.linting.kinds import KINDS
 from kernelpod.kernelspecs.model import KernelJson
 
 
@@ -49,7 +49,7 @@ def errors_markdown() -> str:
 
 
 def faults_markdown() -> str:
-    """Return the reference of all faults that `specs lint` knows."""
+    """Return the reference of all findings that `specs lint` knows."""
     lines = [NOTE, "", "# Faults of kernelspecs", "", "What `kernelpod specs lint` looks for.", ""]
     lines += ["| code | weight | meaning | remedy |", "| --- | --- | --- | --- |"]
     lines += [f"| `{code}` | {kind.level} | {kind.meaning} | {kind.remedy} |" for code, kind in KINDS.items()]

@@ -77,7 +77,7 @@ def _details(verdict: Verdict) -> list[str]:
         for word, paths in (("changed", verdict.changed), ("missing", verdict.missing), ("added", verdict.added))
         for path in paths
     ]
-    return [*paths, *verdict.faults]
+    return [*paths, *verdict.findings]
 
 
 def _about(verdict: Verdict) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _about(verdict: Verdict) -> dict[str, Any]:
         "changed": verdict.changed,
         "missing": verdict.missing,
         "added": verdict.added,
-        "faults": verdict.faults,
+        "faults": verdict.findings,
         "receipt": verdict.receipt.model_dump(mode="json") if verdict.receipt else None,
         "late": verdict.receipt.late if verdict.receipt else None,
     }

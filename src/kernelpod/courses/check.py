@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from kernelpod.base.names import user_slug
-from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
 from kernelpod.courses.logo import read_logo
 from kernelpod.courses.model import MODES
-from kernelpod.courses.roster import list_fault, read_list
-from kernelpod.courses.rules import faults_of
+from kernelpod.courses.roster import list_finding, read_list
+from kernelpod.courses.rules import findings_of
 from kernelpod.courses.userlists import BadList, normal
-from kernelpod.courses.yamlfile import Keys
-from kernelpod.kernelspecs.images import Answer
-from kernelpod.kernelspecs.jsonfile import Place
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.findings.finding import Finding, FindingsError, Place
+from kernelpod.findings.yamlfile import Keys
+from kernelpod.kernelspecs.registries.images import Answer
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 
 
 def check(
@@ -25,30 +25,30 @@ def check(
     settings: Settings,
     specs: Collection[str] | None = None,
     ask: Callable[[list[str]], list[Answer]] | None = None,
-) -> list[Fault]:
-    """Return the faults of a courses file and of the lists it names, by place.
+) -> list[Finding]:
+    """Return the findings of a courses file and of the lists it names, by place.
 
     `specs` are the addresses of the kernelspecs that there are, `ask` says which images there are; None if that is
     not known here.
     """
     try:
         courses = load_courses(path)
-    except CoursesError as error:
-        return list(error.faults)
+    except FindingsError as error:
+        return list(error.findings)
     found = {
-        *faults_of(courses, settings),
+        *findings_of(courses, settings),
         *_lists(courses),
         *_specs(courses, specs),
         *(_images(courses, ask) if ask else ()),
         *_folders(courses),
         *_storage(courses, settings),
         *_homes_in_homes(courses, settings),
-        *([logo] if isinstance(logo := read_logo(courses), Fault) else ()),
+        *([logo] if isinstance(logo := read_logo(courses), Finding) else ()),
     }
     return sorted(found)
 
 
-def _lists(courses: Courses) -> Iterator[Fault]:
+def _lists(courses: Courses) -> Iterator[Finding]:
     read: dict[Path, frozenset[str]] = {}
     lists = courses.hub.lists
     for use in courses.lists():
@@ -62,23 +62,23 @@ def _lists(courses: Courses) -> Iterator[Fault]:
                 said = (
                     f"the user {name!r} is called like a mode, whose folder would be her home; she is in no course"
                 )
-                yield courses.fault(use.keys, said, "warning")
+                yield courses.finding(use.keys, said, "warning")
 
 
-def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Fault, None, frozenset[str]]:
+def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Finding, None, frozenset[str]]:
     """Yield what is wrong with a list; return its users."""
     try:
         read, _ = read_list(path, courses.hub.lists)
     except (FileNotFoundError, NotADirectoryError):
-        yield courses.fault(use.keys, f"there is no file {path}{_beside(path)}")
+        yield courses.finding(use.keys, f"there is no file {path}{_beside(path)}")
         return frozenset()
     except (OSError, BadList) as error:
-        yield list_fault(path, error)
+        yield list_finding(path, error)
         return frozenset()
     for line, said in read.remarks:
-        yield Fault(path, Place(line), said, "warning")
+        yield Finding(path, Place(line), said, "warning")
     if not read.names:
-        yield Fault(path, Place(), "the list names nobody", "warning")
+        yield Finding(path, Place(), "the list names nobody", "warning")
     return read.names
 
 
@@ -95,26 +95,26 @@ def _beside(path: Path) -> str:
     return f": there is no folder {folder}" + (f", but {others[0]}" if others else "")
 
 
-def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:
+def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
     """What the kind of storage behind the homes means for their users."""
     volume = settings.homes.volume
     if volume.kind == "none":
         said = "files are lost when a server or kernel ends, and neither sees the other's"
-        yield courses.fault(("hub",), f"homes.volume.kind is none: {said}", "warning")
+        yield courses.finding(("hub",), f"homes.volume.kind is none: {said}", "warning")
     elif volume.kind == "dynamic":
         said = f"kernels find only homes that are folders of {volume.server} below {settings.homes.root}"
         other = "with another storage class kernels must share the hub's namespace (kind: pvc)"
-        yield courses.fault(("hub",), f"homes.volume.kind is dynamic: {said}; {other}", "warning")
+        yield courses.finding(("hub",), f"homes.volume.kind is dynamic: {said}; {other}", "warning")
 
 
-def _homes_in_homes(courses: Courses, settings: Settings) -> Iterator[Fault]:
+def _homes_in_homes(courses: Courses, settings: Settings) -> Iterator[Finding]:
     """Homes that lie in those of another hub: who owns a folder above a home may put another in its place."""
     mine = courses.hub.home_template or ""
     for hub in settings.hubs:
         other = _home_template(hub, settings)
         if hub.name != courses.hub.hub and other and mine.startswith(f"{other}/"):
             said = f"homes lie in homes of the hub {hub.name!r} ({other}), whose users could swap them"
-            yield courses.fault(("home",), f"{said}; begin with a name such as _{courses.hub.hub}")
+            yield courses.finding(("home",), f"{said}; begin with a name such as _{courses.hub.hub}")
 
 
 def _home_template(hub: Hub, settings: Settings) -> str | None:
@@ -122,11 +122,11 @@ def _home_template(hub: Hub, settings: Settings) -> str | None:
     own = settings.homes.path_template.replace("{hub}", hub.name)
     try:
         return (load_courses(hub.courses).hub.home_template or own) if hub.courses else own
-    except CoursesError:
+    except FindingsError:
         return None
 
 
-def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:
+def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Finding]:
     if specs is None:
         return
     for name, course in courses.hub.offered_courses().items():
@@ -138,10 +138,10 @@ def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Fault]:
             for number, address in enumerate(addresses):
                 if address not in specs:
                     said = f"there is no kernelspec {address!r}; there are {', '.join(sorted(specs)[:10])}"
-                    yield courses.fault(("courses", name, *keys, number), said)
+                    yield courses.finding(("courses", name, *keys, number), said)
 
 
-def _images(courses: Courses, ask: Callable[[list[str]], list[Answer]]) -> Iterator[Fault]:
+def _images(courses: Courses, ask: Callable[[list[str]], list[Answer]]) -> Iterator[Finding]:
     """Images of servers that are not there, each where it is named first."""
     named: dict[str, Keys] = {}
     for name, course in courses.hub.offered_courses().items():
@@ -154,10 +154,10 @@ def _images(courses: Courses, ask: Callable[[list[str]], list[Answer]]) -> Itera
             level: Literal["error", "warning"] = "error" if answer.state == "missing" else "warning"
             said = "is not there" if answer.state == "missing" else "was not found out about"
             why = f": {answer.reason}" if answer.reason else ""
-            yield courses.fault(named[answer.image], f"the image {answer.image} {said}{why}", level)
+            yield courses.finding(named[answer.image], f"the image {answer.image} {said}{why}", level)
 
 
-def _folders(courses: Courses) -> Iterator[Fault]:
+def _folders(courses: Courses) -> Iterator[Finding]:
     """Folders of courses, where the storage is mounted here at the same place."""
     hub = courses.hub
     if not Path(hub.storage.root).is_dir():
@@ -170,6 +170,6 @@ def _folders(courses: Courses) -> Iterator[Fault]:
                 if part and "{username}" not in part.path:
                     path = Path(hub.storage.root, part.path.format_map(words))
                     if not path.is_dir():
-                        yield courses.fault(
+                        yield courses.finding(
                             ("courses", name, key, "path"), f"there is no folder {path}", "warning"
                         )

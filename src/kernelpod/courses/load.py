@@ -1,4 +1,4 @@
-"""From a courses file to its model, or to every fault with its line."""
+"""From a courses file to its model, or to every finding with its line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.model import HubFile, UserList
 from kernelpod.courses.overlay import read_over
-from kernelpod.courses.yamlfile import Keys, Tree
-from kernelpod.sentences import sentence
+from kernelpod.findings.finding import Finding, FindingsError
+from kernelpod.findings.sentences import sentence
+from kernelpod.findings.yamlfile import Keys, Tree
 
 Role = Literal["student", "grader", "admin"]
 # The highest first: who is in two lists has the first of these roles.
@@ -42,10 +42,10 @@ class Courses:
     files: tuple[Path, ...]
     """The file, and those that it extends."""
 
-    def fault(self, keys: Keys, said: str, level: Literal["error", "warning"] = "error") -> Fault:
-        """Return a fault at the place of a value."""
+    def finding(self, keys: Keys, said: str, level: Literal["error", "warning"] = "error") -> Finding:
+        """Return a finding at the place of a value."""
         spot = self.tree.spot(keys)
-        return Fault(spot.file, spot.place, f"{'.'.join(map(str, self.tree.said_as(keys)))}: {said}", level)
+        return Finding(spot.file, spot.place, f"{'.'.join(map(str, self.tree.said_as(keys)))}: {said}", level)
 
     def lists(self) -> Iterator[ListUse]:
         """Yield every list of users: those of the hub, then those of each course and semester."""
@@ -76,22 +76,22 @@ class Courses:
 
 
 def load_courses(path: Path) -> Courses:
-    """Return a courses file over those that it extends. Raises CoursesError with every fault of their form."""
+    """Return a courses file over those that it extends. Raises FindingsError with every finding of their form."""
     tree, files = read_over(path)
     try:
         return Courses(HubFile.model_validate(tree.data), tree, files)
     except ValidationError as error:
-        raise CoursesError(_faults(tree, error)) from error
+        raise FindingsError(_findings(tree, error)) from error
 
 
-def _faults(tree: Tree, error: ValidationError) -> list[Fault]:
+def _findings(tree: Tree, error: ValidationError) -> list[Finding]:
     """Return the faults; one of `defaults` is found in every course, and told once."""
     found = set()
     for one in error.errors(include_url=False):
         keys = _in_the_file(one["loc"])
         spot = tree.spot(keys)
         said = sentence({**one, "loc": tree.said_as(keys)}, HubFile) + _hint(dict(one))
-        found.add(Fault(spot.file, spot.place, said))
+        found.add(Finding(spot.file, spot.place, said))
     return sorted(found)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from kernelpod.courses.faults import Fault
 from kernelpod.courses.load import Courses
 from kernelpod.courses.roster import Roster
+from kernelpod.findings.finding import Finding
 
 MAX_BYTES = 100_000
 KEYS = ("theme", "logo")
@@ -81,7 +81,7 @@ def _check_svg(content: bytes) -> None:
         raise BadLogo(f'this is no SVG: the first element must be <svg xmlns="{_SVG}">')
 
 
-def read_logo(courses: Courses) -> Logo | Fault | None:
+def read_logo(courses: Courses) -> Logo | Finding | None:
     """Return the logo that a courses file names, or what is wrong with it; None where none is named."""
     if (path := logo_path(courses)) is None:
         return None
@@ -91,11 +91,11 @@ def read_logo(courses: Courses) -> Logo | Fault | None:
         with path.open("rb") as opened:
             return logo_of(opened.read(MAX_BYTES + 1))
     except BadLogo as error:
-        return courses.fault(KEYS, f"{path}: {error}")
+        return courses.finding(KEYS, f"{path}: {error}")
     except FileNotFoundError:
-        return courses.fault(KEYS, f"there is no file {path}")
+        return courses.finding(KEYS, f"there is no file {path}")
     except (OSError, ValueError) as error:
-        return courses.fault(KEYS, f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+        return courses.finding(KEYS, f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def logo_path(courses: Courses) -> Path | None:
@@ -108,12 +108,12 @@ class RosterWithLogo(Roster):
     """The courses and users of a hub, and its logo; one that cannot be used keeps the last good one."""
 
     logo: Logo | None = None
-    _logo_fault: Fault | None = None
+    _logo_fault: Finding | None = None
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def findings(self) -> tuple[Finding, ...]:
         """What is wrong now, in the courses file, in lists and with the logo."""
-        return (*super().faults, *([self._logo_fault] if self._logo_fault else ()))
+        return (*super().findings, *([self._logo_fault] if self._logo_fault else ()))
 
     def refresh(self) -> None:
         """Read again what has changed. Raises nothing for bad files."""
@@ -121,9 +121,9 @@ class RosterWithLogo(Roster):
         if self._courses is None:
             return
         found = read_logo(self._courses)
-        fault = found if isinstance(found, Fault) else None
-        if fault and fault != self._logo_fault:
-            log.warning("logo: %s; the last good one is shown, if there was one", fault.as_text())
-        self._logo_fault = fault
-        if not isinstance(found, Fault):
+        finding = found if isinstance(found, Finding) else None
+        if finding and finding != self._logo_fault:
+            log.warning("logo: %s; the last good one is shown, if there was one", finding.as_text())
+        self._logo_fault = finding
+        if not isinstance(found, Finding):
             self.logo = found

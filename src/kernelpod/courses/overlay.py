@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kernelpod.courses.faults import broken
-from kernelpod.courses.yamlfile import Spot, Tree, read_tree
+from kernelpod.findings.finding import unusable
+from kernelpod.findings.yamlfile import Spot, Tree, read_tree
 
 MAX_FILES = 8
 
@@ -15,18 +15,20 @@ def read_over(path: Path) -> tuple[Tree, tuple[Path, ...]]:
     """Return a file over all that it extends, with defaults in every course, and the files in the order read.
 
     Mappings are merged key by key, anything else is replaced, and `null` takes a key away. Relative paths of
-    `extends` begin at the file that says it. Raises CoursesError.
+    `extends` begin at the file that says it. Raises FindingsError.
     """
     trees: list[Tree] = []
     files: list[Path] = []
     below: Path | None = path
     while below is not None:
         if below in files:
-            raise broken(files[-1], f"extends: {below.name} extends this file in turn", _extends(trees[-1]).place)
+            raise unusable(
+                files[-1], f"extends: {below.name} extends this file in turn", _extends(trees[-1]).place
+            )
         if len(files) == MAX_FILES:
-            raise broken(path, f"extends: more than {MAX_FILES} files over one another")
+            raise unusable(path, f"extends: more than {MAX_FILES} files over one another")
         if trees and not _is_file(below):
-            raise broken(files[-1], f"extends: there is no file {below}", _extends(trees[-1]).place)
+            raise unusable(files[-1], f"extends: there is no file {below}", _extends(trees[-1]).place)
         files.append(below)
         trees.append(read_tree(below))
         below = _below(trees[-1], below)
@@ -52,7 +54,7 @@ def _below(tree: Tree, path: Path) -> Path | None:
     if named is None:
         return None
     if not isinstance(named, str):
-        raise broken(path, "extends: write the name of one file", _extends(tree).place)
+        raise unusable(path, "extends: write the name of one file", _extends(tree).place)
     return Path(_normal(path.parent / named))
 
 

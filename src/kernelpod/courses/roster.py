@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernelpod.base.names import user_slug
-from kernelpod.courses.faults import CoursesError, Fault
 from kernelpod.courses.load import Courses, ListUse, load_courses
 from kernelpod.courses.model import MODES, HubFile, Lists
 from kernelpod.courses.offers import Membership
-from kernelpod.courses.rules import faults_of
+from kernelpod.courses.rules import findings_of
 from kernelpod.courses.userlists import BadList, Names, normal, read_names
-from kernelpod.kernelspecs.jsonfile import Place
+from kernelpod.findings.finding import Finding, FindingsError, Place
 from kernelpod.settings.sections import Settings
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class _Kept:
 
     signature: Signature = ()
     good: Names | None = None
-    fault: Fault | None = None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Roster:
         self._lock = threading.Lock()
         self._courses: Courses | None = None
         self._seen: Signature = ()
-        self._file_faults: tuple[Fault, ...] = ()
+        self._file_faults: tuple[Finding, ...] = ()
         self._lists: dict[Path, _Kept] = {}
         self._index = _Index(block=None)
 
@@ -78,9 +77,9 @@ class Roster:
         return self._courses.hub if self._courses else None
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def findings(self) -> tuple[Finding, ...]:
         """What is wrong now, in the courses file and in lists."""
-        kept = [known.fault for known in self._lists.values() if known.fault]
+        kept = [known.finding for known in self._lists.values() if known.finding]
         return (*self._file_faults, *sorted(kept))
 
     def memberships(self, username: str) -> tuple[Membership, ...]:
@@ -135,14 +134,14 @@ class Roster:
             return False
         try:
             courses = load_courses(self._path)
-            if faults := faults_of(courses, self._settings):
-                raise CoursesError(faults)
+            if findings := findings_of(courses, self._settings):
+                raise FindingsError(findings)
             if self._name not in ("", courses.hub.hub):
-                raise CoursesError(
-                    [courses.fault(("hub",), f"this is read as the file of the hub {self._name!r}")]
+                raise FindingsError(
+                    [courses.finding(("hub",), f"this is read as the file of the hub {self._name!r}")]
                 )
-        except CoursesError as error:
-            self._say(error.faults)
+        except FindingsError as error:
+            self._say(error.findings)
             # A file below may be what is wrong: looked at again each time until it is right.
             self._seen = ()
             return False
@@ -152,11 +151,11 @@ class Roster:
         self._file_faults, self._courses = (), courses
         return True
 
-    def _say(self, faults: tuple[Fault, ...]) -> None:
-        if faults != self._file_faults:
+    def _say(self, findings: tuple[Finding, ...]) -> None:
+        if findings != self._file_faults:
             meaning = "the last good version counts" if self._courses else "nobody is in any course"
-            log.warning("courses: %s; %s", "; ".join(fault.as_text() for fault in faults), meaning)
-        self._file_faults = faults
+            log.warning("courses: %s; %s", "; ".join(finding.as_text() for finding in findings), meaning)
+        self._file_faults = findings
 
     def _refresh_list(self, path: Path, kept: _Kept, lists: Lists, *, again: bool) -> bool:
         """Return whether the users of a list may have changed."""
@@ -166,26 +165,26 @@ class Roster:
                 return False
             read, last = read_list(path, lists)
         except (OSError, BadList) as error:
-            fault = list_fault(path, error)
-            if kept.fault != fault:
+            finding = list_finding(path, error)
+            if kept.finding != finding:
                 meaning = "nobody is in it" if kept.good is None else "the last good version counts"
-                log.warning("list of users: %s; %s", fault.as_text(), meaning)
-            kept.fault, kept.signature = fault, ()
+                log.warning("list of users: %s; %s", finding.as_text(), meaning)
+            kept.finding, kept.signature = finding, ()
             return False
         kept.signature = last if self._settled(last) else ()
-        same = kept.good == read and kept.fault is None
-        kept.good, kept.fault = read, None
+        same = kept.good == read and kept.finding is None
+        kept.good, kept.finding = read, None
         return not same
 
     def _settled(self, signature: Signature) -> bool:
         return all(self._clock() - changed / 1e9 > UNSETTLED_SECONDS for _, changed, *_ in signature)
 
 
-def list_fault(path: Path, error: OSError | BadList) -> Fault:
+def list_finding(path: Path, error: OSError | BadList) -> Finding:
     """Return what is wrong with a list of users."""
     if isinstance(error, BadList):
-        return Fault(Path(error.file or path), Place(error.line), str(error))
-    return Fault(path, Place(), f"the list cannot be read: {error.strerror or error}")
+        return Finding(Path(error.file or path), Place(error.line), str(error))
+    return Finding(path, Place(), f"the list cannot be read: {error.strerror or error}")
 
 
 def read_list(path: Path, lists: Lists) -> tuple[Names, Signature]:

@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterator
 from itertools import pairwise
 
-from kernelpod.courses.faults import Fault
 from kernelpod.courses.load import ROLES, Courses
 from kernelpod.courses.model import Course
 from kernelpod.courses.offers import Membership, course_mounts
-from kernelpod.courses.yamlfile import Keys
+from kernelpod.findings.finding import Finding
+from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.mounts import Mount
 from kernelpod.homes.volumes import COURSE_VOLUMES, Volume, shows
 from kernelpod.settings.sections import Settings
@@ -21,8 +21,8 @@ ANYBODY = "anybody"
 SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/run")
 
 
-def faults_of(courses: Courses, settings: Settings) -> list[Fault]:
-    """Return the faults, by place; a file with one is not used. A fault of `defaults` is told once."""
+def findings_of(courses: Courses, settings: Settings) -> list[Finding]:
+    """Return the findings, by place; a file with one is not used. A finding of `defaults` is told once."""
     found = [*_hub(courses, settings), *_exam(courses)]
     found += _may_mount(courses, settings, ("storage", "volume"), courses.hub.storage.volume)
     for name, course in courses.hub.offered_courses().items():
@@ -31,65 +31,69 @@ def faults_of(courses: Courses, settings: Settings) -> list[Fault]:
         found += _volumes(courses, name, course, settings)
     if not found:  # else paths are compared that change anyhow
         found += _storage(courses, settings)
-    by_place = {(fault.file, fault.place, fault.said.partition(": ")[2]): fault for fault in reversed(found)}
+    by_place = {
+        (finding.file, finding.place, finding.text.partition(": ")[2]): finding for finding in reversed(found)
+    }
     return sorted(by_place.values())
 
 
-def _hub(courses: Courses, settings: Settings) -> Iterator[Fault]:
+def _hub(courses: Courses, settings: Settings) -> Iterator[Finding]:
     hub = courses.hub
     known = list(hub.courses)
     for number, name in enumerate(hub.offered or ()):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known[:10])}"
-            yield courses.fault(("offered", number), f"there is no course {name!r}; {hint}")
+            yield courses.finding(("offered", number), f"there is no course {name!r}; {hint}")
     if not hub.offered_courses():
-        yield courses.fault(("courses",), "the hub has no course; name at least one")
+        yield courses.finding(("courses",), "the hub has no course; name at least one")
     if hub.home_template and settings.homes.volume.own:
         said = "every user has one volume (homes.volume of the settings), so homes cannot differ by course or exam"
-        yield courses.fault(("home",) if hub.home else ("mode",), said)
+        yield courses.finding(("home",) if hub.home else ("mode",), said)
     if hub.hub not in (names := [one.name for one in settings.hubs]):
-        yield courses.fault(
+        yield courses.finding(
             ("hub",), f"the settings know no hub {hub.hub!r}, but {', '.join(names)} (hubs[].name)"
         )
 
 
-def _exam(courses: Courses) -> Iterator[Fault]:
+def _exam(courses: Courses) -> Iterator[Finding]:
     hub = courses.hub
     if hub.mode != "exam":
         return
     offered = hub.offered_courses()
     if len(offered) > 1:
         said = f"an exam has exactly one course, here are {len(offered)}: name one in offered"
-        yield courses.fault(("offered",) if hub.offered else ("courses",), said)
+        yield courses.finding(("offered",) if hub.offered else ("courses",), said)
     for name, course in offered.items():
         if len(course.semesters) > 1:
-            yield courses.fault(("courses", name, "semesters"), "an exam has exactly one semester")
+            yield courses.finding(("courses", name, "semesters"), "an exam has exactly one semester")
         if not course.network:
             said = "an exam names the network of its kernels, such as none: an egress profile of the chart"
-            yield courses.fault(("courses", name, "network"), said)
+            yield courses.finding(("courses", name, "network"), said)
         if not course.kernelspecs:
             said = "an exam names its kernelspecs: what students may start, such as exam-pod"
-            yield courses.fault(("courses", name, "kernelspecs"), said)
+            yield courses.finding(("courses", name, "kernelspecs"), said)
         if course.exchange and {"inbound", "feedback"} - set(course.exchange.personalised):
             said = "in an exam nobody sees what others hand in: name inbound and feedback"
-            yield courses.fault(("courses", name, "exchange", "personalised"), said)
+            yield courses.finding(("courses", name, "exchange", "personalised"), said)
     if hub.home and not ("{course}" in hub.home and "{semester}" in hub.home):
-        yield courses.fault(("home",), "the home of an exam needs {semester} and {course}: it is of no other exam")
+        yield courses.finding(
+            ("home",), "the home of an exam needs {semester} and {course}: it is of no other exam"
+        )
 
 
-def _course(courses: Courses, name: str, course: Course) -> Iterator[Fault]:
+def _course(courses: Courses, name: str, course: Course) -> Iterator[Finding]:
     keys: Keys = ("courses", name)
     if course.image is None:
-        yield courses.fault((*keys, "image"), "there is no image; name one here or in defaults")
+        yield courses.finding((*keys, "image"), "there is no image; name one here or in defaults")
     if "{course}" not in (courses.hub.home_template or ""):
         for role in ROLES:
             if getattr(course.roles, role).uid is not None:
                 said = "a user id by role needs a home with {course}: else one home would have two owners"
-                yield courses.fault((*keys, "roles", role, "uid"), said)
+                yield courses.finding((*keys, "roles", role, "uid"), said)
 
 
-def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Fault]:
+def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Finding]:
     """Mounts of one server: none over, in or at the place of another one."""
     semester = courses.hub.semesters(courses.hub.courses[name])[0]
     for role in ROLES:
@@ -104,11 +108,11 @@ def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Fault]:
             if keys is None or mount is None:
                 continue
             if path == "/" or any(_in(path, system) for system in SYSTEM):
-                yield courses.fault(keys, f"{path} is a folder of the system; mount it elsewhere")
+                yield courses.finding(keys, f"{path} is a folder of the system; mount it elsewhere")
             for other, other_keys, other_mount in places:
                 if other_mount is not mount and (_in(path, other) or (other_keys is None and _in(other, path))):
                     what = "the home" if other == mounts.home.mount_path else f"another mount at {other}"
-                    yield courses.fault(keys, f"{path} is over or in {what}; mount them beside each other")
+                    yield courses.finding(keys, f"{path} is over or in {what}; mount them beside each other")
 
 
 def _keys(course: str, mount: Mount) -> Keys | None:
@@ -127,7 +131,7 @@ def _in(path: str, other: str) -> bool:
     return path == other or path.startswith(other.rstrip("/") + "/")
 
 
-def _volumes(courses: Courses, name: str, course: Course, settings: Settings) -> Iterator[Fault]:
+def _volumes(courses: Courses, name: str, course: Course, settings: Settings) -> Iterator[Finding]:
     """Further volumes: of what the runtime has, and none that shows homes or folders of courses."""
     kept = {"homes": (settings.homes.root, settings.homes.volume)}
     kept["courses"] = (courses.hub.storage.root, courses.hub.storage.volume)
@@ -138,26 +142,26 @@ def _volumes(courses: Courses, name: str, course: Course, settings: Settings) ->
         if extra.root is None:
             if settings.runtime.kind == "local":
                 said = f"a volume of kind {volume.kind} is what only a cluster has; kernels are processes here"
-                yield courses.fault((*keys, "volume"), said)
+                yield courses.finding((*keys, "volume"), said)
             continue
         for what, (root, other) in kept.items():
             elsewhere = volume.kind == other.kind == "nfs" and volume.server != other.server
             same_claim = volume.kind == other.kind == "pvc" and volume.claim == other.claim
             if same_claim or (not elsewhere and shows(extra.root, root)):
                 said = f"would show the folder of all {what} ({root}), or a part of it"
-                yield courses.fault((*keys, "root"), f"{extra.root} {said}; what lies there is for mounts")
+                yield courses.finding((*keys, "root"), f"{extra.root} {said}; what lies there is for mounts")
 
 
-def _may_mount(courses: Courses, settings: Settings, keys: Keys, volume: Volume) -> Iterator[Fault]:
+def _may_mount(courses: Courses, settings: Settings, keys: Keys, volume: Volume) -> Iterator[Finding]:
     """Whoever may edit the file need not be who may read all Secrets of the hub's namespace."""
     hubs = [hub for hub in settings.hubs if hub.name == courses.hub.hub]
     for name in volume.objects:
         if any(not hub.may_mount(name) for hub in hubs):
             said = f"courses may not name {name}; an admin of the cluster can add it to hubs[].courses_may_mount"
-            yield courses.fault(keys, said)
+            yield courses.finding(keys, said)
 
 
-def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:
+def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
     """Folders on the storage: courses keep apart, and nothing that is mounted shows an exchange or homes."""
     hub = courses.hub
     own: list[tuple[str, str, Keys]] = []
@@ -176,28 +180,28 @@ def _storage(courses: Courses, settings: Settings) -> Iterator[Fault]:
     yield from _no_homes(courses, settings, [*((path, keys) for path, _, keys in own), *shared])
 
 
-def _apart(courses: Courses, own: list[tuple[str, str, Keys]]) -> Iterator[Fault]:
+def _apart(courses: Courses, own: list[tuple[str, str, Keys]]) -> Iterator[Finding]:
     """Folders and exchanges; in this order a folder comes right before those that lie in it."""
     ordered = sorted(own, key=lambda one: (one[0] + "/", one[1:]))
     for (above, course, above_keys), (path, other, keys) in pairwise(ordered):
         same_thing = course == other and above_keys == keys
         if _in(path, above) and not same_thing:
-            yield courses.fault(
+            yield courses.finding(
                 keys, f"{path} is, or lies in, the folder {above} of {'.'.join(map(str, above_keys))}"
             )
 
 
 def _not_shown(
     courses: Courses, own: list[tuple[str, str, Keys]], shared: list[tuple[str, Keys]]
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     private = {path: keys for path, _, keys in own}
     above = {parent: keys for path, keys in private.items() for parent in _parents(path)}
     for path, keys in shared:
         if found := private.get(path) or above.get(path):
-            yield courses.fault(keys, f"{path} would show what {'.'.join(map(str, found))} keeps apart")
+            yield courses.finding(keys, f"{path} would show what {'.'.join(map(str, found))} keeps apart")
         elif inside := next((private[one] for one in _parents(path) if "exchange" in private.get(one, ())), None):
             said = f"{path} lies in {'.'.join(map(str, inside))}, which is for its users only"
-            yield courses.fault(keys, said)
+            yield courses.finding(keys, said)
 
 
 def _parents(path: str) -> list[str]:
@@ -205,7 +209,7 @@ def _parents(path: str) -> list[str]:
     return ["/".join(words[:length]) for length in range(1, len(words))]
 
 
-def _no_homes(courses: Courses, settings: Settings, all_paths: list[tuple[str, Keys]]) -> Iterator[Fault]:
+def _no_homes(courses: Courses, settings: Settings, all_paths: list[tuple[str, Keys]]) -> Iterator[Finding]:
     storage, homes = courses.hub.storage, settings.homes
     servers = {volume.server for volume in (storage.volume, homes.volume) if volume.kind == "nfs"}
     if len(servers) > 1:
@@ -213,4 +217,4 @@ def _no_homes(courses: Courses, settings: Settings, all_paths: list[tuple[str, K
     for path, keys in all_paths:
         whole = f"{storage.root.rstrip('/')}/{path}"
         if _in(whole, homes.root) or _in(homes.root, whole):
-            yield courses.fault(keys, f"{whole} is, holds or lies in the folder of all homes ({homes.root})")
+            yield courses.finding(keys, f"{whole} is, holds or lies in the folder of all homes ({homes.root})")

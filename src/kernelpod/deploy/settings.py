@@ -12,7 +12,7 @@ from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 from kernelpod import __version__
 from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.errors import SettingsError
-from kernelpod.sentences import sentences
+from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
 
 SMOKE_USER = "kernelpod-smoke"

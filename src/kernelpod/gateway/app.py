@@ -30,7 +30,8 @@ from kernelpod.launch import House
 from kernelpod.record import KernelRecord
 from kernelpod.runtime import Runtime
 from kernelpod.runtime.local import LocalRuntime
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.launch import launch
 from kernelpod.policy import is_offered
 from kernelpod.request import from_body
-from kernelpod.settings.sections import Bounds
+from kernelpod.settings.kernels import Bounds
 from kernelpod.userrules import user_bounds
 
 if TYPE_CHECKING:

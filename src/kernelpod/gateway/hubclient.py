@@ -9,7 +9,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from kernelpod.errors import SettingsError
 from kernelpod.identity import HubAnswer, HubSilentError, parse_answer
-from kernelpod.settings.sections import Hub
+from kernelpod.settings.hubs import Hub
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from kernelpod.errors import KernelpodError
 from kernelpod.gateway.hubclient import ask_hub
 from kernelpod.identity import HubSilentError, Owner, parse_answer
 from kernelpod.record import KernelRecord
-from kernelpod.settings.sections import Hub
+from kernelpod.settings.hubs import Hub
 
 log = logging.getLogger(__name__)
 

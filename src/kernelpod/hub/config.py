@@ -19,7 +19,8 @@ from kernelpod.hub import servers
 from kernelpod.hub.gate import gated
 from kernelpod.hub.housespawner import HouseSpawner, identity_of
 from kernelpod.hub.theme import add_variables, show_theme, template_folder
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 from kernelpod.standing import Standing, standing
 
 

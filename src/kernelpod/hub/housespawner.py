@@ -14,7 +14,8 @@ from kernelpod.courses.offers import exchange_environment
 from kernelpod.errors import Denied, KernelpodError
 from kernelpod.hub.profiles import asks_something, profiles, settled
 from kernelpod.identity import Identity, Owner
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 from kernelpod.standing import Standing, standing
 
 MakeForm = abc.Callable[[list[dict[str, Any]]], str]

@@ -13,7 +13,8 @@ from kernelpod import podparts
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import COURSE_MOUNTS, COURSE_VOLUMES
 from kernelpod.podparts import literal, no_privileges
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 
 HOME_CONTAINER = "home"
 HOMES_VOLUME = "homes"

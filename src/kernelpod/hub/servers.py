@@ -6,7 +6,8 @@ import math
 import sys
 
 from kernelpod.settings.culling import Schedule, schedule
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 
 # jupyter_server asks the gateway for a start time-out that is this much shorter than its own request's.
 CLIENT_PAD_SECONDS = 2

@@ -20,7 +20,7 @@ def template_folder() -> str:
 
 
 def show_theme(c: Any, enrolments: Enrolments, folder: str) -> None:
-    """Show theme and faults of the courses file on the hub's pages, by the templates of a folder.
+    """Show theme and findings of the courses file on the hub's pages, by the templates of a folder.
 
     Templates and variables of the admin come first. May be called again once `c` holds more of them.
     """
@@ -87,8 +87,8 @@ def shades(colour: str | None) -> dict[str, str] | None:
     }
 
 
-def _faults(roster: RosterWithLogo) -> list[str]:
-    return [fault.as_text() for fault in roster.faults]
+def _findings(roster: RosterWithLogo) -> list[str]:
+    return [finding.as_text() for finding in roster.findings]
 
 
-_TOLD: dict[str, Callable[[RosterWithLogo], Any]] = {"courses_theme": page, "courses_faults": _faults}
+_TOLD: dict[str, Callable[[RosterWithLogo], Any]] = {"courses_theme": page, "courses_faults": _findings}

@@ -18,9 +18,8 @@ from typing import Any
 from jupyterhub.auth import Authenticator
 from traitlets import TraitError, TraitType
 
-from kernelpod.courses.faults import CoursesError, Fault
-from kernelpod.courses.yamlfile import Tree, read_tree
-from kernelpod.errors import SettingsError
+from kernelpod.findings.finding import Finding, FindingsError
+from kernelpod.findings.yamlfile import Tree, read_tree
 from kernelpod.hub import database
 from kernelpod.hub.classes import CHOICES, Known, NotAClass, default, installed, named
 
@@ -34,39 +33,30 @@ _OUTDATED = re.compile(r"\W*(?:\w+\W+is )?(?:deprecated|removed)\b", re.IGNORECA
 _log = logging.getLogger(__name__)
 
 
-class HubConfigError(SettingsError):
-    """A hub's configuration cannot be used; every fault is named with its place."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        lines = ["the hub's configuration cannot be used:", *(f"  {fault.as_text()}" for fault in faults)]
-        super().__init__("\n".join(lines))
-        self.faults = tuple(faults)
-
-
 def configure_from(c: Any, path: Path) -> None:
-    """Set on the hub's configuration `c` what a file says: all of it, or nothing and HubConfigError is raised."""
+    """Set on the hub's configuration `c` what a file says: all of it, or nothing and FindingsError is raised."""
     tree, known = _read(path), installed()
-    faults = _faults(tree, _Check(tree.data, known))
-    errors = [fault for fault in faults if fault.level == "error"]
+    findings = _findings(tree, _Check(tree.data, known))
+    errors = [finding for finding in findings if finding.level == "error"]
     given = {} if errors else _with_secrets(tree, known, errors)
     if errors:
-        raise HubConfigError(errors)
-    for fault in faults:
-        _log.warning(fault.as_text())
+        raise FindingsError(errors, "the hub's configuration")
+    for finding in findings:
+        _log.warning(finding.as_text())
     for (section, trait), value in given.items():
         c[section][trait] = value
 
 
-def check(path: Path) -> list[Fault]:
+def check(path: Path) -> list[Finding]:
     """Return what is wrong with a file of sections, or with those in it.
 
     They are in `hub.config` of values of Zero to JupyterHub, and in `config` of each hub of a file of `deploy`.
     """
     try:
         tree = _read(path)
-    except HubConfigError as error:
-        return list(error.faults)
-    return [fault for look in _looks(tree.data) for fault in _faults(tree, look)]
+    except FindingsError as error:
+        return list(error.findings)
+    return [finding for look in _looks(tree.data) for finding in _findings(tree, look)]
 
 
 def _looks(data: dict[str, Any]) -> Iterator[_Check]:
@@ -97,14 +87,14 @@ def _deployed(keys: tuple[str, ...], hub: dict[str, Any]) -> _Check:
 def _read(path: Path) -> Tree:
     try:
         return read_tree(path)
-    except CoursesError as error:
-        raise HubConfigError(list(error.faults)) from error
+    except FindingsError as error:
+        raise FindingsError(error.findings, "the hub's configuration") from error
 
 
-def _faults(tree: Tree, look: _Check) -> list[Fault]:
+def _findings(tree: Tree, look: _Check) -> list[Finding]:
     above = look.above
     return sorted(
-        Fault(*tree.spot((*above, *keys)), ".".join((*above, said)), level) for keys, said, level in look.found()
+        Finding(*tree.spot((*above, *keys)), ".".join((*above, said)), level) for keys, said, level in look.found()
     )
 
 
@@ -270,7 +260,7 @@ def _source(value: Any, trait: TraitType[Any, Any]) -> str:
     return ""
 
 
-def _with_secrets(tree: Tree, known: Known, errors: list[Fault]) -> dict[tuple[str, str], Any]:
+def _with_secrets(tree: Tree, known: Known, errors: list[Finding]) -> dict[tuple[str, str], Any]:
     """Return every value by class and trait, texts fetched from where the file says; adds to `errors`."""
     given: dict[tuple[str, str], Any] = {}
     for section, traits in tree.data.items():
@@ -283,7 +273,7 @@ def _with_secrets(tree: Tree, known: Known, errors: list[Fault]) -> dict[tuple[s
                     raise ValueError(said)
             except (OSError, ValueError) as error:
                 said = f"{section}.{name}: {source}: {error}"
-                errors.append(Fault(*tree.spot((section, name)), said))
+                errors.append(Finding(*tree.spot((section, name)), said))
     return given
 
 

@@ -18,7 +18,8 @@ from kernelpod.errors import SettingsError
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import charts, pods, servers
 from kernelpod.hub.packed import packed, templates
-from kernelpod.settings.sections import Hub, Settings
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 
 # A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.
 STAND_IN = "kernelpodstandin"

@@ -1,1 +1,5 @@
-"""Kernelspecs as admins publish them: the form of kernel.json, and the published folder."""
+"""Kernelspecs: the form of kernel.json, what a gateway lists, what lint finds, releases, images.
+
+What a user may wish for within a kernelspec's bounds is decided in `start`; taking over foreign kernelspecs is done
+by `importers`.
+"""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs.lint import spec_folders
+from kernelpod.kernelspecs.linting.lint import spec_folders
 from kernelpod.kernelspecs.model import KernelSpec
-from kernelpod.kernelspecs.stockform import read_any
+from kernelpod.kernelspecs.stock.form import read_any
 
 
 def read_all(folder: Path) -> list[KernelSpec]:

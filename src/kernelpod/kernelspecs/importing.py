@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs import stockform
+from kernelpod.kernelspecs.linting.rules import interrupted_by
 from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME
 from kernelpod.kernelspecs.resources import Resources
-from kernelpod.kernelspecs.rules import interrupted_by
+from kernelpod.kernelspecs.stock import form as stockform
 
 # What the images of Enterprise Gateway run behind its launchers.
 _COMMANDS = {

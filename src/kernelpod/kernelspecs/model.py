@@ -13,8 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from kernelpod.base.fields import Name
 from kernelpod.base.podkeys import PodKeys, VariableName
+from kernelpod.findings.sentences import sentences
 from kernelpod.kernelspecs.resources import Resources
-from kernelpod.sentences import sentences
 
 # Rule: jupyter_client maps kernelspecs called `python`, `python2`, `python3` to the native kernel.
 NATIVE_NAMES = frozenset({"python", "python2", "python3"})

@@ -12,7 +12,7 @@ from kernelpod.errors import NotFound, StartFailed
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, image_is_allowed, read_folder
 from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings.culling import NO_CULLING, Culling
-from kernelpod.settings.sections import Kernelspecs
+from kernelpod.settings.kernels import Kernelspecs
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class PublishedKernelspecs:
         self._looked_at = float("-inf")
         self._state: _State | None = None
         self._specs: dict[str, KernelSpec] = {}
-        self._faults: dict[str, str] = {}
+        self._findings: dict[str, str] = {}
 
     def all(self) -> dict[str, KernelSpec]:
         """Return every usable kernelspec and profile by its address; empty if the folder cannot be read."""
@@ -50,8 +50,8 @@ class PublishedKernelspecs:
         address = f"{spec}.{profile}" if profile else spec
         if found := self.all().get(address):
             return found
-        if fault := self._faults.get(spec):
-            raise StartFailed("kernelspec_unusable", f"The kernelspec {spec!r} cannot be used: {fault}")
+        if finding := self._findings.get(spec):
+            raise StartFailed("kernelspec_unusable", f"The kernelspec {spec!r} cannot be used: {finding}")
         raise NotFound(
             "kernelspec_not_found",
             f"There is no kernelspec {address[:100]!r}; reload the page to see which there are.",
@@ -61,13 +61,13 @@ class PublishedKernelspecs:
         state = self._look()
         if state == self._state:
             return
-        self._state, self._specs, self._faults = state, {}, {}
+        self._state, self._specs, self._findings = state, {}, {}
         for name, *_ in state.specs:
             try:
                 variants = read_folder(state.root / name)
                 self._check(variants)
             except ValueError as error:
-                self._faults[name] = str(error)
+                self._findings[name] = str(error)
                 log.warning("kernelspec %s is not listed: %s", name, error)
             else:
                 self._specs.update({variant.address: variant for variant in variants})

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kernelpod.base.quantities import Bytes, Millicores, format_bytes, format_millicores
-from kernelpod.settings.sections import Bounds
+from kernelpod.settings.kernels import Bounds
 
 GpuCount = Annotated[int, Field(ge=1, le=64)]
 

@@ -20,7 +20,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from kernelpod.errors import KernelpodError
-from kernelpod.settings.sections import Kubernetes
+from kernelpod.settings.runtimes import Kubernetes
 
 log = logging.getLogger(__name__)
 

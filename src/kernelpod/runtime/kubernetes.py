@@ -27,7 +27,7 @@ from kernelpod.runtime.podstart import Troubles, address_of
 from kernelpod.runtime.podwatch import Pod, PodWatch
 from kernelpod.runtime.removal import Removal
 from kernelpod.runtime.turns import Turns
-from kernelpod.settings.sections import Kubernetes
+from kernelpod.settings.runtimes import Kubernetes
 
 log = logging.getLogger(__name__)
 

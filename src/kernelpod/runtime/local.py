@@ -31,7 +31,7 @@ from kernelpod.runtime import Ended, RunningKernel
 from kernelpod.runtime.places import check_places, on_disk, refuse_what_needs_a_pod
 from kernelpod.runtime.processes import Process, Transcript, find_process, spawn
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox
-from kernelpod.settings.sections import Local
+from kernelpod.settings.runtimes import Local
 
 log = logging.getLogger(__name__)
 

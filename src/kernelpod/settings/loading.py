@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from kernelpod.errors import SettingsError
-from kernelpod.sentences import sentences
+from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
 
 FILE_VARIABLE = "KERNELPOD_SETTINGS"

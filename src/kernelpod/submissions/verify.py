@@ -30,14 +30,14 @@ class Verdict:
     changed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     """What else is wrong, in sentences."""
     receipt: Receipt | None = None
 
     @property
     def ok(self) -> bool:
         """Whether it is as it was."""
-        return not (self.changed or self.missing or self.added or self.faults)
+        return not (self.changed or self.missing or self.added or self.findings)
 
 
 def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> Verdict:
@@ -45,14 +45,14 @@ def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> V
     text = stored(folder)
     if text is None:
         said = f"it has no {MANIFEST}: not submitted with this exchange, or the file was removed"
-        return Verdict(folder, faults=(said,))
+        return Verdict(folder, findings=(said,))
     try:
         told, (there, others) = parsed(text).files, manifest_of(folder)
     except SubmissionError as error:
-        return Verdict(folder, code=code_of(text), faults=(error.message,))
-    receipt, faults = _receipt(folder, digest_of(there.as_bytes()), text, key)
+        return Verdict(folder, code=code_of(text), findings=(error.message,))
+    receipt, findings = _receipt(folder, digest_of(there.as_bytes()), text, key)
     if code is not None and not same_code(code, code_of(text)):
-        faults = (f"its code is {code_of(text)}: not what was submitted with {code}", *faults)
+        findings = (f"its code is {code_of(text)}: not what was submitted with {code}", *findings)
     now = there.files
     return Verdict(
         folder=folder,
@@ -61,7 +61,7 @@ def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> V
         changed=tuple(sorted(path for path in told.keys() & now.keys() if told[path] != now[path])),
         missing=tuple(sorted(told.keys() - now.keys())),
         added=tuple(sorted((now.keys() - told.keys()) | others.keys())),
-        faults=faults,
+        findings=findings,
         receipt=receipt,
     )
 
@@ -86,7 +86,7 @@ def _in_its_place(folder: Path, verdict: Verdict) -> Verdict:
     if verdict.receipt is None or not below or verdict.receipt.student in (folder.resolve().name, *below):
         return verdict
     said = f"its {RECEIPT} is that of {shown(verdict.receipt.student)}"
-    return replace(verdict, faults=(*verdict.faults, said))
+    return replace(verdict, findings=(*verdict.findings, said))
 
 
 def _search(folder: Path, depth: int) -> tuple[list[Path], list[Path]]:
@@ -118,11 +118,11 @@ def _receipt(
         return None, (error.message,)
     if receipt is None:
         return None, (f"it has no {RECEIPT}",) if key else ()
-    faults = []
+    findings = []
     if key and not receipt.genuine(key):
-        faults.append(f"its {RECEIPT} is not signed with this key, or was changed")
+        findings.append(f"its {RECEIPT} is not signed with this key, or was changed")
     if receipt.files != files:
-        faults.append("its files are not those that were collected")
+        findings.append("its files are not those that were collected")
     if (digest_of(manifest) if receipt.code is None else code_of(manifest)) != (receipt.code or receipt.files):
-        faults.append(f"its {MANIFEST} is not the one that was collected")
-    return receipt, tuple(faults)
+        findings.append(f"its {MANIFEST} is not the one that was collected")
+    return receipt, tuple(findings)

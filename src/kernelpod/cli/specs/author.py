@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kernelpod.base import shipped
-from kernelpod.cli import faultforms
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.options import (
     Place,
@@ -23,12 +23,13 @@ from kernelpod.cli.specs.options import (
     words_of,
 )
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs.faults import Fault
+from kernelpod.findings import forms
+from kernelpod.findings.finding import Finding
 from kernelpod.kernelspecs.folders import read_all
-from kernelpod.kernelspecs.lint import lint as find_faults
-from kernelpod.kernelspecs.lint import spec_folders
+from kernelpod.kernelspecs.linting.lint import lint as find_findings
+from kernelpod.kernelspecs.linting.lint import spec_folders
+from kernelpod.kernelspecs.linting.rules import interrupted_by
 from kernelpod.kernelspecs.model import read_folder
-from kernelpod.kernelspecs.rules import interrupted_by
 
 KERNEL_JSON = "kernel.json"
 SHOWN = ("address", "display_name", "language", "image")
@@ -150,7 +151,7 @@ def _write(folder: Path, data: dict[str, Any], template: Path | None) -> None:
 @click.command()
 @source_argument
 @settings_option
-@click.option("--format", "form", type=click.Choice(list(faultforms.FORMS)), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(list(forms.FORMS)), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Warnings fail as well.")
 def lint(folder: Path, settings_file: Path | None, form: str, strict: bool) -> None:
     """Say what is wrong with the kernelspecs of FOLDER, with place and remedy; exit 1 for errors.
@@ -161,22 +162,22 @@ def lint(folder: Path, settings_file: Path | None, form: str, strict: bool) -> N
       kernelpod specs lint kernelspecs --strict --format github
     """
     settings = load_settings(settings_file)
-    faults = find_faults(folder, settings.kernelspecs, settings.culling)
-    said = faultforms.FORMS[form](faults, folder)
+    findings = find_findings(folder, settings.kernelspecs, settings.culling)
+    said = forms.FORMS[form]([replace(finding, file=folder / finding.file) for finding in findings])
     click.echo(coloured(said) if form == "text" else said, nl=False)
     if form == "text":
         names = [path.name for path in spec_folders(folder)]
-        click.echo(f"{len(names)} kernelspecs ({', '.join(names)}): {_count(faults)}")
-    raise SystemExit(1 if any(strict or fault.kind.level == "error" for fault in faults) else 0)
+        click.echo(f"{len(names)} kernelspecs ({', '.join(names)}): {_count(findings)}")
+    raise SystemExit(1 if any(strict or finding.level == "error" for finding in findings) else 0)
 
 
 def coloured(text: str) -> str:
-    """Return faults as text with their weight in its colour."""
+    """Return findings as text with their weight in its colour."""
     for level, colour in COLOURS.items():
         text = text.replace(f": {level} ", f": {click.style(level, fg=colour)} ")
     return text
 
 
-def _count(faults: list[Fault]) -> str:
-    counts = {level: sum(fault.kind.level == level for fault in faults) for level in COLOURS}
+def _count(findings: list[Finding]) -> str:
+    counts = {level: sum(finding.level == level for finding in findings) for level in COLOURS}
     return ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items())

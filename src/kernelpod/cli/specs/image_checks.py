@@ -16,8 +16,8 @@ from kernelpod.cli.specs.options import (
 )
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.kernelspecs.folders import images_of, read_all
-from kernelpod.kernelspecs.images import NAMED_BY_KUBELET, Answer, on_nodes
-from kernelpod.kernelspecs.registry import ask
+from kernelpod.kernelspecs.registries.images import NAMED_BY_KUBELET, Answer, on_nodes
+from kernelpod.kernelspecs.registries.registry import ask
 
 CHOICES = ("registry", "require", "nodes", "skip")
 COLOURS = {"found": "green", "missing": "red", "unknown": "yellow"}

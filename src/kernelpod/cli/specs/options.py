@@ -18,10 +18,10 @@ import click
 from kernelpod.base import shipped
 from kernelpod.deploy.progress import Progress
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs.releases import Target
-from kernelpod.kernelspecs.remote import pod
-from kernelpod.kernelspecs.remote.shell import Shell, SshShell, ssh_place
-from kernelpod.kernelspecs.remote.target import remote_target
+from kernelpod.kernelspecs.publishing.releases import Target
+from kernelpod.kernelspecs.publishing.remote import pod
+from kernelpod.kernelspecs.publishing.remote.shell import Shell, SshShell, ssh_place
+from kernelpod.kernelspecs.publishing.remote.target import remote_target
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 

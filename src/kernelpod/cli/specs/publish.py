@@ -25,10 +25,10 @@ from kernelpod.cli.specs.options import (
 )
 from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs.folders import images_of, read_all
-from kernelpod.kernelspecs.lint import lint as find_faults
-from kernelpod.kernelspecs.releases import Target
-from kernelpod.kernelspecs.tree import Tree, changes, difference, read_tree
-from kernelpod.kernelspecs.usage import running
+from kernelpod.kernelspecs.linting.lint import lint as find_findings
+from kernelpod.kernelspecs.publishing.releases import Target
+from kernelpod.kernelspecs.publishing.tree import Tree, changes, difference, read_tree
+from kernelpod.kernelspecs.publishing.usage import running
 from kernelpod.settings.sections import Settings
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
@@ -185,8 +185,8 @@ def rollback(place: Place, context: str, to: str, as_json: bool) -> None:
 def _looked_at(source: Path, settings: Settings) -> Tree:
     """Return the files of a folder that lint finds no error in. Raises KernelpodError."""
     tree = read_tree(source)
-    faults = find_faults(source, settings.kernelspecs, settings.culling)
-    if errors := [fault.as_text() for fault in faults if fault.kind.level == "error"]:
+    findings = find_findings(source, settings.kernelspecs, settings.culling)
+    if errors := [finding.as_text() for finding in findings if finding.level == "error"]:
         raise KernelpodError("\n".join(["nothing is published:", *errors]))
     if read_tree(source) != tree:
         raise KernelpodError(f"{source} was changed while it was read; nothing is published, try again")

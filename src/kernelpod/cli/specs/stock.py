@@ -11,8 +11,8 @@ import click
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.options import json_option, say_json, source_option
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs import stockbuild
-from kernelpod.kernelspecs.tree import Tree, read_tree
+from kernelpod.kernelspecs.publishing.tree import Tree, read_tree
+from kernelpod.kernelspecs.stock import build as stockbuild
 
 MARK = "scripts/launch_kubernetes.py"
 

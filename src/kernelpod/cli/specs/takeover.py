@@ -14,9 +14,9 @@ from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.author import coloured
 from kernelpod.cli.specs.options import json_option, say_json, words_of
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs.faults import Fault
+from kernelpod.findings.finding import Finding
 from kernelpod.kernelspecs.importing import Imported, imported, legal_name
-from kernelpod.kernelspecs.lint import lint
+from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.kernelspecs.model import LOGOS
 
 KERNEL_JSON = "kernel.json"
@@ -66,15 +66,15 @@ def import_spec(
         folder = Path(parent, name)
         _write(made, old, folder)
         settings = load_settings(settings_file)
-        faults = lint(Path(parent), settings.kernelspecs, settings.culling)
+        findings = lint(Path(parent), settings.kernelspecs, settings.culling)
         if not dry_run:
             shutil.copytree(folder, into / name)
     if as_json:
         about = {"name": name, "kernel_json": made.kernel_json, "notes": [note._asdict() for note in made.notes]}
-        say_json({**about, "faults": [fault.as_text() for fault in faults]})
+        say_json({**about, "faults": [finding.as_text() for finding in findings]})
     else:
-        _say(made, faults, "" if dry_run else str(into / name))
-    raise SystemExit(1 if any(fault.kind.level == "error" for fault in faults) else 0)
+        _say(made, findings, "" if dry_run else str(into / name))
+    raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -106,12 +106,12 @@ def _write(made: Imported, old: Path, folder: Path) -> None:
         file.chmod(0o644)
 
 
-def _say(made: Imported, faults: list[Fault], written: str) -> None:
+def _say(made: Imported, findings: list[Finding], written: str) -> None:
     if not written:
         click.echo(json.dumps(made.kernel_json, indent=2, ensure_ascii=False))
     for note in made.notes:
         click.echo(f"{note.key} is {note.change}: {note.why}", err=not written)
-    for fault in faults:
-        click.echo(coloured(fault.as_text()), err=not written)
+    for finding in findings:
+        click.echo(coloured(finding.as_text()), err=not written)
     if written:
         click.echo(f"{written} written")

@@ -10,14 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from kernelpod.courses.faults import CoursesError, broken
 from kernelpod.courses.fields import Identifier, Title
 from kernelpod.courses.importing.folders import exchange_of, mounts_of
 from kernelpod.courses.importing.lists import ALLOW, BLOCK, USERNAME, OldLists
 from kernelpod.courses.importing.notes import Imported, ImportingError, Part
 from kernelpod.courses.importing.parts import fits, image_of, profiles_of, resources_of
-from kernelpod.courses.yamlfile import Keys, Spot, read_tree
-from kernelpod.kernelspecs.jsonfile import START
+from kernelpod.findings.finding import START, FindingsError, unusable
+from kernelpod.findings.yamlfile import Keys, Spot, read_tree
 
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
 _TITLE: TypeAdapter[str] = TypeAdapter(Title)
@@ -33,8 +32,8 @@ def imported_courses(config: Path, image: str = "", kernelspecs: Sequence[str] =
     """
     try:
         return _imported(config, image, kernelspecs)
-    except CoursesError as error:
-        raise ImportingError("\n".join(fault.as_text() for fault in error.faults)) from error
+    except FindingsError as error:
+        raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
 
 
 def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
@@ -43,13 +42,13 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     servers = top.section("server")
     top.drop("not known")
     if not servers:
-        raise broken(config, "there is no server.<hub>: this is no configuration of the layout courses-config")
+        raise unusable(config, "there is no server.<hub>: this is no configuration of the layout courses-config")
     lists = OldLists(made, config.parent)
     hubs = {}
     for name, part in servers.sections():
         legal = _hub_name(name)
         if legal in hubs or legal == "settings":
-            raise broken(config, f"two hubs or files would be called {legal!r}", made.tree.spot(part.keys).place)
+            raise unusable(config, f"two hubs or files would be called {legal!r}", made.tree.spot(part.keys).place)
         if legal != name:
             part.note("", "changed", f"the hub is called {legal}: lower-case letters, digits and '-', at most 30")
         hubs[legal] = _hub(part, legal, lists, image, kernelspecs)
@@ -113,7 +112,7 @@ def _mode(part: Part) -> str:
     mode = part.text("mode").lower()
     if mode not in _MODES:
         place = part.made.tree.spot(part.below("mode"))
-        raise broken(place.file, f"{'.'.join(map(str, part.keys))}.mode: write teaching or exam", place.place)
+        raise unusable(place.file, f"{'.'.join(map(str, part.keys))}.mode: write teaching or exam", place.place)
     part.note("mode", "kept")
     return mode
 

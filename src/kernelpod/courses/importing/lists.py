@@ -8,12 +8,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kernelpod.courses.faults import broken
 from kernelpod.courses.importing.notes import Imported
 from kernelpod.courses.model import Lists
 from kernelpod.courses.userlists import BadList, read_names, titles_of, with_title
-from kernelpod.courses.yamlfile import Spot
-from kernelpod.kernelspecs.jsonfile import START, Place
+from kernelpod.findings.finding import START, Place, unusable
+from kernelpod.findings.yamlfile import Spot
 
 # The old hub looked into the second place for what lay in the first.
 ALLOW = ("users/allowlist", "users/whitelist", "allowlist", "whitelist")
@@ -60,7 +59,7 @@ class OldLists:
     def copy(self, source: Path, target: str) -> str:
         """Take over a list; return its path, which differs from `target` where that is another list's.
 
-        Raises CoursesError for what is no list.
+        Raises FindingsError for what is no list.
         """
         number = 1
         path = target
@@ -96,7 +95,7 @@ class OldLists:
                 self.made.note_file(spot, "changed", said)
             else:
                 said = f"the lists do not agree on a column, and this one has several; call it {title!r} here"
-                raise broken(copy.source, said, spot.place)
+                raise unusable(copy.source, said, spot.place)
         return title
 
     def _read(self, source: Path) -> _Copy:
@@ -109,10 +108,10 @@ class OldLists:
             if not title:
                 seen = ", ".join(titles)[:80]
                 said = f"the first line must name the column of user names; it says {seen!r}: write {USERNAME!r}"
-                raise broken(source, said, Place(line))
+                raise unusable(source, said, Place(line))
             read_names(raw, Lists(column=title))
         except BadList as error:
-            raise broken(source, str(error), Place(error.line)) from error
+            raise unusable(source, str(error), Place(error.line)) from error
         return _Copy(source, raw, line, title, len(titles) == 1)
 
 
@@ -121,18 +120,18 @@ def _csv(folder: Path) -> list[Path]:
 
 
 def _raw(source: Path, root: Path) -> bytes:
-    """Return a list's bytes. Raises CoursesError for what lies elsewhere, is no file, or is too large."""
+    """Return a list's bytes. Raises FindingsError for what lies elsewhere, is no file, or is too large."""
     most = Lists().max_bytes
     try:
         real = source.resolve(strict=True)
         if not real.is_relative_to(root.resolve()):
-            raise broken(source, "this link leads out of the folder that is imported; put the list itself there")
+            raise unusable(source, "this link leads out of the folder that is imported; put the list itself there")
         if not stat.S_ISREG(real.stat().st_mode):
-            raise broken(source, "this is no file; put a CSV file there", START)
+            raise unusable(source, "this is no file; put a CSV file there", START)
         with real.open("rb") as opened:
             raw = opened.read(most + 1)
     except (OSError, RuntimeError) as error:
-        raise broken(source, f"the list cannot be read: {getattr(error, 'strerror', error)}") from error
+        raise unusable(source, f"the list cannot be read: {getattr(error, 'strerror', error)}") from error
     if len(raw) > most:
-        raise broken(source, f"the list is larger than {most} bytes")
+        raise unusable(source, f"the list is larger than {most} bytes")
     return raw

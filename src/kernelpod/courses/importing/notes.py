@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from kernelpod.base import yamltext
-from kernelpod.courses.yamlfile import Keys, Spot, Tree
 from kernelpod.errors import KernelpodError
+from kernelpod.findings.yamlfile import Keys, Spot, Tree
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Change = Literal["kept", "changed", "added", "dropped", "warning"]

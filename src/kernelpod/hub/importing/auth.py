@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernelpod.courses.yamlfile import Keys
+from kernelpod.findings.yamlfile import Keys
 from kernelpod.hub.importing.moves import Values
 
 _OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}

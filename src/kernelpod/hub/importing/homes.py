@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.courses.yamlfile import Keys
+from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
 from kernelpod.hub.importing.moves import Values
 

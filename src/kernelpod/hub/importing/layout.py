@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.importing.notes import ImportingError
-from kernelpod.courses.yamlfile import read_tree
+from kernelpod.findings.finding import FindingsError
+from kernelpod.findings.yamlfile import read_tree
 
 Layout = Literal["courses-config", "z2jh-values"]
 CONFIG = "config.yaml"
@@ -51,8 +51,8 @@ def guessed(file: Path) -> Layout:
     """Return the layout of a file, by its keys. Raises ImportingError if they are of none, or of both."""
     try:
         keys = set(map(str, read_tree(file).data))
-    except CoursesError as error:
-        raise ImportingError("\n".join(fault.as_text() for fault in error.faults)) from error
+    except FindingsError as error:
+        raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
     courses, values = "server" in keys, bool(keys & {*SECTIONS, "auth"})
     if courses == values:
         raise ImportingError(f"{file}: its keys do not say which layout it has; say so with --from")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernelpod.courses.importing.notes import Change, Imported
-from kernelpod.courses.yamlfile import Keys
+from kernelpod.findings.yamlfile import Keys
 
 
 class Values:

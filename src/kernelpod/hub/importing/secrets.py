@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kernelpod.courses.yamlfile import Keys
+from kernelpod.findings.yamlfile import Keys
 from kernelpod.hub.importing.moves import Values
 
 _KEY = re.compile(

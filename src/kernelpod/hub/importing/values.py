@@ -7,15 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.courses.faults import CoursesError
 from kernelpod.courses.importing.notes import Imported, ImportingError
-from kernelpod.courses.yamlfile import read_tree
+from kernelpod.findings.finding import FindingsError
+from kernelpod.findings.sentences import sentences
+from kernelpod.findings.yamlfile import read_tree
 from kernelpod.hub.importing.auth import move_auth
 from kernelpod.hub.importing.homes import homes_of
 from kernelpod.hub.importing.layout import SECTIONS
 from kernelpod.hub.importing.moves import Values
 from kernelpod.hub.importing.secrets import leave_out_secrets
-from kernelpod.sentences import sentences
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
 
@@ -41,8 +41,8 @@ def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
     """Return `values.yaml` for use after `kernelpod hub values`, and `settings.yaml`. Raises ImportingError."""
     try:
         made = Imported(read_tree(file))
-    except CoursesError as error:
-        raise ImportingError("\n".join(fault.as_text() for fault in error.faults)) from error
+    except FindingsError as error:
+        raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
     values = Values(made)
     if not values.data.keys() & {*SECTIONS, "auth", "https"}:
         raise ImportingError(f"{file}: there is no section of the chart, such as hub or singleuser")

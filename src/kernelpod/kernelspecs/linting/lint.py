@@ -1,4 +1,4 @@
-"""What is wrong with a folder of kernelspecs: every fault with a code, a place and a remedy."""
+"""What is wrong with a folder of kernelspecs: every finding with a code, a place and a remedy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.kernelspecs import files, rules, stockform
-from kernelpod.kernelspecs.faults import Fault, fault
-from kernelpod.kernelspecs.jsonfile import BadJson, JsonFile, read_json
+from kernelpod.findings.finding import Finding
+from kernelpod.findings.jsonfile import BadJson, JsonFile, read_json
+from kernelpod.findings.sentences import sentence
+from kernelpod.kernelspecs.linting import files, rules
+from kernelpod.kernelspecs.linting.kinds import finding
 from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME, KernelJson, KernelSpec, variants
-from kernelpod.sentences import sentence
+from kernelpod.kernelspecs.stock import form as stockform
 from kernelpod.settings.culling import NO_CULLING, Culling
-from kernelpod.settings.sections import Kernelspecs
+from kernelpod.settings.kernels import Kernelspecs
 
 KERNEL_JSON = "kernel.json"
 # pydantic's types of errors, and those that the model adds.
@@ -28,9 +30,9 @@ CODES = {
 OF_THE_WHOLE: dict[str, tuple[str, ...]] = {"connection_file": ("argv",)}
 
 
-def lint(folder: Path, settings: Kernelspecs, culling: Culling = NO_CULLING) -> list[Fault]:
-    """Return the faults of a folder of kernelspecs, in the order of files and lines. Raises OSError."""
-    found: list[Fault] = []
+def lint(folder: Path, settings: Kernelspecs, culling: Culling = NO_CULLING) -> list[Finding]:
+    """Return the findings of a folder of kernelspecs, in the order of files and lines. Raises OSError."""
+    found: list[Finding] = []
     names: dict[str, str] = {}
     for spec_folder in spec_folders(folder):
         found += lint_one(spec_folder, settings, culling, names)
@@ -42,33 +44,33 @@ def spec_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[str, str]) -> Iterable[Fault]:
-    """Yield the faults of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
+def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[str, str]) -> Iterable[Finding]:
+    """Yield the findings of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
     if folder.name in NATIVE_NAMES or not SPEC_NAME.match(folder.name):
-        yield fault("name", folder.name, said=folder.name)
+        yield finding("name", folder.name, said=folder.name)
     yield from files.check(folder)
     file = f"{folder.name}/{KERNEL_JSON}"
     try:
         raw = (folder / KERNEL_JSON).read_bytes()
     except OSError as error:
-        yield fault("unreadable", file, said=error.strerror or "cannot be read")
+        yield finding("unreadable", file, said=error.strerror or "cannot be read")
         return
     yield from files.check_text(file, raw)
     try:
         read = read_json(raw.removeprefix(files.BOM).decode("utf-8"))
     except UnicodeDecodeError as error:
-        yield fault("encoding", file, said=f"byte {error.start} is no UTF-8")
+        yield finding("encoding", file, said=f"byte {error.start} is no UTF-8")
     except BadJson as error:
-        yield fault("bad-json", file, error.place, said="is empty" if not raw.strip() else str(error))
+        yield finding("bad-json", file, error.place, said="is empty" if not raw.strip() else str(error))
     else:
         yield from _lint_json(folder, file, read, settings, culling, names)
 
 
 def _lint_json(
     folder: Path, file: str, read: JsonFile, settings: Kernelspecs, culling: Culling, names: dict[str, str]
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     for path in read.repeated:
-        yield fault("duplicate-key", file, read.place(path), said=str(path[-1]))
+        yield finding("duplicate-key", file, read.place(path), said=str(path[-1]))
     if stockform.is_stock(read.data):
         yield from stockform.check(folder, file, read)
         read = stockform.with_places(read)
@@ -82,10 +84,12 @@ def _lint_json(
         yield from rules.check_spec(file, read, spec, settings, culling)
         if (other := names.setdefault(spec.display_name, spec.address)) != spec.address:
             where = ("metadata", "kernelpod", "profiles", spec.profile) if spec.profile else ("display_name",)
-            yield fault("same-name", file, read.place(where), said=f"{spec.display_name!r} is {other}, too")
+            yield finding("same-name", file, read.place(where), said=f"{spec.display_name!r} is {other}, too")
 
 
-def _of_the_model(file: str, read: JsonFile, error: ValidationError) -> Iterator[Fault]:
+def _of_the_model(file: str, read: JsonFile, error: ValidationError) -> Iterator[Finding]:
     for one in error.errors(include_url=False):
         path: tuple[Any, ...] = tuple(one["loc"]) or OF_THE_WHOLE.get(one["type"], ())
-        yield fault(CODES.get(one["type"], "value"), file, read.place(path), said=sentence(dict(one), KernelJson))
+        yield finding(
+            CODES.get(one["type"], "value"), file, read.place(path), said=sentence(dict(one), KernelJson)
+        )

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
+from kernelpod.findings.finding import START, Place
+
 Path = tuple[str | int, ...]
-
-
-class Place(NamedTuple):
-    """Where something begins; both count from 1."""
-
-    line: int = 1
-    column: int = 1
-
-
-START = Place()
 
 
 class BadJson(ValueError):

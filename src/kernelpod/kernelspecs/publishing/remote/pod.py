@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.kernelspecs.remote.shell import RemoteError, asked
+from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, asked
 
 IMAGE = "docker.io/library/busybox:1.37"
 """Whatever has sh, tar, xargs, sha256sum and mv -T; nothing of ours."""

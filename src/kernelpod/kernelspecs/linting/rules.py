@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from kernelpod.kernelspecs.faults import Fault, fault
-from kernelpod.kernelspecs.jsonfile import JsonFile, Path
+from kernelpod.findings.finding import Finding
+from kernelpod.findings.jsonfile import JsonFile, Path
+from kernelpod.kernelspecs.linting.kinds import finding
 from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
 from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings.culling import Culling
-from kernelpod.settings.sections import Kernelspecs
+from kernelpod.settings.kernels import Kernelspecs
 
 _SOMEBODYS = re.compile(r"(^|[\s:=])(/home/|/Users/|/root/|/private/|/tmp/|/mnt/|~/|[A-Za-z]:[\\/])")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -51,20 +52,20 @@ def interrupted_by(argv: Sequence[str]) -> Literal["message", "signal"] | None:
     return next((mode for word, mode in _INTERRUPTED_BY.items() if word in command), None)
 
 
-def check(file: str, read: JsonFile) -> Iterator[Fault]:
+def check(file: str, read: JsonFile) -> Iterator[Finding]:
     """Yield what is wrong in a kernel.json, also where its form is wrong."""
     for path, value in _leaves(read.data, ()):
         for code, said in _of_value(path, value):
-            yield fault(code, file, read.place(path), said)
+            yield finding(code, file, read.place(path), said)
     metadata = read.data.get("metadata") if isinstance(read.data, dict) else None
     if isinstance(metadata, dict) and "process_proxy" in metadata:
-        yield fault("process-proxy", file, read.place(("metadata", "process_proxy")))
+        yield finding("process-proxy", file, read.place(("metadata", "process_proxy")))
 
 
 def check_spec(
     file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspecs, culling: Culling
-) -> Iterator[Fault]:
-    """Yield what is wrong with a kernelspec or one of its profiles; the profiles' faults are where they differ."""
+) -> Iterator[Finding]:
+    """Yield what is wrong with a kernelspec, or with one of its profiles where they differ."""
     stanza: Path = ("metadata", "kernelpod")
     inner = (*stanza, "profiles", spec.profile)
     if not spec.profile:
@@ -72,35 +73,35 @@ def check_spec(
     if not spec.profile or (*inner, "image") in read.places:
         place = read.place((*(inner if spec.profile else stanza), "image"))
         if not _TAGGED.search(spec.image):
-            yield fault("image-tag", file, place, spec.image)
+            yield finding("image-tag", file, place, spec.image)
         if not image_is_allowed(spec.image, settings.allowed_images):
-            yield fault("image-not-allowed", file, place, spec.image)
+            yield finding("image-not-allowed", file, place, spec.image)
     if spec.service_account and spec.service_account not in settings.service_accounts:
         own = (*inner, "service_account")
         place = read.place(own if own in read.places else (*stanza, "service_account"))
-        yield fault("service-account", file, place, spec.service_account)
+        yield finding("service-account", file, place, spec.service_account)
     if not spec.profile or (*inner, "resources") in read.places:
         place = read.place((*(inner if spec.profile else stanza), "resources"))
         for excess in excesses(spec.resources, settings.bounds, wishes=True):
             said = f"{excess.given} {excess.resource}; the bound is {excess.bound}."
-            yield fault("over-house-bounds", file, place, said)
+            yield finding("over-house-bounds", file, place, said)
     if not spec.profile or (*inner, "cull_idle_seconds") in read.places:
         place = read.place((*(inner if spec.profile else stanza), "cull_idle_seconds"))
         if contradiction := culling.contradiction(spec.cull_idle_seconds):
-            yield fault("culled-late", file, place, f"{contradiction[0].upper()}{contradiction[1:]}.")
+            yield finding("culled-late", file, place, f"{contradiction[0].upper()}{contradiction[1:]}.")
 
 
-def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Fault]:
+def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Finding]:
     if spec.language not in LANGUAGES:
         near = difflib.get_close_matches(spec.language, LANGUAGES, n=1)
-        yield fault(
+        yield finding(
             "language", file, read.place(("language",)), f"{spec.language!r}; {near[0]!r}?" if near else ""
         )
     known = interrupted_by(spec.argv)
     if spec.interrupt_mode == "message" and known == "signal":
-        yield fault("interrupt-lost", file, read.place(("interrupt_mode",)))
+        yield finding("interrupt-lost", file, read.place(("interrupt_mode",)))
     if spec.interrupt_mode == "signal" and known != "signal":
-        yield fault("interrupt-mode", file, read.place(("interrupt_mode",)))
+        yield finding("interrupt-mode", file, read.place(("interrupt_mode",)))
 
 
 def _of_value(path: Path, value: Any) -> Iterator[tuple[str, str]]:

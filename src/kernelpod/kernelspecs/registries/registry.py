@@ -20,7 +20,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
-from kernelpod.kernelspecs.images import DOCKER_HUB, DOCKER_HUB_API, Answer, Reference, parse
+from kernelpod.kernelspecs.registries.images import DOCKER_HUB, DOCKER_HUB_API, Answer, Reference, parse
 
 # All registries together, so that a laptop without a network loses no more.
 DEADLINE_SECONDS = 5.0

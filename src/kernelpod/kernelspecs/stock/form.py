@@ -12,17 +12,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.kernelspecs.faults import Fault, fault
-from kernelpod.kernelspecs.jsonfile import JsonFile, Path
+from kernelpod.findings.finding import Finding
+from kernelpod.findings.jsonfile import JsonFile, Path
+from kernelpod.findings.sentences import sentences
+from kernelpod.kernelspecs.linting.kinds import finding
+from kernelpod.kernelspecs.linting.rules import interrupted_by
 from kernelpod.kernelspecs.model import KernelJson, KernelSpec, read_folder, variants
-from kernelpod.kernelspecs.rules import interrupted_by
-from kernelpod.sentences import sentences
 
 PROXY = "enterprise_gateway.services.processproxies.k8s.KubernetesProcessProxy"
 LAUNCHER = "{resource_dir}/scripts/launch_kubernetes.py"
 ARGV = ["python3", LAUNCHER, "{resource_dir}", "{kernel_id}", "{response_address}", "{public_key}"]
 NAMESPACE = "KERNEL_NAMESPACE"
-SCRIPTS = ("launch_kubernetes.py", "kernel_launcher.py", "claim.py", "kernel-pod.yaml.j2")
+SCRIPTS = ("launch_kubernetes.py", "kernel_launcher.py", "signed_identity.py", "kernel-pod.yaml.j2")
 SETTINGS = "settings.json"
 # Where the stock form has what the other form has elsewhere.
 _MOVED: dict[Path, Path] = {
@@ -67,14 +68,14 @@ def with_places(read: JsonFile) -> JsonFile:
     return JsonFile(as_ours(read.data), places)
 
 
-def check(folder: Folder, file: str, read: JsonFile) -> Iterator[Fault]:
+def check(folder: Folder, file: str, read: JsonFile) -> Iterator[Finding]:
     """Yield what is wrong with what only the stock form has."""
     env = read.data.get("env")
     if not isinstance(env, dict) or not isinstance(env.get(NAMESPACE), str):
-        yield fault("missing-key", file, read.place(("env",)), f"{NAMESPACE}, the namespace of the kernel's pod")
+        yield finding("missing-key", file, read.place(("env",)), f"{NAMESPACE}, the namespace of the kernel's pod")
     for name in (*SCRIPTS, SETTINGS):
         if not (folder / "scripts" / name).is_file():
-            yield fault("launcher-missing", f"{folder.name}/scripts/{name}")
+            yield finding("launcher-missing", f"{folder.name}/scripts/{name}")
 
 
 def read_any(folder: Folder) -> tuple[KernelSpec, ...]:

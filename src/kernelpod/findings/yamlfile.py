@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from kernelpod.courses.faults import CoursesError, Fault, broken
-from kernelpod.kernelspecs.jsonfile import START, Place
+from kernelpod.findings.finding import START, Finding, FindingsError, Place, unusable
 
 MAX_BYTES = 2 * 1024 * 1024
 # Values after all aliases are followed.
@@ -49,27 +48,27 @@ class Tree:
 
 
 def read_tree(path: Path) -> Tree:
-    """Return what a file holds. Raises CoursesError with the line of each fault."""
+    """Return what a file holds. Raises FindingsError with the line of each finding."""
     text = _text(path)
     loader = _LOADER(text)
     try:
         _check_depth(path, text)
         top = loader.get_single_node()
-        spots, faults = _spots(path, top)
-        if faults:
-            raise CoursesError(faults)
+        spots, findings = _spots(path, top)
+        if findings:
+            raise FindingsError(findings)
         data = loader.construct_document(top) if top else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(mark.line + 1, mark.column + 1) if mark else START
         said = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise broken(path, f"this is not YAML: {said}", place) from error
+        raise unusable(path, f"this is not YAML: {said}", place) from error
     except (RecursionError, ValueError) as error:
-        raise broken(path, f"this YAML cannot be read: {error}") from error
+        raise unusable(path, f"this YAML cannot be read: {error}") from error
     finally:
         loader.dispose()
     if not isinstance(data, dict):
-        raise broken(path, "the file must hold a mapping of keys such as hub: and courses:")
+        raise unusable(path, "the file must hold a mapping of keys such as hub: and courses:")
     return Tree(data, {(): Spot(path, START), **spots})
 
 
@@ -78,14 +77,14 @@ def _text(path: Path) -> str:
         with path.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise broken(path, f"the file cannot be read: {error.strerror}") from error
+        raise unusable(path, f"the file cannot be read: {error.strerror}") from error
     if len(raw) > MAX_BYTES:
-        raise broken(path, f"the file is larger than {MAX_BYTES} bytes; put users into lists of their own")
+        raise unusable(path, f"the file is larger than {MAX_BYTES} bytes; put users into lists of their own")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise broken(path, f"byte {error.start} is not UTF-8; save the file as UTF-8", Place(line)) from error
+        raise unusable(path, f"byte {error.start} is not UTF-8; save the file as UTF-8", Place(line)) from error
 
 
 def _check_depth(path: Path, text: str) -> None:
@@ -94,21 +93,21 @@ def _check_depth(path: Path, text: str) -> None:
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise broken(path, f"more than {MAX_DEPTH} values are nested in each other", _place(event))
+            raise unusable(path, f"more than {MAX_DEPTH} values are nested in each other", _place(event))
 
 
-def _spots(path: Path, top: yaml.Node | None) -> tuple[dict[Keys, Spot], list[Fault]]:
-    """Return the place of every value, and the keys that are there twice. Raises CoursesError for too many."""
+def _spots(path: Path, top: yaml.Node | None) -> tuple[dict[Keys, Spot], list[Finding]]:
+    """Return the place of every value, and the keys that are there twice. Raises FindingsError for too many."""
     spots: dict[Keys, Spot] = {}
-    faults = []
+    findings = []
     for number, (keys, node, again) in enumerate(_below(top, ()) if top else ()):
         if number >= MAX_VALUES or len(keys) > MAX_DEPTH:
             said = f"with its aliases followed this holds more than {MAX_VALUES} values, or {MAX_DEPTH} levels"
-            raise broken(path, said, _place(node))
+            raise unusable(path, said, _place(node))
         spots[keys] = Spot(path, _place(node))
         if again:
-            faults.append(Fault(path, _place(node), f"{_shown(keys)}: the key is there twice; keep one"))
-    return spots, faults
+            findings.append(Finding(path, _place(node), f"{_shown(keys)}: the key is there twice; keep one"))
+    return spots, findings
 
 
 def _below(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, yaml.Node, bool]]:

@@ -1,17 +1,17 @@
-"""The faults that lint knows: code, weight, what it means, and what to do."""
+"""The findings that lint knows: code, level, what it means, and what to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-from kernelpod.kernelspecs.jsonfile import START, Place
+from kernelpod.findings.finding import START, Finding, Level, Place
 
 
 class Kind(NamedTuple):
-    """One kind of fault."""
+    """One kind of finding."""
 
-    level: Literal["error", "warning"]
+    level: Level
     meaning: str
     remedy: str
 
@@ -110,29 +110,10 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, order=True)
-class Fault:
-    """One fault at one place."""
+def finding(code: str, file: str, place: Place = START, said: str = "") -> Finding:
+    """Return a finding of a known kind; `said` adds to its meaning.
 
-    file: str
-    """Relative to the folder of kernelspecs."""
-    place: Place
-    code: str
-    said: str
-
-    @property
-    def kind(self) -> Kind:
-        """What the code means."""
-        return KINDS[self.code]
-
-    def as_text(self) -> str:
-        """Return it as compilers say it: file:line:column, so that editors jump there."""
-        line, column = self.place
-        meaning = f"{self.kind.meaning} {self.said}".rstrip()
-        return f"{self.file}:{line}:{column}: {self.kind.level} {self.code}: {meaning} -- {self.kind.remedy}"
-
-
-def fault(code: str, file: str, place: Place = START, said: str = "") -> Fault:
-    """Return a fault of a known kind. Raises KeyError for a code that is not in KINDS."""
-    KINDS[code]
-    return Fault(file, place, code, said)
+    `file` is relative to the folder of kernelspecs. Raises KeyError for a code that is not in KINDS.
+    """
+    kind = KINDS[code]
+    return Finding(Path(file), place, f"{kind.meaning} {said}".rstrip(), kind.level, code, kind.remedy)

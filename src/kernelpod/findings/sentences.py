@@ -10,12 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Return what is wrong, one sentence a mistake: a list with wrong items is not called too short as well."""
-    faults = error.errors(include_url=False)
-    above = {fault["loc"][:depth] for fault in faults for depth in range(len(fault["loc"]))}
+    details = error.errors(include_url=False)
+    above = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     return [
-        sentence(dict(fault), model)
-        for fault in faults
-        if fault["type"] != "too_short" or fault["loc"] not in above
+        sentence(dict(detail), model)
+        for detail in details
+        if detail["type"] != "too_short" or detail["loc"] not in above
     ]
 
 

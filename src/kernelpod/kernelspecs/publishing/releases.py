@@ -25,8 +25,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs.lock import locked
-from kernelpod.kernelspecs.tree import EMPTY, Tree, TreeError, read_tree
+from kernelpod.kernelspecs.publishing.lock import locked
+from kernelpod.kernelspecs.publishing.tree import EMPTY, Tree, TreeError, read_tree
 
 LINK = "kernelspecs"
 RELEASES = "releases"

@@ -19,11 +19,11 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs.lock import NAME as LOCK
-from kernelpod.kernelspecs.lock import LockedError, new_lock, whose
-from kernelpod.kernelspecs.releases import LINK, RELEASES, Target
-from kernelpod.kernelspecs.remote.shell import RemoteError, Shell
-from kernelpod.kernelspecs.tree import Tree
+from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
+from kernelpod.kernelspecs.publishing.lock import LockedError, new_lock, whose
+from kernelpod.kernelspecs.publishing.releases import LINK, RELEASES, Target
+from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, Shell
+from kernelpod.kernelspecs.publishing.tree import Tree
 
 NAMES = ".names"
 LOCKED = 75

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.base.shipped import launchers
 from kernelpod.errors import KernelpodError
-from kernelpod.kernelspecs import stockform
 from kernelpod.kernelspecs.model import SPEC_NAME, KernelSpec, read_folder
-from kernelpod.kernelspecs.tree import Tree, read_tree
+from kernelpod.kernelspecs.publishing.tree import Tree, read_tree
+from kernelpod.kernelspecs.stock import form as stockform
 from kernelpod.settings.sections import Settings
 
 KERNEL_JSON = "kernel.json"

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernelpod.base.shipped import launchers
-from kernelpod.kernelspecs.faults import Fault, fault
-from kernelpod.kernelspecs.tree import LARGEST_BYTES
+from kernelpod.findings.finding import Finding
+from kernelpod.kernelspecs.linting.kinds import finding
+from kernelpod.kernelspecs.publishing.tree import LARGEST_BYTES
 
 BOM = b"\xef\xbb\xbf"
 LOGOS = {"logo-32x32.png": 32, "logo-64x64.png": 64}
@@ -17,8 +18,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 EVERYBODY_READS, EVERYBODY_ENTERS, OTHERS_WRITE = 0o444, 0o555, 0o002
 
 
-def check(folder: Path) -> Iterator[Fault]:
-    """Yield the faults of all files below a kernelspec's folder. No link is followed."""
+def check(folder: Path) -> Iterator[Finding]:
+    """Yield the findings of all files below a kernelspec's folder. No link is followed."""
     yield from _mode(folder.name, folder.lstat().st_mode)
     for parent, folders, names in os.walk(folder):
         for name in sorted([*folders, *names]):
@@ -28,45 +29,45 @@ def check(folder: Path) -> Iterator[Fault]:
     yield from _launchers(folder)
 
 
-def check_text(file: str, raw: bytes) -> Iterator[Fault]:
+def check_text(file: str, raw: bytes) -> Iterator[Finding]:
     """Yield what is wrong with how a text is stored."""
     if raw.startswith(BOM):
-        yield fault("bom", file)
+        yield finding("bom", file)
     if b"\r" in raw:
-        yield fault("line-endings", file)
+        yield finding("line-endings", file)
 
 
-def _one(path: Path, shown: Path) -> Iterator[Fault]:
+def _one(path: Path, shown: Path) -> Iterator[Finding]:
     file, status = str(shown), path.lstat()
     if not all(character.isprintable() for character in path.name):
-        yield fault("file-name", ascii(file))
+        yield finding("file-name", ascii(file))
     if stat.S_ISLNK(status.st_mode):
-        yield fault("symlink", file, said=f"It points to {path.readlink()}.")
+        yield finding("symlink", file, said=f"It points to {path.readlink()}.")
         return
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        yield fault("special-file", file)
+        yield finding("special-file", file)
         return
     yield from _mode(file, status.st_mode)
     if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST_BYTES:
-        yield fault("large-file", file, said=f"It has {status.st_size:,} bytes.")
+        yield finding("large-file", file, said=f"It has {status.st_size:,} bytes.")
 
 
-def _mode(file: str, mode: int) -> Iterator[Fault]:
+def _mode(file: str, mode: int) -> Iterator[Finding]:
     wanted = EVERYBODY_ENTERS if stat.S_ISDIR(mode) else EVERYBODY_READS
     if mode & wanted != wanted:
-        yield fault("file-mode", file, said=f"Its mode is {stat.S_IMODE(mode):04o}.")
+        yield finding("file-mode", file, said=f"Its mode is {stat.S_IMODE(mode):04o}.")
     if mode & OTHERS_WRITE:
-        yield fault("writable", file, said=f"Its mode is {stat.S_IMODE(mode):04o}.")
+        yield finding("writable", file, said=f"Its mode is {stat.S_IMODE(mode):04o}.")
 
 
-def _logos(folder: Path) -> Iterator[Fault]:
+def _logos(folder: Path) -> Iterator[Finding]:
     if not any((folder / name).exists() for name in ("logo-svg.svg", "logo-64x64.png")):
-        yield fault("logo-missing", folder.name)
+        yield finding("logo-missing", folder.name)
     for name, side in LOGOS.items():
         path = folder / name
         if path.is_file() and not path.is_symlink() and (size := _png_size(path)) != (side, side):
             said = f"It is {size[0]} x {size[1]}." if size else "It is no PNG."
-            yield fault("logo-size", f"{folder.name}/{name}", said=said)
+            yield finding("logo-size", f"{folder.name}/{name}", said=said)
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:
@@ -77,9 +78,9 @@ def _png_size(path: Path) -> tuple[int, int] | None:
     return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
 
-def _launchers(folder: Path) -> Iterator[Fault]:
+def _launchers(folder: Path) -> Iterator[Finding]:
     """A kernelspec for a stock gateway carries copies of our launchers in `scripts`."""
     for shipped in launchers().iterdir():
         copy = folder / "scripts" / shipped.name
         if shipped.is_file() and copy.is_file() and copy.read_bytes() != shipped.read_bytes():
-            yield fault("launcher-drift", f"{folder.name}/scripts/{shipped.name}")
+            yield finding("launcher-drift", f"{folder.name}/scripts/{shipped.name}")

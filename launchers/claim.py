@@ -1,1 +1,0 @@
-../src/kernelpod/claim.py

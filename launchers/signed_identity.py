@@ -1,0 +1,1 @@
+../src/kernelpod/kernelspecs/stock/signed_identity.py

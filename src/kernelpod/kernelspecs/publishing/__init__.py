@@ -1,0 +1,1 @@
+"""Kernelspecs as releases: whole trees, one link to the live one, here, over ssh or on a claim."""
