@@ -29,12 +29,12 @@ from bench.table import Goal, Measure, render, write_json
 from bench.turns import in_turns, row, say
 from kernelpod import manifest
 from kernelpod.base import shipped
-from kernelpod.connection import new_connection
 from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.kernelspecs.publishing.releases import MANIFEST, Target
 from kernelpod.kernelspecs.publishing.tree import Tree, difference, read_tree
-from kernelpod.record import KernelRecord
 from kernelpod.settings.kernels import Kernelspecs
+from kernelpod.start.connection import new_connection
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_plan, an_identity
 
 if TYPE_CHECKING:

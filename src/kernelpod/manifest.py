@@ -20,12 +20,12 @@ import yaml
 from kernelpod.base import names, yamltext
 from kernelpod.base.podkeys import SchedulingKey, SecretKey
 from kernelpod.base.quantities import format_bytes, format_millicores
-from kernelpod.connection import CHANNELS, Connection
 from kernelpod.errors import TemplateError
 from kernelpod.homes.mounts import Mount
-from kernelpod.plan import KernelPlan
 from kernelpod.podparts import literal, no_privileges, shared_memory, volume_mounts, volumes
-from kernelpod.record import KernelRecord
+from kernelpod.start.connection import CHANNELS, Connection
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord
 
 CONNECTION_FOLDER = "/var/run/kernelpod"
 CONNECTION_FILE = f"{CONNECTION_FOLDER}/connection.json"

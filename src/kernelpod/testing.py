@@ -24,15 +24,15 @@ from urllib.parse import unquote
 
 import yaml
 
-from kernelpod.connection import Connection, new_connection
-from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.manifest import POD_PORTS
-from kernelpod.plan import KernelPlan
-from kernelpod.policy import Usage, decide
-from kernelpod.request import KernelRequest
 from kernelpod.runtime.processes import Process
 from kernelpod.settings.sections import Settings
+from kernelpod.start.connection import Connection, new_connection
+from kernelpod.start.identity import Identity, Owner
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.policy import Usage, decide
+from kernelpod.start.request import KernelRequest
 
 ACCESS = "access:services!service=kernelpod"
 KERNEL_ID = "0123abcd-1111-4222-8333-444455556666"

@@ -15,8 +15,8 @@ from helm import VALUES, Helm, settings_text
 
 from kernelpod.base import shipped
 from kernelpod.manifest import render
-from kernelpod.record import KernelRecord
 from kernelpod.settings.sections import Settings
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 SECONDS = 60

@@ -11,9 +11,9 @@ from helm import CHART, NAMESPACE, VALUES, Helm, of_kind, settings_text
 
 from kernelpod.base import shipped
 from kernelpod.manifest import SCHEDULING_KEYS, render
-from kernelpod.record import KernelRecord
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan
 
 pytestmark = pytest.mark.chart

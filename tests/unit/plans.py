@@ -9,10 +9,10 @@ from typing import Any
 from kernelpod.base import shipped
 from kernelpod.kernelspecs.resources import Resources
 from kernelpod.manifest import Manifest, render
-from kernelpod.plan import KernelPlan
-from kernelpod.record import KernelRecord
-from kernelpod.request import KernelRequest, ResourceWish
 from kernelpod.settings.sections import Settings
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord
+from kernelpod.start.request import KernelRequest, ResourceWish
 from kernelpod.testing import a_connection, a_plan, a_spec, an_identity
 
 TEMPLATE = shipped.pod_template().read_text(encoding="utf-8")

@@ -13,12 +13,12 @@ pytest.importorskip("kubernetes", reason="neither the base package nor the hub h
 from kernelpod.base import shipped
 from kernelpod.errors import StartFailed
 from kernelpod.manifest import render
-from kernelpod.plan import KernelPlan
-from kernelpod.record import KernelRecord, read
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.claims import on_nfs
 from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.settings.sections import Settings
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord, read
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}

@@ -16,11 +16,11 @@ from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import Mount, mounts_for
 from kernelpod.hub.profiles import asks_something, profiles
-from kernelpod.plan import KernelPlan
-from kernelpod.policy import Usage, decide
-from kernelpod.request import KernelRequest
 from kernelpod.settings.sections import Settings
-from kernelpod.standing import standing
+from kernelpod.start.entitlements import standing
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.policy import Usage, decide
+from kernelpod.start.request import KernelRequest
 from kernelpod.testing import KERNEL_ID, a_spec, an_identity
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}

@@ -19,8 +19,8 @@ from kernelpod.homes.mounts import UserMounts, mounts_for, working_dir
 from kernelpod.hub import pods
 from kernelpod.hub.values import z2jh_values
 from kernelpod.manifest import render
-from kernelpod.record import KernelRecord
 from kernelpod.settings.sections import Settings
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 CONFIG_MAP = {"kind": "config_map", "object": "pip-conf"}

@@ -14,8 +14,8 @@ from kernelpod.base import shipped
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import pods, servers
 from kernelpod.manifest import render
-from kernelpod.record import KernelRecord
 from kernelpod.settings.sections import Settings
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}

@@ -69,7 +69,9 @@ def test_with_courses_the_values_bring_package_settings_and_volume_along() -> No
     assert len(archive) < 400_000, "the chart puts it into a Secret, which holds 1 MiB"
     assert archive == packed()
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
-    assert {"kernelpod/hub/zero.py", "kernelpod/courses/roster.py", "kernelpod/standing.py"} <= set(names)
+    assert {"kernelpod/hub/zero.py", "kernelpod/courses/roster.py", "kernelpod/start/entitlements.py"} <= set(
+        names
+    )
     assert "very-secret" not in yaml.safe_dump(values(with_token))
     singleuser = values(WITH_COURSES)["singleuser"]
     assert singleuser["storage"] == {"type": "none", "homeMountPath": "/home/jovyan"}

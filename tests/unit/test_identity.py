@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kernelpod import identity as identity_module
 from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
-from kernelpod.identity import HubAnswer, HubSilentError, Identity, Owner, Prover, parse_answer
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.hubs import Identity as Times
+from kernelpod.start import identity as identity_module
+from kernelpod.start.identity import HubAnswer, HubSilentError, Identity, Owner, Prover, parse_answer
 from kernelpod.testing import ACCESS, user_model
 
 ALICE = SecretStr("alice-token")

@@ -17,9 +17,9 @@ from kernelpod.errors import TemplateError
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.homes.volumes import Volume
 from kernelpod.manifest import POD_PORTS, Manifest, to_yaml_leaf
-from kernelpod.plan import KernelPlan
-from kernelpod.record import read
 from kernelpod.settings.sections import Settings
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import read
 from kernelpod.testing import a_plan
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,8 +11,8 @@ pytest.importorskip("tornado", reason="the base package has no gateway")
 
 from kernelpod.gateway import orphans
 from kernelpod.gateway.orphans import Orphans, servers_in
-from kernelpod.record import KernelRecord
 from kernelpod.settings.hubs import Hub
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import KERNEL_ID, a_plan, an_identity
 
 ALICE = KernelRecord(plan=a_plan(identity=an_identity("alice", server="")))

@@ -14,9 +14,9 @@ from kernelpod.errors import Denied
 from kernelpod.homes.mounts import check_kernel_path, mounts_for
 from kernelpod.hub import pods
 from kernelpod.manifest import render
-from kernelpod.plan import KernelPlan
-from kernelpod.record import KernelRecord
 from kernelpod.settings.sections import Settings
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}

@@ -10,8 +10,8 @@ import pytest
 from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import Volume
-from kernelpod.plan import KernelPlan
 from kernelpod.runtime.places import check_places, on_disk
+from kernelpod.start.plan import KernelPlan
 
 
 def plan(root: Path, working_dir: str = "/home/jovyan") -> KernelPlan:

@@ -9,11 +9,11 @@ import pytest
 from kernelpod.errors import Denied, StartFailed
 from kernelpod.kernelspecs.model import GIVEN_VARIABLES
 from kernelpod.kernelspecs.resources import Resources
-from kernelpod.policy import Usage, is_offered
-from kernelpod.request import KernelRequest, ResourceWish
 from kernelpod.settings.sections import Settings
+from kernelpod.start.policy import Usage, is_offered
+from kernelpod.start.request import KernelRequest, ResourceWish
+from kernelpod.start.rules import user_bounds
 from kernelpod.testing import a_plan, a_spec, an_identity
-from kernelpod.userrules import user_bounds
 
 SIZES = Resources.model_validate(
     {

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kernelpod import record as record_module
 from kernelpod.errors import RecordError
-from kernelpod.record import VERSION, KernelRecord, read
+from kernelpod.start import record as record_module
+from kernelpod.start.record import VERSION, KernelRecord, read
 from kernelpod.testing import a_plan, an_identity
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kernelpod.errors import BadRequest
-from kernelpod.request import MAX_VALUE_LENGTH, KernelRequest, ResourceWish, from_body
+from kernelpod.start.request import MAX_VALUE_LENGTH, KernelRequest, ResourceWish, from_body
 
 
 def ask(**model: Any) -> KernelRequest:

@@ -25,9 +25,9 @@ from kernelpod.findings import forms
 from kernelpod.findings.finding import FindingsError
 from kernelpod.homes.mounts import Mount
 from kernelpod.hub.profiles import asks_something, profiles
-from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.folders import read_all
-from kernelpod.standing import Standing, standing
+from kernelpod.start.entitlements import Standing, standing
+from kernelpod.start.identity import Identity, Owner
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))

@@ -11,16 +11,16 @@ from pydantic import SecretStr
 
 from kernelpod.base import shipped
 from kernelpod.cli.options import load_settings, settings_option
-from kernelpod.connection import new_connection
 from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.roster import Roster
-from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.manifest import POD_PORTS
 from kernelpod.manifest import render as render_manifest
-from kernelpod.policy import Usage, decide
-from kernelpod.record import KernelRecord
-from kernelpod.request import from_environment
+from kernelpod.start.connection import new_connection
+from kernelpod.start.identity import Identity, Owner
+from kernelpod.start.policy import Usage, decide
+from kernelpod.start.record import KernelRecord
+from kernelpod.start.request import from_environment
 
 
 @click.command()

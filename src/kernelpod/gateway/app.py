@@ -24,14 +24,14 @@ from kernelpod.gateway.metrics import Metrics
 from kernelpod.gateway.orphans import Orphans
 from kernelpod.gateway.services import Services
 from kernelpod.gateway.spares import Spares
-from kernelpod.identity import Prover
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.launch import House
-from kernelpod.record import KernelRecord
 from kernelpod.runtime import Runtime
 from kernelpod.runtime.local import LocalRuntime
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
+from kernelpod.start.identity import Prover
+from kernelpod.start.record import KernelRecord
+from kernelpod.start.start import House
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from kernelpod.courses.enrolment import Enrolment, Enrolments
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
-from kernelpod.identity import Identity
 from kernelpod.settings.sections import Settings
+from kernelpod.start.identity import Identity
 
 
 class Enrol:

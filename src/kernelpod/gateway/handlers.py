@@ -21,11 +21,11 @@ from kernelpod.errors import Denied, NotFound, UserError
 from kernelpod.gateway.channels import ChannelsPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
-from kernelpod.launch import launch
-from kernelpod.policy import is_offered
-from kernelpod.request import from_body
 from kernelpod.settings.kernels import Bounds
-from kernelpod.userrules import user_bounds
+from kernelpod.start.policy import is_offered
+from kernelpod.start.request import from_body
+from kernelpod.start.rules import user_bounds
+from kernelpod.start.start import launch
 
 if TYPE_CHECKING:
     from kernelpod.gateway.kernel import DirectKernelManager

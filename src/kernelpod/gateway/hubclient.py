@@ -8,8 +8,8 @@ from pydantic import SecretStr
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from kernelpod.errors import SettingsError
-from kernelpod.identity import HubAnswer, HubSilentError, parse_answer
 from kernelpod.settings.hubs import Hub
+from kernelpod.start.identity import HubAnswer, HubSilentError, parse_answer
 
 log = logging.getLogger(__name__)
 

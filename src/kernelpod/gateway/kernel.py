@@ -17,11 +17,11 @@ from jupyter_client.manager import AsyncKernelManager
 from pydantic import SecretStr
 from zmq.eventloop.zmqstream import ZMQStream
 
-from kernelpod.connection import CHANNELS
 from kernelpod.errors import StartFailed, StartTimeout, UserError
 from kernelpod.gateway.proxy import DirectProxy, in_background
-from kernelpod.record import KernelRecord
 from kernelpod.runtime import Ended, RunningKernel
+from kernelpod.start.connection import CHANNELS
+from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 

@@ -20,16 +20,16 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado.ioloop import PeriodicCallback
 from zmq.eventloop.zmqstream import ZMQStream
 
-from kernelpod.connection import CHANNELS
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.messages import OfflineBuffer, execution_state, parts_of
 from kernelpod.gateway.proxy import DirectProxy
-from kernelpod.identity import Owner
-from kernelpod.record import KernelRecord
 from kernelpod.runtime import Runtime
 from kernelpod.settings.culling import Culling, schedule
 from kernelpod.settings.sections import Gateway
+from kernelpod.start.connection import CHANNELS
+from kernelpod.start.identity import Owner
+from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 

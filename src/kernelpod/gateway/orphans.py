@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from kernelpod.errors import KernelpodError
 from kernelpod.gateway.hubclient import ask_hub
-from kernelpod.identity import HubSilentError, Owner, parse_answer
-from kernelpod.record import KernelRecord
 from kernelpod.settings.hubs import Hub
+from kernelpod.start.identity import HubSilentError, Owner, parse_answer
+from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 

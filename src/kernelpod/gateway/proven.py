@@ -13,7 +13,7 @@ from tornado import web
 from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.services import Services
-from kernelpod.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
+from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
 
 log = logging.getLogger(__name__)
 

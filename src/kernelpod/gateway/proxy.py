@@ -9,8 +9,8 @@ from typing import Any
 
 from enterprise_gateway.services.processproxies.processproxy import BaseProcessProxyABC
 
-from kernelpod.record import KernelRecord
 from kernelpod.runtime import RunningKernel, Runtime
+from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 

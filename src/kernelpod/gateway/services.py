@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.listings import Listings
 from kernelpod.gateway.metrics import Metrics
-from kernelpod.identity import Prover
-from kernelpod.launch import House
 from kernelpod.settings.sections import Settings
+from kernelpod.start.identity import Prover
+from kernelpod.start.start import House
 
 
 @dataclass

@@ -15,9 +15,9 @@ from kernelpod.errors import KernelpodError, StartFailed, UserError
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.proxy import in_background
-from kernelpod.identity import Owner
-from kernelpod.plan import KernelPlan
-from kernelpod.record import KernelRecord
+from kernelpod.start.identity import Owner
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from kernelpod.hub.housespawner import HouseSpawner, identity_of
 from kernelpod.hub.theme import add_variables, show_theme, template_folder
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
-from kernelpod.standing import Standing, standing
+from kernelpod.start.entitlements import Standing, standing
 
 
 def configure(c: Any, settings: Settings, hub_name: str = "") -> None:

@@ -13,10 +13,10 @@ from kernelpod.courses.enrolment import Enrolment, Enrolments
 from kernelpod.courses.offers import exchange_environment
 from kernelpod.errors import Denied, KernelpodError
 from kernelpod.hub.profiles import asks_something, profiles, settled
-from kernelpod.identity import Identity, Owner
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
-from kernelpod.standing import Standing, standing
+from kernelpod.start.entitlements import Standing, standing
+from kernelpod.start.identity import Identity, Owner
 
 MakeForm = abc.Callable[[list[dict[str, Any]]], str]
 # In an exam: no shell beside the kernels, and nothing to install.

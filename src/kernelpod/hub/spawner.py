@@ -19,7 +19,7 @@ from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.housespawner import HouseSpawner
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox, payload_pid
-from kernelpod.standing import Standing
+from kernelpod.start.entitlements import Standing
 
 
 class SandboxSpawner(HouseSpawner, LocalProcessSpawner):

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from kernelpod.connection import Connection
-from kernelpod.record import KernelRecord
+from kernelpod.start.connection import Connection
+from kernelpod.start.record import KernelRecord
 
 
 @dataclass(frozen=True)

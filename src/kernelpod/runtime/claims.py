@@ -10,8 +10,8 @@ from typing import Any
 
 from kernelpod.errors import StartFailed
 from kernelpod.homes.volumes import Volume
-from kernelpod.plan import KernelPlan
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.start.plan import KernelPlan
 
 # The driver of csi-driver-nfs, whose volumes say their folder in attributes.
 NFS_DRIVER = "nfs.csi.k8s.io"

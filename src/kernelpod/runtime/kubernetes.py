@@ -15,11 +15,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from kernelpod.base import names, shipped
-from kernelpod.connection import new_connection, read_connection
 from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
 from kernelpod.manifest import POD_PORTS, Manifest, render
-from kernelpod.plan import KernelPlan
-from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel, reasons
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.claims import on_nfs
@@ -28,6 +25,9 @@ from kernelpod.runtime.podwatch import Pod, PodWatch
 from kernelpod.runtime.removal import Removal
 from kernelpod.runtime.turns import Turns
 from kernelpod.settings.runtimes import Kubernetes
+from kernelpod.start.connection import new_connection, read_connection
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord, read
 
 log = logging.getLogger(__name__)
 

@@ -22,16 +22,16 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from kernelpod.connection import Connection, new_connection, read_connection
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
-from kernelpod.plan import KernelPlan
-from kernelpod.record import KernelRecord, read
 from kernelpod.runtime import Ended, RunningKernel
 from kernelpod.runtime.places import check_places, on_disk, refuse_what_needs_a_pod
 from kernelpod.runtime.processes import Process, Transcript, find_process, spawn
 from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox
 from kernelpod.settings.runtimes import Local
+from kernelpod.start.connection import Connection, new_connection, read_connection
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.record import KernelRecord, read
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from kernelpod.errors import StartFailed
-from kernelpod.plan import KernelPlan
+from kernelpod.start.plan import KernelPlan
 
 
 def check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:

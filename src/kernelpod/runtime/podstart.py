@@ -10,10 +10,10 @@ from typing import Any
 
 from kernelpod.errors import StartFailed
 from kernelpod.manifest import POD_PORTS
-from kernelpod.plan import KernelPlan
 from kernelpod.runtime import Ended, reasons
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.podwatch import Pod, PodWatch
+from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)
 

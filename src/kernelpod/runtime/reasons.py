@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.manifest import HOME_CHECK
-from kernelpod.plan import KernelPlan
 from kernelpod.runtime import Ended
+from kernelpod.start.plan import KernelPlan
 
 Pod = dict[str, Any]
 

@@ -8,10 +8,10 @@ import logging
 import time
 from typing import Any
 
-from kernelpod.plan import KernelPlan
 from kernelpod.runtime import reasons
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.podwatch import PodWatch
+from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)
 

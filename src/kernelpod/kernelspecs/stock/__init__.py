@@ -1,1 +1,1 @@
-"""Kernelspecs of an unmodified Enterprise Gateway: their form, building them, and the identity that a hub signs."""
+"""Kernelspecs of an unmodified Enterprise Gateway: their form, their build, and the identity that a hub signs."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from kernelpod.identity import Identity
 from kernelpod.settings.kernels import Bounds, Rule
 from kernelpod.settings.sections import Settings
+from kernelpod.start.identity import Identity
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kernelpod.base.podkeys import PullPolicy, SchedulingKey, SecretKey
 from kernelpod.homes.mounts import UserMounts
-from kernelpod.identity import Owner
+from kernelpod.start.identity import Owner
 
 
 class PlannedResources(BaseModel):

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernelpod.errors import RecordError
-from kernelpod.identity import Owner
-from kernelpod.plan import KernelPlan
+from kernelpod.start.identity import Owner
+from kernelpod.start.plan import KernelPlan
 
 VERSION = 1
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kernelpod.courses.enrolment import Enrolment
-from kernelpod.identity import Identity, Owner
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.plan import KernelPlan
-from kernelpod.policy import Usage, decide, has_room
-from kernelpod.record import KernelRecord
-from kernelpod.request import KernelRequest
 from kernelpod.settings.sections import Settings
+from kernelpod.start.identity import Identity, Owner
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.policy import Usage, decide, has_room
+from kernelpod.start.record import KernelRecord
+from kernelpod.start.request import KernelRequest
 
 log = logging.getLogger(__name__)
 

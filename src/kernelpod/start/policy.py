@@ -10,16 +10,16 @@ from kernelpod.base.names import user_slug
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.errors import Denied, StartFailed
 from kernelpod.homes.mounts import Mount, check_kernel_path, working_dir
-from kernelpod.identity import Identity
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.kernelspecs.resources import excesses
-from kernelpod.plan import KernelPlan
-from kernelpod.request import KernelRequest
 from kernelpod.settings.kernels import Bounds
 from kernelpod.settings.sections import Settings
-from kernelpod.sizes import planned_resources
-from kernelpod.standing import Standing, standing
-from kernelpod.userrules import first_of_rules, user_bounds
+from kernelpod.start.entitlements import Standing, standing
+from kernelpod.start.identity import Identity
+from kernelpod.start.plan import KernelPlan
+from kernelpod.start.request import KernelRequest
+from kernelpod.start.resources import planned_resources
+from kernelpod.start.rules import first_of_rules, user_bounds
 
 log = logging.getLogger(__name__)
 

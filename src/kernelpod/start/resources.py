@@ -8,9 +8,9 @@ from typing import Literal
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.errors import Denied
 from kernelpod.kernelspecs.model import KernelSpec
-from kernelpod.plan import PlannedResources
-from kernelpod.request import ResourceWish
 from kernelpod.settings.kernels import Bounds
+from kernelpod.start.plan import PlannedResources
+from kernelpod.start.request import ResourceWish
 
 
 def planned_resources(

@@ -11,9 +11,9 @@ from kernelpod.base.podkeys import PodKeys
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
 from kernelpod.homes.mounts import UserMounts, mounts_for
-from kernelpod.identity import Identity
 from kernelpod.settings.sections import Settings
-from kernelpod.userrules import first_of_rules
+from kernelpod.start.identity import Identity
+from kernelpod.start.rules import first_of_rules
 
 
 @dataclass(frozen=True)
