@@ -27,11 +27,11 @@ from bench.peers import GatewayPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, sweep
 from bench.table import Goal, Measure, render, write_json
 from bench.turns import in_turns, row, say
-from kernelpod import manifest
 from kernelpod.base import shipped
 from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.kernelspecs.publishing.releases import MANIFEST, Target
 from kernelpod.kernelspecs.publishing.tree import Tree, difference, read_tree
+from kernelpod.pods import kernel as manifest
 from kernelpod.settings.kernels import Kernelspecs
 from kernelpod.start.connection import new_connection
 from kernelpod.start.record import KernelRecord

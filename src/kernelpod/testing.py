@@ -25,7 +25,7 @@ from urllib.parse import unquote
 import yaml
 
 from kernelpod.kernelspecs.model import KernelSpec
-from kernelpod.manifest import POD_PORTS
+from kernelpod.pods.kernel import POD_PORTS
 from kernelpod.runtime.processes import Process
 from kernelpod.settings.sections import Settings
 from kernelpod.start.connection import Connection, new_connection

@@ -14,7 +14,7 @@ import yaml
 from helm import VALUES, Helm, settings_text
 
 from kernelpod.base import shipped
-from kernelpod.manifest import render
+from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity

@@ -10,7 +10,7 @@ import pytest
 from helm import VALUES, Helm, of_kind
 
 from kernelpod.base import names
-from kernelpod.manifest import POD_PORTS
+from kernelpod.pods.kernel import POD_PORTS
 
 pytestmark = pytest.mark.chart
 

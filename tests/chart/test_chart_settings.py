@@ -10,7 +10,7 @@ import yaml
 from helm import CHART, NAMESPACE, VALUES, Helm, of_kind, settings_text
 
 from kernelpod.base import shipped
-from kernelpod.manifest import SCHEDULING_KEYS, render
+from kernelpod.pods.kernel import SCHEDULING_KEYS, render
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord

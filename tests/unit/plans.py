@@ -8,7 +8,7 @@ from typing import Any
 
 from kernelpod.base import shipped
 from kernelpod.kernelspecs.resources import Resources
-from kernelpod.manifest import Manifest, render
+from kernelpod.pods.kernel import Manifest, render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord

@@ -12,7 +12,7 @@ pytest.importorskip("kubernetes", reason="neither the base package nor the hub h
 
 from kernelpod.base import shipped
 from kernelpod.errors import StartFailed
-from kernelpod.manifest import render
+from kernelpod.pods.kernel import render
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.claims import on_nfs
 from kernelpod.settings.runtimes import Kubernetes

@@ -16,9 +16,9 @@ from kernelpod.courses.check import check
 from kernelpod.courses.model import HubFile
 from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.homes.mounts import UserMounts, mounts_for, working_dir
-from kernelpod.hub import pods
 from kernelpod.hub.values import z2jh_values
-from kernelpod.manifest import render
+from kernelpod.pods import server as pods
+from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity

@@ -12,8 +12,9 @@ import pytest
 
 from kernelpod.base import shipped
 from kernelpod.homes.mounts import mounts_for
-from kernelpod.hub import pods, servers
-from kernelpod.manifest import render
+from kernelpod.hub import servers
+from kernelpod.pods import server as pods
+from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity

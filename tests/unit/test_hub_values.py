@@ -23,8 +23,8 @@ from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import SettingsError
 from kernelpod.hub.overrides import overrides
 from kernelpod.hub.packed import packed
-from kernelpod.hub.pods import MAKE_HOME
 from kernelpod.hub.values import z2jh_values
+from kernelpod.pods.server import MAKE_HOME
 from kernelpod.settings.sections import Settings
 
 KEYS = Path(__file__).parent / "z2jh_keys"

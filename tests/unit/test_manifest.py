@@ -16,7 +16,7 @@ from plans import HOSTILE, PLANS, TEMPLATE, leaves, made
 from kernelpod.errors import TemplateError
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.homes.volumes import Volume
-from kernelpod.manifest import POD_PORTS, Manifest, to_yaml_leaf
+from kernelpod.pods.kernel import POD_PORTS, Manifest, to_yaml_leaf
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import read

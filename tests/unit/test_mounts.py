@@ -8,7 +8,7 @@ import pytest
 
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import UserMounts, check_kernel_path, mounts_for, working_dir
-from kernelpod.podparts import volume_mounts, volumes
+from kernelpod.pods.parts import volume_mounts, volumes
 from kernelpod.settings.sections import Settings
 
 ROOT = "/home/nfs_share/claim"

@@ -12,8 +12,8 @@ from kernelpod.base import shipped
 from kernelpod.courses.check import check
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import check_kernel_path, mounts_for
-from kernelpod.hub import pods
-from kernelpod.manifest import render
+from kernelpod.pods import server as pods
+from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord

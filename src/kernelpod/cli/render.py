@@ -14,8 +14,8 @@ from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.roster import Roster
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.manifest import POD_PORTS
-from kernelpod.manifest import render as render_manifest
+from kernelpod.pods.kernel import POD_PORTS
+from kernelpod.pods.kernel import render as render_manifest
 from kernelpod.start.connection import new_connection
 from kernelpod.start.identity import Identity, Owner
 from kernelpod.start.policy import Usage, decide

@@ -12,10 +12,11 @@ from typing import Any
 from kubespawner import KubeSpawner
 from traitlets import Unicode
 
-from kernelpod.hub import pods, servers
+from kernelpod.hub import servers
 from kernelpod.hub.housespawner import HouseSpawner, NotSpawnedError
 from kernelpod.hub.profiles import profiles
-from kernelpod.podparts import shared_memory
+from kernelpod.pods import server as pods
+from kernelpod.pods.parts import shared_memory
 from kernelpod.settings.sections import Settings
 
 # How servers reach the hub: its Service.

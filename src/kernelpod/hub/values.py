@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from kernelpod.base import yamltext
 from kernelpod.errors import SettingsError
 from kernelpod.homes.mounts import mounts_for
-from kernelpod.hub import charts, pods, servers
+from kernelpod.hub import charts, servers
 from kernelpod.hub.packed import packed, templates
+from kernelpod.pods import server as pods
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from kernelpod.base import names, shipped
 from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
-from kernelpod.manifest import POD_PORTS, Manifest, render
+from kernelpod.pods.kernel import POD_PORTS, Manifest, render
 from kernelpod.runtime import Ended, RunningKernel, reasons
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.claims import on_nfs

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from kernelpod.errors import StartFailed
-from kernelpod.manifest import POD_PORTS
+from kernelpod.pods.kernel import POD_PORTS
 from kernelpod.runtime import Ended, reasons
 from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.podwatch import Pod, PodWatch

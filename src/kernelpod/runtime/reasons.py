@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.manifest import HOME_CHECK
+from kernelpod.pods.kernel import HOME_CHECK
 from kernelpod.runtime import Ended
 from kernelpod.start.plan import KernelPlan
 

@@ -22,7 +22,7 @@ from kernelpod.base.podkeys import SchedulingKey, SecretKey
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.errors import TemplateError
 from kernelpod.homes.mounts import Mount
-from kernelpod.podparts import literal, no_privileges, shared_memory, volume_mounts, volumes
+from kernelpod.pods.parts import literal, no_privileges, shared_memory, volume_mounts, volumes
 from kernelpod.start.connection import CHANNELS, Connection
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord

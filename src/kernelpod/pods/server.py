@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod import podparts
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import COURSE_MOUNTS, COURSE_VOLUMES
-from kernelpod.podparts import literal, no_privileges
+from kernelpod.pods import parts as podparts
+from kernelpod.pods.parts import literal, no_privileges
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 
