@@ -26,7 +26,7 @@ import yaml
 
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.pods.kernel import POD_PORTS
-from kernelpod.runtime.processes import Process
+from kernelpod.runtime.local.processes import Process
 from kernelpod.settings.sections import Settings
 from kernelpod.start.connection import Connection, new_connection
 from kernelpod.start.identity import Identity, Owner

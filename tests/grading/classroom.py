@@ -13,7 +13,7 @@ from typing import Any
 from kernelpod.base.names import user_slug
 from kernelpod.courses.model import HubFile
 from kernelpod.courses.offers import EXCHANGE_FOLDERS, Membership, course_mounts, exchange_environment
-from kernelpod.runtime.sandbox import Bind, Sandbox, in_sandbox
+from kernelpod.runtime.local.sandbox import Bind, Sandbox, in_sandbox
 from kernelpod.settings.sections import Settings
 
 CHECKOUT = Path(__file__).parents[2]

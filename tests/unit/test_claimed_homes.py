@@ -13,8 +13,8 @@ pytest.importorskip("kubernetes", reason="neither the base package nor the hub h
 from kernelpod.base import shipped
 from kernelpod.errors import StartFailed
 from kernelpod.pods.kernel import render
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
-from kernelpod.runtime.claims import on_nfs
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.claims import on_nfs
 from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan

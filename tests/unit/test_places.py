@@ -10,7 +10,7 @@ import pytest
 from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import Volume
-from kernelpod.runtime.places import check_places, on_disk
+from kernelpod.runtime.local.local_paths import check_places, on_disk
 from kernelpod.start.plan import KernelPlan
 
 

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
-from kernelpod.runtime import podwatch
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
-from kernelpod.runtime.podwatch import PodWatch
+from kernelpod.runtime.kubernetes import podwatch
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.podwatch import PodWatch
 from kernelpod.settings.runtimes import Kubernetes
 
 

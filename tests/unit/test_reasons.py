@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.runtime import reasons
+from kernelpod.runtime.kubernetes import reasons
 from kernelpod.testing import a_plan
 
 PLAN = a_plan()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kernelpod.runtime.turns import Turns
+from kernelpod.runtime.kubernetes.fair_limiter import Turns
 
 
 class Queue:

@@ -21,7 +21,7 @@ from typing import Any
 
 from kernelpod.base import shipped, yamltext
 from kernelpod.errors import KernelpodError, StartFailed
-from kernelpod.runtime.sandbox import check
+from kernelpod.runtime.local.sandbox import check
 from kernelpod.settings.loading import FILE_VARIABLE
 
 USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org")

@@ -25,8 +25,8 @@ from kernelpod.gateway.orphans import Orphans
 from kernelpod.gateway.services import Services
 from kernelpod.gateway.spares import Spares
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.runtime import Runtime
-from kernelpod.runtime.local import LocalRuntime
+from kernelpod.runtime.interface import Runtime
+from kernelpod.runtime.local.runtime import LocalRuntime
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Prover
@@ -50,7 +50,7 @@ def make_runtime(settings: Settings) -> Runtime:
             "homes.volume.kind is pvc: set runtime.kubernetes.home_check_image to the gateway's own image, "
             "which looks whether a home exists before kubelet makes a wrong one"
         )
-    from kernelpod.runtime.kubernetes import KubernetesRuntime  # noqa: PLC0415 - a local gateway does without
+    from kernelpod.runtime.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415 - a local gateway does without
 
     return KubernetesRuntime(cluster)
 

@@ -19,7 +19,7 @@ from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.errors import StartFailed, StartTimeout, UserError
 from kernelpod.gateway.proxy import DirectProxy, in_background
-from kernelpod.runtime import Ended, RunningKernel
+from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.start.connection import CHANNELS
 from kernelpod.start.record import KernelRecord
 

@@ -24,7 +24,7 @@ from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.messages import OfflineBuffer, execution_state, parts_of
 from kernelpod.gateway.proxy import DirectProxy
-from kernelpod.runtime import Runtime
+from kernelpod.runtime.interface import Runtime
 from kernelpod.settings.culling import Culling, schedule
 from kernelpod.settings.sections import Gateway
 from kernelpod.start.connection import CHANNELS

@@ -9,7 +9,7 @@ from typing import Any
 
 from enterprise_gateway.services.processproxies.processproxy import BaseProcessProxyABC
 
-from kernelpod.runtime import RunningKernel, Runtime
+from kernelpod.runtime.interface import RunningKernel, Runtime
 from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)

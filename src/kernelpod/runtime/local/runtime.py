@@ -24,10 +24,10 @@ from pydantic import SecretStr
 
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
-from kernelpod.runtime import Ended, RunningKernel
-from kernelpod.runtime.places import check_places, on_disk, refuse_what_needs_a_pod
-from kernelpod.runtime.processes import Process, Transcript, find_process, spawn
-from kernelpod.runtime.sandbox import Bind, Sandbox, as_user, check, in_sandbox
+from kernelpod.runtime.interface import Ended, RunningKernel
+from kernelpod.runtime.local.local_paths import check_places, on_disk, refuse_what_needs_a_pod
+from kernelpod.runtime.local.processes import Process, Transcript, find_process, spawn
+from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, check, in_sandbox
 from kernelpod.settings.runtimes import Local
 from kernelpod.start.connection import Connection, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan

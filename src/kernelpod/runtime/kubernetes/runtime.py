@@ -17,13 +17,14 @@ from pydantic import SecretStr
 from kernelpod.base import names, shipped
 from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
 from kernelpod.pods.kernel import POD_PORTS, Manifest, render
-from kernelpod.runtime import Ended, RunningKernel, reasons
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
-from kernelpod.runtime.claims import on_nfs
-from kernelpod.runtime.podstart import Troubles, address_of
-from kernelpod.runtime.podwatch import Pod, PodWatch
-from kernelpod.runtime.removal import Removal
-from kernelpod.runtime.turns import Turns
+from kernelpod.runtime.interface import Ended, RunningKernel
+from kernelpod.runtime.kubernetes import reasons
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.claims import on_nfs
+from kernelpod.runtime.kubernetes.fair_limiter import Turns
+from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
+from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
+from kernelpod.runtime.kubernetes.removal import Removal
 from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.start.connection import new_connection, read_connection
 from kernelpod.start.plan import KernelPlan

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelpod.runtime.sandbox import payload_pid
+from kernelpod.runtime.local.sandbox import payload_pid
 
 SPAWN_TIMEOUT_SECONDS = 20
 TRANSCRIPT_BYTES = 64 * 1024

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.pods.kernel import HOME_CHECK
-from kernelpod.runtime import Ended
+from kernelpod.runtime.interface import Ended
 from kernelpod.start.plan import KernelPlan
 
 Pod = dict[str, Any]

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 
 log = logging.getLogger(__name__)
 

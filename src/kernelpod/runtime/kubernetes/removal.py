@@ -8,9 +8,9 @@ import logging
 import time
 from typing import Any
 
-from kernelpod.runtime import reasons
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
-from kernelpod.runtime.podwatch import PodWatch
+from kernelpod.runtime.kubernetes import reasons
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.podwatch import PodWatch
 from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,10 @@ from typing import Any
 
 from kernelpod.errors import StartFailed
 from kernelpod.pods.kernel import POD_PORTS
-from kernelpod.runtime import Ended, reasons
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
-from kernelpod.runtime.podwatch import Pod, PodWatch
+from kernelpod.runtime.interface import Ended
+from kernelpod.runtime.kubernetes import reasons
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
 from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kernelpod.errors import StartFailed
 from kernelpod.homes.volumes import Volume
-from kernelpod.runtime.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.start.plan import KernelPlan
 
 # The driver of csi-driver-nfs, whose volumes say their folder in attributes.
