@@ -148,7 +148,7 @@ bench-cluster: env cluster-up ## the same on the test cluster (root): stock gate
 test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
 	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .
 	$(UV) run --quiet --isolated --no-project --python $(PY_VERSION) --with .cache/wheel/*.whl kernelpod render --user john.doe --spec python-pod --settings /dev/null | grep -c '^kind:'
-	$(PYTHON) -m zipfile --list .cache/wheel/*.whl | grep -c hub/templates/page.html
+	$(PYTHON) -m zipfile --list .cache/wheel/*.whl | grep -c hub/pages/templates/page.html
 
 bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short one
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.hub.config import configure, let_lists_decide
-from kernelpod.hub.traits import configure_from
+from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
 
 configure(c, load(Path(os.environ[FILE_VARIABLE])), os.environ.get("KERNELPOD_HUB", ""))
-c.JupyterHub.spawner_class = "kernelpod.hub.spawner.SandboxSpawner"
+c.JupyterHub.spawner_class = "kernelpod.hub.spawners.sandbox.SandboxSpawner"
 c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
 if file := os.environ.get("KERNELPOD_HUB_CONFIG"):
     try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.hub.config import configure, let_lists_decide
-from kernelpod.hub.kubernetes import configure_kubespawner
-from kernelpod.hub.traits import configure_from
+from kernelpod.hub.configfile.traits import configure_from
+from kernelpod.hub.spawners.pod import configure_kubespawner
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from kernelpod.hub.traits import configure_from
+from kernelpod.hub.configfile.traits import configure_from
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
 

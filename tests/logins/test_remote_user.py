@@ -227,14 +227,14 @@ def test_without_a_good_secret_no_hub_starts(tmp_path: Path, mode: int, text: st
     if text is not None:
         (tmp_path / "secret").write_text(text, encoding="utf-8")
         os.chmod(tmp_path / "secret", mode)  # noqa: PTH101
-    from kernelpod.hub.remoteuser import RemoteUserAuthenticator
+    from kernelpod.hub.logins.remoteuser import RemoteUserAuthenticator
 
     with pytest.raises(SettingsError, match=said):
         RemoteUserAuthenticator(trusted_proxies=["192.0.2.1"], secret_file=str(tmp_path / "secret"))
 
 
 def test_without_the_web_servers_address_no_hub_starts(secret_file: Path) -> None:
-    from kernelpod.hub.remoteuser import RemoteUserAuthenticator
+    from kernelpod.hub.logins.remoteuser import RemoteUserAuthenticator
 
     with pytest.raises(SettingsError, match="trusted_proxies must name the web server's addresses"):
         RemoteUserAuthenticator(secret_file=str(secret_file))

@@ -65,7 +65,7 @@ class House:
         from traitlets.config import Config
 
         from kernelpod.hub.config import configure
-        from kernelpod.hub.kubernetes import configure_kubespawner
+        from kernelpod.hub.spawners.pod import configure_kubespawner
 
         self.file = folder / "courses.yaml"
         self.write(courses)
@@ -81,7 +81,7 @@ class House:
     def spawner(self, name: str, **options: Any) -> Any:
         from jupyterhub.objects import Hub, Server
 
-        from kernelpod.hub.kubernetes import PodSpawner
+        from kernelpod.hub.spawners.pod import PodSpawner
 
         user = SimpleNamespace(name=name, groups=[], url="/u/", escaped_name=name, id=1, server=None)
         made = PodSpawner(config=self.config, hub=Hub(), user=user, _mock=True)
@@ -171,7 +171,7 @@ async def test_what_the_hub_keeps_is_what_the_wish_came_to(house: House) -> None
 async def test_a_course_that_is_not_hers_is_refused(
     house: House, name: str, options: dict[str, Any], said: str
 ) -> None:
-    from kernelpod.hub.housespawner import NotSpawnedError
+    from kernelpod.hub.spawners.base import NotSpawnedError
 
     spawner = house.spawner(name, **options)
     with pytest.raises(NotSpawnedError) as error:

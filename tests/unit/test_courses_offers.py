@@ -15,7 +15,7 @@ from kernelpod.courses.offers import Membership, chosen, course_mounts, exchange
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import Mount, mounts_for
-from kernelpod.hub.profiles import asks_something, profiles
+from kernelpod.hub.spawners.profiles import asks_something, profiles
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import standing
 from kernelpod.start.plan import KernelPlan

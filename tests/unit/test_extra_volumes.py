@@ -16,12 +16,12 @@ from kernelpod.courses.check import check
 from kernelpod.courses.model import HubFile
 from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.homes.mounts import UserMounts, mounts_for, working_dir
-from kernelpod.hub.values import z2jh_values
 from kernelpod.pods import server as pods
 from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 from kernelpod.testing import a_connection, a_plan, an_identity
+from kernelpod.z2jh.values import z2jh_values
 
 CONFIG_MAP = {"kind": "config_map", "object": "pip-conf"}
 SECRET = {"kind": "secret", "object": "licence"}

@@ -29,21 +29,21 @@ def request(*forwarded: str, end: Any = ("127.0.0.1", 4711)) -> Any:
     ],
 )
 def test_the_last_is_who_asked_the_proxy(forwarded: list[str], address: str) -> None:
-    from kernelpod.hub.addresses import asked_proxy
+    from kernelpod.hub.logins.addresses import asked_proxy
 
     assert str(asked_proxy(request(*forwarded))) == address
 
 
 @pytest.mark.parametrize("forwarded", [[], [""], ["192.0.2.7,"], ["unknown"], ["192.0.2.7:80"], ["a" * 10_000]])
 def test_what_is_no_address_is_nobody(forwarded: list[str]) -> None:
-    from kernelpod.hub.addresses import asked_proxy
+    from kernelpod.hub.logins.addresses import asked_proxy
 
     with pytest.raises(ValueError, match="is no address"):
         asked_proxy(request(*forwarded))
 
 
 def test_who_connected_is_known_by_the_socket() -> None:
-    from kernelpod.hub.addresses import peer
+    from kernelpod.hub.logins.addresses import peer
 
     assert str(peer(request("192.0.2.7", end=("::ffff:127.0.0.1", 1, 0, 0)))) == "127.0.0.1"
     with pytest.raises(ValueError, match="a Unix socket"):
@@ -61,6 +61,6 @@ def test_who_connected_is_known_by_the_socket() -> None:
     ],
 )
 def test_a_browser_is_whom_the_first_trusted_proxy_was_asked_by(forwarded: str, who: str) -> None:
-    from kernelpod.hub.addresses import browser
+    from kernelpod.hub.logins.addresses import browser
 
     assert browser(request(forwarded), ["192.0.2.0/24"]) == who

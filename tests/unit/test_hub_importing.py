@@ -18,9 +18,9 @@ from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.courses.load import load_courses
 from kernelpod.courses.roster import Roster
 from kernelpod.hub.importing.values import imported_values
-from kernelpod.hub.values import z2jh_values
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.values import z2jh_values
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "hub" / "old"

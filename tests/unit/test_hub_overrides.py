@@ -11,9 +11,9 @@ import yaml
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.hub.overrides import overrides
-from kernelpod.hub.values import z2jh_values
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.overrides import overrides
+from kernelpod.z2jh.values import z2jh_values
 
 SETTINGS: dict[str, Any] = {
     "servers": {"gateway_url": "http://kernelpod.gateway:8888"},

@@ -218,7 +218,7 @@ def a_spawner(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     from traitlets.config import Config
 
     from kernelpod.hub.config import configure
-    from kernelpod.hub.kubernetes import PodSpawner, configure_kubespawner
+    from kernelpod.hub.spawners.pod import PodSpawner, configure_kubespawner
 
     config = Config()
     configure(config, made)
@@ -249,7 +249,7 @@ async def test_the_claim_that_the_spawner_makes_is_the_one_that_server_and_kerne
 @pytest.mark.hub
 @pytest.mark.parametrize("state", ["state", "lastState"])
 def test_what_the_home_container_said_ends_the_start(state: str) -> None:
-    from kernelpod.hub.kubernetes import HomeNotMadeError, PodSpawner
+    from kernelpod.hub.spawners.pod import HomeNotMadeError, PodSpawner
 
     ended = {"terminated": {"exitCode": 1, "message": "The home /homes/a cannot be made.\n"}}
     pod = {"status": {"initContainerStatuses": [{"name": "home", state: ended}]}}

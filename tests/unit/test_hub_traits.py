@@ -26,7 +26,7 @@ def written(folder: Path, text: str) -> Path:
 
 def said_of(folder: Path, text: str) -> list[str]:
     """Return what is said of a file, as "line: level: sentence"."""
-    from kernelpod.hub.traits import check
+    from kernelpod.hub.configfile.traits import check
 
     return [f"{finding.place.line}: {finding.level}: {finding.text}" for finding in check(written(folder, text))]
 
@@ -154,7 +154,7 @@ class Given(dict[str, Any]):
 @hub
 def test_everything_is_set_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kernelpod.findings.finding import FindingsError
-    from kernelpod.hub.traits import configure_from
+    from kernelpod.hub.configfile.traits import configure_from
 
     monkeypatch.setenv("PROXY_TOKEN", "from the environment\n")
     (tmp_path / "secret").write_text("a secret\n", encoding="utf-8")
@@ -182,7 +182,7 @@ def test_the_url_of_the_database_is_looked_at_wherever_it_is_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kernelpod.findings.finding import FindingsError
-    from kernelpod.hub.traits import configure_from
+    from kernelpod.hub.configfile.traits import configure_from
 
     monkeypatch.setenv("DATABASE", "mysql+pymysql://hub:gehe#im@h/x")
     with pytest.raises(FindingsError, match="the password is cut off at one of its characters") as error:
@@ -220,7 +220,7 @@ def test_of_what_is_right_nothing_is_said(tmp_path: Path) -> None:
 
 @hub
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
-    from kernelpod.hub.traits import configure_from
+    from kernelpod.hub.configfile.traits import configure_from
 
     assert said_of(tmp_path, "") == said_of(tmp_path, "JupyterHub:\n") == []
     configure_from(Given(), tmp_path / "config.yaml")

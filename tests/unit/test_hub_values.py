@@ -21,11 +21,11 @@ from kernelpod.base.names import user_slug
 from kernelpod.cli.main import main
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import SettingsError
-from kernelpod.hub.overrides import overrides
-from kernelpod.hub.packed import packed
-from kernelpod.hub.values import z2jh_values
 from kernelpod.pods.server import MAKE_HOME
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.bundle import packed
+from kernelpod.z2jh.overrides import overrides
+from kernelpod.z2jh.values import z2jh_values
 
 KEYS = Path(__file__).parent / "z2jh_keys"
 SCHEMAS = os.environ.get("KERNELPOD_Z2JH_SCHEMAS", "")
@@ -69,7 +69,7 @@ def test_with_courses_the_values_bring_package_settings_and_volume_along() -> No
     assert len(archive) < 400_000, "the chart puts it into a Secret, which holds 1 MiB"
     assert archive == packed()
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
-    assert {"kernelpod/hub/zero.py", "kernelpod/courses/roster.py", "kernelpod/start/entitlements.py"} <= set(
+    assert {"kernelpod/z2jh/hook.py", "kernelpod/courses/roster.py", "kernelpod/start/entitlements.py"} <= set(
         names
     )
     assert "very-secret" not in yaml.safe_dump(values(with_token))
@@ -92,7 +92,7 @@ c.KubeSpawner.environment = dict(values["singleuser"]["extraEnv"])
 c.KubeSpawner.fs_gid = values["singleuser"]["fsGid"]
 c.KubeSpawner.update(values["hub"]["config"]["KubeSpawner"])
 exec(values["hub"]["extraConfig"]["90-kernelpod"].replace("/usr/local/share/jupyterhub", folder))
-import kernelpod.hub.zero
+import kernelpod.z2jh.hook
 assert kernelpod.__file__.startswith(folder), kernelpod.__file__
 import kubespawner.spawner
 kubespawner.spawner.load_config = lambda **_: None

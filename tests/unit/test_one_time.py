@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kernelpod.cli.main import main
-from kernelpod.hub import codes
+from kernelpod.hub.logins import codes
 
 NOW = datetime.now(timezone.utc)
 TIMES = ["--from", "2026-12-01T09:00", "--until", "2026-12-01T11:00", "--zone", "Europe/Berlin"]
@@ -125,7 +125,7 @@ class Typed:
 async def test_an_unknown_name_costs_what_a_wrong_code_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kernelpod.hub.onetime import OneTimeAuthenticator
+    from kernelpod.hub.logins.onetime import OneTimeAuthenticator
 
     codes.write_list(tmp_path / "list", {"alice": an_entry("A")})
     authenticator = OneTimeAuthenticator(list_file=str(tmp_path / "list"), state_dir=str(tmp_path / "used"))
@@ -142,7 +142,7 @@ async def test_an_unknown_name_costs_what_a_wrong_code_costs(
 async def test_a_list_that_breaks_leaves_the_older_one_in_force(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from kernelpod.hub.onetime import OneTimeAuthenticator
+    from kernelpod.hub.logins.onetime import OneTimeAuthenticator
 
     path = tmp_path / "list"
     codes.write_list(path, {"alice": an_entry("A"), "bob": an_entry("B"), "carol": an_entry("C")})
@@ -160,7 +160,7 @@ async def test_a_list_that_breaks_leaves_the_older_one_in_force(
 
 @pytest.mark.hub
 def test_attempts_of_many_names_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kernelpod.hub import onetime
+    from kernelpod.hub.logins import onetime
 
     monkeypatch.setattr(onetime, "MAX_REMEMBERED", 10)
     throttle = onetime.Throttle(1, 60)

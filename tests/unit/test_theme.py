@@ -19,8 +19,8 @@ from kernelpod.courses.check import check
 from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.logo import MAX_BYTES, BadLogo, RosterWithLogo, logo_of
 from kernelpod.courses.theme import READABLE, contrast, pressed, text_on
-from kernelpod.hub.packed import templates
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.bundle import templates
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -192,7 +192,7 @@ def dress() -> Any:
     from jupyterhub._data import DATA_FILES_PATH
     from traitlets.config import Config
 
-    from kernelpod.hub.theme import show_theme, template_folder
+    from kernelpod.hub.pages.theme import show_theme, template_folder
 
     own = str(Path(DATA_FILES_PATH) / "templates")
 
@@ -284,7 +284,7 @@ def test_templates_and_variables_of_the_admin_come_first(
 ) -> None:
     from traitlets.config import Config
 
-    from kernelpod.hub.theme import template_folder
+    from kernelpod.hub.pages.theme import template_folder
 
     theirs, c = tmp_path / "theirs", Config()
     theirs.mkdir()

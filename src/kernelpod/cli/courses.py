@@ -24,7 +24,7 @@ from kernelpod.errors import KernelpodError
 from kernelpod.findings import forms
 from kernelpod.findings.finding import FindingsError
 from kernelpod.homes.mounts import Mount
-from kernelpod.hub.profiles import asks_something, profiles
+from kernelpod.hub.spawners.profiles import asks_something, profiles
 from kernelpod.kernelspecs.folders import read_all
 from kernelpod.start.entitlements import Standing, standing
 from kernelpod.start.identity import Identity, Owner

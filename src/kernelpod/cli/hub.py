@@ -19,11 +19,11 @@ from kernelpod.courses.check import check as check_courses
 from kernelpod.courses.load import load_courses
 from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import FindingsError
-from kernelpod.hub.charts import NEWEST
-from kernelpod.hub.overrides import overrides, read_values
-from kernelpod.hub.values import z2jh_values
 from kernelpod.kernelspecs.folders import images_of, read_all
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.overrides import overrides, read_values
+from kernelpod.z2jh.values import z2jh_values
+from kernelpod.z2jh.versions import NEWEST
 
 hub_option = click.option(
     "--hub",

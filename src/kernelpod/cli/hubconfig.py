@@ -30,7 +30,7 @@ def check_config(file: Path, as_json: bool) -> None:
       kernelpod hub check-config deploy.yaml
     """
     try:
-        from kernelpod.hub.traits import check  # noqa: PLC0415 - only this command needs JupyterHub
+        from kernelpod.hub.configfile.traits import check  # noqa: PLC0415 - only this command needs JupyterHub
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
             raise SettingsError(NEEDS_JUPYTERHUB) from error

@@ -13,7 +13,7 @@ import click
 from kernelpod.courses.model import Lists
 from kernelpod.courses.userlists import BadList, normal, read_names
 from kernelpod.errors import SettingsError
-from kernelpod.hub import codes
+from kernelpod.hub.logins import codes
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have none

@@ -10,7 +10,7 @@ from kernelpod.base import yamltext
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, Hub, OneHub
 from kernelpod.errors import SettingsError
-from kernelpod.hub.values import COURSES_FILES
+from kernelpod.z2jh.values import COURSES_FILES
 
 # KubeSpawner makes the claims of users, and looks whether they are there.
 CLAIMS_RULE = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}

@@ -8,7 +8,7 @@ import yaml
 
 from kernelpod.base import yamltext
 from kernelpod.deploy.settings import Deployment, OneHub
-from kernelpod.hub.values import COURSES_FILES
+from kernelpod.z2jh.values import COURSES_FILES
 
 # Secret of all tokens of the hub.
 HUB_TOKENS = "hub"

@@ -8,8 +8,8 @@ from typing import Any
 from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
-from kernelpod.hub.values import z2jh_values
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.values import z2jh_values
 
 RELEASE = "hub"
 # The chart has a Secret `hub` of its own, and makes the token of every service there.

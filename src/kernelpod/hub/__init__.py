@@ -1,1 +1,4 @@
-"""The hub's side: what JupyterHub must be told; the only package that imports JupyterHub or KubeSpawner."""
+"""What JupyterHub's process loads, and nothing else: configuration, spawners, logins, pages, proxy, culler.
+
+Values for the chart Zero to JupyterHub are made in `z2jh`; what a user's server loads is `singleuser`.
+"""

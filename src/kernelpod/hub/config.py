@@ -16,9 +16,9 @@ from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.logo import RosterWithLogo
 from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
-from kernelpod.hub.gate import gated
-from kernelpod.hub.housespawner import HouseSpawner, identity_of
-from kernelpod.hub.theme import add_variables, show_theme, template_folder
+from kernelpod.hub.logins.allowlist import gated
+from kernelpod.hub.pages.theme import add_variables, show_theme, template_folder
+from kernelpod.hub.spawners.base import HouseSpawner, identity_of
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import Standing, standing
@@ -111,6 +111,6 @@ def server_standing(settings: Settings, hub: Hub, spawner: Any) -> Standing:
     if hub.courses:
         raise SettingsError(
             f"hubs.courses: {type(spawner).__name__} knows no courses; "
-            "set JupyterHub.spawner_class to kernelpod.hub.kubernetes.PodSpawner"
+            "set JupyterHub.spawner_class to kernelpod.hub.spawners.pod.PodSpawner"
         )
     return standing(settings, identity_of(hub, spawner.user), None)

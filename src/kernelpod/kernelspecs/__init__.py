@@ -1,5 +1,5 @@
 """Kernelspecs: the form of kernel.json, what a gateway lists, what lint finds, releases, images.
 
-What a user may wish for within the bounds of a kernelspec is decided in `start`. Foreign kernelspecs are taken over
-by `importers`.
+What a user may wish for within the bounds of a kernelspec is decided in `start`. Taking over foreign kernelspecs
+is the work of `importers`.
 """

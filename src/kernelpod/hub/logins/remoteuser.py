@@ -19,7 +19,7 @@ from jupyterhub.handlers.login import LogoutHandler
 from traitlets import Bool, List, Unicode, validate
 
 from kernelpod.errors import SettingsError
-from kernelpod.hub.addresses import asked_proxy, checked_networks, peer, within
+from kernelpod.hub.logins.addresses import asked_proxy, checked_networks, peer, within
 
 MAX_NAME = 255
 MIN_SECRET, MAX_SECRET = 32, 4096

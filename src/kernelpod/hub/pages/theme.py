@@ -16,7 +16,7 @@ from kernelpod.courses.theme import channels, pressed, text_on
 
 def template_folder() -> str:
     """Return where the templates lie, where the package is a folder."""
-    return str(files("kernelpod.hub").joinpath("templates"))
+    return str(files("kernelpod.hub.pages").joinpath("templates"))
 
 
 def show_theme(c: Any, enrolments: Enrolments, folder: str) -> None:

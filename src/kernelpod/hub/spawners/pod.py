@@ -13,8 +13,8 @@ from kubespawner import KubeSpawner
 from traitlets import Unicode
 
 from kernelpod.hub import servers
-from kernelpod.hub.housespawner import HouseSpawner, NotSpawnedError
-from kernelpod.hub.profiles import profiles
+from kernelpod.hub.spawners.base import HouseSpawner, NotSpawnedError
+from kernelpod.hub.spawners.profiles import profiles
 from kernelpod.pods import server as pods
 from kernelpod.pods.parts import shared_memory
 from kernelpod.settings.sections import Settings

@@ -24,8 +24,8 @@ CHOICES = ("authenticator_class", "spawner_class", "proxy_class")
 # What a hub in the cluster uses without being told by the file.
 _FURTHER = (
     "kubespawner.KubeSpawner",
-    "kernelpod.hub.kubernetes.PodSpawner",
-    "kernelpod.hub.spawner.SandboxSpawner",
+    "kernelpod.hub.spawners.pod.PodSpawner",
+    "kernelpod.hub.spawners.sandbox.SandboxSpawner",
 )
 
 

@@ -18,8 +18,8 @@ from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError
 from traitlets import Bool, Float, Integer, List, Unicode, validate
 
-from kernelpod.hub.addresses import browser, checked_networks
-from kernelpod.hub.codes import Entry, ListError, new_code, new_entry, read_list, use
+from kernelpod.hub.logins.addresses import browser, checked_networks
+from kernelpod.hub.logins.codes import Entry, ListError, new_code, new_entry, read_list, use
 
 MAX_NAME = 255
 # Pairs of user and address whose attempts are remembered.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelpod.hub.config import know_courses, let_lists_decide, server_standing
-from kernelpod.hub.kubernetes import PodSpawner
+from kernelpod.hub.spawners.pod import PodSpawner
 from kernelpod.settings.loading import load
 
 

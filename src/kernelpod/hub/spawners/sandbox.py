@@ -17,7 +17,7 @@ from traitlets import Unicode, default
 import kernelpod
 from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import UserMounts
-from kernelpod.hub.housespawner import HouseSpawner
+from kernelpod.hub.spawners.base import HouseSpawner
 from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, check, in_sandbox, payload_pid
 from kernelpod.start.entitlements import Standing
 

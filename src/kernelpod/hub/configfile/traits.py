@@ -20,8 +20,8 @@ from traitlets import TraitError, TraitType
 
 from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import Tree, read_tree
-from kernelpod.hub import database
-from kernelpod.hub.classes import CHOICES, Known, NotAClass, default, installed, named
+from kernelpod.hub.configfile import database
+from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 MAX_SECRET_BYTES = 65536

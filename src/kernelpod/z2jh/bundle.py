@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 # What Zero to JupyterHub's hub loads; what that imports is packed, too.
-ENTRY = "kernelpod.hub.zero"
+ENTRY = "kernelpod.z2jh.hook"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -24,7 +24,7 @@ def packed() -> bytes:
 
 def templates() -> dict[str, str]:
     """Return the templates of the hub's pages by their names: Jinja reads none from an archive."""
-    place = files("kernelpod.hub").joinpath("templates")
+    place = files("kernelpod.hub.pages").joinpath("templates")
     return {one.name: one.read_text(encoding="utf-8") for one in sorted(place.iterdir(), key=lambda one: one.name)}
 
 

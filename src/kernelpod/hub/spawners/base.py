@@ -12,7 +12,7 @@ from traitlets.config import LoggingConfigurable
 from kernelpod.courses.enrolment import Enrolment, Enrolments
 from kernelpod.courses.offers import exchange_environment
 from kernelpod.errors import Denied, KernelpodError
-from kernelpod.hub.profiles import asks_something, profiles, settled
+from kernelpod.hub.spawners.profiles import asks_something, profiles, settled
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import Standing, standing

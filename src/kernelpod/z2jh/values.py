@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 from kernelpod.base import yamltext
 from kernelpod.errors import SettingsError
 from kernelpod.homes.mounts import mounts_for
-from kernelpod.hub import charts, servers
-from kernelpod.hub.packed import packed, templates
+from kernelpod.hub import servers
 from kernelpod.pods import server as pods
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh import versions as charts
+from kernelpod.z2jh.bundle import packed, templates
 
 # A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.
 STAND_IN = "kernelpodstandin"
@@ -179,7 +180,7 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
             # The chart runs these in the order of their names.
             "90-kernelpod": "import sys\n"
             f"sys.path.insert(0, {code!r})\n"
-            "from kernelpod.hub.zero import configure_zero\n"
+            "from kernelpod.z2jh.hook import configure_zero\n"
             f"configure_zero(c, {f'{PLACE}/kernelpod-settings.yaml'!r}, {hub.name!r}, {TEMPLATES!r})\n"
         },
         "extraVolumes": [

@@ -1,0 +1,1 @@
+"""A hub's configuration from YAML, checked against JupyterHub's own classes."""
