@@ -19,7 +19,7 @@ from kernelpod.settings.sections import Settings
 CHECKOUT = Path(__file__).parents[2]
 HOME = "/home/jovyan"
 CONFIG = """
-from kernelpod.hub.submissions import configure
+from kernelpod.grading.exchange import configure
 c = get_config()
 configure(c)
 """

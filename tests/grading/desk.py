@@ -9,8 +9,8 @@ from nbgrader.auth import Authenticator
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from kernelpod.hub import submissions
-from kernelpod.submissions.receipt import Receipt, receipt_of
+from kernelpod.grading import exchange as submissions
+from kernelpod.grading.submissions.receipt import Receipt, receipt_of
 
 
 class Desk:

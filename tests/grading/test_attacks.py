@@ -11,10 +11,10 @@ import pytest
 from desk import Desk
 from nbgrader.exchange import ExchangeError
 
-from kernelpod.hub import submissions
-from kernelpod.hub.submissions import collect as collecting
-from kernelpod.submissions import walk
-from kernelpod.submissions.verify import verify
+from kernelpod.grading import exchange as submissions
+from kernelpod.grading.exchange import collect as collecting
+from kernelpod.grading.submissions import walk
+from kernelpod.grading.submissions.verify import verify
 
 # nbgrader leaves timestamp.txt open when it releases feedback.
 pytestmark = [pytest.mark.grading, pytest.mark.filterwarnings("ignore:.*timestamp.txt")]

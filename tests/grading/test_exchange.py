@@ -13,9 +13,9 @@ from nbgrader.exchange import ExchangeError
 from traitlets import TraitError
 from traitlets.config import Config
 
-from kernelpod.hub import submissions
-from kernelpod.submissions.manifest import code_of, stored
-from kernelpod.submissions.verify import verify
+from kernelpod.grading import exchange as submissions
+from kernelpod.grading.submissions.manifest import code_of, stored
+from kernelpod.grading.submissions.verify import verify
 
 # nbgrader leaves timestamp.txt open when it releases feedback.
 pytestmark = [pytest.mark.grading, pytest.mark.filterwarnings("ignore:.*timestamp.txt")]
@@ -168,6 +168,6 @@ def test_configure_replaces_every_step() -> None:
     c = Config()
     submissions.configure(c)
     assert {kind.__module__.rpartition(".")[0] for kind in c.ExchangeFactory.values()} == {
-        "kernelpod.hub.submissions"
+        "kernelpod.grading.exchange"
     }
     assert len(c.ExchangeFactory) == 8

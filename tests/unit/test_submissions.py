@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kernelpod.cli.main import main
-from kernelpod.submissions import walk
-from kernelpod.submissions.manifest import (
+from kernelpod.grading.submissions import walk
+from kernelpod.grading.submissions.manifest import (
     MANIFEST,
     Manifest,
     code_of,
@@ -26,9 +26,9 @@ from kernelpod.submissions.manifest import (
     same_code,
     stored,
 )
-from kernelpod.submissions.receipt import RECEIPT, Receipt, moment, read_key
-from kernelpod.submissions.verify import verify, verify_all
-from kernelpod.submissions.walk import SubmissionError, entries, shown
+from kernelpod.grading.submissions.receipt import RECEIPT, Receipt, moment, read_key
+from kernelpod.grading.submissions.verify import verify, verify_all
+from kernelpod.grading.submissions.walk import SubmissionError, entries, shown
 
 NAMES = [
     "ps1.ipynb",

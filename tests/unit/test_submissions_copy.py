@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kernelpod.submissions import copy
-from kernelpod.submissions.copy import Copied, Rules, copy_folder, last_change
-from kernelpod.submissions.walk import Entry, SubmissionError
+from kernelpod.grading.submissions import copy
+from kernelpod.grading.submissions.copy import Copied, Rules, copy_folder, last_change
+from kernelpod.grading.submissions.walk import Entry, SubmissionError
 
 ROOMY = Rules(file_bytes=1000, all_bytes=5000)
 

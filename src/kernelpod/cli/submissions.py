@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from kernelpod.submissions.manifest import is_code
-from kernelpod.submissions.receipt import read_key
-from kernelpod.submissions.verify import Verdict, verify_all
-from kernelpod.submissions.walk import shown
+from kernelpod.grading.submissions.manifest import is_code
+from kernelpod.grading.submissions.receipt import read_key
+from kernelpod.grading.submissions.verify import Verdict, verify_all
+from kernelpod.grading.submissions.walk import shown
 
 
 @click.group()

@@ -20,9 +20,9 @@ from kernelpod.base.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.base.quantities import Bytes, format_bytes, format_millicores
 from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
 from kernelpod.courses.theme import Theme
+from kernelpod.grading.submissions.receipt import moment
 from kernelpod.homes.volumes import MountedVolume, SharedVolume, Volume, check_root
 from kernelpod.kernelspecs.resources import Amounts, Gpus
-from kernelpod.submissions.receipt import moment
 
 Mode = Literal["teaching", "exam", "research"]
 Access = Literal["none", "ro", "rw"]

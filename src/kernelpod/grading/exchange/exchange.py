@@ -20,10 +20,10 @@ from traitlets import Enum, List, TraitError, Unicode, validate
 from traitlets import default as default_of
 
 from kernelpod.base.names import user_slug
-from kernelpod.submissions.copy import Rules
-from kernelpod.submissions.manifest import NOT_HASHED
-from kernelpod.submissions.receipt import moment
-from kernelpod.submissions.walk import read_small
+from kernelpod.grading.submissions.copy import Rules
+from kernelpod.grading.submissions.manifest import NOT_HASHED
+from kernelpod.grading.submissions.receipt import moment
+from kernelpod.grading.submissions.walk import read_small
 
 # nbgrader's file: who knows it can fetch the feedback.
 SECRET = "submission_secret.txt"  # noqa: S105  a file's name

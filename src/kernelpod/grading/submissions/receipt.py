@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from kernelpod.submissions.manifest import RECEIPT
-from kernelpod.submissions.walk import SubmissionError, read_small
+from kernelpod.grading.submissions.manifest import RECEIPT
+from kernelpod.grading.submissions.walk import SubmissionError, read_small
 
 MAX_RECEIPT_BYTES = 2**20
 MIN_KEY_BYTES, MAX_KEY_BYTES = 32, 4096

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernelpod.submissions.manifest import (
+from kernelpod.grading.submissions.manifest import (
     MANIFEST,
     RECEIPT,
     code_of,
@@ -16,8 +16,8 @@ from kernelpod.submissions.manifest import (
     same_code,
     stored,
 )
-from kernelpod.submissions.receipt import Receipt, receipt_of
-from kernelpod.submissions.walk import MAX_DEPTH, SubmissionError, shown
+from kernelpod.grading.submissions.receipt import Receipt, receipt_of
+from kernelpod.grading.submissions.walk import MAX_DEPTH, SubmissionError, shown
 
 
 @dataclass(frozen=True)

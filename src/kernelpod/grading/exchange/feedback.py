@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nbgrader.exchange import ExchangeError, default
 
-from kernelpod.hub.submissions.exchange import STUDENT, CourseExchange
-from kernelpod.submissions.walk import shown
+from kernelpod.grading.exchange.exchange import STUDENT, CourseExchange
+from kernelpod.grading.submissions.walk import shown
 
 
 class ReleaseFeedback(CourseExchange, default.ExchangeReleaseFeedback):

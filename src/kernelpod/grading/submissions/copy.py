@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from kernelpod.submissions.walk import Entry, SubmissionError, entries, nothing
+from kernelpod.grading.submissions.walk import Entry, SubmissionError, entries, nothing
 
 _PIECE = 2**20
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kernelpod.submissions.walk import SubmissionError, entries, read_small, shown
+from kernelpod.grading.submissions.walk import SubmissionError, entries, read_small, shown
 
 MANIFEST = "SHA256SUMS"
 CODE_NOTE = "SUBMISSION-CODE.txt"

@@ -18,9 +18,9 @@ from nbgrader.utils import parse_utc
 from traitlets import Enum, Unicode
 from traitlets import default as default_of
 
-from kernelpod.hub.submissions.exchange import SECRET, STUDENT, CourseExchange, secret_of, write
-from kernelpod.submissions.copy import copy_folder, last_change
-from kernelpod.submissions.manifest import (
+from kernelpod.grading.exchange.exchange import SECRET, STUDENT, CourseExchange, secret_of, write
+from kernelpod.grading.submissions.copy import copy_folder, last_change
+from kernelpod.grading.submissions.manifest import (
     CODE_NOTE,
     MANIFEST,
     RECEIPT,
@@ -30,8 +30,8 @@ from kernelpod.submissions.manifest import (
     manifest_of,
     stored,
 )
-from kernelpod.submissions.receipt import Receipt, read_key
-from kernelpod.submissions.walk import SubmissionError, read_small, shown
+from kernelpod.grading.submissions.receipt import Receipt, read_key
+from kernelpod.grading.submissions.walk import SubmissionError, read_small, shown
 
 MAX_SUBMISSIONS = 1000
 MAX_LEFT_OUT = 100

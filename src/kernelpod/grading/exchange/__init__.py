@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from kernelpod.hub.submissions.collect import Collect
-from kernelpod.hub.submissions.exchange import CourseExchange, Fetch, Release
-from kernelpod.hub.submissions.feedback import FetchFeedback, ReleaseFeedback
-from kernelpod.hub.submissions.listing import Listing
-from kernelpod.hub.submissions.submit import Submit
+from kernelpod.grading.exchange.collect import Collect
+from kernelpod.grading.exchange.exchange import CourseExchange, Fetch, Release
+from kernelpod.grading.exchange.feedback import FetchFeedback, ReleaseFeedback
+from kernelpod.grading.exchange.listing import Listing
+from kernelpod.grading.exchange.submit import Submit
 
 
 def configure(c: Any) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from nbgrader.exchange import default
 
-from kernelpod.hub.submissions.exchange import SECRET, CourseExchange, write
-from kernelpod.submissions.copy import copy_folder
-from kernelpod.submissions.manifest import CODE_NOTE, MANIFEST, TIMESTAMP, code_of, manifest_of
-from kernelpod.submissions.walk import SubmissionError, shown
+from kernelpod.grading.exchange.exchange import SECRET, CourseExchange, write
+from kernelpod.grading.submissions.copy import copy_folder
+from kernelpod.grading.submissions.manifest import CODE_NOTE, MANIFEST, TIMESTAMP, code_of, manifest_of
+from kernelpod.grading.submissions.walk import SubmissionError, shown
 
 
 class Submit(CourseExchange, default.ExchangeSubmit):

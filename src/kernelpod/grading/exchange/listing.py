@@ -7,9 +7,9 @@ from typing import Any
 
 from nbgrader.exchange import default
 
-from kernelpod.hub.submissions.exchange import CourseExchange, secret_of
-from kernelpod.submissions.manifest import CODE_NOTE, code_of, stored
-from kernelpod.submissions.walk import read_small
+from kernelpod.grading.exchange.exchange import CourseExchange, secret_of
+from kernelpod.grading.submissions.manifest import CODE_NOTE, code_of, stored
+from kernelpod.grading.submissions.walk import read_small
 
 
 class Listing(CourseExchange, default.ExchangeList):
