@@ -13,11 +13,11 @@ import yaml
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.courses.importing.hubs import imported_courses
-from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.courses.load import load_courses
 from kernelpod.courses.roster import Roster
-from kernelpod.hub.importing.values import imported_values
+from kernelpod.importers.courses.hubs import imported_courses
+from kernelpod.importers.hub.values import imported_values
+from kernelpod.importers.report import Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import z2jh_values

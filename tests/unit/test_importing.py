@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.kernelspecs.importing import ImportingError, imported, legal_name
+from kernelpod.importers.kernelspecs import ImportingError, imported, legal_name
 
 LAUNCHED = [
     "python",

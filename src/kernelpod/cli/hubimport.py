@@ -11,11 +11,11 @@ import click
 
 from kernelpod.cli.specs.options import json_option, say_json
 from kernelpod.courses.check import check
-from kernelpod.courses.importing.hubs import imported_courses
-from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.findings.finding import Finding
-from kernelpod.hub.importing.layout import Layout, config_of, guessed
-from kernelpod.hub.importing.values import imported_values
+from kernelpod.importers.courses.hubs import imported_courses
+from kernelpod.importers.hub.layout import Layout, config_of, guessed
+from kernelpod.importers.hub.values import imported_values
+from kernelpod.importers.report import Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 

@@ -15,7 +15,7 @@ from kernelpod.cli.specs.author import coloured
 from kernelpod.cli.specs.options import json_option, say_json, words_of
 from kernelpod.errors import KernelpodError
 from kernelpod.findings.finding import Finding
-from kernelpod.kernelspecs.importing import Imported, imported, legal_name
+from kernelpod.importers.kernelspecs import Imported, imported, legal_name
 from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.kernelspecs.model import LOGOS
 

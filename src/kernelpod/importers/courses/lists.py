@@ -8,11 +8,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kernelpod.courses.importing.notes import Imported
 from kernelpod.courses.model import Lists
 from kernelpod.courses.userlists import BadList, read_names, titles_of, with_title
 from kernelpod.findings.finding import START, Place, unusable
 from kernelpod.findings.yamlfile import Spot
+from kernelpod.importers.report import Imported
 
 # The old hub looked into the second place for what lay in the first.
 ALLOW = ("users/allowlist", "users/whitelist", "allowlist", "whitelist")

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from kernelpod.courses.fields import FolderPath, MountPath
-from kernelpod.courses.importing.notes import Part
-from kernelpod.courses.importing.parts import fits
 from kernelpod.courses.model import Storage
+from kernelpod.importers.courses.parts import fits
+from kernelpod.importers.report import Part
 
 # Where the code of the old hub had every course's exchange.
 EXCHANGE = {"path": "_nbgrader/exchange/{course}", "mount_path": "/srv/nbgrader/exchange/{course}"}

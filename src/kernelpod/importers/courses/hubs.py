@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from kernelpod.courses.fields import Identifier, Title
-from kernelpod.courses.importing.folders import exchange_of, mounts_of
-from kernelpod.courses.importing.lists import ALLOW, BLOCK, USERNAME, OldLists
-from kernelpod.courses.importing.notes import Imported, ImportingError, Part
-from kernelpod.courses.importing.parts import fits, image_of, profiles_of, resources_of
 from kernelpod.findings.finding import START, FindingsError, unusable
 from kernelpod.findings.yamlfile import Keys, Spot, read_tree
+from kernelpod.importers.courses.folders import exchange_of, mounts_of
+from kernelpod.importers.courses.lists import ALLOW, BLOCK, USERNAME, OldLists
+from kernelpod.importers.courses.parts import fits, image_of, profiles_of, resources_of
+from kernelpod.importers.report import Imported, ImportingError, Part
 
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
 _TITLE: TypeAdapter[str] = TypeAdapter(Title)

@@ -7,15 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.courses.importing.notes import Imported, ImportingError
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import read_tree
-from kernelpod.hub.importing.auth import move_auth
-from kernelpod.hub.importing.homes import homes_of
-from kernelpod.hub.importing.layout import SECTIONS
-from kernelpod.hub.importing.moves import Values
-from kernelpod.hub.importing.secrets import leave_out_secrets
+from kernelpod.importers.hub.auth import move_auth
+from kernelpod.importers.hub.homes import homes_of
+from kernelpod.importers.hub.layout import SECTIONS
+from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.hub.secrets import leave_out_secrets
+from kernelpod.importers.report import Imported, ImportingError
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from kernelpod.courses.importing.notes import ImportingError
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
+from kernelpod.importers.report import ImportingError
 
 Layout = Literal["courses-config", "z2jh-values"]
 CONFIG = "config.yaml"

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from kernelpod.base.quantities import format_bytes, format_millicores, parse_bytes, parse_millicores
 from kernelpod.courses.fields import Image, Title
-from kernelpod.courses.importing.notes import Part
 from kernelpod.courses.model import ServerResources
+from kernelpod.importers.report import Part
 
 _AMOUNTS: tuple[tuple[str, str, str], ...] = (
     ("cpu_guarantee", "guarantee", "cpu"),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
-from kernelpod.hub.importing.moves import Values
+from kernelpod.importers.hub.moves import Values
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")

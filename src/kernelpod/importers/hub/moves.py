@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kernelpod.courses.importing.notes import Change, Imported
 from kernelpod.findings.yamlfile import Keys
+from kernelpod.importers.report import Change, Imported
 
 
 class Values:
