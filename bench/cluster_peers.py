@@ -16,13 +16,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.doubles import FakeHub, user_model
+
 from bench import cluster_kube as kube
 from bench.client import Address, WebSocketAddress
 from bench.peers import Peer
 from bench.processes import BenchError
 from bench.stock_cluster import GATEWAY_IMAGE, KERNEL_NAME, chart
 from bench.upstream import ROOT
-from kernelpod.testing import FakeHub, user_model
 
 USER, UID, GID = "bench", 1000, 100
 OUR_GATEWAY, OUR_KERNEL = "localhost/kernelpod-gateway", "localhost/kernelpod-kernel-python:test"

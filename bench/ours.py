@@ -7,10 +7,10 @@ import secrets
 from typing import Any
 
 import yaml
+from tests.doubles import FakeHub, user_model
 
 from bench.peers import VENV, GatewayPeer
 from bench.upstream import KERNEL_PYTHON, ROOT
-from kernelpod.testing import FakeHub, user_model
 
 USER = "bench"  # what every peer's client sends as KERNEL_USERNAME, and here the hub's word for its token
 SANDBOX_UID, SANDBOX_GID = 1000, 100  # for kernels of a gateway that runs as root; others keep their own

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import SecretStr
+from tests.doubles import a_plan, an_identity
 
 from bench.local import terminated
 from bench.peers import GatewayPeer, StockPeer
@@ -35,7 +36,6 @@ from kernelpod.pods import kernel as manifest
 from kernelpod.settings.kernels import Kernelspecs
 from kernelpod.start.connection import new_connection
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import a_plan, an_identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

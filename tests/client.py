@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import websocket
 
-from kernelpod.testing import PATIENCE_SECONDS, GatewayProcess
+from doubles import PATIENCE_SECONDS, GatewayProcess
 
 NO_KERNEL = "11111111-2222-4333-8444-555555555555"
 

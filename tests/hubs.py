@@ -16,7 +16,7 @@ from typing import Any
 import requests
 import yaml
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 CHECKOUT = Path(__file__).parents[1]
 EXAMPLES = CHECKOUT / "hub" / "logins"

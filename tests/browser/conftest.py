@@ -18,7 +18,7 @@ import yaml
 from person import DESKTOP, SECONDS, Hub, Person
 from selenium import webdriver
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 CHECKOUT = Path(__file__).parents[2]
 COURSES_HUB = CHECKOUT / "tests" / "local" / "courses_hub.py"

@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 from helm import VALUES, Helm, settings_text
 
+from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
 from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import a_connection, a_plan, an_identity
 
 SECONDS = 60
 Answer = subprocess.CompletedProcess[str]

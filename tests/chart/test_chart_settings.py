@@ -9,12 +9,12 @@ import pytest
 import yaml
 from helm import CHART, NAMESPACE, VALUES, Helm, of_kind, settings_text
 
+from doubles import a_connection, a_plan
 from kernelpod.base import shipped
 from kernelpod.pods.kernel import SCHEDULING_KEYS, render
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import a_connection, a_plan
 
 pytestmark = pytest.mark.chart
 

@@ -10,7 +10,7 @@ import pytest
 from helm import RELEASE, Helm, of_kind
 from installed import Answer, Pod, Site, kubectl, succeeded
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 pytestmark = pytest.mark.chart
 

@@ -15,7 +15,7 @@ import kube
 from rig.layout import NODE_IP, Layout
 
 from client import Callers
-from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
+from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 
 # On another cluster: an export of homes, and the folder of this machine that is exported.
 NFS_SERVER, _, NFS_PATH = os.environ.get("KERNELPOD_TEST_NFS", f"{NODE_IP}:/homes").partition(":")

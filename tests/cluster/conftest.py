@@ -16,7 +16,7 @@ import kube
 import pytest
 from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on
 
-from kernelpod.testing import FakeHub, GatewayProcess
+from doubles import FakeHub, GatewayProcess
 
 _REPORTED = pytest.StashKey[str]()
 

@@ -13,8 +13,8 @@ from cluster_site import MakeSite, Site
 from rig import binaries
 from rig.layout import NODE_NAME, Layout
 
+from doubles import eventually
 from kernelpod.base.names import user_slug
-from kernelpod.testing import eventually
 
 READ = """
 import os

@@ -19,7 +19,7 @@ import kube
 import pytest
 from cluster_site import MakeSite, Site
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 RIG = Path(__file__).parent / "cluster"
 AWAY_SECONDS = 20

@@ -12,8 +12,8 @@ import pytest
 from cluster_site import IMAGES, MakeSite, Site
 from rig.layout import NODE_IP
 
+from doubles import eventually
 from kernelpod.base.names import user_slug
-from kernelpod.testing import eventually
 
 BASH = ["python", "-m", "bash_kernel", "-f", "{connection_file}"]
 

@@ -9,7 +9,7 @@ import kube
 import pytest
 from cluster_site import MakeSite, Site
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 
 @pytest.fixture

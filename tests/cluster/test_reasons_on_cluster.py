@@ -8,7 +8,7 @@ import kube
 import pytest
 from cluster_site import IMAGES, MakeSite, Site
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 
 def refused(site: Site, spec: str, code: str, *, within: float, by: str = "alice-token") -> str:

@@ -22,7 +22,7 @@ import yaml
 from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, UID, USERS, claim_on
 
 from client import Caller
-from kernelpod.testing import FakeHub, eventually
+from doubles import FakeHub, eventually
 
 # The promise is two seconds and the attribute cache's time; the machine does other things beside.
 NOTICED_SECONDS = 2 + 3 + 1

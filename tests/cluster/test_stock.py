@@ -26,9 +26,9 @@ from bench.stock_cluster import GATEWAY_IMAGE, IPYKERNEL6_IMAGE, chart
 from cluster_site import GID, IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, UID, claim_on
 
 from client import Caller
+from doubles import eventually
 from kernelpod.base import shipped
 from kernelpod.kernelspecs.stock.signed_identity import SignedIdentity, sign_identity
-from kernelpod.testing import eventually
 
 LAUNCHERS = Path(__file__).parents[2] / "launchers"
 SERVER = LAUNCHERS.parent / ".envs" / "hub" / "bin" / "jupyter-server"

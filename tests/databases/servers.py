@@ -17,8 +17,8 @@ from urllib.parse import quote
 import psycopg2
 import pymysql
 
+from doubles import eventually
 from hubs import CHECKOUT, ended, free_port
-from kernelpod.testing import eventually
 
 EXAMPLES = CHECKOUT / "hub" / "databases"
 # Characters that a URL needs escaped.

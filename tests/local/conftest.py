@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from client import Callers
-from kernelpod.testing import ACCESS, FakeHub, GatewayProcess, eventually, user_model
+from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 
 CHECKOUT = Path(__file__).parents[2]
 KERNELS = CHECKOUT / ".envs" / "kernels"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.testing import user_model
+from doubles import user_model
 
 
 def homes(site: Any) -> set[str]:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from client import Caller
-from kernelpod.testing import FakeHub, eventually, user_model
+from doubles import FakeHub, eventually, user_model
 
 UID, GID = (1000, 100) if os.getuid() == 0 else (os.getuid(), os.getgid())
 TEACHING: dict[str, Any] = {

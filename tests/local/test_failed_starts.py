@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 IMAGE = {"kernelpod": {"image": "i"}}
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websocket
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 MEGABYTE = 1024 * 1024
 FLOOD = "import sys\nwhile True: sys.stdout.write('x' * 100_000 + '\\n'); sys.stdout.flush()"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client import Caller
-from kernelpod.testing import FakeHub, eventually, user_model
+from doubles import FakeHub, eventually, user_model
 
 
 def down(hub: FakeHub) -> None:

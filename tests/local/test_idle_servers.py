@@ -20,11 +20,11 @@ from typing import Any
 
 import pytest
 
+from doubles import eventually
 from kernelpod.base.names import user_slug
 from kernelpod.demo.client import Browser
 from kernelpod.hub import servers
 from kernelpod.settings.loading import load
-from kernelpod.testing import eventually
 
 pytestmark = pytest.mark.timeout(600)
 CHECKOUT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import websocket
 
-from kernelpod.testing import PATIENCE_SECONDS
+from doubles import PATIENCE_SECONDS
 
 
 def test_the_environment_holds_nothing_of_the_gateway(site: Any) -> None:

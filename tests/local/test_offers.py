@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from client import Caller
+from doubles import eventually
 from kernelpod.demo.stack import descendants
-from kernelpod.testing import eventually
 
 IMAGE = {"image": "registry.example/kernel:1"}
 LARGE = {"limits": {"cpu": 4, "memory": "1Gi"}}

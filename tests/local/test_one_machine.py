@@ -17,9 +17,9 @@ import pytest
 import requests
 import yaml
 
+from doubles import eventually
 from kernelpod.demo.client import Browser
 from kernelpod.demo.stack import free_port
-from kernelpod.testing import eventually
 
 CHECKOUT = Path(__file__).parents[2]
 UID, GID = (1000, 100) if os.getuid() == 0 else (os.getuid(), os.getgid())

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 STANZA = {"image": "registry.example/kernel:1", "prewarm": 1}
 WORKS = "import os; print('x' in globals(), os.listdir('work'), os.environ['KERNEL_ID'])"

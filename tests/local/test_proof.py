@@ -10,7 +10,7 @@ import requests
 import websocket
 
 from client import NO_KERNEL, Caller
-from kernelpod.testing import eventually, user_model
+from doubles import eventually, user_model
 
 ROUTES = [
     ("GET", "/api"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import websocket
 
-from kernelpod.testing import eventually
+from doubles import eventually
 
 # Tornado gives a peer this long to answer the closing of a websocket.
 CLOSING_HANDSHAKE_SECONDS = 5

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
+from doubles import eventually
 from kernelpod.kernelspecs.registries.registry import ask
-from kernelpod.testing import eventually
 
 pytestmark = pytest.mark.local
 

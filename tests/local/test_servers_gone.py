@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conftest import MakeSite
-from kernelpod.testing import ACCESS, FakeHub, eventually, user_model
+from doubles import ACCESS, FakeHub, eventually, user_model
 
 
 def test_a_kernel_whose_server_is_gone_is_ended(make_site: MakeSite, hub: FakeHub) -> None:

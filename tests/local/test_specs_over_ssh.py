@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from doubles import eventually
 from kernelpod.kernelspecs.publishing.releases import Target
-from kernelpod.testing import eventually
 
 pytestmark = pytest.mark.local
 

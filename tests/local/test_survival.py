@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from client import Channels
-from kernelpod.testing import eventually
+from doubles import eventually
 
 DIE = "import os; os.kill(os.getpid(), 9)"
 
@@ -181,7 +181,7 @@ def test_an_operator_may_have_kernels_stopped_with_the_gateway(make_site: Any) -
 
 
 def test_a_gateway_without_its_hub_starts_and_says_so(make_site: Any) -> None:
-    from kernelpod.testing import FakeHub
+    from doubles import FakeHub
 
     with FakeHub() as hub:
         pass

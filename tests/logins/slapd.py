@@ -8,8 +8,8 @@ from pathlib import Path
 
 from certificates import certificates
 
+from doubles import eventually
 from hubs import ended, free_port
-from kernelpod.testing import eventually
 
 SLAPD = Path("/usr/sbin/slapd")
 BASE = "dc=example,dc=org"

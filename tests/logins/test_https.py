@@ -18,8 +18,8 @@ from nginx import NGINX, WebServer
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from doubles import eventually
 from hubs import CHECKOUT, LIGHT_SERVER, Browser, Hub, cleaned, free_port, start_server
-from kernelpod.testing import eventually
 
 EXAMPLES = CHECKOUT / "hub" / "https"
 LOGIN = "only for this test"

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from doubles import eventually
 from hubs import TIMEOUT_SECONDS, Browser, Hub, ended, example, free_port
-from kernelpod.testing import eventually
 
 NAMES = {
     "1": "alice",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from doubles import a_connection, a_plan, a_spec, an_identity
 from kernelpod.base import shipped
 from kernelpod.kernelspecs.resources import Resources
 from kernelpod.pods.kernel import Manifest, render
@@ -13,7 +14,6 @@ from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.request import KernelRequest, ResourceWish
-from kernelpod.testing import a_connection, a_plan, a_spec, an_identity
 
 TEMPLATE = shipped.pod_template().read_text(encoding="utf-8")
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
+from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
 from kernelpod.errors import StartFailed
 from kernelpod.pods.kernel import render
@@ -19,7 +20,6 @@ from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord, read
-from kernelpod.testing import a_connection, a_plan, an_identity
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}
 CLAIM: dict[str, Any] = {"metadata": {"uid": "u1"}, "spec": {"volumeName": "pv1"}, "status": {"phase": "Bound"}}

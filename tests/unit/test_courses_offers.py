@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from doubles import KERNEL_ID, a_spec, an_identity
 from kernelpod.courses.enrolment import Enrolment
 from kernelpod.courses.model import HubFile
 from kernelpod.courses.offers import Membership, chosen, course_mounts, exchange_environment, role_of
@@ -21,7 +22,6 @@ from kernelpod.start.entitlements import standing
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.policy import Usage, decide
 from kernelpod.start.request import KernelRequest
-from kernelpod.testing import KERNEL_ID, a_spec, an_identity
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}
 COURSE = {

@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner
 from pydantic import ValidationError
 
+from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
 from kernelpod.cli.main import main
 from kernelpod.courses.check import check
@@ -20,7 +21,6 @@ from kernelpod.pods import server as pods
 from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import a_connection, a_plan, an_identity
 from kernelpod.z2jh.values import z2jh_values
 
 CONFIG_MAP = {"kind": "config_map", "object": "pip-conf"}

@@ -86,12 +86,6 @@ def test_a_module_fits_on_a_few_screens(path: Path) -> None:
     assert lines <= LONGER.get(path.name, MAX_LINES)
 
 
-def test_nothing_shipped_imports_the_doubles() -> None:
-    for path in MODULES:
-        if path.stem != "testing":
-            assert "kernelpod.testing" not in path.read_text(encoding="utf-8"), path
-
-
 def trees() -> Iterator[tuple[Path, ast.Module]]:
     return ((path, ast.parse(path.read_text(encoding="utf-8"))) for path in MODULES if path.stem != "errors")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
@@ -17,7 +18,6 @@ from kernelpod.pods import server as pods
 from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import a_connection, a_plan, an_identity
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}
 MOUNTS = [

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from plans import HOSTILE, PLANS, TEMPLATE, leaves, made
 
+from doubles import a_plan
 from kernelpod.errors import TemplateError
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.homes.volumes import Volume
@@ -20,7 +21,6 @@ from kernelpod.pods.kernel import POD_PORTS, Manifest, to_yaml_leaf
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import read
-from kernelpod.testing import a_plan
 
 GOLDEN = Path(__file__).parent / "golden"
 KUBERNETES = ("1.28", "1.31", "1.34")

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from doubles import KERNEL_ID
 from kernelpod.base import names
-from kernelpod.testing import KERNEL_ID
 
 USERS = {
     "alice": "alice",

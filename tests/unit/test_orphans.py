@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("tornado", reason="the base package has no gateway")
 
+from doubles import KERNEL_ID, a_plan, an_identity
 from kernelpod.gateway import orphans
 from kernelpod.gateway.orphans import Orphans, servers_in
 from kernelpod.settings.hubs import Hub
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import KERNEL_ID, a_plan, an_identity
 
 ALICE = KernelRecord(plan=a_plan(identity=an_identity("alice", server="")))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
 from kernelpod.courses.check import check
 from kernelpod.errors import Denied
@@ -17,7 +18,6 @@ from kernelpod.pods.kernel import render
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
-from kernelpod.testing import a_connection, a_plan, an_identity
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}
 OWN = {"claim": "claim-{username}"}

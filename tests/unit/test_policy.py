@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doubles import a_plan, a_spec, an_identity
 from kernelpod.errors import Denied, StartFailed
 from kernelpod.kernelspecs.model import GIVEN_VARIABLES
 from kernelpod.kernelspecs.resources import Resources
@@ -13,7 +14,6 @@ from kernelpod.settings.sections import Settings
 from kernelpod.start.policy import Usage, is_offered
 from kernelpod.start.request import KernelRequest, ResourceWish
 from kernelpod.start.rules import user_bounds
-from kernelpod.testing import a_plan, a_spec, an_identity
 
 SIZES = Resources.model_validate(
     {

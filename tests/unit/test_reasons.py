@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from doubles import a_plan
 from kernelpod.runtime.kubernetes import reasons
-from kernelpod.testing import a_plan
 
 PLAN = a_plan()
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from doubles import a_plan, an_identity
 from kernelpod.errors import RecordError
 from kernelpod.start import record as record_module
 from kernelpod.start.record import VERSION, KernelRecord, read
-from kernelpod.testing import a_plan, an_identity
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from plans import TEMPLATE, made
 
+from doubles import a_plan
 from kernelpod.errors import TemplateError
-from kernelpod.testing import a_plan
 
 SPEC, CONTAINER = "spec:\n  restartPolicy: Never\n", "    - name: kernel\n"
 POD = "---\napiVersion: v1\nkind: Pod\n"
