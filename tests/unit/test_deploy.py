@@ -22,6 +22,7 @@ from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub, load_deployment
 from kernelpod.deploy.state import public_url
 from kernelpod.errors import SettingsError
+from kernelpod.missingtools import ToolsMissing
 from kernelpod.settings import Settings
 
 LEAST: dict[str, Any] = {"nfs": {"server": "10.0.0.5"}, "hub": {"users": ["alice"]}}
@@ -340,7 +341,7 @@ def test_a_dry_run_shows_no_secret() -> None:
 
 def test_a_tool_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
-    with pytest.raises(ClusterError, match="helm is not on PATH"):
+    with pytest.raises(ToolsMissing, match=r"^helm is not on PATH\. "):
         find_cluster(deployment())
 
 
