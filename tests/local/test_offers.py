@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from client import Caller
-from kernelpod.demo.stack import descendants
+from kernelpod.demo.processes import descendants
 from kernelpod.testing import eventually
 
 IMAGE = {"image": "registry.example/kernel:1"}
