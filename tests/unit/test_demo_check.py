@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.demo import check, places
+from kernelpod.demo import check, places, stack
 from kernelpod.demo.check import Report
 from kernelpod.demo.logs import end_of_log
 from kernelpod.demo.order import AFTERWARDS, SCENARIO, Check
@@ -141,6 +141,20 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
     with places.only_one_in(tmp_path):
         pass
+
+
+def test_a_folder_is_used_again(tmp_path: Path) -> None:
+    made = stack.Stack(
+        *(tmp_path, tmp_path / "state", tmp_path / "logs", tmp_path / "checkout"),
+        no_sandbox="none",
+        ports=dict.fromkeys(stack.WISHED_PORTS, 1),
+        password="x",
+        service_token="y",
+    )
+    for _ in range(2):
+        made.state.mkdir(exist_ok=True)
+        stack._prepare(made)
+    assert (tmp_path / "kernelspecs" / "python-pod" / "kernel.json").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_next_step(tmp_path: Path) -> None:
