@@ -33,6 +33,9 @@ demo: env ## hub, Lab, gateway and kernels on this machine; Ctrl-C stops it
 demo-check: env ## the same without a person: runs the Alice scenario and says what held
 	.venv/bin/kernelpod demo --check
 
+test-fresh: ## the demo on a Debian 13 that nobody has worked on, as root and as a user (root; minutes)
+	python3 tests/fresh/fresh.py $(ROUND)
+
 test: env ## unit and local tests (no root needed; no network beyond the package indexes)
 	.venv/bin/python -m pytest
 	.envs/hub/bin/python -m pytest -m hub tests/unit
@@ -219,7 +222,7 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	touch $@
 
 .PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh picture
-.PHONY: test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: test-fresh test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "cluster_unavailable": "The Kubernetes API server does not answer; running kernels go on.",
     "start_timeout": "The kernel runs but did not answer kernel_info within the launch time-out.",
     "hub_unavailable": "The hub did not answer; nobody can be proven, so nothing new is allowed.",
+    "tools_missing": "Programs that the command needs are not there; the message says what installs them here.",
     "internal": "An error inside the gateway; the operator's log has it under the request's time.",
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from kernelpod.demo import config
 from kernelpod.demo import stack as demo
 
 CHECKOUT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def run(folder: Path) -> None:
         os.chown(slides, 1000, 100)
     file = folder / "courses.yaml"
     file.write_text(yaml.safe_dump(courses(folder / "courses")), encoding="utf-8")
-    settings, config = demo._settings, demo._hub_config
+    settings, hub_config = config.settings, config.hub_config
 
     def with_courses(stack: demo.Stack) -> dict[str, Any]:
         made = settings(stack)
@@ -53,10 +54,10 @@ def run(folder: Path) -> None:
         return made
 
     def with_an_admin(stack: demo.Stack) -> str:
-        lines = ["c.Authenticator.admin_users = {'root2'}", config(stack)]
+        lines = ["c.Authenticator.admin_users = {'root2'}", hub_config(stack)]
         return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
 
-    demo._settings, demo._hub_config = with_courses, with_an_admin
+    config.settings, config.hub_config = with_courses, with_an_admin
     with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
         print(json.dumps({"url": stack.url, "password": stack.password, "courses": str(file)}), flush=True)
         sys.stdin.read()

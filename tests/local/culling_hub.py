@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kernelpod.demo import config
 from kernelpod.demo import stack as demo
 
 CHECKOUT = Path(__file__).parents[2]
@@ -20,16 +21,14 @@ CHECKOUT = Path(__file__).parents[2]
 
 def run(idle_seconds: float) -> None:
     """Run the demo where kernels may be idle for so long."""
-    settings, free_port = demo._settings, demo.free_port
+    settings = config.settings
 
     def with_culling(stack: demo.Stack) -> dict[str, Any]:
         return {**settings(stack), "culling": {"idle_seconds": idle_seconds}, "start": {"grace_period_seconds": 4}}
 
-    demo._settings = with_culling
-    # Another demo that starts now would wish for the same.
-    demo.free_port = lambda _: free_port(0)
+    config.settings = with_culling
     with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
-        about = {"url": stack.url, "password": stack.password, "homes": stack.homes, "logs": stack.folder / "logs"}
+        about = {"url": stack.url, "password": stack.password, "homes": stack.homes, "logs": stack.logs_folder}
         about |= {"settings": stack.settings_file, "state": stack.state / "k"}
         print(json.dumps(about, default=str), flush=True)
         does = {

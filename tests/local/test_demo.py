@@ -22,7 +22,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 def demo(tmp_path: Path, need: Any) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     need((CHECKOUT / ".envs" / "hub" / "bin" / "jupyterhub").exists(), "the hub environment", "make env")
     command = [sys.executable, "-m", "kernelpod.cli.main", "demo", "--folder", str(tmp_path / "demo")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # No home, no UTF-8, files of Jupyter's that belong to other things, and no room for a socket's path.
+    deep = tmp_path / "ä b" / ("d" * 60)
+    (deep / "jupyter").mkdir(parents=True)
+    (deep / "jupyter" / "jupyter_server_config.json").write_text("{", encoding="utf-8")
+    odd = {"HOME": "/nonexistent", "LC_ALL": "C", "TMPDIR": str(deep), "JUPYTER_CONFIG_DIR": str(deep / "jupyter")}
+    process = subprocess.Popen(
+        command, env={**os.environ, **odd}, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     yield process, tmp_path / "demo"
     if process.poll() is None:
         process.terminate()
@@ -74,8 +81,14 @@ def test_ctrl_c_leaves_no_process_and_keeps_the_homes(
 
 
 def test_a_port_that_is_taken_is_not_waited_for(demo: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> None:
-    """Two demos at once: the second takes other ports."""
+    """Two demos at once: the second takes other ports, and a folder of its own."""
     first = shown(demo[0])
+    same = [sys.executable, "-m", "kernelpod.cli.main", "demo", "--folder", str(demo[1])]
+    refused = subprocess.run(same, capture_output=True, text=True, timeout=60, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"kernelpod: Another demo keeps its homes in {demo[1]}: end it, or name another folder with --folder.\n"
+    )
     command = [sys.executable, "-m", "kernelpod.cli.main", "demo", "--folder", str(tmp_path / "second")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
         try:

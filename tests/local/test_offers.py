@@ -10,7 +10,7 @@ import pytest
 
 from client import Caller
 from doubles import eventually
-from kernelpod.demo.stack import descendants
+from kernelpod.demo.processes import descendants
 
 IMAGE = {"image": "registry.example/kernel:1"}
 LARGE = {"limits": {"cpu": 4, "memory": "1Gi"}}

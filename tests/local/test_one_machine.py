@@ -18,8 +18,8 @@ import requests
 import yaml
 
 from doubles import eventually
+from kernelpod.base.freeports import hold_port
 from kernelpod.demo.client import Browser
-from kernelpod.demo.stack import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 UID, GID = (1000, 100) if os.getuid() == 0 else (os.getuid(), os.getgid())
@@ -76,7 +76,8 @@ def url(need: Any) -> Iterator[str]:
         folder = Path(name)
         prepare, start, *_ = commands(folder)
         subprocess.run(["bash", "-euc", prepare], cwd=CHECKOUT, check=True, timeout=60)
-        gateway, hub, proxy, inner = (free_port(0) for _ in range(4))
+        ports = [hold_port() for _ in range(4)]
+        gateway, hub, proxy, inner = (port.number for port in ports)
         settings = {
             "gateway": {"port": gateway, "stop_kernels_on_exit": True},
             "servers": {"gateway_url": f"http://127.0.0.1:{gateway}"},
@@ -97,6 +98,8 @@ def url(need: Any) -> Iterator[str]:
         with started(start, folder) as process:
             eventually(lambda: answers(process, own["bind_url"], folder), what="the hub answers")
             yield own["bind_url"]
+        for port in ports:
+            port.release()
 
 
 def answers(process: subprocess.Popen[bytes], url: str, folder: Path) -> bool:

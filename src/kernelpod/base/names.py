@@ -58,6 +58,11 @@ def user_slug(username: str) -> str:
     return safe_slug(username, USER_SLUG_LENGTH)
 
 
+def server_log(username: str) -> str:
+    """Return the name of the log of a user's server, where servers have files of their own."""
+    return f"server-{user_slug(username)}.log"
+
+
 def pod_name(username: str, kernel_id: str, incarnation: str) -> str:
     """Return the name of a kernel's Secret and Pod: at most 63 characters, unique per start.
 

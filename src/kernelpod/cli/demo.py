@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
-from kernelpod.demo.stack import USERS, Stack, running_stack
+from kernelpod.demo.config import USERS
+from kernelpod.demo.places import kept_folder
+from kernelpod.demo.stack import Stack, running_stack
 
 
 def _checkout() -> Path:
@@ -41,11 +43,10 @@ def demo(check: bool, as_json: bool, folder: Path | None) -> None:
         from kernelpod.demo.check import run_check  # noqa: PLC0415 - needs the demo's HTTP clients
 
         raise SystemExit(run_check(_checkout(), say, as_json=as_json))
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     for signum in (signal.SIGINT, signal.SIGTERM):  # a background job of a script starts with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
     try:
-        with running_stack(_checkout(), folder or state / "kernelpod" / "demo", say) as stack:
+        with running_stack(_checkout(), folder or kept_folder(), say) as stack:
             click.echo(table(stack))
             while all(process.poll() is None for process in stack.processes.values()):
                 time.sleep(0.5)
@@ -61,13 +62,22 @@ def table(stack: Stack) -> str:
         "open": stack.url,
         "users": ", ".join(USERS),
         "password": stack.password,
-        "isolation": "each server and kernel in its own sandbox"
-        if stack.sandboxed
-        else "NO ISOLATION BETWEEN USERS (bubblewrap is missing)",
+        "isolation": isolation(stack),
         "homes": str(stack.homes),
         "settings": str(stack.settings_file),
-        "logs": str(stack.folder / "logs"),
+        "logs": str(stack.logs_folder),
         "gateway": stack.gateway_url,
         "stop": "Ctrl-C",
     }
     return "\n".join(["", *(f"  {name:<10} {value}" for name, value in rows.items()), ""])
+
+
+def isolation(stack: Stack) -> str:
+    """Return what keeps users apart."""
+    if stack.sandboxed:
+        return "each server and kernel in its own sandbox"
+    who = "root" if os.getuid() == 0 else "you"
+    return (
+        f"NONE BETWEEN USERS: servers and kernels run as {who}, without a sandbox, and see all homes "
+        f"({stack.no_sandbox})"
+    )

@@ -2,83 +2,133 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
 
-from kernelpod.demo.scenario import AFTERWARDS, ISOLATION, SCENARIO
+from kernelpod.demo.order import AFTERWARDS, SCENARIO, Check
 from kernelpod.demo.scene import Scene
 from kernelpod.demo.stack import Say, running_stack
 from kernelpod.errors import KernelpodError
 
+STARTS = "the demo starts"
+MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "skip"}
+DETAIL_CHARACTERS = 4000
+
 
 @dataclass(frozen=True)
 class Result:
-    """One check: what it says, whether it held, how long it took in seconds."""
+    """One check: what it says, what came of it (ok, failed, skipped), how many seconds it took, and why."""
 
     check: str
     outcome: str
-    seconds: float
+    seconds: float = 0
     detail: str = ""
 
 
-def run_check(checkout: Path, say: Say, *, as_json: bool = False) -> int:
-    """Return the exit status: 0 if every check held (and, in CI, was enforced)."""
-    results: list[Result] = []
-    scene: Scene | None = None
-    try:
-        with running_stack(checkout, None, say) as stack:
-            scene = Scene(stack)
-            for check in SCENARIO:
-                results.append(_run(check, scene, as_json))
-    except KernelpodError as error:
-        results.append(Result("the demo starts", "failed", 0, error.message))
-        _show(results[-1], as_json)
-    if scene is not None:
-        scene.close()
-        results += [_run(check, scene, as_json) for check in AFTERWARDS]
-    return _close(results, as_json)
+@dataclass
+class Report:
+    """What came of the checks so far; each is printed as it comes."""
 
+    as_json: bool
+    results: list[Result] = field(default_factory=list)
+    _culprits: dict[Callable[[Scene], None], str] = field(default_factory=dict)
+    """What failed, by the checks that cannot be made, or build on one that cannot, because of it."""
 
-def _run(check: Callable[[Scene], None], scene: Scene, as_json: bool) -> Result:
-    name = (check.__doc__ or check.__name__).strip().rstrip(".")
-    began = time.monotonic()
-    try:
-        if check in ISOLATION and not scene.stack.sandboxed:
-            result = Result(name, "not enforced", 0, "no sandbox on this machine")
+    def add(self, result: Result) -> None:
+        """Note a result and show it."""
+        self.results.append(result)
+        first, _, more = result.detail.partition("\n")
+        because = f"  ({result.outcome}{' ' if result.outcome == 'skipped' else ': '}{first})" if first else ""
+        click.echo(f"{MARKS[result.outcome]} {result.seconds:6.2f} s  {result.check}{because}", err=self.as_json)
+        if more:
+            click.echo(more, err=self.as_json)
+
+    def run(self, check: Check, scene: Scene) -> None:
+        """Make a check, unless one that it builds on failed or the sandbox that it is about is missing."""
+        culprit = next((self._culprits[one] for one in check.needs if one in self._culprits), "")
+        if culprit:
+            self._culprits[check.run] = culprit
+            self.add(Result(check.name, "skipped", detail=f'because "{culprit}" failed'))
+        elif check.of_sandbox and not scene.stack.sandboxed:
+            self.add(Result(check.name, "skipped", detail="because there is no sandbox: nobody is kept apart"))
         else:
-            check(scene)
-            result = Result(name, "ok", time.monotonic() - began)
-    except Exception as error:  # noqa: BLE001 - a check that breaks in any way has failed, and the rest goes on
-        result = Result(name, "failed", time.monotonic() - began, f"{type(error).__name__}: {error}"[:1000])
-    _show(result, as_json)
-    return result
+            self._make(check, scene)
+
+    def _make(self, check: Check, scene: Scene) -> None:
+        began = time.monotonic()
+        try:
+            check.run(scene)
+        except Exception as error:  # noqa: BLE001 - a check that breaks in any way has failed, and the rest goes on
+            self._culprits[check.run] = check.name
+            said = error.message if isinstance(error, KernelpodError) else f"{type(error).__name__}: {error}"
+            self.add(Result(check.name, "failed", time.monotonic() - began, said[:DETAIL_CHARACTERS]))
+        else:
+            self.add(Result(check.name, "ok", time.monotonic() - began))
+
+    def count(self, outcome: str) -> int:
+        """Return how many checks came to that."""
+        return sum(result.outcome == outcome for result in self.results)
 
 
-def _show(result: Result, as_json: bool) -> None:
-    mark = {"ok": "ok  ", "failed": "FAIL"}.get(result.outcome, "none")
-    detail = f"  ({result.outcome}: {result.detail})" if result.detail else ""
-    click.echo(f"{mark} {result.seconds:6.2f} s  {result.check}{detail}", err=as_json)
+def run_check(checkout: Path, say: Say, *, as_json: bool = False) -> int:
+    """Return the exit status: 0 if every check held (and, in CI, none was skipped)."""
+    report = Report(as_json)
+    with _logs_of_failures(report) as logs:
+        scene: Scene | None = None
+        try:
+            with running_stack(checkout, None, say, logs) as stack:
+                scene = Scene(stack)
+                for check in SCENARIO:
+                    report.run(check, scene)
+        except (KernelpodError, OSError) as error:
+            report.add(Result(STARTS, "failed", detail=str(error)))
+        if scene is None:
+            because = f'because "{STARTS}" failed'
+            report.results += [Result(check.name, "skipped", 0, because) for check in (*SCENARIO, *AFTERWARDS)]
+        else:
+            scene.close()
+            for check in AFTERWARDS:
+                report.run(check, scene)
+    return _close(report)
 
 
-def _close(results: list[Result], as_json: bool) -> int:
-    if as_json:
-        click.echo(json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False))
-    failed = sum(result.outcome == "failed" for result in results)
-    unenforced = sum(result.outcome == "not enforced" for result in results)
-    passed = len(results) - failed - unenforced
-    if unenforced:
-        click.echo(f"{unenforced} checks of isolation were not enforced: install bubblewrap", err=as_json)
-    if os.environ.get("CI") == "true":
-        failed, unenforced = failed + unenforced, 0
-    click.echo(
-        f"{passed} passed, {failed} failed" + (f", {unenforced} skipped" if unenforced else ""), err=as_json
-    )
-    if not failed and not unenforced:
-        click.echo("all checks passed", err=as_json)
+@contextlib.contextmanager
+def _logs_of_failures(report: Report) -> Iterator[Path]:
+    """Yield a folder for logs, which stays if a check fails."""
+    try:
+        logs = Path(tempfile.mkdtemp(prefix="kernelpod-logs-"))
+    except OSError as error:
+        raise KernelpodError(
+            f"No folder for logs can be made ({error.strerror}): set TMPDIR to a folder that can be written."
+        ) from error
+    try:
+        yield logs
+    finally:
+        if report.count("failed") and any(logs.iterdir()):
+            click.echo(f"the logs are kept in {logs}", err=report.as_json)
+        else:
+            shutil.rmtree(logs, ignore_errors=True)
+
+
+def _close(report: Report) -> int:
+    if report.as_json:
+        made = [asdict(result) for result in report.results]
+        click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+    passed, failed, skipped = map(report.count, ("ok", "failed", "skipped"))
+    if os.environ.get("CI") == "true" and skipped and not failed:
+        click.echo("in CI a check that is skipped has failed", err=report.as_json)
+        failed, skipped = skipped, 0
+    said = f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+    click.echo(said, err=report.as_json)
+    if not failed and not skipped:
+        click.echo("all checks passed", err=report.as_json)
     return 1 if failed else 0

@@ -86,7 +86,10 @@ class Browser:
         return bool(self._servers())
 
     def _server_ready(self) -> bool:
-        return bool(self._servers().get("", {}).get("ready"))
+        servers = self._servers()
+        if "" not in servers:
+            raise KernelpodError(f"the server of {self.name} ended before it was ready")
+        return bool(servers[""].get("ready"))
 
     def stop_server(self) -> None:
         """Stop the user's server and return when the hub says it is gone."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import requests
 import websocket
 
+from kernelpod.base.names import server_log
 from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, wait_until
+from kernelpod.demo.processes import descendants, reap
 from kernelpod.demo.scene import Scene, equal
-from kernelpod.demo.stack import descendants, reap
 
 FOLDER = "Meine Übung"
 
@@ -61,8 +62,7 @@ def file_of_server_seen_by_kernel(scene: Scene) -> None:
 
 def environment_is_clean(scene: Scene) -> None:
     """The kernel's environment holds no token and nothing of the gateway's."""
-    scene.tokens["alice"] = scene.browser("alice").terminal("echo $JUPYTER_GATEWAY_AUTH_TOKEN")
-    scene.secrets.add(scene.tokens["alice"])
+    scene.token("alice")
     found = scene.kernels["alice"].run("print(dict(os.environ))")
     words = ("TOKEN", "JUPYTERHUB", "JUPYTER_GATEWAY", "KERNELPOD", "EG_", *scene.secrets)
     equal([word for word in words if word in found], [])
@@ -128,8 +128,6 @@ def bob_sees_own_home(scene: Scene) -> None:
 
 def bob_cannot_touch_alices_kernel(scene: Scene) -> None:
     """Alice's kernel does not exist for bob: GET, DELETE, interrupt, restart, websocket, list."""
-    scene.tokens["bob"] = scene.browser("bob").terminal("echo $JUPYTER_GATEWAY_AUTH_TOKEN")
-    scene.secrets.add(scene.tokens["bob"])
     hers = f"/api/kernels/{scene.kernels['alice'].kernel_id}"
     never = f"/api/kernels/{uuid.uuid4()}"
     for method, action in (("GET", ""), ("DELETE", ""), ("POST", "/interrupt"), ("POST", "/restart")):
@@ -147,7 +145,7 @@ def bob_cannot_touch_alices_kernel(scene: Scene) -> None:
 
 def _websocket_status(scene: Scene, user: str, path: str) -> int:
     url = f"ws{scene.stack.gateway_url.removeprefix('http')}{path}"
-    header = [f"Authorization: token {scene.tokens[user]}"]
+    header = [f"Authorization: token {scene.token(user)}"]
     try:
         websocket.create_connection(url, header=header, timeout=TIMEOUT_SECONDS).close()
     except websocket.WebSocketBadStatusException as error:
@@ -185,7 +183,7 @@ def bob_cannot_forge(scene: Scene) -> None:
 
 def token_does_not_open_server(scene: Scene) -> None:
     """The token that the gateway receives cannot open the user's server."""
-    headers = {"Authorization": f"token {scene.tokens['alice']}"}
+    headers = {"Authorization": f"token {scene.token('alice')}"}
     for path in ("contents", "status", "terminals"):
         url = f"{scene.stack.url}/user/alice/api/{path}"
         equal(requests.get(url, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False).status_code, 403)
@@ -248,7 +246,8 @@ def logs_hold_no_secret(scene: Scene) -> None:
         text = log.read_text(encoding="utf-8", errors="replace")
         equal([secret[:4] + "..." for secret in scene.secrets if secret in text], [])
         equal(len(text) > 0, True)
-    equal("started kernel" in (scene.stack.folder / "logs" / "hub.log").read_text(encoding="utf-8"), True)
+    her_log = scene.stack.logs_folder / server_log("alice")
+    equal("started kernel" in her_log.read_text(encoding="utf-8"), True)
 
 
 def command_lines_hold_no_secret(scene: Scene) -> None:
@@ -271,30 +270,3 @@ def no_process_left(scene: Scene) -> None:
 def no_file_left(scene: Scene) -> None:
     """At the end no record, no socket and no temporary file is left."""
     equal([str(path) for path in (scene.stack.state, scene.stack.folder) if path.exists()], [])
-
-
-SCENARIO = (
-    server_up,
-    kernelspecs_listed,
-    kernel_starts_in_folder,
-    file_of_kernel_seen_by_server,
-    file_of_server_seen_by_kernel,
-    environment_is_clean,
-    interrupt,
-    restart_keeps_files,
-    debugger,
-    bash_echoes,
-    bob_sees_own_home,
-    bob_cannot_touch_alices_kernel,
-    bob_cannot_reach_alices_sockets,
-    bob_cannot_forge,
-    token_does_not_open_server,
-    no_token_no_answer,
-    names_agree,
-    survives_gateway_crash,
-    command_lines_hold_no_secret,
-    server_stop_takes_kernels,
-    logs_hold_no_secret,
-)
-AFTERWARDS = (no_process_left, no_file_left)
-ISOLATION = frozenset({bob_sees_own_home, bob_cannot_reach_alices_sockets})

@@ -9,9 +9,11 @@ from typing import Any
 
 import requests
 
-from kernelpod.base.names import user_slug
+from kernelpod.base.names import server_log, user_slug
 from kernelpod.demo.client import TIMEOUT_SECONDS, Browser, Kernel
+from kernelpod.demo.logs import end_of_log
 from kernelpod.demo.stack import Stack
+from kernelpod.errors import KernelpodError
 
 
 @dataclass
@@ -28,13 +30,25 @@ class Scene:
         self.secrets |= {self.stack.password, self.stack.service_token}
 
     def browser(self, name: str) -> Browser:
-        """Return the browser of a user, logged in and with a running server."""
+        """Return the browser of a user, logged in and with a running server.
+
+        Raises KernelpodError with the end of the server's log if it does not start.
+        """
         if name not in self.browsers:
             browser = Browser(self.stack.url, name)
-            browser.login(self.stack.password)
-            browser.spawn()
+            try:
+                browser.login(self.stack.password)
+                browser.spawn()
+            except KernelpodError as error:
+                browser.close()
+                raise KernelpodError(f"{error.message}\n{self._said_by_server(name)}") from error
             self.browsers[name] = browser
         return self.browsers[name]
+
+    def _said_by_server(self, name: str) -> str:
+        """Return the end of a server's log; of the hub's, if it did not come to a server."""
+        own = self.stack.logs_folder / server_log(name)
+        return end_of_log(own if own.exists() else self.stack.logs_folder / "hub.log", self.secrets)
 
     def close(self) -> None:
         """Close every connection."""
@@ -50,6 +64,13 @@ class Scene:
             self.note_keys()
         return self.kernels[name]
 
+    def token(self, name: str) -> str:
+        """Return the token that a user's server has for the gateway, as she reads it in a terminal."""
+        if name not in self.tokens:
+            self.tokens[name] = self.browser(name).terminal("echo $JUPYTER_GATEWAY_AUTH_TOKEN")
+            self.secrets.add(self.tokens[name])
+        return self.tokens[name]
+
     def home(self, name: str) -> Path:
         """Return where a user's home lies on this machine."""
         return self.stack.homes / user_slug(name)
@@ -60,7 +81,7 @@ class Scene:
 
     def gateway(self, user: str, method: str, path: str, body: Any = None) -> requests.Response:
         """Call the gateway directly with a user's own token, as she could from a terminal."""
-        headers = {"Authorization": f"token {self.tokens[user]}"}
+        headers = {"Authorization": f"token {self.token(user)}"}
         url = f"{self.stack.gateway_url}{path}"
         return requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.base import yamltext
+from kernelpod.base import missingtools, yamltext
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 
@@ -22,7 +22,7 @@ Run = Callable[[list[str], str | None, float], "subprocess.CompletedProcess[str]
 
 
 class ClusterError(KernelpodError):
-    """A tool is missing, or the cluster did not do what was asked."""
+    """The cluster did not do what was asked."""
 
 
 def run(command: list[str], given: str | None, seconds: float) -> subprocess.CompletedProcess[str]:
@@ -84,14 +84,11 @@ class Cluster:
 
 
 def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
-    """Return the cluster that the file names. Raises ClusterError if a tool is missing."""
+    """Return the cluster that the file names. Raises ToolsMissing if a tool is missing."""
     tools = deployment.tools
     if tools == "auto":
         tools = "kubectl" if shutil.which("kubectl") or not shutil.which("microk8s") else "microk8s"
-    needed = ("microk8s",) if tools == "microk8s" else ("kubectl", "helm")
-    for tool in needed:
-        if not shutil.which(tool):
-            raise ClusterError(f"{tool} is not on PATH; install it, or set `tools:` in the file.")
+    missingtools.require(*(("microk8s",) if tools == "microk8s" else ("kubectl", "helm")))
     context = deployment.context
     kubectl = ["kubectl", *(["--context", context] if context else [])]
     if tools == "microk8s":

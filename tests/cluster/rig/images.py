@@ -54,7 +54,8 @@ def build_image(
         if archive.exists():
             return archive
         named = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        sources = ["--tag", tag, "--file", str(dockerfile.absolute()), *_package_sources(Path(work))]
+        sources = ["--tag", tag, "--file", str(dockerfile.absolute())]
+        sources += [f"--volume={source}:{target}:ro" for source, target in package_sources(Path(work)).items()]
         _buildah(layout, "build", "--layers", "--pull=never", *named, *sources, str(sent))
         _buildah(layout, "push", tag, f"oci-archive:{work}/image.tar:{tag}")
         Path(work, "image.tar").rename(archive)
@@ -82,7 +83,7 @@ def base_image(layout: Layout) -> str:
         packages = ",".join((folder / "packages.txt").read_text().split())
         options = ["--variant=minbase", f"--include={packages}"]
         root = Path(work, "rootfs")
-        run(["debootstrap", *options, "bookworm", str(root), _mirror("bookworm")], seconds=BUILD_SECONDS)
+        run(["debootstrap", *options, "bookworm", str(root), mirror("bookworm")], seconds=BUILD_SECONDS)
         for downloads in (root / "var/cache/apt/archives", root / "var/lib/apt/lists"):
             shutil.rmtree(downloads)
             (downloads / "partial").mkdir(parents=True)
@@ -156,7 +157,7 @@ def _buildah(layout: Layout, *arguments: str) -> None:
     run(command, seconds=BUILD_SECONDS, environment={**os.environ, **settings})
 
 
-def _mirror(suite: str) -> str:
+def mirror(suite: str) -> str:
     """The archive that this machine's apt uses for the suite."""
     entries = run(
         ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(SITE)", "Created-By: Packages"]
@@ -167,8 +168,8 @@ def _mirror(suite: str) -> str:
     raise RigError(f"apt knows no archive of Debian {suite}: add one to the machine's apt sources")
 
 
-def _package_sources(work: Path) -> list[str]:
-    """Flags that show the machine's pip settings and certificates to a build without leaving them in the image."""
+def package_sources(work: Path) -> dict[Path, str]:
+    """What shows the machine's pip settings and certificates to a build, by the places where it is looked for."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, timeout=60, check=False
     ).stdout
@@ -182,4 +183,4 @@ def _package_sources(work: Path) -> list[str]:
     for place in options.get("find-links", "").split():
         if Path(place).is_dir():
             shown[Path(place)] = place
-    return [f"--volume={source}:{target}:ro" for source, target in shown.items()]
+    return shown

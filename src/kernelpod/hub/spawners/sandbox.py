@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from kubespawner import KubeSpawner
 from traitlets import Unicode, default
 
 import kernelpod
+from kernelpod.base.freeports import HeldPort, hold_port
+from kernelpod.base.names import server_log
 from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import HouseSpawner
@@ -24,6 +29,8 @@ from kernelpod.start.entitlements import Standing
 
 class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
     """Runs a user's server with her mounts and nobody else's; no account of that name is needed."""
+
+    _port: HeldPort | None = None
 
     @property
     def mounts(self) -> UserMounts:
@@ -66,12 +73,41 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
         server = ["jupyterhub-singleuser"]
         self.cmd = in_sandbox(sandbox, server) if self.sandboxed else as_user(sandbox, server)
         self.notebook_dir = self.home
-        return await super().start()
+        # It listens seconds later; until then, and as long as it lives, nobody else is given its port.
+        self._port = hold_port()
+        self.port = self._port.number
+        with self._log_file() as output:
+            self.popen_kwargs.update(output)
+            return await super().start()
+
+    def clear_state(self) -> None:
+        """Forget the server that has ended, and let its port go."""
+        super().clear_state()
+        if self._port is not None:
+            self._port.release()
+            self._port = None
+
+    @contextlib.contextmanager
+    def _log_file(self) -> Iterator[dict[str, Any]]:
+        """Yield where the server's output goes; nothing where it goes to the hub's own."""
+        if not self.log_folder:
+            yield {}
+            return
+        with Path(self.log_folder, server_log(self.user.name)).open("ab") as file:
+            yield {"stdout": file, "stderr": subprocess.STDOUT}
+
+    def get_args(self) -> list[str]:
+        """Return the server's arguments; without a sandbox it may run as root, which it must be told is meant."""
+        as_root = not self.sandboxed and self.standing.uid == 0
+        return [*super().get_args(), *(["--allow-root"] if as_root else [])]
 
     def _server_paths(self) -> tuple[str, ...]:
         """Return the folders the server's own programs lie in."""
         return tuple(path for path in self.server_paths.split(":") if path)
 
+    log_folder = Unicode(help="Where each server gets a log file of its own; else they write into the hub's.").tag(
+        config=True
+    )
     server_paths = Unicode(
         help="Folders the server needs, separated by colons; by default the environment that the hub runs in."
     ).tag(config=True)

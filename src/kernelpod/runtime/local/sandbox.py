@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from kernelpod.base.missingtools import how_to_install, package_manager
 from kernelpod.errors import StartFailed
 
 CHECK_TIMEOUT_SECONDS = 10
@@ -124,8 +125,8 @@ def check() -> None:
     if shutil.which("bwrap") is None:
         raise StartFailed(
             "sandbox_missing",
-            "Kernels run in a bubblewrap sandbox here, and `bwrap` is not installed. Install the package "
-            "bubblewrap (apt-get install bubblewrap, dnf install bubblewrap).",
+            "Kernels run in a bubblewrap sandbox here, and `bwrap` is not installed. "
+            + how_to_install(["bwrap"], package_manager()),
         )
     probe = Sandbox(binds=(), uid=os.getuid() or 65534, gid=os.getgid() or 65534, groups=(), working_dir="/")
     try:

@@ -1,0 +1,66 @@
+"""What hub and gateway of the demo are told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kernelpod.demo.stack import Stack
+
+USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org")
+
+
+def settings(stack: Stack) -> dict[str, Any]:
+    """Return the settings of both."""
+    kernels = stack.checkout / ".envs" / "kernels"
+    switch = stack.sandboxed and os.getuid() == 0
+    return {
+        "hubs": [
+            {
+                "name": "demo",
+                "api_url": f"http://127.0.0.1:{stack.ports['hub']}/hub/api",
+                "token_file": str(stack.folder / "service-token"),
+            }
+        ],
+        "gateway": {"port": stack.ports["gateway"], "stop_kernels_on_exit": True},
+        "servers": {"gateway_url": stack.gateway_url},
+        "kernelspecs": {"path": str(stack.folder / "kernelspecs")},
+        "policy": {"uid": 1000 if switch else os.getuid(), "gid": 100 if switch else os.getgid()},
+        "homes": {"root": str(stack.homes), "create_local": True},
+        "runtime": {
+            "kind": "local",
+            "local": {
+                "state_dir": str(stack.state / "k"),
+                "sandbox": "required" if stack.sandboxed else "none",
+                "search_path": [str(kernels / "bin")],
+                "read_only_paths": [str(kernels), str(_base_python(kernels))],
+            },
+        },
+    }
+
+
+def hub_config(stack: Stack) -> str:
+    """Return the hub's configuration file."""
+    values: dict[str, Any] = {
+        "JupyterHub.bind_url": stack.url,
+        "JupyterHub.hub_bind_url": f"http://127.0.0.1:{stack.ports['hub']}",
+        "JupyterHub.db_url": f"sqlite:///{stack.state}/jupyterhub.sqlite",
+        "JupyterHub.cookie_secret_file": f"{stack.state}/cookie-secret",
+        "JupyterHub.authenticator_class": "shared-password",
+        "ConfigurableHTTPProxy.api_url": f"http://127.0.0.1:{stack.ports['proxy-api']}",
+        "ConfigurableHTTPProxy.pid_file": f"{stack.state}/proxy.pid",
+        "SharedPasswordAuthenticator.user_password": stack.password,
+        "Authenticator.allowed_users": set(USERS),
+        "SandboxSpawner.log_folder": str(stack.logs_folder),
+        "Spawner.start_timeout": 60,
+    }
+    first = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
+    last = "from kernelpod.hub.config import let_lists_decide\nlet_lists_decide(c)"
+    return "\n".join([first, *(f"c.{name} = {value!r}" for name, value in values.items()), last, ""])
+
+
+def _base_python(environment: Path) -> Path:
+    """Return the installation that an environment's Python lies in."""
+    return (environment / "bin" / "python").resolve().parents[1]
