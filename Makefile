@@ -4,15 +4,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-PY_VERSION := 3.11
-OTHER_PYTHONS := 3.10 3.12 3.13
+PY_VERSION := 3.13
+OTHER_PYTHONS := 3.10 3.11 3.12
 TEST_TOOLS := pytest pytest-asyncio pytest-timeout kubernetes-validate
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export UV_NO_CONFIG := 1
 export UV_PYTHON_DOWNLOADS := never
-LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hashes --no-emit-index-url --no-header --no-annotate
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.10 --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header --no-annotate
 CLUSTER := tests/cluster/cluster
 # A cluster that KUBECONFIG names is used as it is; else the test cluster, from inside its network.
 ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
@@ -154,7 +154,8 @@ bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writ
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
 locks: .tools/.ready ## refresh requirements/*.txt
-	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
+	$(LOCK) --extra gateway --extra dev pyproject.toml -o requirements/gateway.txt
+	$(LOCK) --constraint requirements/gateway.txt pyproject.toml -o requirements/admin.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
 	$(LOCK) pyproject.toml requirements/hub-z2jh.in -o requirements/hub-z2jh.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
