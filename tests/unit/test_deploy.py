@@ -340,7 +340,7 @@ def test_a_dry_run_shows_no_secret() -> None:
 
 def test_a_tool_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
-    with pytest.raises(ClusterError, match="helm is not on PATH"):
+    with pytest.raises(ClusterError, match="Not on PATH: helm"):
         find_cluster(deployment())
 
 

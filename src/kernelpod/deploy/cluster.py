@@ -18,6 +18,12 @@ SECONDS = 60
 # Images may have to be pulled.
 WAIT_SECONDS = 300
 
+INSTALL = {
+    "kubectl": "snap install kubectl --classic, or see https://kubernetes.io/docs/tasks/tools/",
+    "helm": "snap install helm --classic, or see https://helm.sh/docs/intro/install/",
+    "microk8s": "snap install microk8s --classic",
+}
+
 Run = Callable[[list[str], str | None, float], "subprocess.CompletedProcess[str]"]
 
 
@@ -89,9 +95,9 @@ def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
     if tools == "auto":
         tools = "kubectl" if shutil.which("kubectl") or not shutil.which("microk8s") else "microk8s"
     needed = ("microk8s",) if tools == "microk8s" else ("kubectl", "helm")
-    for tool in needed:
-        if not shutil.which(tool):
-            raise ClusterError(f"{tool} is not on PATH; install it, or set `tools:` in the file.")
+    if missing := [tool for tool in needed if not shutil.which(tool)]:
+        how = "\n".join(f"  {tool}: {INSTALL[tool]}" for tool in missing)
+        raise ClusterError(f"Not on PATH: {', '.join(missing)}. Install it, or set `tools:` in the file.\n{how}")
     context = deployment.context
     kubectl = ["kubectl", *(["--context", context] if context else [])]
     if tools == "microk8s":
