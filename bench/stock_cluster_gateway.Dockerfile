@@ -1,7 +1,7 @@
 # Stock Enterprise Gateway, from its source archive: gateway, kernelspec, launcher and start script as published.
 # On the same Python and packages as ours, or the benchmark would compare those: hence setuptools, whose distutils it
 # imports, and a pyzmq newer than its metadata allows, which pip must not look at (--no-deps).
-ARG BASE_IMAGE=python:3.11-slim-bookworm
+ARG BASE_IMAGE=python:3.13-slim-trixie
 FROM ${BASE_IMAGE}
 # The standard library compiled too, as in the images that it is compared with.
 RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
