@@ -3,29 +3,26 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-PYTHON ?= python3
-PY_VERSION := 3.11
-OTHER_PYTHONS := 3.10 3.12 3.13
-TEST_TOOLS := pytest pytest-asyncio pytest-timeout kubernetes-validate
-UV_VERSION := 0.13.8
-UV := .tools/bin/uv
-export UV_CACHE_DIR := $(CURDIR)/.cache/uv
-export UV_NO_CONFIG := 1
-export UV_PYTHON_DOWNLOADS := never
-LOCK := $(UV) pip compile --quiet --python-version $(PY_VERSION) --generate-hashes --no-emit-index-url --no-header --no-annotate
+# The newest supported Python that is found, or the one that PY_VERSION names; tools/environment looks for it.
+export PY_VERSION
+PYTHONS := 3.10 3.11 3.12 3.13
+OTHER_PYTHONS = $(filter-out $(shell tools/environment --which),$(PYTHONS))
+# Modules of another installation would be found before those of an environment.
+unexport PYTHONPATH PYTHONHOME
+UV := tools/environment --uv
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.10 --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header --no-annotate
 CLUSTER := tests/cluster/cluster
 # A cluster that KUBECONFIG names is used as it is; else the test cluster, from inside its network.
 ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
 # What is deployed: FILE, else deploy.yaml; without one and without a KUBECONFIG, the test cluster's.
 DEPLOYMENT := $(or $(FILE),$(wildcard deploy.yaml),$(if $(KUBECONFIG),deploy.yaml,tests/cluster/deploy.yaml))
 ON_TEST_CLUSTER := $(filter tests/cluster/deploy.yaml,$(DEPLOYMENT))
-KERNELPOD := $(if $(ON_TEST_CLUSTER),$(CLUSTER) run --) .venv/bin/kernelpod
-INSTALL := $(UV) pip sync --quiet --require-hashes --compile-bytecode
+KERNELPOD := $(if $(ON_TEST_CLUSTER),$(CLUSTER) run --) .envs/admin/bin/kernelpod
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-env: .venv/.ready .envs/hub/.ready .envs/kernels/.ready ## make the three environments: gateway + tools, hub + Lab, kernels
+env: env-gateway env-hub env-kernels ## make the three environments: gateway + tools, hub + Lab, kernels
 
 demo: env ## hub, Lab, gateway and kernels on this machine; Ctrl-C stops it
 	.venv/bin/kernelpod demo
@@ -44,28 +41,31 @@ test-unit: env ## the fast tests only
 	.venv/bin/python -m pytest tests/unit
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
-test-grading: .envs/grading/.ready ## nbgrader's exchange: two students and a grader from release to feedback, and attacks
+test-grading: env-grading ## nbgrader's exchange: two students and a grader from release to feedback, and attacks
 	.envs/grading/bin/python -m pytest tests/grading
 
-test-logins: env .envs/logins/.ready ## the logins of hub/logins, each at a real hub: slapd, an OpenID provider, lists, headers
+test-logins: env env-logins ## the logins of hub/logins, each at a real hub: slapd, an OpenID provider, lists, headers
 	.envs/logins/bin/python -m pytest tests/logins
 
-test-z2jh: .envs/hub-z2jh/.ready ## the hub's side at the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
+test-z2jh: env-hub-z2jh ## the hub's side at the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
 	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/test_hub.py tests/unit/test_hub_values.py tests/unit/test_hub_pods.py tests/unit/test_course_spawner.py
 
-test-databases: env .envs/logins/.ready ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
+test-databases: env env-logins ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases
 
-test-browser: env .envs/browser/.ready ## the hub's pages as people see them: Debian's chromium and chromium-driver
+test-browser: env env-browser ## the hub's pages as people see them: Debian's chromium and chromium-driver
 	.envs/browser/bin/python -m pytest tests/browser
 
-picture: env .envs/browser/.ready ## docs/theme.png: the login page with a theme
+picture: env env-browser ## docs/theme.png: the login page with a theme
 	KERNELPOD_PICTURES=.cache/pictures .envs/browser/bin/python -m pytest tests/browser -k login_page
 	cp .cache/pictures/login.png docs/theme.png
 
-test-pythons: .tools/.ready ## the base package on every Python it supports
-	export PATH="$$PATH:$$(printf '%s:' $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin)"; \
-	for v in $(OTHER_PYTHONS); do echo "== Python $$v" && $(UV) run --quiet --isolated --no-project --python $$v --with-editable . $(addprefix --with ,$(TEST_TOOLS)) python -m pytest -q tests/unit; done
+test-pythons: ## the unit tests on the other supported Pythons, gateway included, two at a time
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(OTHER_PYTHONS:%=test-python%)
+
+test-python3%:
+	PY_VERSION=3$* tools/environment gateway=.envs/python3$*
+	.envs/python3$*/bin/python -m pytest -q -p no:cacheprovider tests/unit
 
 lint: env ## ruff, mypy --strict, layers, generated files
 	.venv/bin/ruff check .
@@ -117,26 +117,26 @@ test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## everything th
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m "cluster or not chart"
 
-deploy: env $(if $(ON_TEST_CLUSTER),images-import) ## gateway, kernels and hub on a cluster, as deploy.yaml says; FILE=..., YES=1 does not ask
+deploy: env-admin $(if $(ON_TEST_CLUSTER),images-import) ## gateway, kernels and hub on a cluster, as deploy.yaml says; FILE=..., YES=1 does not ask
 	$(KERNELPOD) deploy --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-upgrade: env ## bring it to what the file says now; servers and kernels go on
+upgrade: env-admin ## bring it to what the file says now; servers and kernels go on
 	$(KERNELPOD) upgrade --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-rollback: env ## back to what it was before the last deploy or upgrade
+rollback: env-admin ## back to what it was before the last deploy or upgrade
 	$(KERNELPOD) rollback --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-status: env ## what is there, and whether it works
+status: env-admin ## what is there, and whether it works
 	$(KERNELPOD) status --file $(DEPLOYMENT)
 
-smoke: env ## login, server, kernel, a file in the home, connections that must fail
+smoke: env-admin ## login, server, kernel, a file in the home, connections that must fail
 	$(KERNELPOD) smoke --file $(DEPLOYMENT)
 
-destroy: env ## remove it; files of homes stay
+destroy: env-admin ## remove it; files of homes stay
 	$(KERNELPOD) destroy --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-specs-sync: env ## publish the kernelspecs as a release: TARGET=/srv/nfs/kernelpod, the folder above `kernelspecs`; SOURCE=..., DRY=1
-	.venv/bin/kernelpod specs sync --target $(or $(TARGET),$(error TARGET= is missing)) $(if $(SOURCE),--source $(SOURCE)) $(if $(DRY),--dry-run)
+specs-sync: env-admin ## publish the kernelspecs as a release: TARGET=/srv/nfs/kernelpod, the folder above `kernelspecs`; SOURCE=..., DRY=1
+	.envs/admin/bin/kernelpod specs sync --target $(or $(TARGET),$(error TARGET= is missing)) $(if $(SOURCE),--source $(SOURCE)) $(if $(DRY),--dry-run)
 
 bench-specs: env ## publish, list and read many kernelspecs; JSON=FILE writes the table, SMALL=1 is a short one
 	.venv/bin/python -m bench.specs $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
@@ -148,16 +148,15 @@ bench-cluster: env cluster-up ## the same on the test cluster (root): stock gate
 	.venv/bin/python -m bench.stock_cluster
 	$(CLUSTER) run -- .venv/bin/python -m bench.cluster $(if $(SMALL),--small) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
 
-test-wheel: env ## the built package, alone in a fresh environment: command line, template, kernelspecs
-	rm -rf .cache/wheel && $(UV) build --quiet --wheel --out-dir .cache/wheel .
-	$(UV) run --quiet --isolated --no-project --python $(PY_VERSION) --with .cache/wheel/*.whl kernelpod render --user john.doe --spec python-pod --settings /dev/null | grep -c '^kind:'
-	$(PYTHON) -m zipfile --list .cache/wheel/*.whl | grep -c hub/pages/templates/page.html
+test-wheel: env-gateway ## the built package, alone in a fresh environment, as pipx would install it: what an admin does
+	.venv/bin/python -m pytest tests/wheel
 
 bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short one
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
-locks: .tools/.ready ## refresh requirements/*.txt
-	$(LOCK) --extra gateway --extra demo --extra dev pyproject.toml -o requirements/gateway.txt
+locks: ## refresh requirements/*.txt
+	$(LOCK) --extra gateway --extra dev pyproject.toml -o requirements/gateway.txt
+	$(LOCK) --constraint requirements/gateway.txt pyproject.toml -o requirements/admin.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt
 	$(LOCK) pyproject.toml requirements/hub-z2jh.in -o requirements/hub-z2jh.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
@@ -175,51 +174,9 @@ clean: ## remove the environments and caches of this checkout, and what the test
 	rm -rf .venv .envs .tools .cache dist
 	$(CLUSTER) clean
 
-.tools/.ready:
-	$(PYTHON) -m venv .tools
-	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	touch $@
-
-.venv/.ready: requirements/gateway.txt pyproject.toml .tools/.ready
-	test -x .venv/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .venv
-	$(INSTALL) --python .venv/bin/python $<
-	$(UV) pip install --quiet --python .venv/bin/python --no-deps --editable .
-	touch $@
-
-.envs/hub/.ready: requirements/hub.txt pyproject.toml .tools/.ready
-	test -x .envs/hub/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/hub
-	$(INSTALL) --python .envs/hub/bin/python $<
-	$(UV) pip install --quiet --python .envs/hub/bin/python --no-deps --editable .
-	touch $@
-
-.envs/hub-z2jh/.ready: requirements/hub-z2jh.txt pyproject.toml .tools/.ready
-	test -x .envs/hub-z2jh/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/hub-z2jh
-	$(INSTALL) --python .envs/hub-z2jh/bin/python $<
-	$(UV) pip install --quiet --python .envs/hub-z2jh/bin/python --no-deps --editable .
-	touch $@
-
-.envs/grading/.ready: requirements/grading.txt pyproject.toml .tools/.ready
-	test -x .envs/grading/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/grading
-	$(INSTALL) --python .envs/grading/bin/python $<
-	$(UV) pip install --quiet --python .envs/grading/bin/python --no-deps --editable .
-	touch $@
-
-.envs/logins/.ready: requirements/logins.txt pyproject.toml .tools/.ready
-	test -x .envs/logins/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/logins
-	$(INSTALL) --python .envs/logins/bin/python $<
-	$(UV) pip install --quiet --python .envs/logins/bin/python --no-deps --editable .
-	touch $@
-
-.envs/browser/.ready: requirements/browser.txt pyproject.toml .tools/.ready
-	test -x .envs/browser/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/browser
-	$(INSTALL) --python .envs/browser/bin/python $<
-	$(UV) pip install --quiet --python .envs/browser/bin/python --no-deps --editable .
-	touch $@
-
-.envs/kernels/.ready: requirements/kernels.txt .tools/.ready
-	test -x .envs/kernels/bin/python || $(UV) venv --quiet --python $(PY_VERSION) .envs/kernels
-	$(INSTALL) --python .envs/kernels/bin/python $<
-	touch $@
+# Looks each time, as the Python may have changed, and what an interrupted `make` left is no environment.
+env-%:
+	@tools/environment $*
 
 .PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh picture
 .PHONY: test-fresh test-pythons test-wheel lint format docs docs-check bench-local

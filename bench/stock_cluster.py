@@ -70,7 +70,9 @@ def build_gateway() -> None:
         kernel["metadata"]["process_proxy"]["config"]["image_name"] = KERNEL_IMAGE
         (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
         shutil.copy(etc / "docker" / "enterprise-gateway" / "start-enterprise-gateway.sh", context)
-        shutil.copy(REQUIREMENTS / "image-gateway.txt", context / "requirements.txt")
+        requirements = (REQUIREMENTS / "image-gateway.txt").read_text(encoding="utf-8")
+        requirements += pinned("setuptools").read_text(encoding="utf-8")
+        (context / "requirements.txt").write_text(requirements, encoding="utf-8")
         image(BENCH / "stock_cluster_gateway.Dockerfile", context, GATEWAY_IMAGE)
 
 

@@ -1,5 +1,7 @@
 # Stock Enterprise Gateway, from its source archive: gateway, kernelspec, launcher and start script as published.
-ARG BASE_IMAGE=python:3.11-slim-bookworm
+# On the same Python and packages as ours, or the benchmark would compare those: hence setuptools, whose distutils it
+# imports, and a pyzmq newer than its metadata allows, which pip must not look at (--no-deps).
+ARG BASE_IMAGE=python:3.13-slim-trixie
 FROM ${BASE_IMAGE}
 # The standard library compiled too, as in the images that it is compared with.
 RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
@@ -7,7 +9,7 @@ RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.ge
 ENV PATH=/opt/venv/bin:$PATH LANG=C.UTF-8
 COPY requirements.txt /tmp/requirements.txt
 RUN python3 -m venv /opt/venv \
- && pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt \
+ && pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/requirements.txt \
  && rm /tmp/requirements.txt
 COPY kernels /usr/local/share/jupyter/kernels
 COPY --chmod=0755 start-enterprise-gateway.sh /usr/local/bin/

@@ -1,5 +1,5 @@
 # The same kernel as in Kernelpod's image, with the launcher that stock Enterprise Gateway wants in every image.
-ARG BASE_IMAGE=python:3.11-slim-bookworm
+ARG BASE_IMAGE=python:3.13-slim-trixie
 FROM ${BASE_IMAGE}
 RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
  && useradd --uid 1000 --gid 100 --create-home --shell /bin/bash jovyan

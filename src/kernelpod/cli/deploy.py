@@ -143,10 +143,8 @@ def smoke(file: Path) -> None:
 
 
 def _smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
-    try:
-        from kernelpod.deploy.smoke import smoke as run  # noqa: PLC0415 - only this step needs HTTP clients
-    except ImportError as error:
-        raise KernelpodError(f"{error}. Install what the test needs: pip install 'kernelpod[demo]'") from error
+    from kernelpod.deploy.smoke import smoke as run  # noqa: PLC0415 - only this step loads HTTP clients
+
     run(cluster, deployment, progress)
     click.echo("smoke: passed")
 

@@ -10,13 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.base import missingtools, yamltext
+from kernelpod.base import yamltext
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 
 SECONDS = 60
 # Images may have to be pulled.
 WAIT_SECONDS = 300
+
+INSTALL = {
+    "kubectl": "snap install kubectl --classic, or see https://kubernetes.io/docs/tasks/tools/",
+    "helm": "snap install helm --classic, or see https://helm.sh/docs/intro/install/",
+    "microk8s": "snap install microk8s --classic",
+}
 
 Run = Callable[[list[str], str | None, float], "subprocess.CompletedProcess[str]"]
 
@@ -88,7 +94,10 @@ def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
     tools = deployment.tools
     if tools == "auto":
         tools = "kubectl" if shutil.which("kubectl") or not shutil.which("microk8s") else "microk8s"
-    missingtools.require(*(("microk8s",) if tools == "microk8s" else ("kubectl", "helm")))
+    needed = ("microk8s",) if tools == "microk8s" else ("kubectl", "helm")
+    if missing := [tool for tool in needed if not shutil.which(tool)]:
+        how = "\n".join(f"  {tool}: {INSTALL[tool]}" for tool in missing)
+        raise ClusterError(f"Not on PATH: {', '.join(missing)}. Install it, or set `tools:` in the file.\n{how}")
     context = deployment.context
     kubectl = ["kubectl", *(["--context", context] if context else [])]
     if tools == "microk8s":

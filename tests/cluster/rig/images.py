@@ -20,6 +20,7 @@ from .shell import run
 PAUSE = "localhost/kernelpod-pause:1"
 COREDNS = "localhost/kernelpod-coredns:1"
 BUILD_SECONDS = 3600
+SUITE = "trixie"  # its python3 is the newest that Kernelpod runs on, as in the public images
 
 
 def of_binary(layout: Layout, module: binaries.Module, name: str, tag: str) -> Path:
@@ -74,7 +75,7 @@ def _drop_former(archives: Path, name: str, newest: Path) -> None:
 def base_image(layout: Layout) -> str:
     """The name of the Debian image with Python that stands in for a public one, built when it is missing."""
     folder = SOURCES / "images/base"
-    wanted = (folder / "packages.txt").read_bytes() + (folder / "Dockerfile").read_bytes()
+    wanted = SUITE.encode() + (folder / "packages.txt").read_bytes() + (folder / "Dockerfile").read_bytes()
     tag = f"localhost/kernelpod-base:{hashlib.sha256(wanted).hexdigest()[:12]}"
     if _stored(layout, tag):
         return tag
@@ -83,7 +84,7 @@ def base_image(layout: Layout) -> str:
         packages = ",".join((folder / "packages.txt").read_text().split())
         options = ["--variant=minbase", f"--include={packages}"]
         root = Path(work, "rootfs")
-        run(["debootstrap", *options, "bookworm", str(root), mirror("bookworm")], seconds=BUILD_SECONDS)
+        run(["debootstrap", *options, SUITE, str(root), _mirror()], seconds=BUILD_SECONDS)
         for downloads in (root / "var/cache/apt/archives", root / "var/lib/apt/lists"):
             shutil.rmtree(downloads)
             (downloads / "partial").mkdir(parents=True)
@@ -157,15 +158,18 @@ def _buildah(layout: Layout, *arguments: str) -> None:
     run(command, seconds=BUILD_SECONDS, environment={**os.environ, **settings})
 
 
-def mirror(suite: str) -> str:
-    """The archive that this machine's apt uses for the suite."""
-    entries = run(
-        ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(SITE)", "Created-By: Packages"]
-    )
-    for line in entries.splitlines():
-        if line.startswith(f"{suite} main "):
-            return line.split()[2]
-    raise RigError(f"apt knows no archive of Debian {suite}: add one to the machine's apt sources")
+def _mirror() -> str:
+    """The archive that this machine's apt uses: for the same suite, else for another one of Debian."""
+    form = "$(CODENAME)|$(ORIGIN)|$(COMPONENT)|$(SITE)"
+    listed = run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
+    sites = {
+        codename: site
+        for codename, origin, component, site in (line.split("|") for line in listed.splitlines())
+        if origin == "Debian" and component == "main" and "-" not in codename
+    }
+    if not sites:
+        raise RigError("apt knows no archive of Debian: add one to the machine's apt sources")
+    return sites.get(SUITE) or next(iter(sites.values()))
 
 
 def package_sources(work: Path) -> dict[Path, str]:
