@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
@@ -40,19 +39,11 @@ def tree(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache, prefix=".making-") as work:
         root = Path(work, "root")
         options = ["--variant=minbase", f"--include={','.join(PACKAGES)}"]
-        run(["debootstrap", *options, SUITE, root, _archive()], seconds=BUILD_SECONDS)
+        run(["debootstrap", *options, SUITE, root, mirror()], seconds=BUILD_SECONDS)
         shutil.rmtree(root / "var/cache/apt/archives")
         (root / ".packages").write_text(wanted)
         root.rename(made)
     return made
-
-
-def _archive() -> str:
-    """The archive that apt of this machine uses for the suite, or else for its own: one has all suites."""
-    try:
-        return mirror(SUITE)
-    except RigError:
-        return mirror(platform.freedesktop_os_release().get("VERSION_CODENAME", SUITE))
 
 
 @contextlib.contextmanager

@@ -84,7 +84,7 @@ def base_image(layout: Layout) -> str:
         packages = ",".join((folder / "packages.txt").read_text().split())
         options = ["--variant=minbase", f"--include={packages}"]
         root = Path(work, "rootfs")
-        run(["debootstrap", *options, SUITE, str(root), _mirror()], seconds=BUILD_SECONDS)
+        run(["debootstrap", *options, SUITE, str(root), mirror()], seconds=BUILD_SECONDS)
         for downloads in (root / "var/cache/apt/archives", root / "var/lib/apt/lists"):
             shutil.rmtree(downloads)
             (downloads / "partial").mkdir(parents=True)
@@ -158,7 +158,7 @@ def _buildah(layout: Layout, *arguments: str) -> None:
     run(command, seconds=BUILD_SECONDS, environment={**os.environ, **settings})
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The archive that this machine's apt uses: for the same suite, else for another one of Debian."""
     form = "$(CODENAME)|$(ORIGIN)|$(COMPONENT)|$(SITE)"
     listed = run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
