@@ -3,7 +3,7 @@
 The settings file is the one the gateway uses; KERNELPOD_SETTINGS names it, and KERNELPOD_HUB the hub if they have
 several. KERNELPOD_HUB_CONFIG may name a YAML file of traits by class, such as hub/one-machine/config.yaml, which
 has the last word. Without it, a file of your own loads this one and chooses the authenticator; where the hub has
-courses, it ends with `let_lists_decide(c)` of kernelpod.hub.config.
+courses, it ends with `use_course_allow_list(c)` of kernelpod.hub.config.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from kernelpod.findings.finding import FindingsError
-from kernelpod.hub.config import configure, let_lists_decide
+from kernelpod.hub.config import configure, use_course_allow_list
 from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
@@ -25,4 +25,4 @@ if file := os.environ.get("KERNELPOD_HUB_CONFIG"):
         configure_from(c, Path(file))
     except FindingsError as error:
         sys.exit(error.message)
-    let_lists_decide(c)
+    use_course_allow_list(c)

@@ -29,7 +29,7 @@ USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org"
 ADMIN = "carol"
 
 
-House = TypeVar("House", bound="Deployed")
+KernelStarter = TypeVar("KernelStarter", bound="Deployed")
 
 
 def new_folder() -> Path:
@@ -177,7 +177,7 @@ class Deployed:
 
 
 @contextmanager
-def deployed(house: House) -> Iterator[House]:
+def deployed(house: KernelStarter) -> Iterator[KernelStarter]:
     """Deploy, and remove all of it afterwards."""
     house.publish()
     house.write()

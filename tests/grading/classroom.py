@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kernelpod.base.names import user_slug
+from kernelpod.courses.course_access import EXCHANGE_FOLDERS, Membership, course_mounts, exchange_environment
 from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import EXCHANGE_FOLDERS, Membership, course_mounts, exchange_environment
 from kernelpod.runtime.local.sandbox import Bind, Sandbox, in_sandbox
 from kernelpod.settings.sections import Settings
 

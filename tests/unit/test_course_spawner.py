@@ -58,7 +58,7 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_, **__: None)
 
 
-class House:
+class SpawningHub:
     """A hub's configuration with courses, and the spawners it makes."""
 
     def __init__(self, folder: Path, courses: dict[str, Any], **sections: Any) -> None:
@@ -98,8 +98,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path, COURSES)
+def hub(tmp_path: Path) -> SpawningHub:
+    return SpawningHub(tmp_path, COURSES)
 
 
 def seen(pod: dict[str, Any]) -> dict[str, str]:
@@ -111,9 +111,9 @@ def seen(pod: dict[str, Any]) -> dict[str, str]:
     }
 
 
-async def test_a_student_s_server_is_that_of_her_course(house: House) -> None:
-    spawner = house.spawner("alice", profile="ml", semester="ws25", size=LARGE)
-    pod = await house.pod(spawner)
+async def test_a_student_s_server_is_that_of_her_course(hub: SpawningHub) -> None:
+    spawner = hub.spawner("alice", profile="ml", semester="ws25", size=LARGE)
+    pod = await hub.pod(spawner)
     assert seen(pod) == {
         "/home/jovyan": "homes/alice rw",
         "/srv/course": "courses/folders/ml ro",
@@ -128,8 +128,8 @@ async def test_a_student_s_server_is_that_of_her_course(house: House) -> None:
     assert pod["spec"]["volumes"][1]["nfs"] == {"server": "10.0.0.5", "path": "/c", "readOnly": False}
 
 
-async def test_her_server_makes_her_folders_of_the_exchange_and_mounts_only_those(house: House) -> None:
-    pod = await house.pod(house.spawner("alice", profile="ml"))
+async def test_her_server_makes_her_folders_of_the_exchange_and_mounts_only_those(hub: SpawningHub) -> None:
+    pod = await hub.pod(hub.spawner("alice", profile="ml"))
     make = pod["spec"]["init_containers"][0]
     assert make["args"][4:] == [
         f"/courses/exchange/ws26/ml/{folder}"
@@ -139,20 +139,20 @@ async def test_her_server_makes_her_folders_of_the_exchange_and_mounts_only_thos
     assert "/courses" not in seen(pod)
 
 
-async def test_a_size_may_have_shared_memory_and_the_next_one_has_none_of_it(house: House) -> None:
-    spawner = house.spawner("alice", profile="ml", size=SHARED)
-    pod = await house.pod(spawner)
+async def test_a_size_may_have_shared_memory_and_the_next_one_has_none_of_it(hub: SpawningHub) -> None:
+    spawner = hub.spawner("alice", profile="ml", size=SHARED)
+    pod = await hub.pod(spawner)
     assert pod["spec"]["volumes"][-1]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
     spawner.user_options = {"profile": "ml", "size": LARGE}
-    assert "emptyDir" not in str((await house.pod(spawner))["spec"]["volumes"])
+    assert "emptyDir" not in str((await hub.pod(spawner))["spec"]["volumes"])
 
 
-async def test_what_the_hub_keeps_is_what_the_wish_came_to(house: House) -> None:
+async def test_what_the_hub_keeps_is_what_the_wish_came_to(hub: SpawningHub) -> None:
     """The gateway reads it in the hub's answer, so that kernels are of the same course."""
-    spawner = house.spawner("alice", profile="ml", size="huge", image=["x"], other="y")
+    spawner = hub.spawner("alice", profile="ml", size="huge", image=["x"], other="y")
     await spawner.run_pre_spawn_hook()
     assert spawner.user_options == spawner.orm_spawner.user_options == {"profile": "ml", "semester": "ws26"}
-    spawner = house.spawner("alice", profile="ml", size=LARGE)
+    spawner = hub.spawner("alice", profile="ml", size=LARGE)
     await spawner.run_pre_spawn_hook()
     assert spawner.user_options == {"profile": "ml", "semester": "ws26", "size": LARGE}
 
@@ -169,11 +169,11 @@ async def test_what_the_hub_keeps_is_what_the_wish_came_to(house: House) -> None
     ],
 )
 async def test_a_course_that_is_not_hers_is_refused(
-    house: House, name: str, options: dict[str, Any], said: str
+    hub: SpawningHub, name: str, options: dict[str, Any], said: str
 ) -> None:
     from kernelpod.hub.spawners.base import NotSpawnedError
 
-    spawner = house.spawner(name, **options)
+    spawner = hub.spawner(name, **options)
     with pytest.raises(NotSpawnedError) as error:
         await spawner.run_pre_spawn_hook()
     assert said in error.value.jupyterhub_message
@@ -181,66 +181,68 @@ async def test_a_course_that_is_not_hers_is_refused(
         await spawner.get_pod_manifest()
 
 
-async def test_a_choice_of_last_term_does_not_keep_her_out_where_there_is_nothing_to_choose(house: House) -> None:
-    spawner = house.spawner("dora", profile="ml", semester="ss24")
+async def test_a_choice_of_last_term_does_not_keep_her_out_where_there_is_nothing_to_choose(
+    hub: SpawningHub,
+) -> None:
+    spawner = hub.spawner("dora", profile="ml", semester="ss24")
     await spawner.run_pre_spawn_hook()
     assert spawner.user_options == {"profile": "stats", "semester": "ws26"}
 
 
-async def test_the_form_shows_her_courses_only_and_runs_no_words_of_a_title(house: House) -> None:
-    form = await house.spawner("alice").get_options_form()
+async def test_the_form_shows_her_courses_only_and_runs_no_words_of_a_title(hub: SpawningHub) -> None:
+    form = await hub.spawner("alice").get_options_form()
     assert "Machine &#123;&#123;Learning&#125;&#125;" in form
     assert 'value="stats"' in form
     assert "profile-option-ml--semester" in form
-    assert 'value="stats"' not in await house.spawner("bob").get_options_form()
+    assert 'value="stats"' not in await hub.spawner("bob").get_options_form()
 
 
 @pytest.mark.parametrize("name", ["dora", "mallory", "nobody"])
-async def test_where_there_is_nothing_to_choose_nothing_is_asked(house: House, name: str) -> None:
-    assert await house.spawner(name).get_options_form() == ""
+async def test_where_there_is_nothing_to_choose_nothing_is_asked(hub: SpawningHub, name: str) -> None:
+    assert await hub.spawner(name).get_options_form() == ""
 
 
-async def test_an_admin_sees_the_form_and_gets_the_server_of_the_user_she_spawns_for(house: House) -> None:
+async def test_an_admin_sees_the_form_and_gets_the_server_of_the_user_she_spawns_for(hub: SpawningHub) -> None:
     """The hub gives the spawner of that user, whoever asks."""
-    assert await house.spawner("dora").get_options_form() == ""
-    assert "stats" in await house.spawner("root2").get_options_form()
+    assert await hub.spawner("dora").get_options_form() == ""
+    assert "stats" in await hub.spawner("root2").get_options_form()
 
 
 async def test_a_course_that_was_added_is_there_at_the_next_spawn(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    hub: SpawningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernelpod.courses.enrolment.FRESH_SECONDS", 0)
-    spawner = house.spawner("dora")
+    monkeypatch.setattr("kernelpod.courses.resolver.FRESH_SECONDS", 0)
+    spawner = hub.spawner("dora")
     await spawner.run_pre_spawn_hook()
-    house.write({**COURSES, "courses": {"new": {"students": ["dora"]}}})
-    spawner = house.spawner("dora")
+    hub.write({**COURSES, "courses": {"new": {"students": ["dora"]}}})
+    spawner = hub.spawner("dora")
     await spawner.run_pre_spawn_hook()
-    assert spawner.enrolment.membership.course == "new"
+    assert spawner.course_access.membership.course == "new"
 
 
-async def test_a_retry_for_another_course_keeps_nothing_of_the_first(house: House) -> None:
+async def test_a_retry_for_another_course_keeps_nothing_of_the_first(hub: SpawningHub) -> None:
     """JupyterHub keeps a spawner whose start failed, and KubeSpawner merges mappings into it."""
-    spawner = house.spawner("alice", profile="ml", size=LARGE)
-    await house.pod(spawner)
+    spawner = hub.spawner("alice", profile="ml", size=LARGE)
+    await hub.pod(spawner)
     spawner.user_options = {"profile": "stats"}
-    pod = await house.pod(spawner)
+    pod = await hub.pod(spawner)
     assert pod["spec"]["node_selector"] in (None, {})
     server = pod["spec"]["containers"][0]
     assert (server["image"], server["resources"]["limits"]["cpu"]) == ("stats:2", 1.0)
     assert set(seen(pod)) == {"/home/jovyan"}
 
 
-async def test_a_grader_has_her_role_s_size_and_the_whole_exchange(house: House) -> None:
-    pod = await house.pod(house.spawner("bob"))
+async def test_a_grader_has_her_role_s_size_and_the_whole_exchange(hub: SpawningHub) -> None:
+    pod = await hub.pod(hub.spawner("bob"))
     assert seen(pod)["/srv/exchange/ml"] == "courses/exchange/ws26/ml rw"
     assert seen(pod)["/srv/course"] == "courses/folders/ml rw"
     assert pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] == 2.0
 
 
-async def test_nbgrader_is_told_of_the_exchange(house: House) -> None:
+async def test_nbgrader_is_told_of_the_exchange(hub: SpawningHub) -> None:
     told = {}
     for name in ("alice", "dora"):
-        spawner = house.spawner(name)
+        spawner = hub.spawner(name)
         await spawner.run_pre_spawn_hook()
         told[name] = {key: value for key, value in spawner.get_env().items() if "EXCHANGE" in key}
     assert told["alice"] == {
@@ -251,10 +253,10 @@ async def test_nbgrader_is_told_of_the_exchange(house: House) -> None:
     assert told["dora"] == {}
 
 
-async def test_the_admin_s_own_hook_runs_and_one_that_raises_ends_the_start(house: House) -> None:
+async def test_the_admin_s_own_hook_runs_and_one_that_raises_ends_the_start(hub: SpawningHub) -> None:
     called = []
-    spawner = house.spawner("dora")
-    spawner.pre_spawn_hook = lambda one: called.append(one.enrolment.membership.course)
+    spawner = hub.spawner("dora")
+    spawner.pre_spawn_hook = lambda one: called.append(one.course_access.membership.course)
     await spawner.run_pre_spawn_hook()
     assert called == ["stats"]
     spawner.pre_spawn_hook = lambda _: 1 / 0
@@ -263,39 +265,39 @@ async def test_the_admin_s_own_hook_runs_and_one_that_raises_ends_the_start(hous
 
 
 async def test_an_exam_has_its_own_home_no_terminals_and_no_configuration_of_the_user(tmp_path: Path) -> None:
-    house = House(tmp_path, EXAM)
-    spawner = house.spawner("alice")
-    pod = await house.pod(spawner)
+    hub = SpawningHub(tmp_path, EXAM)
+    spawner = hub.spawner("alice")
+    pod = await hub.pod(spawner)
     assert seen(pod)["/home/jovyan"] == "homes/exam/current/ml/alice rw"
     assert spawner.get_env()["KERNEL_PATH"] == "/h/exam/current/ml/alice"
     assert spawner.disable_user_config is True
     assert "--ServerApp.terminals_enabled=False" in spawner.get_args()
 
 
-async def test_a_teaching_server_keeps_its_terminals(house: House) -> None:
-    spawner = house.spawner("dora")
+async def test_a_teaching_server_keeps_its_terminals(hub: SpawningHub) -> None:
+    spawner = hub.spawner("dora")
     await spawner.run_pre_spawn_hook()
     assert "--ServerApp.terminals_enabled=False" not in spawner.get_args()
     assert spawner.disable_user_config is False
 
 
-async def test_a_spawner_that_knows_no_courses_gets_no_home_on_a_hub_with_courses(house: House) -> None:
+async def test_a_spawner_that_knows_no_courses_gets_no_home_on_a_hub_with_courses(hub: SpawningHub) -> None:
     from kernelpod.errors import SettingsError
-    from kernelpod.hub.config import server_standing
+    from kernelpod.hub.config import server_entitlements
 
-    hub = house.config.HouseSpawner.of_hub
+    hub = hub.config.KernelpodSpawner.of_hub
     other = SimpleNamespace(user=SimpleNamespace(name="alice", groups=[]))
     with pytest.raises(SettingsError, match="knows no courses"):
-        server_standing(house.config.HouseSpawner.house, hub, other)
+        server_entitlements(hub.config.KernelpodSpawner.hub, hub, other)
 
 
-def authenticator(house: House, kind: Any = "dummy", **traits: Any) -> Any:
-    from kernelpod.hub.config import let_lists_decide
+def authenticator(hub: SpawningHub, kind: Any = "dummy", **traits: Any) -> Any:
+    from kernelpod.hub.config import use_course_allow_list
 
-    house.config.JupyterHub.authenticator_class = kind
-    house.config.Authenticator.update(traits)
-    let_lists_decide(house.config)
-    return house.config.JupyterHub.authenticator_class(config=house.config)
+    hub.config.JupyterHub.authenticator_class = kind
+    hub.config.Authenticator.update(traits)
+    use_course_allow_list(hub.config)
+    return hub.config.JupyterHub.authenticator_class(config=hub.config)
 
 
 @pytest.mark.parametrize(
@@ -303,41 +305,41 @@ def authenticator(house: House, kind: Any = "dummy", **traits: Any) -> Any:
     [("alice", False), ("bob", False), ("root2", True), ("mallory", None), ("nobody", None), ("admin", None)],
 )
 async def test_the_lists_say_who_may_log_in_even_where_all_are_allowed(
-    house: House, name: str, admin: bool | None
+    hub: SpawningHub, name: str, admin: bool | None
 ) -> None:
-    made = authenticator(house, allow_all=True, allowed_users={"nobody"})
+    made = authenticator(hub, allow_all=True, allowed_users={"nobody"})
     found = await made.get_authenticated_user(None, {"username": name, "password": "x"})
     assert (None if found is None else found["admin"]) == admin
 
 
-async def test_who_the_hub_blocks_stays_blocked(house: House) -> None:
-    made = authenticator(house, blocked_users={"alice"})
+async def test_who_the_hub_blocks_stays_blocked(hub: SpawningHub) -> None:
+    made = authenticator(hub, blocked_users={"alice"})
     assert await made.get_authenticated_user(None, {"username": "alice", "password": "x"}) is None
 
 
 async def test_lists_that_were_never_read_let_nobody_in(tmp_path: Path) -> None:
-    house = House(tmp_path, COURSES)
-    house.file.write_text("courses: [", encoding="utf-8")
-    made = authenticator(house, allow_all=True)
+    hub = SpawningHub(tmp_path, COURSES)
+    hub.file.write_text("courses: [", encoding="utf-8")
+    made = authenticator(hub, allow_all=True)
     assert await made.get_authenticated_user(None, {"username": "alice", "password": "x"}) is None
 
 
-def test_an_authenticator_that_there_is_not_ends_the_hub_s_start(house: House) -> None:
+def test_an_authenticator_that_there_is_not_ends_the_hub_s_start(hub: SpawningHub) -> None:
     from traitlets import TraitError
 
     with pytest.raises((TraitError, ImportError)):
-        authenticator(house, "no.such.Authenticator")
+        authenticator(hub, "no.such.Authenticator")
 
 
 def test_without_courses_the_authenticator_is_left_alone() -> None:
     from traitlets.config import Config
 
-    from kernelpod.hub.config import configure, let_lists_decide
+    from kernelpod.hub.config import configure, use_course_allow_list
 
     config = Config()
     configure(config, Settings())
     config.JupyterHub.authenticator_class = "dummy"
-    let_lists_decide(config)
+    use_course_allow_list(config)
     assert config.JupyterHub.authenticator_class == "dummy"
 
 

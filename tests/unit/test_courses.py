@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.courses.check import check
+from kernelpod.courses.check import check_courses
 from kernelpod.courses.load import load_courses
 from kernelpod.deploy.settings import Deployment
 from kernelpod.findings.finding import FindingsError
@@ -93,7 +93,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BAD.iterdir()))
 def test_the_planted_faults_are_found_at_their_places_and_no_others(name: str) -> None:
-    found = check(BAD / f"{name}.yaml", Settings())
+    found = check_courses(BAD / f"{name}.yaml", Settings())
     assert [(finding.place.line, finding.place.column) for finding in found] == [
         place[:2] for place in PLANTED[name]
     ]
@@ -104,14 +104,20 @@ def test_the_planted_faults_are_found_at_their_places_and_no_others(name: str) -
 
 @pytest.mark.parametrize("name", ["unknown-key", "list-header"])
 def test_the_command_fails_with_file_and_line(name: str) -> None:
-    done = CliRunner().invoke(main, ["hub", "check", str(BAD / f"{name}.yaml")])
+    done = CliRunner().invoke(main, ["courses", "check", str(BAD / f"{name}.yaml")])
     assert done.exit_code == 1
     assert re.search(r"\.(yaml|csv):\d+:\d+: error: ", done.output)
 
 
 @pytest.mark.parametrize("name", ["example", "exam", "grading"])
 def test_the_examples_are_good(name: str) -> None:
-    words = ["hub", "check", str(EXAMPLES / f"courses.{name}.yaml"), "--kernelspecs", str(ROOT / "kernelspecs")]
+    words = [
+        "courses",
+        "check",
+        str(EXAMPLES / f"courses.{name}.yaml"),
+        "--kernelspecs",
+        str(ROOT / "kernelspecs"),
+    ]
     done = CliRunner().invoke(main, words)
     assert (done.exit_code, done.output.splitlines()[:-1]) == (0, [])
 
@@ -168,12 +174,12 @@ def test_lists_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
     (below / "ml.csv").write_text("Username\nalice\n", encoding="utf-8")
     write(below, "base", {"courses": {"ml": {"image": "lab:1", "students": "{course}.csv"}}})
     path = write(tmp_path, "over", {"extends": "below/base.yaml"})
-    assert check(path, Settings()) == []
+    assert check_courses(path, Settings()) == []
 
 
 def test_an_anchor_bomb_costs_nothing() -> None:
     begun = time.perf_counter()
-    check(BAD / "anchor-bomb.yaml", Settings())
+    check_courses(BAD / "anchor-bomb.yaml", Settings())
     assert time.perf_counter() - begun < 20
 
 
@@ -181,7 +187,7 @@ def test_an_anchor_bomb_costs_nothing() -> None:
 def test_deep_nesting_does_not_end_the_process(tmp_path: Path, text: str) -> None:
     path = tmp_path / "deep.yaml"
     path.write_text(text, encoding="utf-8")
-    assert "nested in each other" in check(path, Settings())[0].text
+    assert "nested in each other" in check_courses(path, Settings())[0].text
 
 
 @pytest.mark.parametrize(
@@ -205,7 +211,7 @@ def test_deep_nesting_does_not_end_the_process(tmp_path: Path, text: str) -> Non
 def test_whatever_a_file_holds_is_told_with_its_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "one.yaml"
     path.write_text(text, encoding="utf-8")
-    found = check(path, Settings())
+    found = check_courses(path, Settings())
     assert found
     assert {finding.file for finding in found} == {path}
 
@@ -248,13 +254,14 @@ PLACES = [
 def test_paths_are_plain(tmp_path: Path, key: str, value: str) -> None:
     folder = {"path": "a", "mount_path": "/a", key: value}
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "a:1", "students": ["a"], "folder": folder}}})
-    assert [f"courses.ml.folder.{key}: " in finding.text for finding in check(path, Settings())] == [True]
+    assert [f"courses.ml.folder.{key}: " in finding.text for finding in check_courses(path, Settings())] == [True]
 
 
 def test_a_root_is_plain_as_well(tmp_path: Path) -> None:
     data = {"storage": {"root": "//home"}, "courses": {"ml": {"image": "a:1", "students": ["a"]}}}
     assert [
-        "storage.root: write an" in finding.text for finding in check(write(tmp_path, "one", data), Settings())
+        "storage.root: write an" in finding.text
+        for finding in check_courses(write(tmp_path, "one", data), Settings())
     ] == [True]
 
 
@@ -277,14 +284,14 @@ def test_a_root_is_plain_as_well(tmp_path: Path) -> None:
 )
 def test_images_have_a_fixed_version(tmp_path: Path, image: str, good: bool) -> None:
     path = write(tmp_path, "one", {"courses": {"ml": {"image": image, "students": ["a"]}}})
-    assert (check(path, Settings()) == []) is good
+    assert (check_courses(path, Settings()) == []) is good
 
 
 def test_a_huge_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "huge.yaml"
     path.write_bytes(b"#" * (3 * 1024 * 1024))
-    assert "larger than" in check(path, Settings())[0].text
-    assert "cannot be read" in check(tmp_path, Settings())[0].text
+    assert "larger than" in check_courses(path, Settings())[0].text
+    assert "cannot be read" in check_courses(tmp_path, Settings())[0].text
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 2000, "a\0b", "ml.csv/x", "/proc/self/mem", "/", "*"])
@@ -292,15 +299,15 @@ def test_lists_and_bases_of_impossible_names_are_told(tmp_path: Path, name: str)
     (tmp_path / "ml.csv").write_text("Username\n", encoding="utf-8")
     course = {"image": "lab:1", "students": name}
     path = write(tmp_path, "one", {"courses": {"ml": course}})
-    assert [finding.level for finding in check(path, Settings())] == ["error"]
+    assert [finding.level for finding in check_courses(path, Settings())] == ["error"]
     path = write(tmp_path, "one", {"extends": name, "courses": {"ml": {"image": "lab:1"}}})
-    assert [finding.level for finding in check(path, Settings())] == ["error"]
+    assert [finding.level for finding in check_courses(path, Settings())] == ["error"]
 
 
 def test_a_list_in_the_folder_beside_is_found(tmp_path: Path) -> None:
     (tmp_path / "users" / "allowlist").mkdir(parents=True)
     data = {"allow": "config/allowlist", "courses": {"ml": {"image": "lab:1", "students": ["alice"]}}}
-    said = check(write(tmp_path, "one", data), Settings())[0].text
+    said = check_courses(write(tmp_path, "one", data), Settings())[0].text
     assert said.endswith(f"there is no folder {tmp_path}/config, but {tmp_path}/users/allowlist")
 
 
@@ -314,8 +321,8 @@ def test_merge_keys_and_small_anchors_are_understood(tmp_path: Path) -> None:
 def test_kernelspecs_are_looked_up(tmp_path: Path) -> None:
     data = {"courses": {"ml": {"image": "lab:1", "students": ["alice"], "kernelspecs": ["python-pod", "r"]}}}
     path = write(tmp_path, "one", data)
-    assert check(path, Settings()) == []
-    said = [finding.text for finding in check(path, Settings(), {"python-pod"})]
+    assert check_courses(path, Settings()) == []
+    said = [finding.text for finding in check_courses(path, Settings(), {"python-pod"})]
     assert said == ["courses.ml.kernelspecs.1: there is no kernelspec 'r'; there are python-pod"]
 
 
@@ -325,7 +332,7 @@ def test_folders_are_looked_up_where_the_storage_is_mounted(tmp_path: Path) -> N
     folder = {"path": "{course}", "mount_path": "/course"}
     courses = {name: {"image": "lab:1", "students": ["alice"], "folder": folder} for name in ("ml", "stats")}
     path = write(tmp_path, "one", {"storage": {"root": str(root)}, "courses": courses})
-    found = check(path, Settings())
+    found = check_courses(path, Settings())
     assert [(finding.level, finding.text) for finding in found] == [
         ("warning", f"courses.stats.folder.path: there is no folder {root}/stats")
     ]
@@ -333,7 +340,7 @@ def test_folders_are_looked_up_where_the_storage_is_mounted(tmp_path: Path) -> N
 
 def test_a_user_called_like_a_mode_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "lab:1", "students": ["exam", "alice"]}}})
-    found = check(path, Settings())
+    found = check_courses(path, Settings())
     assert [(finding.level, "'exam' is called like a mode" in finding.text) for finding in found] == [
         ("warning", True)
     ]
@@ -345,13 +352,13 @@ def test_a_mount_over_one_of_the_settings_is_refused(tmp_path: Path) -> None:
     )
     mounts = {"inner": {"path": "x", "mount_path": "/data/x"}}
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "a:1", "students": ["a"], "mounts": mounts}}})
-    assert check(path, Settings()) == []
-    assert "another mount at /data" in check(path, settings)[0].text
+    assert check_courses(path, Settings()) == []
+    assert "another mount at /data" in check_courses(path, settings)[0].text
 
 
 def test_show_prints_what_a_user_sees_and_gets() -> None:
     example = str(EXAMPLES / "courses.example.yaml")
-    done = CliRunner().invoke(main, ["hub", "show", example, "--user", "alice"])
+    done = CliRunner().invoke(main, ["courses", "show", example, "--user", "alice"])
     assert done.exit_code == 0
     for words in (
         "alice on the hub 'hub' (teaching)",
@@ -363,7 +370,7 @@ def test_show_prints_what_a_user_sees_and_gets() -> None:
         "100m guaranteed, at most 2",
     ):
         assert words in done.output
-    grader = CliRunner().invoke(main, ["hub", "show", example, "--user", "bob", "--semester", "ws25"])
+    grader = CliRunner().invoke(main, ["courses", "show", example, "--user", "bob", "--semester", "ws25"])
     assert "/srv/course       rw  10.0.0.5:/home/nfs_share/courses/folders/ws25/ml" in grader.output
 
 
@@ -375,13 +382,13 @@ def test_show_prints_what_a_user_sees_and_gets() -> None:
     ],
 )
 def test_show_says_why_there_is_nothing(words: list[str], said: str) -> None:
-    done = CliRunner().invoke(main, ["hub", "show", str(EXAMPLES / "courses.example.yaml"), *words])
+    done = CliRunner().invoke(main, ["courses", "show", str(EXAMPLES / "courses.example.yaml"), *words])
     assert done.exit_code == 1
     assert said in done.output
 
 
 def test_show_of_a_bad_file_names_the_line() -> None:
-    done = CliRunner().invoke(main, ["hub", "show", str(BAD / "unknown-key.yaml"), "--user", "alice"])
+    done = CliRunner().invoke(main, ["courses", "show", str(BAD / "unknown-key.yaml"), "--user", "alice"])
     assert done.exit_code == 2
     assert "unknown-key.yaml:6:5: error: courses.ml.imgae" in done.output
 
@@ -394,13 +401,13 @@ def test_the_schema_takes_the_examples_keys() -> None:
 
 
 def test_scripts_read_faults_and_what_a_user_gets_as_json() -> None:
-    bad = CliRunner().invoke(main, ["hub", "check", str(BAD / "id-slash.yaml"), "--json"])
+    bad = CliRunner().invoke(main, ["courses", "check", str(BAD / "id-slash.yaml"), "--json"])
     (finding,) = json.loads(bad.output)
     assert (bad.exit_code, finding["line"], finding["column"], finding["level"]) == (1, 3, 3, "error")
-    good = CliRunner().invoke(main, ["hub", "check", str(EXAMPLES / "courses.example.yaml"), "--json"])
+    good = CliRunner().invoke(main, ["courses", "check", str(EXAMPLES / "courses.example.yaml"), "--json"])
     assert (good.exit_code, json.loads(good.output)) == (0, [])
     shown = CliRunner().invoke(
-        main, ["hub", "show", str(EXAMPLES / "courses.exam.yaml"), "--user", "alice", "--json"]
+        main, ["courses", "show", str(EXAMPLES / "courses.exam.yaml"), "--user", "alice", "--json"]
     )
     found = json.loads(shown.output)
     assert (found["mode"], found["course"], found["semester"], found["role"]) == ("exam", "ml", "ws26", "student")
@@ -418,7 +425,7 @@ def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -
     file = tmp_path / "courses.yaml"
     file.write_text(blocks[0], encoding="utf-8")
     settings = {"hubs": [{"name": "hub"}, {"name": "exam"}], "homes": {"root": "/export/homes"}}
-    assert [finding.as_text() for finding in check(file, Settings.model_validate(settings))] == []
+    assert [finding.as_text() for finding in check_courses(file, Settings.model_validate(settings))] == []
     assert load_courses(file).hub.hub == hub
     whole = {"nfs": {"server": "10.0.0.5", "courses": "/c", "courses_files": "/f"}, "hub": {"users": ["a"]}}
     given = yaml.safe_load(blocks[1])
@@ -459,7 +466,7 @@ def test_images_are_asked_for_and_told_where_they_are_named(
     course = {"image": "lab:1", "students": ["alice"]}
     courses = {"ml": course, "stats": {**course, "images": {"Other": "course:2"}}}
     file = write(tmp_path, "courses", {"courses": courses})
-    done = CliRunner().invoke(main, ["hub", "check", str(file), "--images", "registry"])
+    done = CliRunner().invoke(main, ["courses", "check", str(file), "--images", "registry"])
     assert done.exit_code == (level == "error")
     assert f"{file}:10:7: {level}: courses.stats.images.Other: the image {words}" in done.output
-    assert CliRunner().invoke(main, ["hub", "check", str(file)]).exit_code == 0
+    assert CliRunner().invoke(main, ["courses", "check", str(file)]).exit_code == 0

@@ -10,15 +10,21 @@ import pytest
 from pydantic import ValidationError
 
 from doubles import KERNEL_ID, a_spec, an_identity
-from kernelpod.courses.enrolment import Enrolment
+from kernelpod.courses.course_access import (
+    CourseAccess,
+    Membership,
+    chosen,
+    course_mounts,
+    exchange_environment,
+    role_of,
+)
 from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import Membership, chosen, course_mounts, exchange_environment, role_of
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import Mount, mounts_for
 from kernelpod.hub.spawners.profiles import asks_something, profiles
 from kernelpod.settings.sections import Settings
-from kernelpod.start.entitlements import standing
+from kernelpod.start.entitlements import entitlements
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.policy import Usage, decide
 from kernelpod.start.request import KernelRequest
@@ -177,18 +183,18 @@ def test_a_choice_is_one_of_her_own_memberships(options: dict[str, Any], made: M
 def test_a_course_names_network_and_kernelspecs_and_a_role_may_have_others() -> None:
     roles = {"grader": {"kernelspecs": []}}
     hub = hub_file({**COURSE, "network": "none", "kernelspecs": ["exam-pod"], "roles": roles})
-    student = standing(Settings(), an_identity(), Enrolment(hub, Membership("ml", "ws26", "student")))
+    student = entitlements(Settings(), an_identity(), CourseAccess(hub, Membership("ml", "ws26", "student")))
     assert (student.network, student.kernelspecs) == ("none", {"exam-pod"})
-    grader = standing(Settings(), an_identity(), Enrolment(hub, Membership("ml", "ws26", "grader")))
+    grader = entitlements(Settings(), an_identity(), CourseAccess(hub, Membership("ml", "ws26", "grader")))
     assert (grader.network, grader.kernelspecs) == ("none", set())
 
 
 def planned(spec: str) -> KernelPlan:
     """Return what policy decides for a student of an exam."""
     hub = hub_file({**COURSE, "network": "none", "kernelspecs": ["exam-pod"]}, mode="exam")
-    enrolment = Enrolment(hub, Membership("ml", "ws26", "student"))
+    course_access = CourseAccess(hub, Membership("ml", "ws26", "student"))
     request, kernelspec = KernelRequest(spec=spec), a_spec(spec=spec)
-    return decide(KERNEL_ID, request, an_identity(), kernelspec, Settings(), Usage(), enrolment)
+    return decide(KERNEL_ID, request, an_identity(), kernelspec, Settings(), Usage(), course_access)
 
 
 def test_a_plan_is_of_the_course() -> None:
@@ -198,10 +204,10 @@ def test_a_plan_is_of_the_course() -> None:
 
 def test_kernels_run_on_the_nodes_of_the_course_and_a_kernelspec_s_own_come_on_top() -> None:
     course = {**COURSE, "node_selector": {"purpose": "exam", "disk": "a"}, "tolerations": [{"key": "exam"}]}
-    enrolment = Enrolment(hub_file(course), Membership("ml", "ws26", "student"))
+    course_access = CourseAccess(hub_file(course), Membership("ml", "ws26", "student"))
     house = Settings.model_validate({"runtime": {"kubernetes": {"scheduling": {"nodeSelector": {"zone": "1"}}}}})
     request, spec = KernelRequest(spec="python-pod"), a_spec(node_selector={"disk": "b"})
-    plan = decide(KERNEL_ID, request, an_identity(), spec, house, Usage(), enrolment)
+    plan = decide(KERNEL_ID, request, an_identity(), spec, house, Usage(), course_access)
     assert plan.scheduling == {
         "nodeSelector": {"zone": "1", "purpose": "exam", "disk": "b"},
         "tolerations": [{"key": "exam"}],

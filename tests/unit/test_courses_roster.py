@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kernelpod.courses import roster as module
-from kernelpod.courses.offers import Membership
+from kernelpod.courses.course_access import Membership
 from kernelpod.courses.roster import Roster
 from kernelpod.settings.sections import Settings
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
 from kernelpod.cli.main import main
-from kernelpod.courses.check import check
+from kernelpod.courses.check import check_courses
+from kernelpod.courses.course_access import Membership, course_mounts
 from kernelpod.courses.model import HubFile
-from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.homes.mounts import UserMounts, mounts_for, working_dir
 from kernelpod.pods import server as pods
 from kernelpod.pods.kernel import render
@@ -192,11 +192,11 @@ def test_the_volumes_of_a_course_lie_beside_its_folder_in_a_server() -> None:
 
 
 def findings(folder: Path, volume: dict[str, Any], made: Settings, **of_hub: Any) -> list[str]:
-    """Return what `hub check` says of a course with one volume."""
+    """Return what `courses check` says of a course with one volume."""
     file = folder / "courses.yaml"
     data = {"semester": "ws26", **of_hub, "courses": {"ml": {**COURSE, "volumes": {"v": volume}}}}
     file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
-    return [finding.as_text() for finding in check(file, made)]
+    return [finding.as_text() for finding in check_courses(file, made)]
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -272,6 +272,6 @@ def test_hub_show_names_them(tmp_path: Path) -> None:
     findings(tmp_path, {"mount_path": "/v", "volume": SECRET}, settings([]))
     file = tmp_path / "settings.yaml"
     file.write_text(yaml.safe_dump({"hubs": [{"courses_may_mount": MAY_MOUNT}]}), encoding="utf-8")
-    words = ["hub", "show", str(tmp_path / "courses.yaml"), "--user", "alice", "--settings", str(file)]
+    words = ["courses", "show", str(tmp_path / "courses.yaml"), "--user", "alice", "--settings", str(file)]
     done = CliRunner().invoke(main, words)
     assert "/v            ro  Secret licence" in done.output

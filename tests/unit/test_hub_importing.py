@@ -61,7 +61,7 @@ def test_whole_files_and_the_whole_report(
 @pytest.mark.parametrize("hub", ["exam-room", "lectures"])
 def test_what_is_written_passes_the_check(hub: str) -> None:
     folder = OLD / "made" / "courses"
-    words = ["hub", "check", str(folder / f"{hub}.yaml"), "--settings", str(folder / "settings.yaml")]
+    words = ["courses", "check", str(folder / f"{hub}.yaml"), "--settings", str(folder / "settings.yaml")]
     done = CliRunner().invoke(main, words)
     assert (done.exit_code, done.output.splitlines()[:-1]) == (0, [])
 

@@ -11,13 +11,12 @@ from pydantic import SecretStr
 
 from doubles import ACCESS, user_model
 from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
-from kernelpod.settings.hubs import Hub
-from kernelpod.settings.hubs import Identity as Times
+from kernelpod.settings.hubs import Hub, IdentitySettings
 from kernelpod.start import identity as identity_module
 from kernelpod.start.identity import HubAnswer, HubSilentError, Identity, Owner, Prover, parse_answer
 
 ALICE = SecretStr("alice-token")
-TIMES = Times(cache_seconds=30, negative_cache_seconds=5, stale_seconds=600)
+TIMES = IdentitySettings(cache_seconds=30, negative_cache_seconds=5, stale_seconds=600)
 
 
 class AskedHub:

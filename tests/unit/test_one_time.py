@@ -23,7 +23,7 @@ TIMES = ["--from", "2026-12-01T09:00", "--until", "2026-12-01T11:00", "--zone", 
 STUDENTS = "Username;Seat\nAlice;1\nünal;2\n\njohn.doe;3\nALICE;4\n"
 
 
-def an_entry(code: str) -> codes.Entry:
+def an_entry(code: str) -> codes.StoredCode:
     return codes.new_entry(code, NOW, NOW + timedelta(hours=1))
 
 
@@ -88,9 +88,9 @@ def test_a_time_without_a_zone_is_refused(tmp_path: Path) -> None:
 def test_of_many_processes_that_use_one_code_exactly_one_wins(tmp_path: Path) -> None:
     entry = an_entry(codes.new_code())
     program = (
-        "import sys, pathlib; from datetime import datetime; from kernelpod.hub import codes; "
+        "import sys, pathlib; from datetime import datetime; from kernelpod.hub.logins import codes; "
         "sys.stdin.readline(); "
-        f"entry = codes.Entry(b'', bytes.fromhex({entry.digest.hex()!r}), datetime.min, datetime.min); "
+        f"entry = codes.StoredCode(b'', bytes.fromhex({entry.digest.hex()!r}), datetime.min, datetime.min); "
         "print(codes.use(pathlib.Path(sys.argv[1]), entry))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "used")]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from doubles import a_connection, a_plan, an_identity
 from kernelpod.base import shipped
-from kernelpod.courses.check import check
+from kernelpod.courses.check import check_courses
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import check_kernel_path, mounts_for
 from kernelpod.pods import server as pods
@@ -144,10 +144,10 @@ courses:
 
 
 def findings(folder: Path, made: Settings, mode: str = "teaching", home: str = "") -> list[str]:
-    """Return what `hub check` says of a courses file."""
+    """Return what `courses check` says of a courses file."""
     file = folder / "courses.yaml"
     file.write_text(COURSES.format(hub="hub", mode=mode, home=f'home: "{home}"' if home else ""), encoding="utf-8")
-    return [finding.as_text() for finding in check(file, made)]
+    return [finding.as_text() for finding in check_courses(file, made)]
 
 
 def test_hub_check_says_what_a_kind_of_storage_means(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from test_releases import NOON, leftovers, seen, tree
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, new_lock
 from kernelpod.kernelspecs.publishing.releases import RELEASES, ReleaseError, Target
-from kernelpod.kernelspecs.publishing.remote.pod import LABELS, Claim, document, pod_shell
+from kernelpod.kernelspecs.publishing.remote.pod import LABELS, MountedClaim, document, pod_shell
 from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, SshShell, asked, ssh_place
 from kernelpod.kernelspecs.publishing.remote.target import remote_target
 
@@ -247,7 +247,7 @@ def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: str = "true")
 
 def test_a_pod_lives_for_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, pod = kubectl(tmp_path, monkeypatch)
-    with pod_shell(Claim("specs", "gateway", "my-context", uid=4711)) as shell:
+    with pod_shell(MountedClaim("specs", "gateway", "my-context", uid=4711)) as shell:
         made = json.loads(pod.read_text(encoding="utf-8"))
         with remote_target(shell, str(tmp_path / "there")) as there:
             there.publish(tree(), "alice", keep=3)
@@ -264,23 +264,26 @@ def test_a_pod_lives_for_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_pod_goes_also_when_the_work_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, pod = kubectl(tmp_path, monkeypatch)
-    with pytest.raises(KeyboardInterrupt), pod_shell(Claim("specs", "gateway")):
+    with pytest.raises(KeyboardInterrupt), pod_shell(MountedClaim("specs", "gateway")):
         raise KeyboardInterrupt
     assert not pod.exists()
 
 
 def test_a_pod_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, pod = kubectl(tmp_path, monkeypatch, wait="echo timed out >&2; exit 1")
-    with pytest.raises(RemoteError, match="does not start: 0/1 nodes are available"), pod_shell(Claim("s", "g")):
+    with (
+        pytest.raises(RemoteError, match="does not start: 0/1 nodes are available"),
+        pod_shell(MountedClaim("s", "g")),
+    ):
         pass
     assert not pod.exists()
 
 
 def test_the_pod_asks_for_no_rights() -> None:
-    spec: dict[str, Any] = document("x", Claim("specs", "gateway"))["spec"]
+    spec: dict[str, Any] = document("x", MountedClaim("specs", "gateway"))["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["activeDeadlineSeconds"] > 0
     assert spec["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert document("x", Claim("specs", "gateway"))["metadata"]["labels"] == LABELS
+    assert document("x", MountedClaim("specs", "gateway"))["metadata"]["labels"] == LABELS
     assert RELEASES == "releases", "the name that the scripts use"

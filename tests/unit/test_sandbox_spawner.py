@@ -23,7 +23,7 @@ def spawner(sandbox: str, uid: int, **traits: Any) -> Any:
         {"policy": {"uid": uid}, "runtime": {"kind": "local", "local": {"sandbox": sandbox}}}
     )
     user = SimpleNamespace(name="ünal", groups=[])
-    return SandboxSpawner(house=settings, of_hub=settings.hub(), user=user, **traits)
+    return SandboxSpawner(settings=settings, of_hub=settings.hub(), user=user, **traits)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from kernelpod.cli.main import main
 from kernelpod.grading.submissions import walk
 from kernelpod.grading.submissions.manifest import (
     MANIFEST,
-    Manifest,
+    Checksums,
     code_of,
     digest_of,
     is_code,
@@ -104,9 +104,9 @@ def test_the_manifest_is_what_sha256sum_prints(tmp_path: Path) -> None:
 
 
 def test_a_manifest_is_read_back_as_it_was() -> None:
-    made = Manifest({name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest() for name in NAMES})
+    made = Checksums({name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest() for name in NAMES})
     assert parsed(made.as_bytes()) == made
-    assert parsed(b"") == Manifest({})
+    assert parsed(b"") == Checksums({})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from kernelpod.grading.submissions import copy
 from kernelpod.grading.submissions.copy import Copied, Rules, copy_folder, last_change
-from kernelpod.grading.submissions.walk import Entry, SubmissionError
+from kernelpod.grading.submissions.walk import FolderEntry, SubmissionError
 
 ROOMY = Rules(file_bytes=1000, all_bytes=5000)
 
@@ -63,14 +63,14 @@ def test_a_file_that_becomes_a_link_before_it_is_opened_is_not_followed(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").write_text("bob's", encoding="utf-8")
-    stock = Entry.open
+    stock = FolderEntry.open
 
-    def swapped(entry: Entry) -> Any:
+    def swapped(entry: FolderEntry) -> Any:
         (source / entry.path).unlink()
         (source / entry.path).symlink_to(tmp_path / "secret")
         return stock(entry)
 
-    monkeypatch.setattr(Entry, "open", swapped)
+    monkeypatch.setattr(FolderEntry, "open", swapped)
     files, done = copied(tmp_path)
     assert files == {}
     assert set(done.left_out) == {"a", "sub/b"}
@@ -79,14 +79,14 @@ def test_a_file_that_becomes_a_link_before_it_is_opened_is_not_followed(
 def test_a_file_that_becomes_a_pipe_before_it_is_opened_holds_nobody_up(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stock = Entry.open
+    stock = FolderEntry.open
 
-    def swapped(entry: Entry) -> Any:
+    def swapped(entry: FolderEntry) -> Any:
         (source / entry.path).unlink()
         os.mkfifo(source / entry.path)
         return stock(entry)
 
-    monkeypatch.setattr(Entry, "open", swapped)
+    monkeypatch.setattr(FolderEntry, "open", swapped)
     files, done = copied(tmp_path)
     assert files == {}
     assert set(done.left_out.values()) == {"it cannot be opened: no ordinary file any more"}
@@ -97,15 +97,15 @@ def test_a_folder_that_becomes_a_link_while_it_is_read_is_not_followed(
 ) -> None:
     (tmp_path / "bob").mkdir()
     (tmp_path / "bob/b").write_text("bob's", encoding="utf-8")
-    stock = Entry.open
+    stock = FolderEntry.open
 
-    def swapped(entry: Entry) -> Any:
+    def swapped(entry: FolderEntry) -> Any:
         if entry.path == "sub/b":
             (source / "sub").rename(tmp_path / "away")
             (source / "sub").symlink_to(tmp_path / "bob")
         return stock(entry)
 
-    monkeypatch.setattr(Entry, "open", swapped)
+    monkeypatch.setattr(FolderEntry, "open", swapped)
     assert copied(tmp_path)[0] == {"a": "a", "sub/b": "bb"}
 
 
@@ -123,7 +123,7 @@ def test_a_file_that_grows_while_it_is_read_is_left_out(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copy, "_PIECE", 100)
-    stock = Entry.open
+    stock = FolderEntry.open
 
     class Growing:
         def __init__(self, file: Any) -> None:
@@ -141,7 +141,7 @@ def test_a_file_that_grows_while_it_is_read_is_left_out(
         def read(self, size: int) -> bytes:
             return b"x" * size
 
-    monkeypatch.setattr(Entry, "open", lambda entry: Growing(stock(entry)))
+    monkeypatch.setattr(FolderEntry, "open", lambda entry: Growing(stock(entry)))
     files, done = copied(tmp_path)
     assert files == {}
     assert set(done.left_out.values()) == {"it is larger than 1000 bytes"}

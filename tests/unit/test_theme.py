@@ -15,9 +15,9 @@ import yaml
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.courses.check import check
-from kernelpod.courses.enrolment import Enrolments
+from kernelpod.courses.check import check_courses
 from kernelpod.courses.logo import MAX_BYTES, BadLogo, RosterWithLogo, logo_of
+from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.theme import READABLE, contrast, pressed, text_on
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.bundle import templates
@@ -132,7 +132,7 @@ def test_faults_are_found_at_their_lines(tmp_path: Path, theme: dict[str, Any], 
     (tmp_path / "bad.png").write_bytes(b"no picture")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    (finding,) = check(written(tmp_path, theme), Settings())
+    (finding,) = check_courses(written(tmp_path, theme), Settings())
     assert (finding.place.line, finding.level) == (line, "error")
     assert said in finding.text
 
@@ -144,7 +144,7 @@ def test_a_theme_is_good_and_its_logo_lies_beside_the_file_that_names_it(tmp_pat
     written(tmp_path / "base", {"title": "Physik", "logo": "logo.svg", "announcement": words})
     top = tmp_path / "courses.yaml"
     top.write_text("extends: base/courses.yaml\ntheme: {colours: {bar: '#ABCDEF'}}\n", encoding="utf-8")
-    done = CliRunner().invoke(main, ["hub", "check", str(top)])
+    done = CliRunner().invoke(main, ["courses", "check", str(top)])
     assert done.exit_code == 0, done.output
     roster = RosterWithLogo(top, Settings())
     roster.refresh()
@@ -198,8 +198,8 @@ def dress() -> Any:
 
     def configured(file: Path, c: Any = None) -> tuple[Any, Any]:
         c = c or Config()
-        enrolments = Enrolments(RosterWithLogo(file, Settings()))
-        show_theme(c, enrolments, template_folder())
+        resolver = CourseResolver(RosterWithLogo(file, Settings()))
+        show_theme(c, resolver, template_folder())
 
         def rendered(name: str, *, waits: bool = True) -> str:
             # As JupyterHub makes it of these two traits.
@@ -295,7 +295,7 @@ def test_templates_and_variables_of_the_admin_come_first(
     dress(file, c)
     if not first:
         change(c, [str(theirs)], {"announcement": "<i>by variable</i>"})
-    _, rendered = dress(file, c)  # let_lists_decide, at the end
+    _, rendered = dress(file, c)  # use_course_allow_list, at the end
     assert c.JupyterHub.template_paths == [str(theirs), template_folder()]
     page = rendered("spawn.html")
     assert page.index("<i>by variable</i>") < page.index("of the courses") < page.index("theirs")

@@ -1,4 +1,4 @@
-"""`kernelpod hub check` and `kernelpod hub show`: courses files."""
+"""`kernelpod courses check` and `kernelpod courses show`: courses files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.image_checks import ask_for_images
 from kernelpod.cli.specs.options import context_option
-from kernelpod.courses.check import check as find_findings
-from kernelpod.courses.enrolment import Enrolment
+from kernelpod.courses.check import check_courses as find_findings
+from kernelpod.courses.course_access import CourseAccess, Membership, chosen
 from kernelpod.courses.model import Course, HubFile
-from kernelpod.courses.offers import Membership, chosen
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import KernelpodError
 from kernelpod.findings import forms
@@ -26,14 +25,25 @@ from kernelpod.findings.finding import FindingsError
 from kernelpod.homes.mounts import Mount
 from kernelpod.hub.spawners.profiles import asks_something, profiles
 from kernelpod.kernelspecs.folders import read_all
-from kernelpod.start.entitlements import Standing, standing
+from kernelpod.start.entitlements import Entitlements, entitlements
 from kernelpod.start.identity import Identity, Owner
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
-@click.command()
+@click.group()
+def courses() -> None:
+    """Check the courses file of a hub, and show what its users get.
+
+    \b
+    Examples:
+      kernelpod courses check courses.yaml
+      kernelpod courses show courses.yaml --user alice
+    """
+
+
+@courses.command()
 @file_argument
 @settings_option
 @click.option(
@@ -60,7 +70,7 @@ def check(
 
     \b
     Example:
-      kernelpod hub check courses.yaml --settings settings.yaml --kernelspecs kernelspecs --images registry
+      kernelpod courses check courses.yaml --settings settings.yaml --kernelspecs kernelspecs --images registry
     """
     specs = {spec.address for spec in read_all(kernelspecs)} if kernelspecs else None
     ask = functools.partial(ask_for_images, choice=images, context=context) if images else None
@@ -75,7 +85,7 @@ def check(
     raise SystemExit(1 if errors else 0)
 
 
-@click.command()
+@courses.command()
 @file_argument
 @click.option("--user", "username", required=True, help="User name as the hub spells it.")
 @click.option("--group", "groups", multiple=True, help="Hub group of the user; repeat for more.")
@@ -96,7 +106,7 @@ def show(
 
     \b
     Example:
-      kernelpod hub show courses.yaml --user alice --course ml --semester ws25
+      kernelpod courses show courses.yaml --user alice --course ml --semester ws25
     """
     settings = load_settings(settings_file)
     roster = Roster(file, settings)
@@ -115,7 +125,7 @@ def show(
         known = ", ".join(f"{member.course} {member.semester}" for member in mine)
         raise KernelpodError(f"{username!r} is not in {' '.join(options.values())}; hers are {known}")
     identity = Identity(Owner(hub=hub.hub, kind="user", name=username), tuple(sorted(groups)))
-    has = standing(settings, identity, Enrolment(hub, one))
+    has = entitlements(settings, identity, CourseAccess(hub, one))
     if as_json:
         click.echo(json.dumps(_as_dict(hub, mine, one, has), indent=2, ensure_ascii=False))
         return
@@ -129,7 +139,7 @@ def show(
             click.echo(f"  {line}".rstrip())
 
 
-def _as_dict(hub: HubFile, mine: tuple[Membership, ...], one: Membership, has: Standing) -> dict[str, Any]:
+def _as_dict(hub: HubFile, mine: tuple[Membership, ...], one: Membership, has: Entitlements) -> dict[str, Any]:
     return {
         "hub": hub.hub,
         "mode": hub.mode,
@@ -168,7 +178,7 @@ def _choices(hub: HubFile, mine: tuple[Membership, ...], name: str) -> dict[str,
     }
 
 
-def _given(course: Course, role: str, has: Standing) -> Iterator[str]:
+def _given(course: Course, role: str, has: Entitlements) -> Iterator[str]:
     size = getattr(course.roles, role).resources or course.resources
     low, most = size.guarantee, size.limit
     yield f"server image   {course.image}"
@@ -186,7 +196,7 @@ def _given(course: Course, role: str, has: Standing) -> Iterator[str]:
         yield f"after start    {command}"
 
 
-def _mounts(has: Standing) -> Iterator[str]:
+def _mounts(has: Entitlements) -> Iterator[str]:
     mounts = has.mounts.all()
     width = max(len(mount.mount_path) for mount in mounts)
     for mount in mounts:

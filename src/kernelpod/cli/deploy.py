@@ -31,7 +31,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 def _opened(file: Path) -> tuple[Deployment, Cluster, str]:
     deployment = load_deployment(file)
     cluster = find_cluster(deployment)
-    return deployment, cluster, operations.check(cluster)
+    return deployment, cluster, operations.check_cluster(cluster)
 
 
 def _sure(question: str, yes: bool) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 import click
 
 from kernelpod.base import yamltext
-from kernelpod.cli.courses import check, show
 from kernelpod.cli.hubconfig import check_config
 from kernelpod.cli.hubimport import import_hub
 from kernelpod.cli.hubsecrets import make_secrets
 from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
-from kernelpod.courses.check import check as check_courses
+from kernelpod.courses.check import check_courses
 from kernelpod.courses.load import load_courses
 from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import FindingsError
@@ -45,8 +44,6 @@ def hub() -> None:
     Examples:
       kernelpod hub values --settings settings.yaml
       kernelpod hub check-values --settings settings.yaml yours.yaml
-      kernelpod hub check courses.yaml
-      kernelpod hub show courses.yaml --user alice
       kernelpod hub check-config config.yaml
       kernelpod hub secrets --folder hub-secrets
       kernelpod hub import old/config.yaml --to hub
@@ -138,5 +135,5 @@ def _name_of(hub: str, settings: Settings) -> str:
     return name
 
 
-for command in (check, check_config, import_hub, make_secrets, one_time, show):
+for command in (check_config, import_hub, make_secrets, one_time):
     hub.add_command(command)

@@ -1,4 +1,4 @@
-"""`kernelpod hub check-config`: the traits that a hub is told."""
+"""`kernelpod hub check_traits-config`: the traits that a hub is told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEEDS_JUPYTERHUB = (
 )
 
 
-@click.command("check-config")
+@click.command("check_traits-config")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_config(file: Path, as_json: bool) -> None:
@@ -26,16 +26,16 @@ def check_config(file: Path, as_json: bool) -> None:
 
     \b
     Examples:
-      kernelpod hub check-config hub/logins/ldap.yaml
-      kernelpod hub check-config deploy.yaml
+      kernelpod hub check_traits-config hub/logins/ldap.yaml
+      kernelpod hub check_traits-config deploy.yaml
     """
     try:
-        from kernelpod.hub.configfile.traits import check  # noqa: PLC0415 - only this command needs JupyterHub
+        from kernelpod.hub.configfile.traits import check_traits  # noqa: PLC0415 - only this command needs JupyterHub
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
             raise SettingsError(NEEDS_JUPYTERHUB) from error
         raise
-    findings = check(file)
+    findings = check_traits(file)
     if as_json:
         click.echo(forms.as_json(findings), nl=False)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from kernelpod.cli.specs.options import json_option, say_json
-from kernelpod.courses.check import check
+from kernelpod.courses.check import check_courses
 from kernelpod.findings.finding import Finding
 from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
@@ -106,9 +106,9 @@ def _private(name: str, flags: int) -> int:
 
 
 def _findings(made: Imported, folder: Path) -> list[Finding]:
-    """Return what `kernelpod hub check` says of the new courses files."""
+    """Return what `kernelpod hub check_courses` says of the new courses files."""
     settings = load(folder / SETTINGS) if made.courses else Settings()
-    return [finding for name in made.courses for finding in check(folder / name, settings)]
+    return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
 
 
 def _say(made: Imported, findings: list[str], to: Path, *, written: bool, as_json: bool) -> None:

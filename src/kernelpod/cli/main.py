@@ -12,6 +12,7 @@ from click.shell_completion import get_completion_class
 from kernelpod import __version__
 from kernelpod.cli import deploy
 from kernelpod.cli.await_images import await_images
+from kernelpod.cli.courses import courses
 from kernelpod.cli.demo import demo
 from kernelpod.cli.gateway import gateway
 from kernelpod.cli.hub import hub
@@ -68,7 +69,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (await_images, demo, gateway, hub, render, settings, specs, submissions, *deploy.COMMANDS):
+for command in (await_images, courses, demo, gateway, hub, render, settings, specs, submissions, *deploy.COMMANDS):
     main.add_command(command)
 
 

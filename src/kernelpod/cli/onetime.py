@@ -106,7 +106,7 @@ def issue(
     click.echo(f"issued {len(made)} codes, {span}; {list_file} holds {len({*kept, *made})} users", err=True)
 
 
-def _put(list_file: Path, entries: dict[str, codes.Entry], slips: str, out: Path | None) -> None:
+def _put(list_file: Path, entries: dict[str, codes.StoredCode], slips: str, out: Path | None) -> None:
     """Write the list, and the codes in clear; both or, when there is a file for the codes, nothing."""
     if out:
         codes.write_slips(out, slips)

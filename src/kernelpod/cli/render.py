@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kernelpod.base import shipped
 from kernelpod.cli.options import load_settings, settings_option
-from kernelpod.courses.enrolment import Enrolments
+from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.roster import Roster
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.pods.kernel import POD_PORTS
@@ -65,13 +65,13 @@ def render(
     published = PublishedKernelspecs(settings.kernelspecs.model_copy(update={"path": folder}), settings.culling)
     hub = settings.hub(hub_name)
     identity = Identity(Owner(hub=hub.name, kind="user", name=user), groups=tuple(sorted(groups)))
-    enrolment = None
+    course_access = None
     if hub.courses:
         roster = Roster(hub.courses, settings, hub.name)
         roster.refresh()
-        enrolment = Enrolments(roster).enrol(user, {"profile": course})
+        course_access = CourseResolver(roster).resolve(user, {"profile": course})
     found = published.get(request.spec, request.profile)
-    plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage(), enrolment)
+    plan = decide(str(uuid.UUID(int=0)), request, identity, found, settings, Usage(), course_access)
     if form == "plan":
         click.echo(json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return

@@ -20,7 +20,7 @@ from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 
 
-def check(
+def check_courses(
     path: Path,
     settings: Settings,
     specs: Collection[str] | None = None,

@@ -14,7 +14,7 @@ from kernelpod.courses.model import HubFile, UserList
 from kernelpod.courses.overlay import read_over
 from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.sentences import sentence
-from kernelpod.findings.yamlfile import Keys, Tree
+from kernelpod.findings.yamlfile import Keys, YamlTree
 
 Role = Literal["student", "grader", "admin"]
 # The highest first: who is in two lists has the first of these roles.
@@ -38,7 +38,7 @@ class Courses:
     """A courses file that has the right form, and where everything in it stands."""
 
     hub: HubFile
-    tree: Tree
+    tree: YamlTree
     files: tuple[Path, ...]
     """The file, and those that it extends."""
 
@@ -84,7 +84,7 @@ def load_courses(path: Path) -> Courses:
         raise FindingsError(_findings(tree, error)) from error
 
 
-def _findings(tree: Tree, error: ValidationError) -> list[Finding]:
+def _findings(tree: YamlTree, error: ValidationError) -> list[Finding]:
     """Return the faults; one of `defaults` is found in every course, and told once."""
     found = set()
     for one in error.errors(include_url=False):

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from kernelpod.findings.finding import unusable
-from kernelpod.findings.yamlfile import Spot, Tree, read_tree
+from kernelpod.findings.yamlfile import Spot, YamlTree, read_tree
 
 MAX_FILES = 8
 
 
-def read_over(path: Path) -> tuple[Tree, tuple[Path, ...]]:
+def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
     """Return a file over all that it extends, with defaults in every course, and the files in the order read.
 
     Mappings are merged key by key, anything else is replaced, and `null` takes a key away. Relative paths of
     `extends` begin at the file that says it. Raises FindingsError.
     """
-    trees: list[Tree] = []
+    trees: list[YamlTree] = []
     files: list[Path] = []
     below: Path | None = path
     while below is not None:
@@ -45,11 +45,11 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _extends(tree: Tree) -> Spot:
+def _extends(tree: YamlTree) -> Spot:
     return tree.spot(("extends",))
 
 
-def _below(tree: Tree, path: Path) -> Path | None:
+def _below(tree: YamlTree, path: Path) -> Path | None:
     named = tree.data.get("extends")
     if named is None:
         return None
@@ -69,9 +69,9 @@ def _normal(path: Path) -> str:
     return str(Path(*parts))
 
 
-def over(base: Tree, top: Tree) -> Tree:
+def over(base: YamlTree, top: YamlTree) -> YamlTree:
     """Return `top` over `base`; neither is changed."""
-    return Tree(_over(base.data, top.data), {**base.spots, **top.spots})
+    return YamlTree(_over(base.data, top.data), {**base.spots, **top.spots})
 
 
 def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _with_defaults(tree: Tree) -> Tree:
+def _with_defaults(tree: YamlTree) -> YamlTree:
     """Return the tree with `defaults` below each of its `courses`."""
     defaults, courses = tree.data.get("defaults"), tree.data.get("courses")
     if not isinstance(defaults, dict) or not isinstance(courses, dict):
@@ -97,4 +97,4 @@ def _with_defaults(tree: Tree) -> Tree:
     }
     # The defaults are checked in every course: alone they need not be whole.
     rest = {key: value for key, value in tree.data.items() if key != "defaults"}
-    return Tree({**rest, "courses": whole}, {**spots, **tree.spots})
+    return YamlTree({**rest, "courses": whole}, {**spots, **tree.spots})

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernelpod.base.names import user_slug
+from kernelpod.courses.course_access import Membership
 from kernelpod.courses.load import Courses, ListUse, load_courses
 from kernelpod.courses.model import MODES, HubFile, Lists
-from kernelpod.courses.offers import Membership
 from kernelpod.courses.rules import findings_of
 from kernelpod.courses.userlists import BadList, Names, normal, read_names
 from kernelpod.findings.finding import Finding, FindingsError, Place

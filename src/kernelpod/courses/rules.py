@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterator
 from itertools import pairwise
 
+from kernelpod.courses.course_access import Membership, course_mounts
 from kernelpod.courses.load import ROLES, Courses
 from kernelpod.courses.model import Course
-from kernelpod.courses.offers import Membership, course_mounts
 from kernelpod.findings.finding import Finding
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.mounts import Mount

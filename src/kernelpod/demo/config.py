@@ -57,7 +57,7 @@ def hub_config(stack: Stack) -> str:
         "Spawner.start_timeout": 60,
     }
     first = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
-    last = "from kernelpod.hub.config import let_lists_decide\nlet_lists_decide(c)"
+    last = "from kernelpod.hub.config import use_course_allow_list\nuse_course_allow_list(c)"
     return "\n".join([first, *(f"c.{name} = {value!r}" for name, value in values.items()), last, ""])
 
 

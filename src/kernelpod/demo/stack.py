@@ -21,7 +21,7 @@ from kernelpod.demo.logs import end_of_log
 from kernelpod.demo.places import make_folders, only_one_in, parent_of_state, temporary, write_private
 from kernelpod.demo.processes import adopt_orphans, end_descendants
 from kernelpod.errors import KernelpodError, StartFailed
-from kernelpod.runtime.local.sandbox import check
+from kernelpod.runtime.local.sandbox import require_sandbox
 from kernelpod.settings.loading import FILE_VARIABLE
 
 # Those of the library whose commands are in the environment of the kernels.
@@ -190,7 +190,7 @@ def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | No
 
 def _why_no_sandbox() -> str:
     try:
-        check()
+        require_sandbox()
     except StartFailed as error:
         return error.message
     return ""

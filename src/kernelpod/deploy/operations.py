@@ -16,7 +16,7 @@ from kernelpod.deploy.state import count_servers, kernel_pods
 REMOVE_SECONDS = 180
 
 
-def check(cluster: Cluster) -> str:
+def check_cluster(cluster: Cluster) -> str:
     """Return the address of the cluster's API server. Raises ClusterError if it does not answer."""
     try:
         cluster.kubectl("version", seconds=15)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kernelpod.base import yamltext
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
-from kernelpod.deploy.settings import SMOKE_USER, Deployment, Hub, OneHub
+from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHub
 from kernelpod.errors import SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
@@ -107,7 +107,7 @@ def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, An
     return patches + _way_in(deployment.hub) + _https(deployment.hub)
 
 
-def _way_in(hub: Hub) -> list[dict[str, Any]]:
+def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
     """Return patches that let nobody in from elsewhere; outside of a service, addresses must be kept for that."""
     if not hub.allow_from:
         return []
@@ -121,7 +121,7 @@ def _way_in(hub: Hub) -> list[dict[str, Any]]:
     return patches
 
 
-def _https(hub: Hub) -> list[dict[str, Any]]:
+def _https(hub: DeployedHub) -> list[dict[str, Any]]:
     """Return patches that serve HTTPS on port 443, those of `hub/https/secret` with the Secret's own name."""
     if not hub.https_secret:
         return []

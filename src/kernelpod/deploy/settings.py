@@ -61,7 +61,7 @@ class Images(Section):
         return f"{self.prefix}{name}"
 
 
-class Claim(Section):
+class ClaimRequest(Section):
     """A claim of the cluster's storage."""
 
     size: Quantity = "1Gi"
@@ -72,7 +72,7 @@ class Claim(Section):
 class Database(Section):
     """Where the hub keeps who runs what; a hub that loses it loses every server and kernel."""
 
-    claim: Claim = Claim()
+    claim: ClaimRequest = ClaimRequest()
     nfs: AbsolutePath | None = None
     """Instead: in this folder of the NFS server; it may be that of the homes."""
     host_path: AbsolutePath | None = None
@@ -98,7 +98,7 @@ class Z2jh(Section):
     """Further values; they have the last word."""
 
 
-class Hub(Section):
+class DeployedHub(Section):
     """The hub whose users start kernels."""
 
     install: Literal["manifests", "z2jh", "none"] = "manifests"
@@ -130,7 +130,7 @@ class Hub(Section):
     z2jh: Z2jh = Z2jh()
 
     @model_validator(mode="after")
-    def _https(self) -> Hub:
+    def _https(self) -> DeployedHub:
         if self.https_secret and self.install == "none":
             raise ValueError("https_secret: a hub that is there already has its own certificate; give its url")
         if self.https_secret and (self.url or "").startswith("http:"):
@@ -138,7 +138,7 @@ class Hub(Section):
         return self
 
 
-class FurtherHub(Hub):
+class FurtherHub(DeployedHub):
     """Another hub at the same gateway; its name is its namespace."""
 
     install: Literal["manifests"] = "manifests"
@@ -177,7 +177,7 @@ class Deployment(Section):
     """How homes are mounted: by a claim for all (Pod Security `restricted` holds), as inline NFS volumes, by a
     claim for each user, of a storage class that makes folders below `nfs.homes`, or not at all: files are lost."""
     images: Images = Images()
-    hub: Hub = Hub()
+    hub: DeployedHub = DeployedHub()
     more_hubs: dict[Name, FurtherHub] = Field(default_factory=dict)
     """Further hubs by name, which is the namespace, too: `{exam: {courses: exam.yaml, internet: false}}`."""
     microk8s: Microk8s = Microk8s()

@@ -29,7 +29,7 @@ class Spot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tree:
+class YamlTree:
     """What one or several files hold, and where: `spots` by the way to each value."""
 
     data: dict[str, Any]
@@ -47,7 +47,7 @@ class Tree:
         return general if from_defaults and self.spots[general] == self.spots.get(keys) else keys
 
 
-def read_tree(path: Path) -> Tree:
+def read_tree(path: Path) -> YamlTree:
     """Return what a file holds. Raises FindingsError with the line of each finding."""
     text = _text(path)
     loader = _LOADER(text)
@@ -69,7 +69,7 @@ def read_tree(path: Path) -> Tree:
         loader.dispose()
     if not isinstance(data, dict):
         raise unusable(path, "the file must hold a mapping of keys such as hub: and courses:")
-    return Tree(data, {(): Spot(path, START), **spots})
+    return YamlTree(data, {(): Spot(path, START), **spots})
 
 
 def _text(path: Path) -> str:

@@ -16,8 +16,8 @@ from tornado.netutil import bind_sockets
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
-from kernelpod.gateway.enrol import Enrol
 from kernelpod.gateway.handlers import ROUTES
+from kernelpod.gateway.hub_courses import HubCourses
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
@@ -31,7 +31,7 @@ from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Prover
 from kernelpod.start.record import KernelRecord
-from kernelpod.start.start import House
+from kernelpod.start.start import KernelStarter
 
 log = logging.getLogger(__name__)
 
@@ -64,34 +64,34 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.house_settings = settings
+        self.settings = settings
         self.runtime = make_runtime(settings)
 
     def init_configurables(self) -> None:
         """Make the managers, and find the kernels that an earlier gateway left running.
 
-        Stock options that would weaken the house (a shared token, a port range, sessions on disk) are reset.
+        Stock options that would weaken the gateway (a shared token, a port range, sessions on disk) are reset.
         """
-        gateway = self.house_settings.gateway
+        gateway = self.settings.gateway
         self.ip, self.port, self.auth_token = gateway.ip, gateway.port, ""
         self.availability_mode, self.list_kernels = None, True
         self.kernel_manager_class = DirectMappingKernelManager
         super().init_configurables()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
-        kernels.culling = self.house_settings.culling
-        settings, hubs = self.house_settings, self.house_settings.hubs
+        kernels.culling = self.settings.culling
+        settings, hubs = self.settings, self.settings.hubs
         self.spares = Spares(kernels, settings.start.spare_seconds)
         self.services = Services(
             settings=settings,
             provers={hub.name: Prover(hub, settings.identity, ask_hub) for hub in hubs},
-            house=House(
+            starter=KernelStarter(
                 settings=settings,
                 kernelspecs=PublishedKernelspecs(settings.kernelspecs, settings.culling),
                 owners=kernels.owners,
                 run=self.spares.run,
                 spares=self.spares,
-                enrol=Enrol(settings),
+                resolve_course=HubCourses(settings),
             ),
             kernels=kernels,
             metrics=Metrics(),
@@ -101,11 +101,11 @@ class KernelpodGateway(EnterpriseGatewayApp):
     async def _open(self) -> None:
         await self.runtime.open()
         await self.kernel_manager.adopt()
-        self.services.house.kernelspecs.all()
+        self.services.starter.kernelspecs.all()
         self.services.ready = True
-        hubs = self.house_settings.hubs
+        hubs = self.settings.hubs
         self._tasks = [asyncio.ensure_future(self._check_hub(hub)) for hub in hubs]
-        if after := self.house_settings.servers.orphan_seconds:
+        if after := self.settings.servers.orphan_seconds:
             self._tasks += [asyncio.ensure_future(self._orphans(hub, after).watch()) for hub in hubs]
 
     def _orphans(self, hub: Hub, after_seconds: float) -> Orphans:
@@ -133,7 +133,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
     def init_webapp(self) -> None:
         """Make the web application; its log lines hold no query, where a token could stand."""
         super().init_webapp()
-        gateway = self.house_settings.gateway
+        gateway = self.settings.gateway
         self.web_app.settings.update(
             kernelpod=self.services,
             log_function=log_request,
@@ -142,7 +142,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     def init_http_server(self) -> None:
         """Listen on exactly the address that the settings name (port 0: a free one)."""
-        gateway = self.house_settings.gateway
+        gateway = self.settings.gateway
         self.http_server = HTTPServer(
             self.web_app,
             xheaders=False,
@@ -156,7 +156,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
     def start(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         log.info("kernelpod gateway %s listens on http://%s:%d, runtime %s",
-                 __version__, self.ip, self.port, self.house_settings.runtime.kind)  # fmt: skip
+                 __version__, self.ip, self.port, self.settings.runtime.kind)  # fmt: skip
         self.io_loop = IOLoop.current()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._signal_stop)
@@ -175,7 +175,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         for task in self._tasks:
             task.cancel()
         await self.spares.close()
-        if self.house_settings.gateway.stop_kernels_on_exit:
+        if self.settings.gateway.stop_kernels_on_exit:
             ids = self.kernel_manager.list_kernel_ids()
             await asyncio.gather(*map(self.kernel_manager.shutdown_kernel, ids), return_exceptions=True)
         log.info("gateway ends; %d kernels live on", len(self.kernel_manager))

@@ -16,7 +16,7 @@ from jupyter_server.services.kernels.handlers import KernelActionHandler
 from tornado import web
 
 from kernelpod import __version__
-from kernelpod.courses.offers import course_kernelspecs
+from kernelpod.courses.course_access import course_kernelspecs
 from kernelpod.errors import Denied, NotFound, UserError
 from kernelpod.gateway.channels import ChannelsPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
@@ -42,15 +42,15 @@ class KernelsPage(Proven, stock.MainKernelHandler):
 
     async def get(self) -> None:
         """Answer with the models of the kernels the caller may see."""
-        self.finish(json.dumps(self.services.kernels.models(self.sees), default=date_default))
+        self.finish(json.dumps(self.services.kernels.models(self.may_access), default=date_default))
 
     async def post(self) -> None:
         """Start a kernel and answer 201 when it answers; a caller who hangs up stops the start."""
         self.require_fresh()
         request = from_body(self.request.body, self.services.settings.kernelspecs.default)
         kernel_id = str(uuid.uuid4())
-        house, metrics = self.services.house, self.services.metrics
-        self._launching = asyncio.ensure_future(launch(kernel_id, request, self.proof.identity, house))
+        starter, metrics = self.services.starter, self.services.metrics
+        self._launching = asyncio.ensure_future(launch(kernel_id, request, self.proof.identity, starter))
         try:
             with metrics.start_seconds.time():
                 kernel_id = (await self._launching).kernel_id
@@ -123,18 +123,22 @@ class _KernelSpecs(Proven, web.RequestHandler):
     @property
     def visible(self) -> dict[str, KernelSpec]:
         """The kernelspecs that the caller is offered, by address."""
-        published, may = self.services.house.kernelspecs.all(), self.may
+        published, may = self.services.starter.kernelspecs.all(), self.may
         return {name: spec for name, spec in published.items() if may and is_offered(spec, *may)}
 
     async def check(self) -> None:
         """Find all that the offer depends on: the caller's groups and bounds, and what her course allows."""
         identity = self.proof.identity
         try:
-            enrolment = await self.services.house.enrol(identity)
+            course_access = await self.services.starter.resolve_course(identity)
         except Denied:  # who is in no course is offered nothing, and told why by a start
             self.may = None
         else:
-            hers = course_kernelspecs(enrolment.hub, enrolment.membership) if enrolment else frozenset[str]()
+            hers = (
+                course_kernelspecs(course_access.hub, course_access.membership)
+                if course_access
+                else frozenset[str]()
+            )
             self.may = identity.groups, user_bounds(self.services.settings, identity), hers
 
     def find(self, address: str) -> KernelSpec:
@@ -149,7 +153,7 @@ class KernelSpecsPage(_KernelSpecs):
 
     def get(self) -> None:
         """Answer in the form of Jupyter's REST API."""
-        published = self.services.house.kernelspecs.all()
+        published = self.services.starter.kernelspecs.all()
         self.finish(self.services.listings.body(published, self.may, self._made))
 
     def _made(self) -> str:

@@ -45,7 +45,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._mourning: asyncio.Task[None] | None = None
+        self._end_watch: asyncio.Task[None] | None = None
         self._questions: WeakSet[ZMQStream] = WeakSet()
 
     @property
@@ -61,21 +61,21 @@ class DirectKernelManager(RemoteKernelManager):
     def start_restarter(self) -> None:
         """Watch over the kernel: its end is known at once, not at the restarter's next look."""
         super().start_restarter()
-        self.stop_mourning()
-        self._mourning = asyncio.ensure_future(self._mourn())
+        self.stop_watching_end()
+        self._end_watch = asyncio.ensure_future(self._watch_end())
 
     def stop_restarter(self) -> None:
         """Watch over the kernel no longer."""
         super().stop_restarter()
-        self.stop_mourning()
+        self.stop_watching_end()
 
-    def stop_mourning(self) -> None:
+    def stop_watching_end(self) -> None:
         """Do not wait for the kernel's end any more; whoever is dealing with it goes on."""
-        if self._mourning is not None and self._mourning is not asyncio.current_task():
-            self._mourning.cancel()
-        self._mourning = None
+        if self._end_watch is not None and self._end_watch is not asyncio.current_task():
+            self._end_watch.cancel()
+        self._end_watch = None
 
-    async def _mourn(self) -> None:
+    async def _watch_end(self) -> None:
         if self.running is not None:
             ended = await self.parent.runtime.wait_ended(self.running)
             if ended.by_itself:

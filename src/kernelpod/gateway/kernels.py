@@ -66,9 +66,9 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Return the record of every kernel."""
         return [kernel.record for kernel in self._kernels.values()]
 
-    def models(self, sees: Callable[[Owner], bool]) -> list[dict[str, Any]]:
+    def models(self, may_access: Callable[[Owner], bool]) -> list[dict[str, Any]]:
         """Return the models of the kernels whose owners pass."""
-        return [self.kernel_model(id_) for id_, kernel in self._kernels.items() if sees(kernel.record.owner)]
+        return [self.kernel_model(id_) for id_, kernel in self._kernels.items() if may_access(kernel.record.owner)]
 
     async def run(self, record: KernelRecord) -> None:
         """Start a record and return when its kernel answers. Raises UserError; then nothing is left of it.

@@ -118,7 +118,7 @@ class Proven(JsonPage):
         """Return the caller's name as the hub knows it."""
         return self.proof.identity.name
 
-    def sees(self, owner: Owner) -> bool:
+    def may_access(self, owner: Owner) -> bool:
         """Return whether the caller may see a kernel of this owner: her own, or all of her hub by scope."""
         identity = self.proof.identity
         if self.services.settings.identity.admin_scope in identity.scopes:
@@ -143,7 +143,7 @@ class OwnKernel(Proven):
     async def check(self) -> None:
         """Raise NotFound, with the text of a kernel that never was, unless the kernel is the caller's."""
         kernel_id = self.path_kwargs["kernel_id"]
-        if not self.sees(self.kernel_manager.kernel(kernel_id).record.owner):
+        if not self.may_access(self.kernel_manager.kernel(kernel_id).record.owner):
             raise kernel_not_found(kernel_id)
 
 

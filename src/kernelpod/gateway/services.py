@@ -9,7 +9,7 @@ from kernelpod.gateway.listings import Listings
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Prover
-from kernelpod.start.start import House
+from kernelpod.start.start import KernelStarter
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Services:
     settings: Settings
     provers: dict[str, Prover]
     """By the name of the hub; the first one proves callers whose URL names no hub."""
-    house: House
+    starter: KernelStarter
     kernels: DirectMappingKernelManager
     metrics: Metrics
     listings: Listings = field(default_factory=Listings)

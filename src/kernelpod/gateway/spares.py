@@ -55,8 +55,8 @@ class Spares:
         return None
 
     def _popped(self, plan: KernelPlan) -> DirectKernelManager | None:
-        likeness = _likeness(plan) if self._ready else ""
-        fits = (kernel for kernel in self._ready if _likeness(kernel.record.plan) == likeness)
+        key = spare_key(plan) if self._ready else ""
+        fits = (kernel for kernel in self._ready if spare_key(kernel.record.plan) == key)
         if kernel := next(fits, None):
             self._ready.remove(kernel)
         return kernel
@@ -65,8 +65,8 @@ class Spares:
         """Return whether there are fewer spares of a plan, those that are starting included, than it says."""
         if not plan.prewarm:
             return False
-        likeness = _likeness(plan)
-        return sum(_likeness(one) == likeness for one in self._plans()) < plan.prewarm
+        key = spare_key(plan)
+        return sum(spare_key(one) == key for one in self._plans()) < plan.prewarm
 
     def add(self, plan: KernelPlan) -> None:
         """Start one more spare of a plan; does not wait."""
@@ -118,7 +118,7 @@ class Spares:
         await asyncio.gather(*(kernel.process_proxy.stop(0) for kernel in ended), return_exceptions=True)
 
 
-def _likeness(plan: KernelPlan) -> str:
+def spare_key(plan: KernelPlan) -> str:
     """Return what two plans have in common whose kernels are the same but for their names.
 
     The notes are among it: a spare's own are shown to who takes it over.

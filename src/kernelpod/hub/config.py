@@ -1,8 +1,8 @@
 """Configures a JupyterHub so that its users' servers start their kernels through the gateway.
 
-from kernelpod.hub.config import configure, let_lists_decide
+from kernelpod.hub.config import configure, use_course_allow_list
 configure(c, load(Path("/etc/kernelpod/settings.yaml")))
-let_lists_decide(c)
+use_course_allow_list(c)
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
-from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.logo import RosterWithLogo
+from kernelpod.courses.resolver import CourseResolver
 from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
-from kernelpod.hub.logins.allowlist import gated
+from kernelpod.hub.logins.allowlist import with_allow_list
 from kernelpod.hub.pages.theme import add_variables, show_theme, template_folder
-from kernelpod.hub.spawners.base import HouseSpawner, identity_of
+from kernelpod.hub.spawners.base import KernelpodSpawner, identity_of
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
-from kernelpod.start.entitlements import Standing, standing
+from kernelpod.start.entitlements import Entitlements, entitlements
 
 
 def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
@@ -38,8 +38,8 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
         _cull(c, settings)
     add_variables(c, servers.page_notes(settings))
     know_courses(c, settings, hub)
-    if enrolments := c.HouseSpawner.courses():
-        show_theme(c, enrolments, template_folder())
+    if resolver := c.KernelpodSpawner.courses():
+        show_theme(c, resolver, template_folder())
     c.Spawner.environment.update(server_environment(settings, hub))
     c.Spawner.args.extend(servers.arguments(settings))
     c.KubeSpawner.delete_grace_period = servers.grace_period_seconds(settings)
@@ -47,23 +47,23 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
 
 
 def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
-    """Let the house's spawners know the settings, this hub, and its courses if it has some."""
-    enrolments = Enrolments(RosterWithLogo(hub.courses, settings, hub.name)) if hub.courses else None
-    c.HouseSpawner.house, c.HouseSpawner.of_hub = settings, hub
+    """Let this project's spawners know the settings, this hub, and its courses if it has some."""
+    resolver = CourseResolver(RosterWithLogo(hub.courses, settings, hub.name)) if hub.courses else None
+    c.KernelpodSpawner.settings, c.KernelpodSpawner.of_hub = settings, hub
     # A function: traitlets give every spawner a copy of anything else.
-    c.HouseSpawner.courses = lambda: enrolments
+    c.KernelpodSpawner.courses = lambda: resolver
 
 
-def let_lists_decide(c: Any, templates: str = "") -> None:
+def use_course_allow_list(c: Any, templates: str = "") -> None:
     """Let the lists of the courses file, where `configure` found one, decide who may log in.
 
     Call it last, once the authenticator is chosen; a server is refused to who is in no course in any case.
     Its theme is shown behind templates and variables that `c` has got since. `templates` is where ours lie, if not
     in this package.
     """
-    if enrolments := c.HouseSpawner.courses():
-        c.JupyterHub.authenticator_class = gated(c.JupyterHub.authenticator_class, enrolments)
-        show_theme(c, enrolments, templates or template_folder())
+    if resolver := c.KernelpodSpawner.courses():
+        c.JupyterHub.authenticator_class = with_allow_list(c.JupyterHub.authenticator_class, resolver)
+        show_theme(c, resolver, templates or template_folder())
 
 
 def _grant(c: Any, settings: Settings, hub: Hub) -> None:
@@ -97,20 +97,20 @@ def server_environment(settings: Settings, hub: Hub) -> dict[str, str | Callable
     return {
         **servers.environment(settings, hub),
         "JUPYTER_GATEWAY_AUTH_TOKEN": lambda spawner: str(spawner.api_token),
-        "KERNEL_PATH": lambda spawner: server_standing(settings, hub, spawner).mounts.home.path,
+        "KERNEL_PATH": lambda spawner: server_entitlements(settings, hub, spawner).mounts.home.path,
     }
 
 
-def server_standing(settings: Settings, hub: Hub, spawner: Any) -> Standing:
+def server_entitlements(settings: Settings, hub: Hub, spawner: Any) -> Entitlements:
     """Return what a user has in her server: the same as in her kernels.
 
     Raises SettingsError on a hub with courses for a spawner that does not know them.
     """
-    if isinstance(spawner, HouseSpawner):
-        return spawner.standing
+    if isinstance(spawner, KernelpodSpawner):
+        return spawner.entitlements
     if hub.courses:
         raise SettingsError(
             f"hubs.courses: {type(spawner).__name__} knows no courses; "
             "set JupyterHub.spawner_class to kernelpod.hub.spawners.pod.PodSpawner"
         )
-    return standing(settings, identity_of(hub, spawner.user), None)
+    return entitlements(settings, identity_of(hub, spawner.user), None)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from kernelpod.base import yamltext
 from kernelpod.errors import KernelpodError
-from kernelpod.findings.yamlfile import Keys, Spot, Tree
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Change = Literal["kept", "changed", "added", "dropped", "warning"]
@@ -39,7 +39,7 @@ class Note(NamedTuple):
 class Imported:
     """New files by their path below the new folder, and what is not as it was."""
 
-    tree: Tree
+    tree: YamlTree
     files: dict[str, bytes] = field(default_factory=dict)
     courses: list[str] = field(default_factory=list)
     """Those of the files that are courses files."""

@@ -59,7 +59,7 @@ class Hub(Section):
         return SecretStr(text)
 
 
-class Identity(Section):
+class IdentitySettings(Section):
     """How callers are proven."""
 
     cache_seconds: Seconds = 30

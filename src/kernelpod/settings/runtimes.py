@@ -59,7 +59,7 @@ class Kubernetes(Section):
     """Interrupt kernels that only know signals by `pods/exec`; the gateway's Role must allow it."""
 
 
-class Runtime(Section):
+class RuntimeSettings(Section):
     """Where kernels run; never chosen by a kernelspec or a client."""
 
     kind: Literal["local", "kubernetes"] = "kubernetes"

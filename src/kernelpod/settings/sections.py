@@ -11,9 +11,9 @@ from kernelpod.base.fields import Seconds, Section, Size
 from kernelpod.errors import SettingsError
 from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
 from kernelpod.settings.culling import Culling
-from kernelpod.settings.hubs import Hub, Identity, Servers
+from kernelpod.settings.hubs import Hub, IdentitySettings, Servers
 from kernelpod.settings.kernels import Kernelspecs, Policy, Start
-from kernelpod.settings.runtimes import Runtime
+from kernelpod.settings.runtimes import RuntimeSettings
 
 
 class Gateway(Section):
@@ -44,7 +44,7 @@ class Settings(Section):
     hubs: tuple[Hub, ...] = Field((Hub(),), min_length=1, max_length=20)
     """The hubs whose users may start kernels; their servers reach the gateway below `/hubs/<name>` of its URL."""
     gateway: Gateway = Gateway()
-    identity: Identity = Identity()
+    identity: IdentitySettings = IdentitySettings()
     servers: Servers = Servers()
     kernelspecs: Kernelspecs = Kernelspecs()
     start: Start = Start()
@@ -53,7 +53,7 @@ class Settings(Section):
     homes: Homes = Homes()
     mounts: tuple[SharedMount, ...] = ()
     """Folders beside the home."""
-    runtime: Runtime = Runtime()
+    runtime: RuntimeSettings = RuntimeSettings()
 
     @model_validator(mode="after")
     def _hubs_apart(self) -> Settings:

@@ -8,8 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kernelpod.base.podkeys import PodKeys
-from kernelpod.courses.enrolment import Enrolment
-from kernelpod.courses.offers import course_kernelspecs, course_mounts, exchange_folders, role_of
+from kernelpod.courses.course_access import (
+    CourseAccess,
+    course_kernelspecs,
+    course_mounts,
+    exchange_folders,
+    role_of,
+)
 from kernelpod.homes.mounts import UserMounts, mounts_for
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Identity
@@ -17,7 +22,7 @@ from kernelpod.start.rules import first_of_rules
 
 
 @dataclass(frozen=True)
-class Standing:
+class Entitlements:
     """A proven user's mounts, ids and limits."""
 
     mounts: UserMounts
@@ -34,9 +39,9 @@ class Standing:
     """Folders of her exchange that her server makes, below the root of the courses' storage."""
 
 
-def standing(
-    settings: Settings, identity: Identity, enrolment: Enrolment | None, only: tuple[str, ...] | None = None
-) -> Standing:
+def entitlements(
+    settings: Settings, identity: Identity, course_access: CourseAccess | None, only: tuple[str, ...] | None = None
+) -> Entitlements:
     """Return what the settings give a user and, on a hub with courses, what her course adds.
 
     `only` names the mounts of the settings that a kernelspec takes; those of the course are always there.
@@ -45,12 +50,12 @@ def standing(
     uid = first_of_rules(settings, identity, lambda rule: rule.uid, policy.uid)
     gid = first_of_rules(settings, identity, lambda rule: rule.gid, policy.gid)
     further = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
-    if enrolment is None:
+    if course_access is None:
         mounts = mounts_for(settings, identity.owner.hub, name, groups, only)
-        return Standing(mounts, uid, gid, further)
-    hub, membership = enrolment.hub, enrolment.membership
-    course, ids = enrolment.course, role_of(hub, membership)
-    return Standing(
+        return Entitlements(mounts, uid, gid, further)
+    hub, membership = course_access.hub, course_access.membership
+    course, ids = course_access.course, role_of(hub, membership)
+    return Entitlements(
         mounts=course_mounts(hub, settings, name, groups, membership, only),
         uid=ids.uid or uid,
         gid=ids.gid or gid,

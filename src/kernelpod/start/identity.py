@@ -20,8 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
-from kernelpod.settings.hubs import Hub
-from kernelpod.settings.hubs import Identity as Times
+from kernelpod.settings.hubs import Hub, IdentitySettings
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +97,9 @@ class _Refused:
 class Prover:
     """Proves tokens for one hub; the only way to get an Identity in the gateway."""
 
-    def __init__(self, hub: Hub, times: Times, ask: AskHub, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, hub: Hub, times: IdentitySettings, ask: AskHub, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._hub, self._times, self._ask, self._clock = hub, times, ask, clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._refused: OrderedDict[str, _Refused] = OrderedDict()

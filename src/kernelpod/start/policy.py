@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kernelpod.base.names import user_slug
-from kernelpod.courses.enrolment import Enrolment
+from kernelpod.courses.course_access import CourseAccess
 from kernelpod.errors import Denied, StartFailed
 from kernelpod.homes.mounts import Mount, check_kernel_path, working_dir
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings.kernels import Bounds
 from kernelpod.settings.sections import Settings
-from kernelpod.start.entitlements import Standing, standing
+from kernelpod.start.entitlements import Entitlements, entitlements
 from kernelpod.start.identity import Identity
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.request import KernelRequest
@@ -39,17 +39,17 @@ def decide(
     spec: KernelSpec,
     settings: Settings,
     usage: Usage,
-    enrolment: Enrolment | None = None,
+    course_access: CourseAccess | None = None,
 ) -> KernelPlan:
     """Return what will run for this caller; a pure function, so the same question has the same answer.
 
-    `enrolment` is her course on a hub that has courses.
+    `course_access` is her course on a hub that has courses.
     Raises Denied with a sentence for the user; the order of the checks never tells her of others' things.
     """
     if request.dropped:
         log.info("kernel %s: %s wished %s; dropped", kernel_id, identity.owner, ", ".join(request.dropped))
     _check_claims(request, identity)
-    bounds, has = user_bounds(settings, identity), standing(settings, identity, enrolment, spec.mounts)
+    bounds, has = user_bounds(settings, identity), entitlements(settings, identity, course_access, spec.mounts)
     mounts = has.mounts
     _check_spec(spec, identity, has, bounds, settings)
     _check_room(settings, identity, usage)
@@ -117,7 +117,9 @@ def _check_claims(request: KernelRequest, identity: Identity) -> None:
         )
 
 
-def _check_spec(spec: KernelSpec, identity: Identity, has: Standing, bounds: Bounds, settings: Settings) -> None:
+def _check_spec(
+    spec: KernelSpec, identity: Identity, has: Entitlements, bounds: Bounds, settings: Settings
+) -> None:
     if not spec.is_for(identity.groups):
         raise Denied("kernelspec_forbidden", f"The kernelspec {spec.address!r} is not for your groups.")
     if has.kernelspecs and spec.address not in has.kernelspecs:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kernelpod.courses.enrolment import Enrolment
+from kernelpod.courses.course_access import CourseAccess
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Identity, Owner
@@ -21,7 +21,7 @@ from kernelpod.start.request import KernelRequest
 log = logging.getLogger(__name__)
 
 
-class Spares(Protocol):
+class SparePool(Protocol):
     """Prewarmed kernels, each with its owner and plan; none of them is in a list yet."""
 
     async def take(self, plan: KernelPlan) -> KernelRecord | None:
@@ -38,7 +38,7 @@ class Spares(Protocol):
 
 
 @dataclass
-class House:
+class KernelStarter:
     """What a start needs: the settings, the kernelspecs, who runs what, and the way to run a record."""
 
     settings: Settings
@@ -47,28 +47,32 @@ class House:
     """Owners of the kernels that run, one entry a kernel."""
     run: Callable[[KernelRecord], Awaitable[None]]
     """Starts the recorded plan; returns when the kernel has answered, raises UserError if it does not."""
-    spares: Spares
+    spares: SparePool
     """Kernels that were started for their owners' next wish."""
-    enrol: Callable[[Identity], Awaitable[Enrolment | None]]
+    resolve_course: Callable[[Identity], Awaitable[CourseAccess | None]]
     """Says which course a caller is in, None on a hub without courses; raises Denied if in none."""
     starting: Counter[Owner] = field(default_factory=Counter)
     """Kernels on their way, so that two requests at once cannot share the last place."""
 
 
-async def launch(kernel_id: str, request: KernelRequest, identity: Identity, house: House) -> KernelRecord:
+async def launch(
+    kernel_id: str, request: KernelRequest, identity: Identity, starter: KernelStarter
+) -> KernelRecord:
     """Return the record of a kernel that runs and answers: a new one called `kernel_id`, or a prewarmed one.
 
     Raises UserError; then nothing was started, or all that was is gone.
     """
     began = time.monotonic()
-    spec = house.kernelspecs.get(request.spec, request.profile)
-    enrolment = await house.enrol(identity)
-    plan = decide(kernel_id, request, identity, spec, house.settings, _usage(identity.owner, house), enrolment)
-    record = await house.spares.take(plan) or await _started(plan, house)
-    while house.spares.lacks(plan) and has_room(
-        house.settings, identity, _usage(identity.owner, house, spares=True)
+    spec = starter.kernelspecs.get(request.spec, request.profile)
+    course_access = await starter.resolve_course(identity)
+    plan = decide(
+        kernel_id, request, identity, spec, starter.settings, _usage(identity.owner, starter), course_access
+    )
+    record = await starter.spares.take(plan) or await _started(plan, starter)
+    while starter.spares.lacks(plan) and has_room(
+        starter.settings, identity, _usage(identity.owner, starter, spares=True)
     ):
-        house.spares.add(plan)
+        starter.spares.add(plan)
     log.info(
         "kernel %s started: user %s, kernelspec %s, namespace %s, %.3f s",
         record.kernel_id, plan.owner, plan.address, plan.namespace, time.monotonic() - began,
@@ -76,20 +80,20 @@ async def launch(kernel_id: str, request: KernelRequest, identity: Identity, hou
     return record
 
 
-async def _started(plan: KernelPlan, house: House) -> KernelRecord:
+async def _started(plan: KernelPlan, starter: KernelStarter) -> KernelRecord:
     record = KernelRecord(plan=plan)
-    house.starting[plan.owner] += 1
+    starter.starting[plan.owner] += 1
     try:
-        await house.run(record)
+        await starter.run(record)
     finally:
-        house.starting[plan.owner] -= 1
+        starter.starting[plan.owner] -= 1
     return record
 
 
-def _usage(owner: Owner, house: House, *, spares: bool = False) -> Usage:
-    running = Counter(house.owners())
-    running.update(house.spares.owners() if spares else ())
+def _usage(owner: Owner, starter: KernelStarter, *, spares: bool = False) -> Usage:
+    running = Counter(starter.owners())
+    running.update(starter.spares.owners() if spares else ())
     return Usage(
-        all=running.total() + house.starting.total(),
-        own=running[owner] + house.starting[owner],
+        all=running.total() + starter.starting.total(),
+        own=running[owner] + starter.starting[owner],
     )

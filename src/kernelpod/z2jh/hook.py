@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kernelpod.hub.config import know_courses, let_lists_decide, server_standing
+from kernelpod.hub.config import know_courses, server_entitlements, use_course_allow_list
 from kernelpod.hub.spawners.pod import PodSpawner
 from kernelpod.settings.loading import load
 
@@ -22,6 +22,6 @@ def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) ->
     know_courses(c, settings, hub)
     c.JupyterHub.spawner_class = PodSpawner
     c.KubeSpawner.environment["KERNEL_PATH"] = lambda spawner: (
-        server_standing(settings, hub, spawner).mounts.home.path
+        server_entitlements(settings, hub, spawner).mounts.home.path
     )
-    let_lists_decide(c, templates)
+    use_course_allow_list(c, templates)

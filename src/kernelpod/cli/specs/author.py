@@ -14,7 +14,7 @@ import click
 from kernelpod.base import shipped
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.options import (
-    Place,
+    ReleasePlace,
     json_option,
     place_options,
     say_json,
@@ -43,7 +43,7 @@ COLOURS = {"error": "red", "warning": "yellow"}
 @click.option("--group", "groups", multiple=True, help="Only what a user in this hub group sees; repeat for more.")
 @json_option
 def list_specs(
-    folder: Path, place: Place, context: str, user: str, groups: tuple[str, ...], as_json: bool
+    folder: Path, place: ReleasePlace, context: str, user: str, groups: tuple[str, ...], as_json: bool
 ) -> None:
     """List kernelspecs and profiles of FOLDER, or of a live release, a line each.
 

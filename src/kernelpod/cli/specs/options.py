@@ -53,7 +53,7 @@ _PLACE_OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Place:
+class ReleasePlace:
     """Where releases are: a folder, one at the other end of ssh, or one on a claim."""
 
     target: Path | None
@@ -81,7 +81,7 @@ class Place:
                 host, folder = ssh_place(self.ssh)
                 shell: Shell = SshShell(host)
             else:
-                claim = pod.Claim(self.pvc, self.namespace, context, self.pod_image, self.pod_uid)
+                claim = pod.MountedClaim(self.pvc, self.namespace, context, self.pod_image, self.pod_uid)
                 folder = f"{pod.MOUNTED}/{self.path.strip('/')}".rstrip("/")
                 with steps(f"a pod mounts {self.pvc}"):
                     shell = stack.enter_context(pod.pod_shell(claim))
@@ -96,7 +96,7 @@ def place_options(required: bool) -> Callable[[Callable[..., None]], Callable[..
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def collected(**given: Any) -> None:
-            place = Place(**{name: given.pop(name) for name in Place.__dataclass_fields__})
+            place = ReleasePlace(**{name: given.pop(name) for name in ReleasePlace.__dataclass_fields__})
             if place.count > 1 or (required and not place.count):
                 raise click.UsageError("Say where: one of --target, --ssh and --pvc.")
             if place.pvc and not place.namespace:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.image_checks import CHOICES, check
 from kernelpod.cli.specs.options import (
-    Place,
+    ReleasePlace,
     json_option,
     place_options,
     progress,
@@ -38,7 +38,7 @@ COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @source_option
 @place_options(required=True)
 @json_option
-def diff(folder: Path, place: Place, context: str, as_json: bool) -> None:
+def diff(folder: Path, place: ReleasePlace, context: str, as_json: bool) -> None:
     """Show what `sync` would change, as a unified diff; exit 1 if anything would.
 
     With --json only which files would be added, changed or removed.
@@ -103,7 +103,7 @@ def publishing_options(command: Callable[..., None]) -> Callable[..., None]:
 @json_option
 def sync(
     folder: Path,
-    place: Place,
+    place: ReleasePlace,
     context: str,
     settings_file: Path | None,
     publishing: Publishing,
@@ -138,7 +138,7 @@ def sync(
 @click.command()
 @place_options(required=True)
 @json_option
-def history(place: Place, context: str, as_json: bool) -> None:
+def history(place: ReleasePlace, context: str, as_json: bool) -> None:
     """List the releases, the newest first, and say which is live and which is damaged.
 
     \b
@@ -167,7 +167,7 @@ def history(place: Place, context: str, as_json: bool) -> None:
 @place_options(required=True)
 @click.option("--to", default="", help="Name of a release; else the one before the live one.")
 @json_option
-def rollback(place: Place, context: str, to: str, as_json: bool) -> None:
+def rollback(place: ReleasePlace, context: str, to: str, as_json: bool) -> None:
     """Make an earlier release live again.
 
     \b

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from kernelpod.grading.exchange.collect import Collect
-from kernelpod.grading.exchange.exchange import CourseExchange, Fetch, Release
+from kernelpod.grading.exchange.exchange import CourseExchange, Fetch, ReleaseAssignment
 from kernelpod.grading.exchange.feedback import FetchFeedback, ReleaseFeedback
 from kernelpod.grading.exchange.listing import Listing
 from kernelpod.grading.exchange.submit import Submit
@@ -27,7 +27,7 @@ def configure(c: Any) -> None:
         c.Exchange.closes_at = os.environ.get("KERNELPOD_EXCHANGE_CLOSES_AT", "")
     factory = c.ExchangeFactory
     factory.exchange = CourseExchange
-    factory.release_assignment = Release
+    factory.release_assignment = ReleaseAssignment
     factory.fetch_assignment = Fetch
     factory.submit = Submit
     factory.list = Listing

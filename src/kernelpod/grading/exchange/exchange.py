@@ -102,7 +102,7 @@ class CourseExchange(default.Exchange):
             self.coursedir.student_id = user_slug(os.environ.get("JUPYTERHUB_USER") or get_username())
 
 
-class Release(CourseExchange, default.ExchangeReleaseAssignment):
+class ReleaseAssignment(CourseExchange, default.ExchangeReleaseAssignment):
     """Hands out an assignment."""
 
 

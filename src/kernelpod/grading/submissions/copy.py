@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from kernelpod.grading.submissions.walk import Entry, SubmissionError, entries, nothing
+from kernelpod.grading.submissions.walk import FolderEntry, SubmissionError, entries, nothing
 
 _PIECE = 2**20
 
@@ -71,7 +71,7 @@ def last_change(folder: Path, ignored: Callable[[str], bool] = nothing) -> int:
     return max(entry.status.st_ctime_ns for entry in entries(folder, ignored))
 
 
-def _file(entry: Entry, dest: Path, rules: Rules, done: Copied) -> None:
+def _file(entry: FolderEntry, dest: Path, rules: Rules, done: Copied) -> None:
     try:
         source = entry.open()
     except OSError as error:

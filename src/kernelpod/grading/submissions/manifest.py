@@ -29,7 +29,7 @@ _MEANT = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Checksums:
     """SHA-256 in hex of each file, by its path relative to the folder."""
 
     files: Mapping[str, str]
@@ -40,7 +40,7 @@ class Manifest:
         return b"".join(_line(name, digest) for name, digest in named)
 
 
-def manifest_of(folder: Path) -> tuple[Manifest, dict[str, str]]:
+def manifest_of(folder: Path) -> tuple[Checksums, dict[str, str]]:
     """Return the manifest of what a folder holds now, and what else is in it: its kind by path.
 
     Raises SubmissionError if a file cannot be read.
@@ -56,7 +56,7 @@ def manifest_of(folder: Path) -> tuple[Manifest, dict[str, str]]:
                     files[entry.path] = file_digest(file)
             except OSError as error:
                 raise SubmissionError(f"{shown(entry.path)} cannot be read: {error.strerror or error}") from error
-    return Manifest(files), others
+    return Checksums(files), others
 
 
 def file_digest(file: BinaryIO) -> str:
@@ -72,7 +72,7 @@ def stored(folder: Path) -> bytes | None:
     return read_small(folder, MANIFEST, MAX_MANIFEST_BYTES)
 
 
-def parsed(text: bytes) -> Manifest:
+def parsed(text: bytes) -> Checksums:
     """Return the manifest in the text of a SHA256SUMS. Raises SubmissionError with the line that is wrong."""
     files: dict[str, str] = {}
     for number, line in enumerate(text.split(b"\n")[:-1], start=1):
@@ -83,7 +83,7 @@ def parsed(text: bytes) -> Manifest:
         files[name] = found[2].decode()
     if text and not text.endswith(b"\n"):
         raise SubmissionError(f"{MANIFEST}: its last line is cut off")
-    return Manifest(files)
+    return Checksums(files)
 
 
 def digest_of(manifest: bytes) -> str:

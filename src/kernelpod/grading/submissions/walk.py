@@ -36,7 +36,7 @@ class SubmissionError(KernelpodError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class FolderEntry:
     """One name in the folder; can be opened only until the next one is asked for."""
 
     path: str
@@ -61,7 +61,7 @@ def nothing(_path: str) -> bool:
     return False
 
 
-def entries(folder: Path, ignored: Callable[[str], bool] = nothing) -> Iterator[Entry]:
+def entries(folder: Path, ignored: Callable[[str], bool] = nothing) -> Iterator[FolderEntry]:
     """Yield the folder and all that is in it, but not what is `ignored` by its path, and nothing below that.
 
     Raises SubmissionError if it is no folder, changes its form meanwhile, or holds more than MAX_ENTRIES names.
@@ -71,7 +71,7 @@ def entries(folder: Path, ignored: Callable[[str], bool] = nothing) -> Iterator[
     except OSError as error:
         raise SubmissionError(f"{shown(str(folder))} is no folder that can be read: {error.strerror}") from error
     try:
-        yield Entry("", "folder", "", os.fstat(top), top)
+        yield FolderEntry("", "folder", "", os.fstat(top), top)
         yield from _Walk(ignored).below(top, "", MAX_DEPTH)
     except _TooMany:
         said = f"{shown(str(folder))} holds more than {MAX_ENTRIES} files and folders"
@@ -89,7 +89,7 @@ def read_small(folder: Path, name: str, limit: int) -> bytes | None:
     except OSError:
         return None
     try:
-        with Entry(name, "file", "", os.fstat(top), top).open() as file:
+        with FolderEntry(name, "file", "", os.fstat(top), top).open() as file:
             data = file.read(limit + 1)
     except OSError:
         return None
@@ -114,7 +114,7 @@ class _Walk:
         self.ignored = ignored
         self.left = MAX_ENTRIES
 
-    def below(self, folder: int, prefix: str, depth: int) -> Iterator[Entry]:
+    def below(self, folder: int, prefix: str, depth: int) -> Iterator[FolderEntry]:
         with os.scandir(folder) as found:
             names = sorted(one.name for one in islice(found, self.left + 1))
         for name in names:
@@ -129,15 +129,15 @@ class _Walk:
             except FileNotFoundError:
                 continue
             if stat.S_ISDIR(status.st_mode):
-                yield from self._folder(Entry(path, "folder", "", status, folder), depth)
+                yield from self._folder(FolderEntry(path, "folder", "", status, folder), depth)
             elif not stat.S_ISREG(status.st_mode):
                 yield _other(path, _KINDS.get(stat.S_IFMT(status.st_mode), "not a file"), status, folder)
             elif len(os.fsencode(path)) > MAX_PATH_BYTES:
                 yield _other(path, "its path is too long", status, folder)
             else:
-                yield Entry(path, "file", "", status, folder)
+                yield FolderEntry(path, "file", "", status, folder)
 
-    def _folder(self, entry: Entry, depth: int) -> Iterator[Entry]:
+    def _folder(self, entry: FolderEntry, depth: int) -> Iterator[FolderEntry]:
         if depth == 0 or len(os.fsencode(entry.path)) > MAX_PATH_BYTES:
             yield _other(entry.path, "it lies too deep", entry.status, entry.parent)
             return
@@ -153,5 +153,5 @@ class _Walk:
             os.close(opened)
 
 
-def _other(path: str, why: str, status: os.stat_result, parent: int) -> Entry:
-    return Entry(path, "other", why, status, parent)
+def _other(path: str, why: str, status: os.stat_result, parent: int) -> FolderEntry:
+    return FolderEntry(path, "other", why, status, parent)

@@ -19,7 +19,7 @@ from jupyterhub.auth import Authenticator
 from traitlets import TraitError, TraitType
 
 from kernelpod.findings.finding import Finding, FindingsError
-from kernelpod.findings.yamlfile import Tree, read_tree
+from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
 from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
 
@@ -47,7 +47,7 @@ def configure_from(c: Any, path: Path) -> None:
         c[section][trait] = value
 
 
-def check(path: Path) -> list[Finding]:
+def check_traits(path: Path) -> list[Finding]:
     """Return what is wrong with a file of sections, or with those in it.
 
     They are in `hub.config` of values of Zero to JupyterHub, and in `config` of each hub of a file of `deploy`.
@@ -84,14 +84,14 @@ def _deployed(keys: tuple[str, ...], hub: dict[str, Any]) -> _Check:
     return _Check(sections, installed(), (*keys, "config"), ours=hub.get("install") != "z2jh")
 
 
-def _read(path: Path) -> Tree:
+def _read(path: Path) -> YamlTree:
     try:
         return read_tree(path)
     except FindingsError as error:
         raise FindingsError(error.findings, "the hub's configuration") from error
 
 
-def _findings(tree: Tree, look: _Check) -> list[Finding]:
+def _findings(tree: YamlTree, look: _Check) -> list[Finding]:
     above = look.above
     return sorted(
         Finding(*tree.spot((*above, *keys)), ".".join((*above, said)), level) for keys, said, level in look.found()
@@ -260,7 +260,7 @@ def _source(value: Any, trait: TraitType[Any, Any]) -> str:
     return ""
 
 
-def _with_secrets(tree: Tree, known: Known, errors: list[Finding]) -> dict[tuple[str, str], Any]:
+def _with_secrets(tree: YamlTree, known: Known, errors: list[Finding]) -> dict[tuple[str, str], Any]:
     """Return every value by class and trait, texts fetched from where the file says; adds to `errors`."""
     given: dict[tuple[str, str], Any] = {}
     for section, traits in tree.data.items():

@@ -9,36 +9,36 @@ from jupyterhub.auth import Authenticator
 from jupyterhub.utils import maybe_future
 from traitlets.config import Config
 
-from kernelpod.courses.enrolment import Enrolments
+from kernelpod.courses.resolver import CourseResolver
 
 
-class ListsDecide(Authenticator):
+class CourseAllowList(Authenticator):
     """Mixed in front of an authenticator: the lists say who may come in, the authenticator who somebody is.
 
     `blocked_users` and what the class itself refuses stay refused; `allowed_users` and `allow_all` let nobody in
     whom the lists do not. An admin of the lists is one of the hub, and nobody else but `admin_users`.
     """
 
-    enrolments: Enrolments
+    resolver: CourseResolver
 
     async def check_blocked_users(self, username: str, authentication: Any = None) -> bool:
         """Return whether the lists let her in and nothing keeps her out. It is asked whatever else is allowed."""
         passed = await maybe_future(super().check_blocked_users(username, authentication))
-        await self.enrolments.look()
-        return bool(passed) and self.enrolments.lets_in(username)
+        await self.resolver.look()
+        return bool(passed) and self.resolver.may_log_in(username)
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:
         """Return whether the lists let her in."""
         del authentication
-        return self.enrolments.lets_in(username)
+        return self.resolver.may_log_in(username)
 
     async def is_admin(self, handler: Any, authentication: Any) -> bool:
         """Return whether the lists, or `admin_users`, name her an admin."""
         by_class = await maybe_future(super().is_admin(handler, authentication))
-        return bool(by_class) or self.enrolments.is_admin(authentication["name"])
+        return bool(by_class) or self.resolver.is_admin(authentication["name"])
 
 
-def gated(authenticator: Any, enrolments: Enrolments) -> type:
+def with_allow_list(authenticator: Any, resolver: CourseResolver) -> type:
     """Return the authenticator's class with the lists in front of it, under its own name.
 
     `authenticator` is what `JupyterHub.authenticator_class` may be: a class, the name of an entry point, an import
@@ -48,5 +48,5 @@ def gated(authenticator: Any, enrolments: Enrolments) -> type:
     if authenticator:
         config.JupyterHub.authenticator_class = authenticator
     chosen: Any = JupyterHub(config=config).authenticator_class
-    body = {"enrolments": enrolments, "__doc__": chosen.__doc__, "__module__": chosen.__module__}
-    return type(chosen.__name__, (ListsDecide, chosen), body)
+    body = {"resolver": resolver, "__doc__": chosen.__doc__, "__module__": chosen.__module__}
+    return type(chosen.__name__, (CourseAllowList, chosen), body)

@@ -37,7 +37,7 @@ class ListError(SettingsError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoredCode:
     """One user's code, hashed, and when it lets her in."""
 
     salt: bytes
@@ -61,10 +61,10 @@ def new_code() -> str:
     return "-".join(groups)
 
 
-def new_entry(code: str, opens: datetime, closes: datetime) -> Entry:
+def new_entry(code: str, opens: datetime, closes: datetime) -> StoredCode:
     """Return what a list keeps of a code."""
     salt = secrets.token_bytes(16)
-    return Entry(salt, _digest(code, salt), opens, closes)
+    return StoredCode(salt, _digest(code, salt), opens, closes)
 
 
 def _digest(code: str, salt: bytes) -> bytes:
@@ -72,7 +72,7 @@ def _digest(code: str, salt: bytes) -> bytes:
     return hashlib.scrypt(letters.encode("utf-8", "surrogatepass"), salt=salt, dklen=32, **_SCRYPT)
 
 
-def read_list(path: Path) -> dict[str, Entry]:
+def read_list(path: Path) -> dict[str, StoredCode]:
     """Return the entries of a list by user name. Raises ListError."""
     try:
         with path.open("rb") as opened:
@@ -95,14 +95,14 @@ def read_list(path: Path) -> dict[str, Entry]:
         ) from error
 
 
-def _entry(data: Mapping[str, Any]) -> Entry:
+def _entry(data: Mapping[str, Any]) -> StoredCode:
     opens, closes = (datetime.fromisoformat(data[key]) for key in ("from", "until"))
     if opens.tzinfo is None or closes.tzinfo is None:
         raise ValueError("a time has no zone")
-    return Entry(bytes.fromhex(data["salt"]), bytes.fromhex(data["digest"]), opens, closes)
+    return StoredCode(bytes.fromhex(data["salt"]), bytes.fromhex(data["digest"]), opens, closes)
 
 
-def write_list(path: Path, entries: Mapping[str, Entry]) -> None:
+def write_list(path: Path, entries: Mapping[str, StoredCode]) -> None:
     """Replace a list as a whole: readers see the older or the newer one. Raises ListError."""
     users = {
         name: {
@@ -149,7 +149,7 @@ def write_slips(path: Path, text: str) -> None:
         raise ListError(f"{path}: {error.strerror}") from error
 
 
-def use(folder: Path, entry: Entry) -> bool:
+def use(folder: Path, entry: StoredCode) -> bool:
     """Note that a code is used, so that it outlives a power cut; return False if it was used before.
 
     Of several that use a code at once, also in several processes, exactly one gets True. Raises OSError.
@@ -178,7 +178,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
-def issued(names: Iterable[str], opens: datetime, closes: datetime) -> tuple[dict[str, str], dict[str, Entry]]:
+def issued(
+    names: Iterable[str], opens: datetime, closes: datetime
+) -> tuple[dict[str, str], dict[str, StoredCode]]:
     """Return a new code for everybody, in clear and as an entry."""
     codes = {name: new_code() for name in sorted(names)}
     return codes, {name: new_entry(code, opens, closes) for name, code in codes.items()}

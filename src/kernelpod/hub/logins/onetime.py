@@ -19,7 +19,7 @@ from tornado.web import HTTPError
 from traitlets import Bool, Float, Integer, List, Unicode, validate
 
 from kernelpod.hub.logins.addresses import browser, checked_networks
-from kernelpod.hub.logins.codes import Entry, ListError, new_code, new_entry, read_list, use
+from kernelpod.hub.logins.codes import ListError, StoredCode, new_code, new_entry, read_list, use
 
 MAX_NAME = 255
 # Pairs of user and address whose attempts are remembered.
@@ -73,7 +73,7 @@ class OneTimeAuthenticator(Authenticator):
             raise ListError("OneTimeAuthenticator.list_file must name the list of codes")
         self._throttle = Throttle(self.attempts, self.wait_seconds)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, StoredCode] = {}
         self._stamp: tuple[int, ...] = ()
         self._nobody = new_entry(new_code(), *2 * [datetime.now(timezone.utc) - timedelta(days=1)])
         self._listed()
@@ -95,14 +95,14 @@ class OneTimeAuthenticator(Authenticator):
             raise HTTPError(403, "This code was used before. Ask the supervisor for a new one.")
         return name
 
-    def _check_time(self, entry: Entry) -> None:
+    def _check_time(self, entry: StoredCode) -> None:
         now = datetime.now(timezone.utc)
         if now < entry.opens:
             raise HTTPError(403, f"Too early: this code counts from {_shown(entry.opens)}.")
         if now >= entry.closes:
             raise HTTPError(403, f"Too late: this code counted until {_shown(entry.closes)}.")
 
-    def _listed(self) -> dict[str, Entry]:
+    def _listed(self) -> dict[str, StoredCode]:
         """Return the list as it is now; one that cannot be read leaves the older one in force."""
         try:
             status = Path(self.list_file).stat()

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, pass_environment
 from traitlets.config import LazyConfigValue
 
-from kernelpod.courses.enrolment import Enrolments
 from kernelpod.courses.logo import RosterWithLogo
+from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.theme import channels, pressed, text_on
 
 
@@ -19,7 +19,7 @@ def template_folder() -> str:
     return str(files("kernelpod.hub.pages").joinpath("templates"))
 
 
-def show_theme(c: Any, enrolments: Enrolments, folder: str) -> None:
+def show_theme(c: Any, resolver: CourseResolver, folder: str) -> None:
     """Show theme and findings of the courses file on the hub's pages, by the templates of a folder.
 
     Templates and variables of the admin come first. May be called again once `c` holds more of them.
@@ -27,7 +27,7 @@ def show_theme(c: Any, enrolments: Enrolments, folder: str) -> None:
     paths = _so_far(c.JupyterHub.template_paths, [])
     # JupyterHub puts its own behind them.
     c.JupyterHub.template_paths = [*(path for path in paths if path != folder), folder]
-    ours = {name: _current(enrolments, told) for name, told in _TOLD.items()}
+    ours = {name: _current(resolver, told) for name, told in _TOLD.items()}
     add_variables(c, ours)
 
 
@@ -41,14 +41,14 @@ def _so_far(value: Any, empty: Any) -> Any:
     return value.get_value(empty) if isinstance(value, LazyConfigValue) else value
 
 
-def _current(enrolments: Enrolments, told: Callable[[RosterWithLogo], Any]) -> Callable[[Any], Any]:
+def _current(resolver: CourseResolver, told: Callable[[RosterWithLogo], Any]) -> Callable[[Any], Any]:
     """Return a variable of templates: a function that looks at the files first, where a page can wait for that."""
 
-    roster = enrolments.roster
+    roster = resolver.roster
     assert isinstance(roster, RosterWithLogo)  # noqa: S101 - what know_courses makes
 
     async def fresh() -> Any:
-        await enrolments.look()
+        await resolver.look()
         return told(roster)
 
     @pass_environment

@@ -13,7 +13,7 @@ from kubespawner import KubeSpawner
 from traitlets import Unicode
 
 from kernelpod.hub import servers
-from kernelpod.hub.spawners.base import HouseSpawner, NotSpawnedError
+from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.hub.spawners.profiles import profiles
 from kernelpod.pods import server as pods
 from kernelpod.pods.parts import shared_memory
@@ -59,7 +59,7 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.KubeSpawner.automount_service_account_token = False
     c.KubeSpawner.allow_privilege_escalation = False
     c.KubeSpawner.container_security_context = pods.restricted()
-    for name, value in pods.claim_traits(settings, c.HouseSpawner.of_hub).items():
+    for name, value in pods.claim_traits(settings, c.KernelpodSpawner.of_hub).items():
         c.KubeSpawner[name] = value
 
 
@@ -67,7 +67,7 @@ class HomeNotMadeError(NotSpawnedError):
     """The container that makes homes could not make this one; the message is what it said."""
 
 
-class PodSpawner(HouseSpawner, KubeSpawner):
+class PodSpawner(KernelpodSpawner, KubeSpawner):
     """Runs a user's server with her mounts and nobody else's, at the places her kernels see them."""
 
     shm = Unicode(
@@ -86,10 +86,10 @@ class PodSpawner(HouseSpawner, KubeSpawner):
 
     async def load_user_options(self) -> None:
         """Give the server the size, image and nodes of its course, and of no other one before."""
-        if self.enrolment is not None:
-            one = self.enrolment.membership
+        if self.course_access is not None:
+            one = self.course_access.membership
             mine = self.courses().memberships(self.user.name)
-            made = [profile for profile in profiles(self.enrolment.hub, mine) if profile["slug"] == one.course]
+            made = [profile for profile in profiles(self.course_access.hub, mine) if profile["slug"] == one.course]
             if self._plain is None:
                 self._plain = {name: deepcopy(getattr(self, name)) for name in PROFILE_TRAITS}
             for name, value in self._plain.items():
@@ -100,11 +100,11 @@ class PodSpawner(HouseSpawner, KubeSpawner):
     async def get_pod_manifest(self) -> Any:
         """Return KubeSpawner's pod with mounts, ids and the container that makes the home."""
         pod = await super().get_pod_manifest()
-        has = self.standing
+        has = self.entitlements
         mounts, ids = has.mounts, pods.Ids(has.uid, has.gid, has.supplemental_groups)
         spec, server = pod.spec, pod.spec.containers[0]
         spec.volumes = [*(spec.volumes or []), *pods.volumes(mounts)]
-        make_home = pods.home_container(self.house, mounts, ids, has.to_make)
+        make_home = pods.home_container(self.settings, mounts, ids, has.to_make)
         spec.init_containers = [make_home, *(spec.init_containers or [])]
         spec.security_context = {
             **(spec.security_context or {}),

@@ -8,8 +8,8 @@ from typing import Any
 
 from kernelpod.base.names import safe_slug
 from kernelpod.base.quantities import format_bytes
+from kernelpod.courses.course_access import Membership
 from kernelpod.courses.model import HubFile, ServerResources
-from kernelpod.courses.offers import Membership
 
 # Key of the first choice; no slug of a title is like it.
 USUAL = "-"
@@ -20,7 +20,7 @@ def profiles(hub: HubFile | None, memberships: tuple[Membership, ...]) -> list[d
     """Return one profile a course, in the order of the memberships; none without a courses file.
 
     Semesters, images and sizes are options where there is more than one. `user_options` then hold the course as
-    `profile` and a choice by the name of its option, such as `semester`; `courses.offers.chosen` reads them.
+    `profile` and a choice by the name of its option, such as `semester`; `course_access.chosen` reads them.
     """
     semesters: dict[str, list[Membership]] = {}
     for one in memberships:

@@ -22,12 +22,12 @@ from kernelpod.base.freeports import HeldPort, hold_port
 from kernelpod.base.names import server_log
 from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import UserMounts
-from kernelpod.hub.spawners.base import HouseSpawner
-from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, check, in_sandbox, payload_pid
-from kernelpod.start.entitlements import Standing
+from kernelpod.hub.spawners.base import KernelpodSpawner
+from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, in_sandbox, payload_pid, require_sandbox
+from kernelpod.start.entitlements import Entitlements
 
 
-class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
+class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
     """Runs a user's server with her mounts and nobody else's; no account of that name is needed."""
 
     _port: HeldPort | None = None
@@ -35,7 +35,7 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
     @property
     def mounts(self) -> UserMounts:
         """What the user's server sees."""
-        return self.standing.mounts
+        return self.entitlements.mounts
 
     def course_form(self, made: list[dict[str, Any]]) -> str:
         """Return KubeSpawner's form of these profiles."""
@@ -51,7 +51,7 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
     @property
     def sandboxed(self) -> bool:
         """Whether servers run in a sandbox."""
-        return bool(self.house.runtime.local.sandbox == "required")
+        return bool(self.settings.runtime.local.sandbox == "required")
 
     @property
     def home(self) -> str:
@@ -61,10 +61,10 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
     async def start(self) -> Any:
         """Make the home if the settings let it, then start the server in its sandbox."""
         if self.sandboxed:
-            check()
-        has = self.standing
+            require_sandbox()
+        has = self.entitlements
         self._ensure_folders(has)
-        local = self.house.runtime.local
+        local = self.settings.runtime.local
         system = tuple(
             Bind(path, path, read_only=True) for path in (*local.read_only_paths, *self._server_paths())
         )
@@ -98,7 +98,7 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
 
     def get_args(self) -> list[str]:
         """Return the server's arguments; without a sandbox it may run as root, which it must be told is meant."""
-        as_root = not self.sandboxed and self.standing.uid == 0
+        as_root = not self.sandboxed and self.entitlements.uid == 0
         return [*super().get_args(), *(["--allow-root"] if as_root else [])]
 
     def _server_paths(self) -> tuple[str, ...]:
@@ -118,16 +118,16 @@ class SandboxSpawner(HouseSpawner, LocalProcessSpawner):
         places = (sys.prefix, sys.base_prefix, str(Path(kernelpod.__file__).parents[1]))
         return ":".join(dict.fromkeys(places))
 
-    def _ensure_folders(self, has: Standing) -> None:
+    def _ensure_folders(self, has: Entitlements) -> None:
         """Make a missing home and exchange. Raises StartFailed (home_missing) where the settings do not let it."""
         made = [(Path(has.mounts.home.path), 0o700)]
-        if self.enrolment is not None:
-            root = Path(self.enrolment.hub.storage.root)
+        if self.course_access is not None:
+            root = Path(self.course_access.hub.storage.root)
             made += [(root / folder, 0o770) for folder in has.to_make]
         for path, mode in made:
             if path.is_dir():
                 continue
-            if not self.house.homes.create_local:
+            if not self.settings.homes.create_local:
                 raise StartFailed("home_missing", f"The folder {path} does not exist; an admin must make it.")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=mode)

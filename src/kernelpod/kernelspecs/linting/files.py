@@ -18,7 +18,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 EVERYBODY_READS, EVERYBODY_ENTERS, OTHERS_WRITE = 0o444, 0o555, 0o002
 
 
-def check(folder: Path) -> Iterator[Finding]:
+def check_folder(folder: Path) -> Iterator[Finding]:
     """Yield the findings of all files below a kernelspec's folder. No link is followed."""
     yield from _mode(folder.name, folder.lstat().st_mode)
     for parent, folders, names in os.walk(folder):

@@ -48,7 +48,7 @@ def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[
     """Yield the findings of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
     if folder.name in NATIVE_NAMES or not SPEC_NAME.match(folder.name):
         yield finding("name", folder.name, said=folder.name)
-    yield from files.check(folder)
+    yield from files.check_folder(folder)
     file = f"{folder.name}/{KERNEL_JSON}"
     try:
         raw = (folder / KERNEL_JSON).read_bytes()
@@ -74,7 +74,7 @@ def _lint_json(
     if stockform.is_stock(read.data):
         yield from stockform.check(folder, file, read)
         read = stockform.with_places(read)
-    yield from rules.check(file, read)
+    yield from rules.check_form(file, read)
     specs: tuple[KernelSpec, ...] = ()
     try:
         specs = variants(folder, KernelJson.model_validate(read.data))

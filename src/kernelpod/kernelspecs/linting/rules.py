@@ -52,7 +52,7 @@ def interrupted_by(argv: Sequence[str]) -> Literal["message", "signal"] | None:
     return next((mode for word, mode in _INTERRUPTED_BY.items() if word in command), None)
 
 
-def check(file: str, read: JsonFile) -> Iterator[Finding]:
+def check_form(file: str, read: JsonFile) -> Iterator[Finding]:
     """Yield what is wrong in a kernel.json, also where its form is wrong."""
     for path, value in _leaves(read.data, ()):
         for code, said in _of_value(path, value):

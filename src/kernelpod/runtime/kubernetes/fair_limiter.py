@@ -1,4 +1,4 @@
-"""Turns: a few starts at a time, first come first served, fair between users."""
+"""FairLimiter: a few starts at a time, first come first served, fair between users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
 
-class Turns:
+class FairLimiter:
     """Lets `at_once` holders in; those who wait are let in one of each user in turn, each user's own in order."""
 
     def __init__(self, at_once: int) -> None:

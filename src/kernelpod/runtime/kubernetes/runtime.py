@@ -21,7 +21,7 @@ from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.runtime.kubernetes import reasons
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.kubernetes.claims import on_nfs
-from kernelpod.runtime.kubernetes.fair_limiter import Turns
+from kernelpod.runtime.kubernetes.fair_limiter import FairLimiter
 from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
 from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
 from kernelpod.runtime.kubernetes.removal import Removal
@@ -48,7 +48,7 @@ class KubernetesRuntime:
         self._watch = PodWatch(self._api, self._pods_path, self._selector)
         self._troubles = Troubles(self._api, self._watch, f"{namespace}/events", settings.heal_seconds)
         self._removal = Removal(self._api, self._watch, self._pods_path, self._secrets_path)
-        self._turns = Turns(settings.starts_at_once)
+        self._limiter = FairLimiter(settings.starts_at_once)
         self._template = ""
 
     async def open(self) -> None:
@@ -83,7 +83,7 @@ class KubernetesRuntime:
                 "kernel_start_failed", "The pod template cannot be used; tell an admin.", detail=str(error)
             ) from error
         name = manifest.pod["metadata"]["name"]
-        async with self._turns.turn(plan.owner):
+        async with self._limiter.turn(plan.owner):
             began = time.monotonic()
             try:
                 await self._create(manifest, plan)

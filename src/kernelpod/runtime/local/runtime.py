@@ -27,7 +27,7 @@ from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.runtime.local.local_paths import check_places, on_disk, refuse_what_needs_a_pod
 from kernelpod.runtime.local.processes import Process, Transcript, find_process, spawn
-from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, check, in_sandbox
+from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, in_sandbox, require_sandbox
 from kernelpod.settings.runtimes import Local
 from kernelpod.start.connection import Connection, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan
@@ -62,7 +62,7 @@ class LocalRuntime:
     async def open(self) -> None:
         """Make the state folder; raises StartFailed (sandbox_missing) where a sandbox is required and absent."""
         if self._sandboxed:
-            await asyncio.to_thread(check)
+            await asyncio.to_thread(require_sandbox)
         else:
             log.warning("runtime.local.sandbox is none: no isolation between users")
         state = self._settings.state_dir

@@ -120,7 +120,7 @@ def payload_pid(child_pid: int) -> int | None:
     return None
 
 
-def check() -> None:
+def require_sandbox() -> None:
     """Return if a sandbox can be made here. Raises StartFailed (sandbox_missing) with the next step."""
     if shutil.which("bwrap") is None:
         raise StartFailed(

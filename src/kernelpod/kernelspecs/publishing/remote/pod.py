@@ -22,7 +22,7 @@ KUBECTL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Claim:
+class MountedClaim:
     """A persistent volume claim, and how a pod is made that mounts it."""
 
     name: str
@@ -46,7 +46,7 @@ class PodShell:
 
 
 @contextmanager
-def pod_shell(claim: Claim) -> Iterator[PodShell]:
+def pod_shell(claim: MountedClaim) -> Iterator[PodShell]:
     """Give the shell of a new pod; the pod is gone afterwards. Raises RemoteError."""
     name = f"kernelspecs-sync-{secrets.token_hex(3)}"
     context = ("--context", claim.context) if claim.context else ()
@@ -65,7 +65,7 @@ def pod_shell(claim: Claim) -> Iterator[PodShell]:
         asked([*words, "delete", "pod", name, "--ignore-not-found"], seconds=KUBECTL_SECONDS)
 
 
-def document(name: str, claim: Claim) -> dict[str, Any]:
+def document(name: str, claim: MountedClaim) -> dict[str, Any]:
     """Return the pod: it fits Pod Security `restricted`, unless its uid is 0."""
     container = {
         "name": "shell",

@@ -6,11 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.courses.model import Course, HubFile
-from kernelpod.courses.offers import Membership, chosen
+from kernelpod.courses.course_access import CourseAccess, Membership, chosen
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
 
@@ -22,20 +20,7 @@ FRESH_SECONDS = 2.0
 PATIENCE_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Enrolment:
-    """One user's part in a course, by the courses file as it is now."""
-
-    hub: HubFile
-    membership: Membership
-
-    @property
-    def course(self) -> Course:
-        """The course."""
-        return self.hub.courses[self.membership.course]
-
-
-class Enrolments:
+class CourseResolver:
     """Who is in what; the files are looked at again, in a thread, before somebody is looked up."""
 
     def __init__(self, roster: Roster) -> None:
@@ -44,7 +29,7 @@ class Enrolments:
         self._looking: asyncio.Future[None] | None = None
 
     async def look(self) -> None:
-        """Read what has changed; without it, `memberships` and `enrol` go by the last look."""
+        """Read what has changed; without it, `memberships` and `resolve_course` go by the last look."""
         if time.monotonic() - self._looked_at < FRESH_SECONDS:
             return
         if self._looking is None or self._looking.done():
@@ -59,7 +44,7 @@ class Enrolments:
         """Return what a user is in; empty for who is blocked, not allowed, or in no course."""
         return self.roster.memberships(username)
 
-    def lets_in(self, username: str) -> bool:
+    def may_log_in(self, username: str) -> bool:
         """Return whether a user may log in: she is in a course, or an admin, and not blocked."""
         return bool(self.memberships(username))
 
@@ -67,7 +52,7 @@ class Enrolments:
         """Return whether a user is an admin of the hub by its lists."""
         return self.roster.is_admin(username)
 
-    def enrol(self, username: str, options: Mapping[str, Any]) -> Enrolment:
+    def resolve(self, username: str, options: Mapping[str, Any]) -> CourseAccess:
         """Return the course that a user chose at spawn, or her first. Raises Denied (not_in_course)."""
         hub, mine = self.roster.hub, self.memberships(username)
         if hub is None or not mine:
@@ -79,4 +64,4 @@ class Enrolments:
                 "You are not, or no longer, in the course that your server is for; "
                 f"yours are: {known}. Start it anew, and choose one of them.",
             )
-        return Enrolment(hub, one)
+        return CourseAccess(hub, one)

@@ -28,6 +28,19 @@ class Membership:
     role: Role
 
 
+@dataclass(frozen=True)
+class CourseAccess:
+    """One user's part in a course, by the courses file as it is now."""
+
+    hub: HubFile
+    membership: Membership
+
+    @property
+    def course(self) -> Course:
+        """The course."""
+        return self.hub.courses[self.membership.course]
+
+
 def chosen(memberships: tuple[Membership, ...], options: Mapping[str, Any]) -> Membership | None:
     """Return which of a user's memberships she chose at spawn, the first if she did not; None: not hers.
 

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from kernelpod.runtime.kubernetes.fair_limiter import Turns
+from kernelpod.runtime.kubernetes.fair_limiter import FairLimiter
 
 
 class Queue:
     """Holders that stay until they are told to go; `order` is who came in."""
 
     def __init__(self, at_once: int) -> None:
-        self.turns, self.order = Turns(at_once), list[str]()
+        self.limiter, self.order = FairLimiter(at_once), list[str]()
         self._go: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -25,7 +25,7 @@ class Queue:
             await self.settle()
 
     async def _hold(self, name: str) -> None:
-        async with self.turns.turn(name[0]):
+        async with self.limiter.turn(name[0]):
             self.order.append(name)
             await self._go[name].wait()
 
