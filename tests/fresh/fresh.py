@@ -115,7 +115,8 @@ def report(one: Round, host: Machine, wrong: str) -> None:
 
 def main(wanted: list[str]) -> int:
     """The exit status; names of rounds choose some of them."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for signum in (signal.SIGINT, signal.SIGTERM):  # a background job of a script starts with SIGINT ignored
+        signal.signal(signum, signal.default_int_handler)
     failed = 0
     try:
         if os.geteuid() != 0:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from doubles import eventually
-from kernelpod.base.names import user_slug
+from kernelpod.base.names import server_log, user_slug
 from kernelpod.demo.client import Browser
 from kernelpod.hub import servers
 from kernelpod.settings.loading import load
@@ -55,7 +55,7 @@ class Demo:
         return browser
 
     def log(self, name: str) -> str:
-        return Path(self.about["logs"], f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        return Path(self.about["logs"], name).read_text(encoding="utf-8", errors="replace")
 
     def runs(self, kernel_id: str) -> bool:
         """Return whether a kernel's process is there."""
@@ -142,16 +142,16 @@ def test_an_idle_server_ends_after_its_kernel_and_one_whose_kernel_computes_stay
         began = datetime.now(timezone.utc)
         eventually(lambda: gone(bob), PATIENCE, what="the idle server is ended")
         ended = datetime.now(timezone.utc)
-        log = demo.log("gateway")
+        log = demo.log("gateway.log")
         assert when(log, f"kernel {idle.kernel_id} was idle for") < ended - timedelta(seconds=1)
-        assert "Culling server bob" in demo.log("hub")
+        assert "Culling server bob" in demo.log("hub.log")
         assert not demo.runs(idle.kernel_id)
         still_there(alice, began, demo.server_idle_seconds + 5)
         assert demo.runs(busy)
         # Its activity is that of its kernel; when that is done, both end.
         demo.stop_file("alice").touch()
         eventually(lambda: not demo.runs(busy), PATIENCE, what="the kernel is ended")
-        assert f"kernel {busy} was idle for" in demo.log("gateway")
+        assert f"kernel {busy} was idle for" in demo.log("gateway.log")
         eventually(lambda: gone(alice), PATIENCE, what="the server is ended")
 
 
@@ -166,7 +166,7 @@ def test_while_the_gateway_is_away_a_server_whose_kernel_computes_stays(demo: De
         assert demo.runs(busy)
         still_there(john, datetime.now(timezone.utc), demo.server_idle_seconds + 5)
         assert demo.runs(busy)
-        assert demo.log("hub").count("the gateway does not say what kernels do") == 1
+        assert demo.log(server_log("john.doe")).count("the gateway does not say what kernels do") == 1
         demo.stop_file("john.doe").touch()
         eventually(lambda: gone(john), PATIENCE, what="the server is ended")
         assert not demo.runs(busy)
@@ -193,8 +193,9 @@ def test_after_a_hub_that_was_away_for_long_a_server_whose_kernel_computes_stays
 
 
 def test_nothing_was_raised(demo: Demo) -> None:
-    """Neither by what asks nor at the end of a server; what it says is in the hub's log."""
-    log = demo.log("hub")
-    assert "Culling server" in log
-    for word in ("Task was destroyed", "Task exception", "kernelpod.singleuser.activity"):
-        assert word not in log
+    """Neither by what asks nor at the end of a server."""
+    logs = [path.name for path in Path(demo.about["logs"]).glob("*.log")]
+    assert {"hub.log", server_log("alice"), server_log("bob")} <= set(logs)
+    for name in logs:
+        for word in ("Task was destroyed", "Task exception", "kernelpod.singleuser.activity"):
+            assert word not in demo.log(name), name

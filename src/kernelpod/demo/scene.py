@@ -65,7 +65,7 @@ class Scene:
         return self.kernels[name]
 
     def token(self, name: str) -> str:
-        """Return the token that a user's server has for the gateway, as she reads it in a terminal."""
+        """Return the token that a user's server has for the gateway, as the user reads it in a terminal."""
         if name not in self.tokens:
             self.tokens[name] = self.browser(name).terminal("echo $JUPYTER_GATEWAY_AUTH_TOKEN")
             self.secrets.add(self.tokens[name])

@@ -162,17 +162,13 @@ def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | No
             folder = cleanup.enter_context(temporary())
         make_folders(folder)
         cleanup.enter_context(only_one_in(folder))
-        # Held to the end: the gateway is started again in the course of the checks.
-        held = {name: hold_port(wished) for name, wished in WISHED_PORTS.items()}
-        for port in held.values():
-            cleanup.callback(port.release)
         stack = Stack(
             folder,
             state,
             logs or folder / "logs",
             checkout,
             no_sandbox=_why_no_sandbox(),
-            ports={name: port.number for name, port in held.items()},
+            ports=cleanup.enter_context(_held_ports()),
             password=secrets.token_urlsafe(9),
             service_token=secrets.token_hex(32),
         )
@@ -186,6 +182,18 @@ def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | No
         stack.start_hub()
         say("hub and proxy ready")
         yield stack
+
+
+@contextlib.contextmanager
+def _held_ports() -> Iterator[dict[str, int]]:
+    """Yield the demo's ports, held to its end: the gateway is started again in the course of the checks."""
+    with contextlib.ExitStack() as held:
+        ports = {}
+        for name, wished in WISHED_PORTS.items():
+            port = hold_port(wished)
+            held.callback(port.release)
+            ports[name] = port.number
+        yield ports
 
 
 def _why_no_sandbox() -> str:
