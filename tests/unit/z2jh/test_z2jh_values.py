@@ -243,7 +243,7 @@ def test_a_chart_that_cannot_do_it_is_refused(version: str, sections: dict[str, 
         z2jh_values(Settings.model_validate(sections), "gateway", chart_version=version)
 
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def blocks(page: Path) -> list[Any]:

@@ -12,7 +12,7 @@ from kernelpod.base.names import user_slug
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.settings.sections import Settings
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 PAGE = (CHECKOUT / "docs" / "logins.md").read_text(encoding="utf-8")
 
 

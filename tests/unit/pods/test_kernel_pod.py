@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from plans import HOSTILE, PLANS, TEMPLATE, leaves, made
 
 from doubles import a_plan
 from kernelpod.errors import TemplateError
@@ -21,6 +20,7 @@ from kernelpod.pods.kernel import POD_PORTS, Manifest, to_yaml_leaf
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import read
+from plans import HOSTILE, PLANS, TEMPLATE, leaves, made
 
 GOLDEN = Path(__file__).parent / "golden"
 KUBERNETES = ("1.28", "1.31", "1.34")

@@ -16,7 +16,7 @@ from kernelpod.deploy.cluster import ClusterError
 from kernelpod.deploy.settings import OneHub
 from kernelpod.settings.sections import Settings
 
-BY_HAND = Path(__file__).parents[2] / "hub" / "https"
+BY_HAND = Path(__file__).parents[3] / "hub" / "https"
 HTTPS = {"users": ["alice"], "https_secret": "hub-tls"}
 
 

@@ -15,7 +15,7 @@ import yaml
 from kernelpod.cli.hubconfig import NEEDS_JUPYTERHUB
 
 hub = pytest.mark.hub
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 
 
 def written(folder: Path, text: str) -> Path:

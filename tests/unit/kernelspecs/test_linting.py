@@ -19,7 +19,7 @@ from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.settings.culling import Culling
 from kernelpod.settings.kernels import Kernelspecs
 
-BAD = Path(__file__).parents[1] / "specs" / "bad"
+BAD = Path(__file__).parents[2] / "specs" / "bad"
 # By kernelspec: code, line and column of each finding.
 PLANTED: dict[str, list[tuple[str, int, int]]] = {
     "bad-json": [("bad-json", 4, 3)],

@@ -19,7 +19,7 @@ import pytest
 
 from kernelpod.kernelspecs.stock.signed_identity import SignedIdentity, sign_identity
 
-LAUNCHERS = Path(__file__).parents[2] / "launchers"
+LAUNCHERS = Path(__file__).parents[3] / "launchers"
 STOCK = LAUNCHERS / "stock"
 KEY = "k" * 32
 NOW = 1_800_000_000

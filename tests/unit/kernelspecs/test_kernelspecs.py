@@ -17,7 +17,7 @@ from kernelpod.kernelspecs.publishing.releases import Target
 from kernelpod.kernelspecs.publishing.tree import read_tree
 from kernelpod.settings.kernels import Kernelspecs
 
-SHIPPED = Path(__file__).parents[2] / "kernelspecs"
+SHIPPED = Path(__file__).parents[3] / "kernelspecs"
 GOOD: dict[str, Any] = {
     "display_name": "Python",
     "language": "python",

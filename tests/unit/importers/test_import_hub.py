@@ -22,7 +22,7 @@ from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import z2jh_values
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OLD = ROOT / "tests" / "hub" / "old"
 OPTIONS = {"courses": ["--image", "registry.example/notebook:7", "--kernelspec", "exam-pod"]}
 SERVERS = {"gateway_url": "http://kernelpod.gateway:8888"}

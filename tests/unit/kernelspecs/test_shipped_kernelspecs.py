@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from kernelpod.base import shipped
 from kernelpod.cli.main import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LIBRARY = sorted(folder for folder in shipped.kernelspecs().iterdir() if folder.is_dir())
 OURS = re.compile(r"ghcr\.io/kernelpod/(kernel-[a-z]+):")
 VALIDATED_ONLY = "validated only"

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from elsewhere import Elsewhere, LocalShell
 
+from elsewhere import Elsewhere, LocalShell
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, locked
 from kernelpod.kernelspecs.publishing.releases import KEPT_FOR, MANIFEST, RELEASES, ReleaseError, Target

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from elsewhere import Elsewhere
 from test_releases import NOON, leftovers, seen, tree
 
+from elsewhere import Elsewhere
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, new_lock
 from kernelpod.kernelspecs.publishing.releases import RELEASES, ReleaseError, Target
@@ -67,7 +67,7 @@ def test_a_script_killed_at_any_command_leaves_a_whole_release(target: Elsewhere
     count = tmp_path / "count"
     wrappers = {name: DYING.format(count=count, command=shutil.which(name)) for name in COMMANDS}
     path = programs(tmp_path / "bin", **wrappers)
-    command = [sys.executable, "-c", PUBLISHER, str(target.folder), "", str(Path(__file__).parent)]
+    command = [sys.executable, "-c", PUBLISHER, str(target.folder), "", str(Path(__file__).parents[2])]
     number, status = 0, 1
     while status:
         number += 1

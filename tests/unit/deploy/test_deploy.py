@@ -73,7 +73,7 @@ def test_the_address_of_the_nfs_server_and_the_users_are_enough(tmp_path: Path) 
 
 
 def test_the_example_can_be_used() -> None:
-    load_deployment(Path(__file__).parents[2] / "deploy.example.yaml")
+    load_deployment(Path(__file__).parents[3] / "deploy.example.yaml")
 
 
 WRONG: list[tuple[Any, str]] = [

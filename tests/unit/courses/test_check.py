@@ -21,7 +21,7 @@ from kernelpod.findings.finding import FindingsError
 from kernelpod.kernelspecs.registries.images import Answer
 from kernelpod.settings.sections import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BAD = ROOT / "tests" / "hub" / "bad"
 EXAMPLES = ROOT / "hub"
 # By file: line and column of each finding, and words of its sentence.

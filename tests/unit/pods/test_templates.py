@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from plans import TEMPLATE, made
 
 from doubles import a_plan
 from kernelpod.errors import TemplateError
+from plans import TEMPLATE, made
 
 SPEC, CONTAINER = "spec:\n  restartPolicy: Never\n", "    - name: kernel\n"
 POD = "---\napiVersion: v1\nkind: Pod\n"

@@ -16,7 +16,7 @@ from kernelpod.settings.sections import Settings
 
 pytestmark = pytest.mark.hub
 
-PAGE = Path(__file__).parents[2] / "docs" / "stock.md"
+PAGE = Path(__file__).parents[3] / "docs" / "stock.md"
 KEY = "k" * 32
 
 
