@@ -87,8 +87,8 @@ def a_plan(
 ) -> KernelPlan:
     """Return what policy decides; every part that is not given is ordinary."""
     wish = request or KernelRequest(spec="python-pod")
-    house = settings or Settings()
-    return decide(KERNEL_ID, wish, identity or an_identity(), spec or a_spec(), house, usage or Usage())
+    made = settings or Settings()
+    return decide(KERNEL_ID, wish, identity or an_identity(), spec or a_spec(), made, usage or Usage())
 
 
 def a_connection(**changes: Any) -> Connection:

@@ -29,7 +29,7 @@ USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org"
 ADMIN = "carol"
 
 
-KernelStarter = TypeVar("KernelStarter", bound="Deployed")
+Site = TypeVar("Site", bound="Deployed")
 
 
 def new_folder() -> Path:
@@ -177,14 +177,14 @@ class Deployed:
 
 
 @contextmanager
-def deployed(house: KernelStarter) -> Iterator[KernelStarter]:
+def deployed(site: Site) -> Iterator[Site]:
     """Deploy, and remove all of it afterwards."""
-    house.publish()
-    house.write()
+    site.publish()
+    site.write()
     try:
-        said = house.succeeded("deploy", "--yes")
+        said = site.succeeded("deploy", "--yes")
         assert "smoke: passed" in said
-        house.see(said)
-        yield house
+        site.see(said)
+        yield site
     finally:
-        house.remove()
+        site.remove()

@@ -48,61 +48,61 @@ class Dynamic(Deployed):
 
 
 @pytest.fixture(scope="module")
-def house(need: Any) -> Iterator[Dynamic]:
+def site(need: Any) -> Iterator[Dynamic]:
     """A deployment whose hub makes claims."""
     need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
-    house = Dynamic()
-    with house.provisioner, deployed(house):
-        yield house
+    site = Dynamic()
+    with site.provisioner, deployed(site):
+        yield site
 
 
-def test_server_and_kernel_share_the_users_own_claim(house: Dynamic) -> None:
-    alice, kernel = house.server("alice"), house.kernel("alice")
+def test_server_and_kernel_share_the_users_own_claim(site: Dynamic) -> None:
+    alice, kernel = site.server("alice"), site.kernel("alice")
     kernel.run("open('of kernel', 'w').write('one')")
     assert alice.api("GET", "contents/of kernel?type=file&format=text").json()["content"] == "one"
     (server,) = [
-        pod for pod in kube.items("pods", house.namespaces["hub"]) if pod["metadata"]["name"] == "jupyter-alice"
+        pod for pod in kube.items("pods", site.namespaces["hub"]) if pod["metadata"]["name"] == "jupyter-alice"
     ]
     claims = [one["persistentVolumeClaim"] for one in server["spec"]["volumes"] if "persistentVolumeClaim" in one]
     assert claims == [{"claimName": "claim-alice"}]
-    (pod,) = house.kernel_pods("alice")
+    (pod,) = site.kernel_pods("alice")
     (inline,) = [one["nfs"] for one in pod["spec"]["volumes"] if "nfs" in one]
-    assert inline == house.volume("alice")["spec"]["nfs"]
-    assert inline == {"server": NFS_SERVER, "path": f"{house.export}/{house.volume_name('alice')}"}
-    folder = house.homes / house.volume_name("alice")
+    assert inline == site.volume("alice")["spec"]["nfs"]
+    assert inline == {"server": NFS_SERVER, "path": f"{site.export}/{site.volume_name('alice')}"}
+    folder = site.homes / site.volume_name("alice")
     assert (folder / "of kernel").read_text(encoding="utf-8") == "one"
     assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (1000, 0o700)
     kernel.close()
 
 
-def test_nobody_has_the_claim_of_another(house: Dynamic) -> None:
-    kernel = house.kernel("bob")
+def test_nobody_has_the_claim_of_another(site: Dynamic) -> None:
+    kernel = site.kernel("bob")
     assert "of kernel" not in kernel.run("import os; print(os.listdir('.'))")
-    (pod,) = house.kernel_pods("bob")
-    assert house.volume_name("alice") not in json.dumps(pod["spec"])
+    (pod,) = site.kernel_pods("bob")
+    assert site.volume_name("alice") not in json.dumps(pod["spec"])
     kernel.close()
-    house.browser("bob").stop_server()
+    site.browser("bob").stop_server()
 
 
-def test_a_volume_outside_of_the_homes_is_not_mounted_and_that_is_said(house: Dynamic) -> None:
-    house.provisioner.elsewhere.add("claim-erin")
-    erin = house.server("erin")
+def test_a_volume_outside_of_the_homes_is_not_mounted_and_that_is_said(site: Dynamic) -> None:
+    site.provisioner.elsewhere.add("claim-erin")
+    erin = site.server("erin")
     body = {"path": "a.ipynb", "name": "a", "type": "notebook", "kernel": {"name": "python-pod"}}
     answer = erin.api("POST", "sessions", body)
     assert answer.status_code >= 400
     said = answer.json()["message"]
     assert "Kernels cannot mount your home, the claim claim-erin" in said
-    assert f"not below {NFS_SERVER}:{house.export}" in said
-    assert not house.kernel_pods("erin")
+    assert f"not below {NFS_SERVER}:{site.export}" in said
+    assert not site.kernel_pods("erin")
     erin.stop_server()
 
 
-def test_the_gateway_may_get_claims_and_volumes_and_nothing_more(house: Dynamic) -> None:
-    who = f"--as=system:serviceaccount:{house.namespaces['gateway']}:kernelpod"
+def test_the_gateway_may_get_claims_and_volumes_and_nothing_more(site: Dynamic) -> None:
+    who = f"--as=system:serviceaccount:{site.namespaces['gateway']}:kernelpod"
 
     def may(verb: str, kind: str, space: str) -> bool:
         return (
-            kube.kubectl("auth", "can-i", verb, kind, who, "-n", house.namespaces[space], check=False).strip()
+            kube.kubectl("auth", "can-i", verb, kind, who, "-n", site.namespaces[space], check=False).strip()
             == "yes"
         )
 
@@ -113,19 +113,17 @@ def test_the_gateway_may_get_claims_and_volumes_and_nothing_more(house: Dynamic)
     assert not any(may("get", kind, "hub") for kind in ("pods", "secrets"))
 
 
-def test_an_idle_server_is_ended_with_its_kernel(house: Dynamic) -> None:
-    kernel = house.kernel("alice")
+def test_an_idle_server_is_ended_with_its_kernel(site: Dynamic) -> None:
+    kernel = site.kernel("alice")
     kernel.run("open('of kernel', 'a').write('two')")
     kernel.close()
-    wait_until(
-        lambda: "jupyter-alice" not in house.pods("hub"), "the end of alice's server", 3 * IDLE_SECONDS + 60
-    )
-    wait_until(lambda: not house.kernel_pods("alice"), "the end of alice's kernel")
+    wait_until(lambda: "jupyter-alice" not in site.pods("hub"), "the end of alice's server", 3 * IDLE_SECONDS + 60)
+    wait_until(lambda: not site.kernel_pods("alice"), "the end of alice's kernel")
 
 
-def test_files_outlive_server_hub_and_claim(house: Dynamic) -> None:
+def test_files_outlive_server_hub_and_claim(site: Dynamic) -> None:
     """The class says Delete, as most do; `destroy` without --homes keeps what users have."""
-    assert house.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
-    house.succeeded("destroy", "--yes")
-    assert house.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-    assert (house.homes / house.volume_name("alice") / "of kernel").exists()
+    assert site.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    site.succeeded("destroy", "--yes")
+    assert site.volume("alice")["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    assert (site.homes / site.volume_name("alice") / "of kernel").exists()

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cluster_site import IMAGES
 from deployed import NFS_SERVER, Deployed
-from test_deployed import TRY, node_and_api_port, service_address, tried
+from tries import TRY, node_and_api_port, service_address, tried
 
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.errors import KernelpodError
@@ -160,25 +160,25 @@ class TwoHubs(Deployed):
 def two(need: Any) -> Iterator[TwoHubs]:
     """Both hubs, deployed by one command."""
     need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
-    house = TwoHubs(Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp")))
-    house.publish()
-    house.write()
-    house.write_courses()
+    site = TwoHubs(Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp")))
+    site.publish()
+    site.write()
+    site.write_courses()
     try:
-        said = house.succeeded("deploy", "--yes")
-        house.make_volumes()
-        house.url = said.partition("smoke: passed\n")[2].split()[0]
-        house.password = house.password_of(house.namespaces["hub"])
-        state = json.loads(house.succeeded("status", "--json"))
-        house.exam_url = state["more_hubs"][house.exam_name].split(", ")[-1]
-        house.exam_password = house.password_of(house.exam_name)
-        yield house
+        said = site.succeeded("deploy", "--yes")
+        site.make_volumes()
+        site.url = said.partition("smoke: passed\n")[2].split()[0]
+        site.password = site.password_of(site.namespaces["hub"])
+        state = json.loads(site.succeeded("status", "--json"))
+        site.exam_url = state["more_hubs"][site.exam_name].split(", ")[-1]
+        site.exam_password = site.password_of(site.exam_name)
+        yield site
     finally:
-        for browser in house.exam_browsers.values():
+        for browser in site.exam_browsers.values():
             browser.close()
-        house.remove()
+        site.remove()
         for name in ("courses", "files"):
-            shutil.rmtree(house.beside(name))
+            shutil.rmtree(site.beside(name))
 
 
 @pytest.fixture(autouse=True)
@@ -186,9 +186,9 @@ def report(request: pytest.FixtureRequest) -> Iterator[None]:
     """Say what the namespaces say when a test fails."""
     failed = request.session.testsfailed
     yield
-    house = request.node.funcargs.get("two")
-    if house and request.session.testsfailed > failed:
-        print(house.report())
+    site = request.node.funcargs.get("two")
+    if site and request.session.testsfailed > failed:
+        print(site.report())
 
 
 LOOK = """

@@ -42,6 +42,31 @@ def _certificate(
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
+    # Python 3.13 and newer refuse, as RFC 5280 does, an authority without key usage and a certificate without the
+    # identifiers of both keys.
+    signer = (issuer_key or key).public_key()
+    identifiers = (
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer),
+    )
+    for identifier in identifiers:
+        builder = builder.add_extension(identifier, critical=False)
     if issuer:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    else:
+        builder = builder.add_extension(_signs_certificates(), critical=True)
     return builder.sign(issuer_key or key, hashes.SHA256()), key
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -205,9 +205,9 @@ def test_a_plan_is_of_the_course() -> None:
 def test_kernels_run_on_the_nodes_of_the_course_and_a_kernelspec_s_own_come_on_top() -> None:
     course = {**COURSE, "node_selector": {"purpose": "exam", "disk": "a"}, "tolerations": [{"key": "exam"}]}
     course_access = CourseAccess(hub_file(course), Membership("ml", "ws26", "student"))
-    house = Settings.model_validate({"runtime": {"kubernetes": {"scheduling": {"nodeSelector": {"zone": "1"}}}}})
+    made = Settings.model_validate({"runtime": {"kubernetes": {"scheduling": {"nodeSelector": {"zone": "1"}}}}})
     request, spec = KernelRequest(spec="python-pod"), a_spec(node_selector={"disk": "b"})
-    plan = decide(KERNEL_ID, request, an_identity(), spec, house, Usage(), course_access)
+    plan = decide(KERNEL_ID, request, an_identity(), spec, made, Usage(), course_access)
     assert plan.scheduling == {
         "nodeSelector": {"zone": "1", "purpose": "exam", "disk": "b"},
         "tolerations": [{"key": "exam"}],

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from deployments import Answers, courses_deployment, deployment
 from pydantic import ValidationError
-from test_deploy import Answers, courses_deployment, deployment
 
 from kernelpod.deploy import install, operations, overlay, z2jh
 from kernelpod.deploy.cluster import ClusterError

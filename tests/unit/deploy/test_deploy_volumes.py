@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from test_deploy import Answers, courses_deployment, deployment
+from deployments import Answers, courses_deployment, deployment
 
 from kernelpod.deploy import install, operations, volumes
 from kernelpod.deploy.progress import Progress

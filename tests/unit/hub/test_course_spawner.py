@@ -285,10 +285,10 @@ async def test_a_spawner_that_knows_no_courses_gets_no_home_on_a_hub_with_course
     from kernelpod.errors import SettingsError
     from kernelpod.hub.config import server_entitlements
 
-    hub = hub.config.KernelpodSpawner.of_hub
+    known = hub.config.KernelpodSpawner
     other = SimpleNamespace(user=SimpleNamespace(name="alice", groups=[]))
     with pytest.raises(SettingsError, match="knows no courses"):
-        server_entitlements(hub.config.KernelpodSpawner.hub, hub, other)
+        server_entitlements(known.settings, known.of_hub, other)
 
 
 def authenticator(hub: SpawningHub, kind: Any = "dummy", **traits: Any) -> Any:

@@ -10,29 +10,20 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from elsewhere import Elsewhere, LocalShell
+from elsewhere import NOON, Elsewhere, LocalShell, leftovers, seen, tree
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, locked
-from kernelpod.kernelspecs.publishing.releases import KEPT_FOR, MANIFEST, RELEASES, ReleaseError, Target
+from kernelpod.kernelspecs.publishing.releases import KEPT_FOR, MANIFEST, ReleaseError, Target
 from kernelpod.kernelspecs.publishing.remote.shell import RemoteError
 from kernelpod.kernelspecs.publishing.tree import LARGEST_BYTES, Tree, TreeError, difference, read_tree
 
 # busybox finds its own commands before those of PATH.
 SHELLS = {"busybox": ("busybox", "sh")}
-NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
-
-
-def tree(text: str = "one", **more: str) -> Tree:
-    """Return two kernelspecs whose files all hold one text."""
-    files = {"a-pod/kernel.json": text, "b-pod/kernel.json": text, "b-pod/scripts/größe 1.txt": text, **more}
-    return Tree({path: content.encode() for path, content in sorted(files.items())})
-
-
 Place = Target | Elsewhere
 
 
@@ -55,18 +46,6 @@ def here(tmp_path: Path) -> Target:
     made = Target(tmp_path / "target")
     made.publish(tree(), "alice", keep=3, now=NOON)
     return made
-
-
-def seen(target: Place) -> set[str]:
-    """Return the texts that a reader sees who follows the link once."""
-    root = Path(os.path.realpath(target.folder / "kernelspecs"))
-    return {path.read_text() for path in root.rglob("*") if path.is_file() and path.name != MANIFEST}
-
-
-def leftovers(target: Place) -> list[str]:
-    """Return what is neither link nor release."""
-    inside = [path.name for path in target.folder.iterdir() if path.name not in ("kernelspecs", RELEASES)]
-    return inside + [path.name for path in (target.folder / RELEASES).iterdir() if path.name.startswith(".")]
 
 
 def test_a_release_holds_what_was_given_and_everybody_may_read_it(target: Place) -> None:

@@ -40,8 +40,7 @@ PUBLISHER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from elsewhere import Elsewhere
-from test_releases import tree
+from elsewhere import Elsewhere, tree
 Elsewhere(Path(sys.argv[1])).publish(tree("two"), "alice", 1)
 """
 

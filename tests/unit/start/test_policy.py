@@ -96,10 +96,10 @@ def test_everybody_together_has_so_many_places() -> None:
 
 def test_a_rule_gives_some_users_more_or_fewer_places() -> None:
     rules = [{"groups": ["guests"], "max_kernels_per_user": 0}, {"users": ["alice"], "max_kernels_per_user": 9}]
-    house = settings(max_kernels_per_user=1, rules=rules)
-    a_plan(settings=house, usage=Usage(8, 8))
-    assert denied(settings=house, identity=an_identity("bob"), usage=Usage(1, 1)) == "too_many_kernels"
-    assert denied(settings=house, identity=an_identity("alice", groups=("guests",))) == "too_many_kernels"
+    made = settings(max_kernels_per_user=1, rules=rules)
+    a_plan(settings=made, usage=Usage(8, 8))
+    assert denied(settings=made, identity=an_identity("bob"), usage=Usage(1, 1)) == "too_many_kernels"
+    assert denied(settings=made, identity=an_identity("alice", groups=("guests",))) == "too_many_kernels"
 
 
 RULES = [
@@ -121,8 +121,8 @@ RULES = [
     ],
 )
 def test_the_first_rule_that_sets_an_id_wins(name: str, groups: tuple[str, ...], ids: tuple[Any, ...]) -> None:
-    house, who = settings(rules=RULES), an_identity(name, groups=groups)
-    plan = a_plan(settings=house, identity=who)
+    made, who = settings(rules=RULES), an_identity(name, groups=groups)
+    plan = a_plan(settings=made, identity=who)
     assert (plan.uid, plan.gid, plan.supplemental_groups) == ids
 
 

@@ -1,0 +1,41 @@
+"""Tries to reach what must not be reached, made in pods."""
+
+from __future__ import annotations
+
+import json
+
+import kube
+
+# In a kernel or a server: prints for each place "open", "refused" or "dropped".
+TRY = """
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def one(place):
+    try:
+        socket.create_connection(tuple(place), 3).close()
+        return "open"
+    except ConnectionRefusedError:
+        return "refused"
+    except OSError:
+        return "dropped"
+with ThreadPoolExecutor() as pool:
+    print(json.dumps(list(pool.map(one, json.loads({places!r})))))
+"""
+
+
+def tried(said: str) -> list[str]:
+    """Return what TRY printed."""
+    found: list[str] = json.loads(said[said.index("[") : said.index("]") + 1])
+    return found
+
+
+def service_address(name: str, namespace: str) -> str:
+    """Return the address of a Service."""
+    return kube.kubectl("get", "service", name, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
+
+
+def node_and_api_port() -> tuple[str, int]:
+    """Return the address of a node that runs the API server, and the API server's port there."""
+    text = kube.kubectl("get", "endpointslices", "kubernetes", "-n", "default", "-o", "json")
+    found = json.loads(text)
+    return found["endpoints"][0]["addresses"][0], found["ports"][0]["port"]

@@ -1,0 +1,48 @@
+"""deploy.yaml: what must be in it, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployments import LEAST, written
+
+from kernelpod.deploy.settings import load_deployment
+from kernelpod.errors import SettingsError
+
+
+def test_the_address_of_the_nfs_server_and_the_users_are_enough(tmp_path: Path) -> None:
+    made = load_deployment(written(tmp_path, LEAST))
+    assert (made.namespaces.gateway, made.namespaces.kernels, made.namespaces.hub) == ("gateway", "kernels", "hub")
+    assert (made.hub.install, made.homes) == ("manifests", "pvc")
+
+
+def test_the_example_can_be_used() -> None:
+    load_deployment(Path(__file__).parents[3] / "deploy.example.yaml")
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({**LEAST, "homess": "pvc"}, "homess"),
+    ({**LEAST, "nfs": {}}, "nfs.server"),
+    ({**LEAST, "namespaces": {"hub": "gateway"}}, "a namespace each"),
+    ({"nfs": {"server": "a"}}, "hub.users: name who may log in"),
+    ({**LEAST, "settings": {"homes": {"roots": "/x"}}}, "settings.homes.roots"),
+    ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
+    ("- a list", "must hold a mapping"),
+    ("a: [", "is not YAML"),
+    ("a: " + "[" * 20_000, "is not YAML"),
+]
+
+
+@pytest.mark.parametrize(("data", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_a_wrong_file_is_refused_with_the_key(tmp_path: Path, data: Any, said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_deployment(written(tmp_path, data))
+    assert said in error.value.message
+    assert str(tmp_path) in error.value.message
+
+
+def test_a_missing_file_names_the_example(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"deploy\.example\.yaml"):
+        load_deployment(tmp_path / "none.yaml")

@@ -1,0 +1,86 @@
+"""Old configurations of hubs, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from click.testing import CliRunner
+
+from kernelpod.cli.main import main
+from kernelpod.importers.hub.values import imported_values
+from kernelpod.importers.report import Imported
+
+ROOT = Path(__file__).parents[3]
+OLD = ROOT / "tests" / "hub" / "old"
+OPTIONS = {"courses": ["--image", "registry.example/notebook:7", "--kernelspec", "exam-pod"]}
+SERVERS = {"gateway_url": "http://kernelpod.gateway:8888"}
+
+
+def run(*words: object, status: int = 0) -> str:
+    """Return what `kernelpod hub import ...` printed."""
+    done = CliRunner().invoke(main, ["hub", "import", *map(str, words)], catch_exceptions=False)
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def notes(made: Imported, key: str) -> list[tuple[str, str]]:
+    return [(note.change, note.why) for note in made.notes if note.key == key]
+
+
+def hub_of(folder: Path, hub: dict[str, Any], lists: dict[str, str] | None = None) -> Path:
+    """Write a configuration of one hub with one course."""
+    whole = {"mode": "teaching", "course_list": ["ml"], "image": "registry.example/lab:1", **hub}
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"server": {"hub": whole}}), encoding="utf-8")
+    for name, text in (lists if lists is not None else {"nbgrader/teaching/ml.csv": "Username\nalice\n"}).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder / "config.yaml"
+
+
+def unsaid(made: Imported) -> list[str]:
+    """Return what a source says, and no line of the report."""
+    said = {note.key for note in made.notes if note.change != "added" and note.key not in ("server", "server.hub")}
+
+    def told(leaf: str) -> bool:
+        return any(f"{leaf}.".startswith(f"{key}.") or key.startswith(f"{leaf}.") for key in said)
+
+    return [leaf for leaf in leaves("", made.tree.data) if not told(leaf)]
+
+
+def leaves(above: str, value: Any) -> Iterator[str]:
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(f"{above}.{key}".lstrip("."), inner)
+    elif value is not None:
+        yield above
+
+
+def new_hub(made: Imported) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(made.files["hub.yaml"])
+    return data
+
+
+def mounts(*paths: tuple[str, str], **keys: Any) -> dict[str, Any]:
+    volumes = {1: {"name": "disk", "nfs": {"server": "10.0.0.7", "path": "/export"}}}
+    given = [{"name": "disk", "mountPath": place, "subPath": path, **keys} for place, path in paths]
+    numbered = dict(enumerate(given, 1))
+    return {"extra_mounts": {"enabled": True, "volumes": volumes, "volume_mounts": numbered}}
+
+
+def values_of(
+    folder: Path, data: dict[str, Any], keep: bool = False
+) -> tuple[Imported, dict[str, Any], dict[str, Any]]:
+    """Return what is made of values: all, the new values, the settings."""
+    path = folder / "old.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    made = imported_values(path, keep)
+    return made, yaml.safe_load(made.files["values.yaml"]), yaml.safe_load(made.files.get("settings.yaml", b"{}"))

@@ -1,0 +1,226 @@
+"""Values of Zero to JupyterHub of any version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from old_hubs import (
+    OLD,
+    notes,
+    run,
+    unsaid,
+    values_of,
+)
+
+
+def test_seed_bug_cull_enable(tmp_path: Path) -> None:
+    made, new, settings = values_of(tmp_path, {"cull": {"enable": True, "timeout": 60}})
+    assert "cull" not in new
+    assert settings == {"culling": {"idle_seconds": 60}}
+    said = "it is culling.idle_seconds of the settings, also for kernels"
+    assert notes(made, "cull.enable") == notes(made, "cull.timeout") == [("changed", said)]
+
+
+@pytest.mark.parametrize(
+    ("cull", "seconds", "kept"),
+    [
+        ({"enabled": False, "timeout": 60}, 0, {}),
+        ({"enable": False}, 0, {}),
+        ({"every": 300, "concurrency": 5, "maxAge": 86400}, 3600, {}),
+        ({"timeout": 0, "users": True}, 3600, {"users": True}),
+        ({"enabled": None, "timeout": 7200.5}, 7200.5, {}),
+        ({"timeout": 10**12}, 3600, {}),
+    ],
+)
+def test_culling_becomes_the_one_number(
+    cull: dict[str, Any], seconds: float, kept: dict[str, Any], tmp_path: Path
+) -> None:
+    made, new, settings = values_of(tmp_path, {"cull": cull})
+    assert settings["culling"] == {"idle_seconds": seconds}
+    assert (new or {}).get("cull", {}) == kept
+    assert unsaid(made) == []
+
+
+def test_seed_bug_none_in_capitals(tmp_path: Path) -> None:
+    made, new, settings = values_of(tmp_path, {"singleuser": {"storage": {"type": "None"}}})
+    assert "singleuser" not in new
+    assert settings == {}
+    assert notes(made, "singleuser.storage.type")[0][0] == "changed"
+
+
+def test_seed_bug_https_beside_proxy(tmp_path: Path) -> None:
+    https = {"enabled": True, "hosts": ["hub.example"]}
+    made, new, _ = values_of(tmp_path, {"proxy": {"service": {"type": "NodePort"}}, "https": https})
+    assert new["proxy"] == {"service": {"type": "NodePort"}, "https": https}
+    assert notes(made, "https")[0][0] == "changed"
+
+
+def test_https_at_both_places_keeps_the_one_that_counted(tmp_path: Path) -> None:
+    made, new, _ = values_of(tmp_path, {"proxy": {"https": {"enabled": False}}, "https": {"enabled": True}})
+    assert new["proxy"]["https"] == {"enabled": False}
+    assert notes(made, "https")[0][0] == "dropped"
+
+
+AUTH: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"type": "ldap", "ldap": {"server": {"address": "a", "ssl": True}, "dn": {"templates": ["x"]}}},
+        {
+            "JupyterHub": {"authenticator_class": "ldapauthenticator.LDAPAuthenticator"},
+            "LDAPAuthenticator": {"server_address": "a", "use_ssl": True, "bind_dn_template": ["x"]},
+        },
+    ),
+    (
+        {"type": "custom", "custom": {"className": "oidc.generic.Mine", "config": {"login_service": "x"}}},
+        {"JupyterHub": {"authenticator_class": "oidc.generic.Mine"}, "Mine": {"login_service": "x"}},
+    ),
+    (
+        {"type": "google", "google": {"clientId": "i", "hostedDomain": ["example.org"]}, "scopes": ["email"]},
+        {
+            "JupyterHub": {"authenticator_class": "google"},
+            "GoogleOAuthenticator": {"client_id": "i", "hosted_domain": ["example.org"]},
+            "OAuthenticator": {"scope": ["email"]},
+        },
+    ),
+    (
+        {"admin": {"users": ["a"], "access": True}, "whitelist": {"users": ["b"]}},
+        {"JupyterHub": {"admin_access": True}, "Authenticator": {"admin_users": ["a"], "allowed_users": ["b"]}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("auth", "config"), AUTH)
+def test_seed_bug_removed_auth(tmp_path: Path, auth: dict[str, Any], config: dict[str, Any]) -> None:
+    made, new, _ = values_of(tmp_path, {"auth": auth})
+    assert new == {"hub": {"config": config}}
+    assert any(note.key.startswith("auth.") and note.change == "changed" for note in made.notes)
+
+
+@pytest.mark.parametrize("word", ["allowlist", "whitelist"])
+def test_seed_bug_allowlist_is_no_trait(tmp_path: Path, word: str) -> None:
+    _, new, _ = values_of(tmp_path, {"hub": {"config": {"Authenticator": {word: ["ada"]}}}})
+    assert new == {"hub": {"config": {"Authenticator": {"allowed_users": ["ada"]}}}}
+    _, new, _ = values_of(tmp_path, {"auth": {word: {"users": ["ada"]}}})
+    assert new == {"hub": {"config": {"Authenticator": {"allowed_users": ["ada"]}}}}
+
+
+def test_auth_that_nobody_knows_is_told_and_not_lost_silently(tmp_path: Path) -> None:
+    made, new, _ = values_of(tmp_path, {"auth": {"type": "lti", "lti": {"consumers": {"key": "hunter2"}}}})
+    assert new == {}
+    assert {note.key for note in made.notes if note.change == "dropped"} == {"auth.type", "auth.lti.consumers.key"}
+    assert all("hunter2" not in note.as_text() for note in made.notes)
+
+
+COMMANDS = [
+    (
+        ["sh", "-c", 'env "KERNEL_PATH=/nfs/homes/$JUPYTERHUB_USER" jupyterhub-singleuser'],
+        "/nfs/homes",
+        "{username}",
+    ),
+    (
+        ["sh", "-c", "exec env KERNEL_PATH=/nfs/${JUPYTERHUB_USER}/work jupyterhub-singleuser"],
+        "/nfs",
+        "{username}/work",
+    ),
+    ("KERNEL_PATH='/nfs/$JUPYTERHUB_USER' start", "/nfs", "{username}"),
+]
+
+
+@pytest.mark.parametrize(("command", "root", "template"), COMMANDS)
+def test_kernel_path_of_the_command_is_the_root_of_homes(
+    tmp_path: Path, command: Any, root: str, template: str
+) -> None:
+    _, new, settings = values_of(tmp_path, {"singleuser": {"cmd": command, "storage": {"type": "none"}}})
+    assert settings["homes"] == {"root": root, "path_template": template}
+    assert new == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["$(mount | grep nfs)", "/nfs/$HOME", "/nfs/all", "$JUPYTERHUB_USER", "/../$JUPYTERHUB_USER"]
+)
+def test_a_kernel_path_that_is_no_home_is_told(tmp_path: Path, path: str) -> None:
+    made, _, settings = values_of(tmp_path, {"singleuser": {"cmd": ["sh", "-c", f"env KERNEL_PATH={path} x"]}})
+    assert "homes" not in settings
+    assert notes(made, "singleuser.cmd")[0][0] == "dropped"
+
+
+def test_a_claim_and_the_command_agree_on_where_homes_begin(tmp_path: Path) -> None:
+    storage = {"type": "static", "static": {"pvcName": "c", "subPath": "homes/{username}"}}
+    env = {"KERNEL_PATH": "/export/homes/{username}"}
+    _, _, settings = values_of(tmp_path, {"singleuser": {"storage": storage, "extraEnv": env}})
+    assert settings["homes"]["root"] == "/export"
+    assert settings["homes"]["path_template"] == "homes/{username}"
+    made, _, _ = values_of(
+        tmp_path, {"singleuser": {"storage": storage, "extraEnv": {"KERNEL_PATH": "/x/{username}"}}}
+    )
+    assert ("warning", "server and kernels had different homes; the server's path counts now") in notes(
+        made, "singleuser.storage.static"
+    )
+
+
+def test_a_network_policy_that_is_off_is_told_as_a_danger(tmp_path: Path) -> None:
+    made, new, _ = values_of(tmp_path, {"singleuser": {"networkPolicy": {"enabled": False}}})
+    assert new == {}
+    assert "DANGER" in notes(made, "singleuser.networkPolicy.enabled")[0][1]
+
+
+SECRETS: list[dict[str, Any]] = [
+    {"proxy": {"secretToken": "hunter2"}},
+    {"hub": {"cookieSecret": "hunter2"}},
+    {"auth": {"type": "github", "github": {"clientSecret": "hunter2"}}},
+    {"auth": {"dummy": {"password": "hunter2"}}},
+    {"auth": {"custom": {"className": "a.B", "config": {"client_secret": "hunter2"}}, "type": "custom"}},
+    {"auth": {"ldap": {"dn": {"search": {"password": "hunter2"}}}}},
+    {"hub": {"config": {"CryptKeeper": {"keys": ["hunter2", "hunter2"]}}}},
+    {"hub": {"config": {"LTI11Authenticator": {"consumers": {"abc": "hunter2"}}}}},
+    {"hub": {"services": {"grader": {"apiToken": "hunter2"}}}},
+    {"hub": {"db": {"url": "mysql+pymysql://hub:hunter2@db/hub"}}},
+    {"hub": {"extraEnv": [{"name": "SOME_TOKEN", "value": "hunter2"}]}},
+    {"hub": {"extraConfig": {"a": "c.X.api_token = 'hunter2'"}}},
+    {"hub": {"extraConfig": 'password = "hunter2"'}},
+    {"hub": {"extraFiles": {"x": {"stringData": "-----BEGIN RSA PRIVATE KEY-----\nhunter2"}}}},
+    {"singleuser": {"lifecycleHooks": {"postStart": {"exec": {"command": ["sh", "-c", "TOKEN=hunter2 x"]}}}}},
+    {"singleuser": {"profileList": [{"kubespawner_override": {"environment": {"API_KEY": "hunter2"}}}]}},
+    {"https": {"manual": {"key": "hunter2"}}},
+    {"hub": {"config": {"A": {"password": b"hunter2"}, "B": {"api_token": {"hunter2"}}}}},
+    {"hub": {"imagePullSecret": {"enabled": True, "password": "hunter2"}}},
+]
+
+
+@pytest.mark.parametrize("data", SECRETS)
+def test_a_secret_is_never_printed_and_written_only_if_wished(tmp_path: Path, data: dict[str, Any]) -> None:
+    made, _, _ = values_of(tmp_path, data)
+    assert b"hunter2" not in b"".join(made.files.values())
+    assert any("a secret" in note.why for note in made.notes)
+    kept, _, _ = values_of(tmp_path, data, keep=True)
+    assert b"hunter2" in kept.files["values.yaml"]
+    assert not any("hunter2" in note.as_text() for note in [*made.notes, *kept.notes])
+
+
+def test_kept_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
+    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", "--keep-secrets")
+    assert (tmp_path / "new" / "values.yaml").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_only_sounds_like_a_secret_stays(tmp_path: Path) -> None:
+    data = {
+        "hub": {
+            "existingSecret": "mine",
+            "config": {
+                "GenericOAuthenticator": {"token_url": "https://x.example/t"},
+                "A": {"allowed_users": ["a"]},
+            },
+        },
+        "singleuser": {
+            "extraTolerations": [{"key": "gpu", "operator": "Exists"}],
+            "extraEnv": {"X": {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}},
+        },
+        "imagePullSecrets": ["regcred"],
+        "proxy": {"https": {"type": "secret", "secret": {"name": "tls", "key": "tls.key"}}},
+    }
+    _, new, _ = values_of(tmp_path, data)
+    assert new == data
+
+
+# Sources that are none
