@@ -78,12 +78,14 @@ format: env ## rewrite the code the way lint wants it
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-docs: env ## regenerate docs/settings.md, docs/cli.md, docs/errors.md and the chart's schema
+docs: env ## regenerate the references, the picture of rooms and the schema of the chart
 	.venv/bin/python -m kernelpod.cli.reference docs
+	.venv/bin/python tools/rooms.py
 	.venv/bin/python charts/generate.py
 
 docs-check: env ## fail when a generated page is not what the code says
 	.venv/bin/python -m kernelpod.cli.reference --check docs
+	.venv/bin/python tools/rooms.py --check
 	.venv/bin/python charts/generate.py --check
 
 test-chart: env ## the Helm chart: schema, checks, golden files, traffic (helm and cyclonus are built once)

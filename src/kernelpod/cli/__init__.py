@@ -1,1 +1,4 @@
-"""The command line: one thin module a command; what they do lies below."""
+"""The command line: one module for each group of commands, and the generated reference pages.
+
+Here belongs how a command is called and what it prints. What it does belongs to the room that it is about.
+"""

@@ -1,6 +1,5 @@
-"""Courses of a hub, who is in them, and what that gives each user; knows no JupyterHub.
+"""Who is in which course, and what that gives.
 
-`model` is the form of the file, `yamlfile` reads it with its lines, `overlay` puts files over one another,
-`userlists` reads lists of users, `roster` keeps both current, `offers` says what one user gets, `check` what is
-wrong.
+`model` is the form of the file, `overlay` lays files over one another, `userlists` reads lists of users, `roster`
+keeps both current, `course_access` says what a user gets, `check` what is wrong. JupyterHub is not known here.
 """

@@ -1,4 +1,4 @@
-"""What is loaded in a user's server: `kernelpod` installed beside jupyter_server switches it on."""
+"""What a user's server loads: `kernelpod` installed beside jupyter_server switches it on."""
 
 from __future__ import annotations
 
