@@ -56,9 +56,10 @@ test-databases: env env-logins ## the databases of hub/databases, each at a real
 test-browser: env env-browser ## the hub's pages as people see them: Debian's chromium and chromium-driver
 	.envs/browser/bin/python -m pytest tests/browser
 
-picture: env env-browser ## docs/theme.png: the login page with a theme
-	KERNELPOD_PICTURES=.cache/pictures .envs/browser/bin/python -m pytest tests/browser -k login_page
+pictures: env env-browser ## the pictures of README and docs, taken in Chromium: docs/lab.png, docs/theme.png
+	KERNELPOD_PICTURES=.cache/pictures .envs/browser/bin/python -m pytest tests/browser -k "login_page or runs_a_cell"
 	cp .cache/pictures/login.png docs/theme.png
+	cp .cache/pictures/lab-and-kernel.png docs/lab.png
 
 test-pythons: ## the unit tests on the other supported Pythons, gateway included, two at a time
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(OTHER_PYTHONS:%=test-python%)
@@ -180,7 +181,7 @@ clean: ## remove the environments and caches of this checkout, and what the test
 env-%:
 	@tools/environment $*
 
-.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh picture
+.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: test-fresh test-pythons test-wheel lint format docs docs-check bench-local
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster

@@ -51,6 +51,7 @@ def running_hub(need: Any) -> Iterator[Hub]:
                 about["url"],
                 about["password"],
                 courses,
+                process.pid,
                 yaml.safe_load(courses.read_text(encoding="utf-8")),
             )
         finally:

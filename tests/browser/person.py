@@ -1,4 +1,4 @@
-"""Somebody at a browser, and the hub in front of her."""
+"""Somebody at a browser, and the hub in front of them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Hub:
     url: str
     password: str
     courses: Path
+    process: int = 0
+    """The process that hub, gateway, servers and kernels are below."""
     given: dict[str, Any] = field(default_factory=dict)
 
     def wear(self, **theme: Any) -> None:
@@ -46,7 +48,7 @@ class Hub:
 
 
 class Person:
-    """Somebody at a browser of her own."""
+    """Somebody at a browser of their own."""
 
     def __init__(self, hub: Hub, driver: Any, pictures: Path) -> None:
         self.hub, self.driver, self.pictures = hub, driver, pictures

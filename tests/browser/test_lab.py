@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from behind import behind, page
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+PANEL, SHOWN = 300, 620
 WHERE = (
     "import os; print(os.environ['KERNEL_USERNAME'], 6 * 7, "
     "os.path.isdir('/srv/course'), os.path.isfile('Untitled.ipynb'))"
@@ -30,6 +33,18 @@ def test_a_student_chooses_a_course_and_runs_a_cell(person: Any) -> None:
     keys.key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
     said = person.until(lambda: person.one(".jp-OutputArea-output").text, "the output of the cell")
     assert said == "alice 42 True True"
-    person.picture("lab")
+    lab = person.picture("lab")
+    rows = behind(person.hub.process, "alice")
+    assert [row.role for row in rows] == ["the hub", "alice's server", "the gateway", "alice's kernel"]
+    server, kernel = rows[1], rows[3]
+    assert server.home == kernel.home
+    assert server.home.endswith("/alice")
     # Lab asks for the v1 form of messages first, and again without it: jupyter_server has none with a gateway.
     assert [said for said in person.complaints("SEVERE") if "Sec-WebSocket-Protocol" not in said] == []
+    person.sized((PANEL, lab.height))
+    person.driver.get(page(rows))
+    both = Image.new("RGB", (lab.width + PANEL, lab.height), "white")
+    both.paste(lab, (0, 0))
+    both.paste(person.picture("behind"), (lab.width, 0))
+    both = both.crop((0, 0, both.width, SHOWN))
+    both.save(person.pictures / "lab-and-kernel.png", optimize=True)
