@@ -121,7 +121,7 @@ def bursts(
 
 
 def returning(peer: ClusterPeer, size: ClusterSize, note: Callable[[str, float], None]) -> None:
-    """The first cell of a user who has a kernel already; where a gateway can, another one is ready for her."""
+    """The first cell of a user who has a kernel already; where a gateway can, another one is ready."""
     usual, peer.kernel_name = peer.kernel_name, peer.returning_name
     kernels = [peer.start_kernel()]
     try:

@@ -30,7 +30,7 @@ CODES: dict[str, str] = {
     "foreign_username": "`KERNEL_USERNAME` names somebody else than the hub does.",
     "foreign_home": "`KERNEL_PATH` is not the home of the user whom the hub names.",
     "kernelspec_forbidden": "The kernelspec is for groups that the user is not in.",
-    "not_in_course": "The hub has courses, and the user is in none, or not in the one her server was started for.",
+    "not_in_course": "The hub has courses, and the user is in none, or not in the one that the server is for.",
     "kernelspec_unusable": "The kernelspec's kernel.json cannot be used; the message says what is wrong in it.",
     "too_many_kernels": "The user, or everybody together, already runs as many kernels as policy allows.",
     "out_of_bounds": "A wished resource is over the kernelspec's bound and `policy.over_bounds` is `refuse`.",

@@ -86,7 +86,7 @@ class PodKeys(_Part):
     """Service account of the kernels' namespace whose token the kernel gets, if `kernelspecs.service_accounts` has
     it; absent: none, and no token. Its rights are those of every user of the kernelspec."""
     secret_env: dict[VariableName, SecretKey] = {}
-    """Variables whose values are in Secrets. The kernel's user can read them: she runs code there."""
+    """Variables whose values are in Secrets. The kernel's user runs code there, so they can read them."""
 
     def scheduling(self, everywhere: Mapping[SchedulingKey, Any]) -> dict[SchedulingKey, Any]:
         """Return what the pod's spec says of scheduling: what all kernels get (`everywhere`), and these on top."""

@@ -89,8 +89,8 @@ def check(
 @file_argument
 @click.option("--user", "username", required=True, help="User name as the hub spells it.")
 @click.option("--group", "groups", multiple=True, help="Hub group of the user; repeat for more.")
-@click.option("--course", help="Show what she gets in this course; else in her first.")
-@click.option("--semester", help="Show what she gets in this semester; else in the usual one.")
+@click.option("--course", help="Show what the user gets in this course; else in their first.")
+@click.option("--semester", help="Show what the user gets in this semester; else in the usual one.")
 @settings_option
 @json_option
 def show(
@@ -123,7 +123,7 @@ def show(
     one = chosen(mine, options)
     if one is None:
         known = ", ".join(f"{member.course} {member.semester}" for member in mine)
-        raise KernelpodError(f"{username!r} is not in {' '.join(options.values())}; hers are {known}")
+        raise KernelpodError(f"{username!r} is not in {' '.join(options.values())}; their courses: {known}")
     identity = Identity(Owner(hub=hub.hub, kind="user", name=username), tuple(sorted(groups)))
     has = entitlements(settings, identity, CourseAccess(hub, one))
     if as_json:
@@ -190,7 +190,7 @@ def _given(course: Course, role: str, has: Entitlements) -> Iterator[str]:
         yield f"server memory  {format_bytes(size.shm)} of it at most at /dev/shm"
     further = "".join(f", {group}" for group in has.supplemental_groups)
     yield f"uid, gid       {has.uid}, {has.gid}{further}"
-    yield f"kernelspecs    {', '.join(sorted(has.kernelspecs)) or 'all that are for her groups'}"
+    yield f"kernelspecs    {', '.join(sorted(has.kernelspecs)) or 'all that are for their groups'}"
     yield f"kernel network {course.network or 'as the kernelspec says'}"
     for command in course.after_start:
         yield f"after start    {command}"

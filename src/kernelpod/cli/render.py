@@ -35,7 +35,7 @@ from kernelpod.start.request import from_environment
     help="Folder of kernelspecs; else the settings' one, else those that come with kernelpod.",
 )
 @click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
-@click.option("--course", default="", help="Course she chose, on a hub with courses; else her first.")
+@click.option("--course", default="", help="Course that the user chose, on a hub with courses; else their first.")
 @click.option("--json", "form", flag_value="json", help="Print JSON: a list of both manifests.")
 @click.option("--plan", "form", flag_value="plan", help="Print the plan as JSON instead of the manifests.")
 def render(

@@ -59,9 +59,7 @@ def _lists(courses: Courses) -> Iterator[Finding]:
             names = read[use.path]
         for name in sorted(names):
             if user_slug(name) in MODES:
-                said = (
-                    f"the user {name!r} is called like a mode, whose folder would be her home; she is in no course"
-                )
+                said = f"the user {name!r} is named like a mode and is left out: their home would be its folder"
                 yield courses.finding(use.keys, said, "warning")
 
 

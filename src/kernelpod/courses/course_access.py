@@ -1,4 +1,4 @@
-"""What a course gives one of its users: her mounts, her home and ids. Pure functions, for servers and kernels."""
+"""What a course gives one of its users: mounts, home and ids. Pure functions, for servers and kernels."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class CourseAccess:
 
 
 def chosen(memberships: tuple[Membership, ...], options: Mapping[str, Any]) -> Membership | None:
-    """Return which of a user's memberships she chose at spawn, the first if she did not; None: not hers.
+    """Return the membership that the user chose at spawn, the first without a choice; None if it is not theirs.
 
-    `options` are the hub's `user_options`: her own words, so whatever is not among her memberships is refused.
+    `options` are the hub's `user_options`. They are the user's own words, so other memberships are refused.
     """
     # An empty choice is none, as for KubeSpawner.
     course, semester = options.get("profile") or None, options.get("semester") or None
@@ -84,7 +84,7 @@ def course_mounts(
 def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tuple[str, ...]:
     """Return the folders of a user's exchange below the storage's root, each after the one it lies in.
 
-    They are made by her server, as her home is: `inbound`, `outbound`, `feedback`, and of these her own.
+    The user's server makes them, as it makes the home: `inbound`, `outbound`, `feedback`, and the user's in these.
     """
     exchange = hub.courses[membership.course].exchange
     if exchange is None:
@@ -96,7 +96,7 @@ def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tup
 
 
 def exchange_environment(hub: HubFile, membership: Membership, username: str) -> dict[str, str]:
-    """Return what nbgrader in a user's server is told of her course's exchange; empty without one.
+    """Return what nbgrader in a user's server is told about the exchange of their course; empty without one.
 
     They are hints: whoever has the server can change them, so what decides is asked again where graders collect.
     """
@@ -117,7 +117,7 @@ def role_of(hub: HubFile, membership: Membership) -> RoleKeys:
 
 
 def course_kernelspecs(hub: HubFile, membership: Membership) -> frozenset[str]:
-    """Return the addresses of the kernelspecs of a membership; empty: all that are for her groups."""
+    """Return the addresses of the kernelspecs of a membership; empty: all that are for the user's groups."""
     own = role_of(hub, membership).kernelspecs
     return frozenset(hub.courses[membership.course].kernelspecs if own is None else own)
 
@@ -147,7 +147,7 @@ def _of_course(course: Course, storage: Storage, role: Role, values: dict[str, s
 
 
 def _exchange(exchange: Exchange, storage: Storage, role: Role, values: dict[str, str]) -> Iterator[Mount]:
-    """Graders see all of it; a student the three folders, of the personalised ones only what bears her name."""
+    """Graders see the whole exchange; students its three folders, of personalised ones only their own."""
     if role != "student":
         whole = Folder(path=exchange.path, mount_path=exchange.mount_path)
         yield _mount(f"{COURSE_MOUNTS}exchange", whole, storage, values, read_only=False)

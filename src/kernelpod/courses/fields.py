@@ -72,7 +72,7 @@ def _home(text: str) -> str:
     if first not in ("{username}", "{mode}") and not re.search(r"[^a-z0-9{}-]", first):
         raise ValueError(
             "begin with {username}, {mode} or a name that no user can have, such as '_exams': "
-            "somebody of that name would find these homes in hers"
+            "a user of that name would find these homes in their own"
         )
     return text
 

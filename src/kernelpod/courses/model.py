@@ -130,7 +130,7 @@ class Exchange(Section):
     mount_path: MountPath = "/srv/exchange/{course}"
     """Where graders see all of it, and students `inbound` (rw), `outbound` and `feedback` (ro)."""
     personalised: tuple[Literal["inbound", "outbound", "feedback"], ...] = ("inbound", "feedback")
-    """Of these a student sees the folder with her name, and nobody else's."""
+    """Of these a student sees only the folder with their name, and nobody else's."""
     closes_at: str = ""
     """When submitting closes: ISO 8601 with a zone, such as `2027-02-01T12:00:00+01:00`; empty: never."""
 

@@ -45,7 +45,7 @@ class CourseResolver:
         return self.roster.memberships(username)
 
     def may_log_in(self, username: str) -> bool:
-        """Return whether a user may log in: she is in a course, or an admin, and not blocked."""
+        """Return whether a user may log in: in a course or an admin, and not blocked."""
         return bool(self.memberships(username))
 
     def is_admin(self, username: str) -> bool:
@@ -53,7 +53,7 @@ class CourseResolver:
         return self.roster.is_admin(username)
 
     def resolve(self, username: str, options: Mapping[str, Any]) -> CourseAccess:
-        """Return the course that a user chose at spawn, or her first. Raises Denied (not_in_course)."""
+        """Return the course that a user chose at spawn, or their first. Raises Denied (not_in_course)."""
         hub, mine = self.roster.hub, self.memberships(username)
         if hub is None or not mine:
             raise Denied("not_in_course", "You are in no course of this hub. Ask those who lead your course.")

@@ -87,7 +87,7 @@ class Roster:
 
         Reads nothing: what counts is the last `refresh`.
         """
-        # Who is blocked is blocked in every spelling that a list takes for hers.
+        # A blocked user is blocked in every spelling of the name that a list accepts.
         index, names = self._index, {username, normal(username, Lists())}
         if index.block is None or names & index.block or user_slug(username) in MODES:
             return ()

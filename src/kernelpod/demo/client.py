@@ -1,4 +1,4 @@
-"""A person at the demo: logs in through the hub, uses her server as Lab does, runs code in kernels."""
+"""A person at the demo: logs in through the hub, uses their server as Lab does, runs code in kernels."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def new_session(url: str, retries: Retry | int = 0) -> requests.Session:
 
 
 class Browser:
-    """One user's browser: cookies, the hub's forms, her server's REST API and websockets."""
+    """One user's browser: cookies, the hub's forms, the server's REST API and websockets."""
 
     def __init__(self, url: str, name: str) -> None:
         self.url, self.name = url, name

@@ -20,12 +20,12 @@ FOLDER = "Meine Übung"
 
 
 def server_up(scene: Scene) -> None:
-    """Alice logs in, her server starts, Lab is served."""
+    """Alice logs in, a server starts, Lab is served."""
     scene.browser("alice")
 
 
 def kernelspecs_listed(scene: Scene) -> None:
-    """Her server lists the gateway's kernelspecs, profiles included."""
+    """Alice's server lists the gateway's kernelspecs, profiles included."""
     found = scene.browser("alice").api("GET", "kernelspecs").json()["kernelspecs"]
     equal(sorted(found), ["bash-pod", "python-pod", "python-pod.large"])
 
@@ -118,26 +118,26 @@ def bash_echoes(scene: Scene) -> None:
 
 def bob_sees_own_home(scene: Scene) -> None:
     """Bob sees his own home only, from his kernel and from his server's terminal."""
-    kernel, hers = scene.kernel("bob"), scene.home("alice")
+    kernel, alices = scene.kernel("bob"), scene.home("alice")
     (scene.home("bob") / "bob was here").touch()
-    paths = [str(hers), str(hers.parent)]
+    paths = [str(alices), str(alices.parent)]
     found = kernel.run(f"import os; print([os.path.exists(p) for p in {paths}], os.listdir('.'))")
     equal((found.startswith("[False, False]"), "bob was here" in found, FOLDER in found), (True, True, False))
-    equal(scene.browser("bob").terminal(f"ls -d {hers} {hers.parent} 2>/dev/null; ls"), "'bob was here'")
+    equal(scene.browser("bob").terminal(f"ls -d {alices} {alices.parent} 2>/dev/null; ls"), "'bob was here'")
 
 
 def bob_cannot_touch_alices_kernel(scene: Scene) -> None:
     """Alice's kernel does not exist for bob: GET, DELETE, interrupt, restart, websocket, list."""
-    hers = f"/api/kernels/{scene.kernels['alice'].kernel_id}"
+    alices = f"/api/kernels/{scene.kernels['alice'].kernel_id}"
     never = f"/api/kernels/{uuid.uuid4()}"
     for method, action in (("GET", ""), ("DELETE", ""), ("POST", "/interrupt"), ("POST", "/restart")):
-        answers = [scene.gateway("bob", method, path + action) for path in (hers, never)]
+        answers = [scene.gateway("bob", method, path + action) for path in (alices, never)]
         equal([answer.status_code for answer in answers], [404, 404])
         texts = [
-            answer.text.replace(path[-36:], "ID") for answer, path in zip(answers, (hers, never), strict=True)
+            answer.text.replace(path[-36:], "ID") for answer, path in zip(answers, (alices, never), strict=True)
         ]
         equal(texts[0], texts[1])
-    equal(_websocket_status(scene, "bob", f"{hers}/channels"), 404)
+    equal(_websocket_status(scene, "bob", f"{alices}/channels"), 404)
     his = scene.kernel("bob").kernel_id
     equal([model["id"] for model in scene.gateway("bob", "GET", "/api/kernels").json()], [his])
     equal(scene.kernels["alice"].run("6 * 7"), "42")
@@ -229,7 +229,7 @@ def survives_gateway_crash(scene: Scene) -> None:
 
 
 def server_stop_takes_kernels(scene: Scene) -> None:
-    """Alice's server is stopped: her kernels are gone, her files stay."""
+    """Alice's server is stopped: the kernels are gone, the files stay."""
     kernel_id = scene.kernels.pop("alice").kernel_id.replace("-", "")
     scene.browser("alice").stop_server()
     wait_until(

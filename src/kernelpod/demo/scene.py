@@ -58,7 +58,7 @@ class Scene:
             browser.close()
 
     def kernel(self, name: str) -> Kernel:
-        """Return a running Python kernel of a user, connected through her server."""
+        """Return a running Python kernel of a user, connected through their server."""
         if name not in self.kernels:
             self.kernels[name] = self.browser(name).start_notebook("first.ipynb", "python-pod")
             self.note_keys()
@@ -76,11 +76,11 @@ class Scene:
         return self.stack.homes / user_slug(name)
 
     def place(self, name: str) -> str:
-        """Return where the user's server and kernel see her home."""
+        """Return where the user's server and kernel see their home."""
         return "/home/jovyan" if self.stack.sandboxed else str(self.home(name))
 
     def gateway(self, user: str, method: str, path: str, body: Any = None) -> requests.Response:
-        """Call the gateway directly with a user's own token, as she could from a terminal."""
+        """Call the gateway directly with a user's own token, as they could from a terminal."""
         headers = {"Authorization": f"token {self.token(user)}"}
         url = f"{self.stack.gateway_url}{path}"
         return requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)

@@ -39,7 +39,7 @@ class SmokeError(KernelpodError):
 
 
 def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
-    """Return if a user gets a kernel with her home and the kernel reaches nothing it must not. Raises SmokeError.
+    """Return if a user gets a kernel with their home, and it reaches nothing it must not. Raises SmokeError.
 
     Raises ClusterError if the cluster does not answer. The test's server, kernel and file are removed.
     """

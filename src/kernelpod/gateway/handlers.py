@@ -1,4 +1,4 @@
-"""The gateway's pages: every one proves its caller first, and shows each caller her own kernels only."""
+"""The gateway's pages: every one proves its caller first, and shows callers only their own kernels."""
 
 from __future__ import annotations
 
@@ -127,19 +127,19 @@ class _KernelSpecs(Proven, web.RequestHandler):
         return {name: spec for name, spec in published.items() if may and is_offered(spec, *may)}
 
     async def check(self) -> None:
-        """Find all that the offer depends on: the caller's groups and bounds, and what her course allows."""
+        """Find all that the offer depends on: the caller's groups, bounds and course."""
         identity = self.proof.identity
         try:
             course_access = await self.services.starter.resolve_course(identity)
         except Denied:  # who is in no course is offered nothing, and told why by a start
             self.may = None
         else:
-            hers = (
+            of_course = (
                 course_kernelspecs(course_access.hub, course_access.membership)
                 if course_access
                 else frozenset[str]()
             )
-            self.may = identity.groups, user_bounds(self.services.settings, identity), hers
+            self.may = identity.groups, user_bounds(self.services.settings, identity), of_course
 
     def find(self, address: str) -> KernelSpec:
         """Return one of them. Raises NotFound, also for what is for others."""

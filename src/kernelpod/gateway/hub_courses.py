@@ -1,4 +1,4 @@
-"""Which course a caller is in: by her hub's courses file and the choice that her hub's answer holds."""
+"""Which course a caller is in: by the courses file of their hub and the choice that the hub's answer holds."""
 
 from __future__ import annotations
 

@@ -244,8 +244,8 @@ class DirectKernelManager(RemoteKernelManager):
     async def restart_kernel(self, now: bool = False, **_: Any) -> None:
         """Run the record again; `now` means that the kernel died.
 
-        Then it is let go without a client, and only reported dead if it did not end by itself: who lost her
-        variables to a memory limit or an admin is told so.
+        A dead kernel without a client is removed. One that was ended by a memory limit or by an admin is only
+        reported dead, so that its user reads why the variables are gone.
         """
         ended = self.parent.runtime.ended(self.running) if now and self.running else None
         if ended is not None and not ended.by_itself:

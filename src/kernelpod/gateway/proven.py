@@ -119,7 +119,7 @@ class Proven(JsonPage):
         return self.proof.identity.name
 
     def may_access(self, owner: Owner) -> bool:
-        """Return whether the caller may see a kernel of this owner: her own, or all of her hub by scope."""
+        """Return whether the caller may see a kernel of this owner: their own, or by scope all of their hub."""
         identity = self.proof.identity
         if self.services.settings.identity.admin_scope in identity.scopes:
             return owner.hub == identity.owner.hub

@@ -1,4 +1,4 @@
-"""Prewarmed kernels: started beside a user's own, with her plan, for the next time she asks for the same.
+"""Prewarmed kernels: started beside a user's own, with the same plan, for the next time the user asks for one.
 
 A spare is nobody's kernel yet: it is in no list, and no page finds it. It was made with its owner's identity, home
 and limits, so taking it over changes nothing of it; whoever asks for anything else gets a new kernel.

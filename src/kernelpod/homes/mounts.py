@@ -31,7 +31,7 @@ class Mount(BaseModel):
 
 
 class UserMounts(BaseModel):
-    """A user's home and what she sees beside it."""
+    """A user's home and the mounts beside it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +64,7 @@ def mounts_for(
 ) -> UserMounts:
     """Return home and shared mounts of a proven user; a pure function of its arguments.
 
-    `only` names the shared mounts that a kernelspec takes of hers; None: all of them.
+    `only` names the shared mounts that a kernelspec uses; None: all of them.
     Every path is absolute and plain (no "..", no "//"), below its root, and no two user names share a
     home: the slug holds no "/" and is collision-free.
     """
@@ -78,7 +78,7 @@ def mounts_for(
 
 
 def _home(homes: Homes, values: dict[str, str]) -> Mount:
-    """Return a user's home: a folder below the root, or all of a volume of her own."""
+    """Return a user's home: a folder below the root, or the whole of the user's own volume."""
     sub_path = homes.path_template.format_map(values)
     volume = homes.volume.of(values)
     # What is in an own claim has no path before it is bound; the claim's name tells it apart.

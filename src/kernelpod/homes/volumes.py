@@ -38,7 +38,7 @@ class Volume(Section):
     `secret` and `csi` (an inline volume of a driver), mounted as a whole; only a cluster has them."""
     claim: NameTemplate = "homes"
     """Name of the claim in the kernels' namespace; it must be bound to `root` of the same export. For homes it may
-    hold `{username}`, such as `claim-{username}`: then each user's claim is her home, and is made by the hub."""
+    hold `{username}`, such as `claim-{username}`: then each user's home is their own claim, made by the hub."""
     server: str = Field("", pattern=r"^[A-Za-z0-9.:-]*$")
     """NFS server, for `kind: nfs` and `dynamic`."""
     namespace: NameTemplate = "hub"
@@ -55,7 +55,7 @@ class Volume(Section):
 
     @property
     def own(self) -> bool:
-        """Whether each user has a volume of this kind for herself, all of which is her home."""
+        """Whether each user has a volume of their own, the whole of which is their home."""
         return self.kind == "none" or "{username}" in self.claim
 
     @property
@@ -141,7 +141,7 @@ class Homes(Section):
     """Folder that holds every home; on NFS a path of the export."""
     path_template: PathTemplate = "{username}"
     """A home below `root`; `{username}` is KubeSpawner's slug, `{hub}` the hub's name. A claim of a user's own is
-    her home as a whole."""
+    the home as a whole."""
     mount_path: AbsolutePath = "/home/jovyan"
     """Where server and kernel see the home."""
     create_local: bool = False

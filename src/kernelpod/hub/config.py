@@ -102,7 +102,7 @@ def server_environment(settings: Settings, hub: Hub) -> dict[str, str | Callable
 
 
 def server_entitlements(settings: Settings, hub: Hub, spawner: Any) -> Entitlements:
-    """Return what a user has in her server: the same as in her kernels.
+    """Return what a user is entitled to in their server: the same as in their kernels.
 
     Raises SettingsError on a hub with courses for a spawner that does not know them.
     """

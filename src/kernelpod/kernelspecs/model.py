@@ -39,11 +39,11 @@ class Variant(PodKeys):
     network: Name = "default"
     """Egress profile of the chart (`networkPolicy.profiles`): what the kernel's pod may reach."""
     mounts: tuple[Name, ...] | None = None
-    """Mounts of the settings that kernels get, by name, if the user may have them; absent: all of hers."""
+    """Mounts of the settings that kernels get, by name, if the user may have them; absent: all of the user's."""
     cull_idle_seconds: float | None = Field(None, ge=0)
     """Instead of `culling.idle_seconds`, and at most that; where that is 0, any number, and 0 never culls."""
     prewarm: int = Field(0, ge=0, le=3)
-    """Kernels kept ready, for `start.spare_seconds`, for each user who has started one; her next start that asks
+    """Kernels kept ready, for `start.spare_seconds`, for each user who has started one; the next start that asks
     for the same takes one over."""
 
 

@@ -1,4 +1,4 @@
-"""What a user's server pod holds beside Lab: her mounts, her ids, and the container that makes her home.
+"""What a user's server pod holds beside Lab: mounts, ids, and the container that makes the home.
 
 Pure functions of the settings, without JupyterHub: the spawner and the values for Zero to JupyterHub share them.
 """
@@ -82,7 +82,7 @@ def volumes(mounts: UserMounts) -> list[dict[str, Any]]:
 
 
 def _wholes(mounts: UserMounts) -> list[Mount]:
-    """Return all homes, all courses if she has one, and the rest of her mounts as they are."""
+    """Return all homes, all courses if the user has one, and the other mounts as they are."""
     course = [mount for mount in mounts.shared if _is_of_course(mount)]
     rest = [mount for mount in mounts.shared if not _is_of_course(mount)]
     return [_whole(mounts.home, HOMES_VOLUME), *(_whole(mount, COURSES_VOLUME) for mount in course[:1]), *rest]
@@ -158,7 +158,7 @@ def home_container(
 
 
 def claim_traits(settings: Settings, hub: Hub) -> dict[str, Any]:
-    """Return KubeSpawner's traits that make a user's own claim before her server starts, if she has one."""
+    """Return KubeSpawner's traits that make a user's own claim before their server starts, if they have one."""
     homes = settings.homes
     if homes.volume.kind == "none" or not homes.volume.own:
         return {}
@@ -169,7 +169,7 @@ def claim_traits(settings: Settings, hub: Hub) -> dict[str, Any]:
         "storage_capacity": homes.claims.size,
         "storage_access_modes": ["ReadWriteMany"],
         **({"storage_class": homes.claims.storage_class} if homes.claims.storage_class else {}),
-        # The files of a home outlive her account.
+        # The files of a home outlive the account.
         "delete_pvc": False,
     }
 

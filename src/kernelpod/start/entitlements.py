@@ -1,6 +1,6 @@
-"""What a user has whatever she starts: mounts, ids, and how far her course lets her go.
+"""What a user is entitled to: mounts, ids, kernelspecs, network, nodes.
 
-Policy asks for her kernels, the spawner for her server: both get the same answer.
+Policy asks for kernels, the spawner for the server: both get the same answer.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Entitlements:
     gid: int
     supplemental_groups: tuple[int, ...]
     kernelspecs: frozenset[str] = frozenset()
-    """Addresses of the kernelspecs she may start; empty: all that are for her groups."""
+    """Addresses of the kernelspecs that the user may start; empty: all that are for their groups."""
     network: str | None = None
-    """Egress profile of her kernels; None: the kernelspec's."""
+    """Egress profile of the user's kernels; None: the kernelspec's."""
     nodes: PodKeys = field(default_factory=PodKeys)
-    """Nodes that her kernels run on, beside what the settings say for all; a kernelspec's own come on top."""
+    """Nodes that the user's kernels run on, on top of the settings' own; a kernelspec's come on top of these."""
     to_make: tuple[str, ...] = ()
-    """Folders of her exchange that her server makes, below the root of the courses' storage."""
+    """Folders of the exchange that the user's server makes, below the root of the courses' storage."""
 
 
 def entitlements(
     settings: Settings, identity: Identity, course_access: CourseAccess | None, only: tuple[str, ...] | None = None
 ) -> Entitlements:
-    """Return what the settings give a user and, on a hub with courses, what her course adds.
+    """Return what the settings give a user and, on a hub with courses, what their course adds.
 
     `only` names the mounts of the settings that a kernelspec takes; those of the course are always there.
     """

@@ -43,7 +43,7 @@ class Owner(BaseModel):
 
 @dataclass(frozen=True)
 class Identity:
-    """A caller as the hub knows her. `user_options` is her own wish at spawn, never a right."""
+    """A caller as the hub knows them. `user_options` is their own wish at spawn, never a right."""
 
     owner: Owner
     groups: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""From who asks and what she wishes to what will run. After this nobody looks at the request again."""
+"""Decides what will run, from who asks and what they wish. After this nobody looks at the request again."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def decide(
 ) -> KernelPlan:
     """Return what will run for this caller; a pure function, so the same question has the same answer.
 
-    `course_access` is her course on a hub that has courses.
-    Raises Denied with a sentence for the user; the order of the checks never tells her of others' things.
+    `course_access` is the user's course on a hub with courses.
+    Raises Denied with a sentence for the user; the order of the checks never tells them about others' things.
     """
     if request.dropped:
         log.info("kernel %s: %s wished %s; dropped", kernel_id, identity.owner, ", ".join(request.dropped))
@@ -102,10 +102,10 @@ def _may_be_missing(home: Mount) -> bool:
 def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]) -> bool:
     """Return whether a user in these groups, with these bounds, is shown a kernelspec or profile.
 
-    `kernelspecs` are those of her course; empty: the course does not say.
+    `kernelspecs` are those of the user's course; empty: the course does not restrict them.
     """
-    hers = spec.is_for(groups) and (not kernelspecs or spec.address in kernelspecs)
-    return hers and not any(excesses(spec.resources, bounds, wishes=False))
+    allowed = spec.is_for(groups) and (not kernelspecs or spec.address in kernelspecs)
+    return allowed and not any(excesses(spec.resources, bounds, wishes=False))
 
 
 def _check_claims(request: KernelRequest, identity: Identity) -> None:

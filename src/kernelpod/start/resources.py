@@ -1,4 +1,4 @@
-"""How large a kernel is: what its kernelspec gives, what its user wishes, and how far she may go."""
+"""How large a kernel is: what its kernelspec gives, what its user wishes, and within which bounds."""
 
 from __future__ import annotations
 

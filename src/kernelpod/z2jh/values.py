@@ -23,7 +23,7 @@ from kernelpod.settings.sections import Settings
 from kernelpod.z2jh import versions as charts
 from kernelpod.z2jh.bundle import packed, templates
 
-# A user whose slug is her name; it is replaced by KubeSpawner's placeholder of the slug.
+# A user whose slug is the name itself; it is replaced by KubeSpawner's placeholder of the slug.
 STAND_IN = "kernelpodstandin"
 PLACEHOLDER = "{username}"
 # With courses: where the hub finds this package, and the claim of the courses files.
@@ -53,7 +53,7 @@ def z2jh_values(
     _check(settings, hub)
     home = mounts_for(settings, hub.name, STAND_IN, ()).home
     policy = settings.policy
-    # With courses the home differs by user in more than her name: the spawner says it.
+    # With courses the home differs by user in more than the name: the spawner says it.
     path = {} if hub.courses else {"KERNEL_PATH": home.path}
     singleuser: dict[str, Any] = {
         "cmd": ["jupyterhub-singleuser", *servers.arguments(settings)],

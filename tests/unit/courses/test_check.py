@@ -326,7 +326,7 @@ def test_folders_are_looked_up_where_the_storage_is_mounted(tmp_path: Path) -> N
 def test_a_user_called_like_a_mode_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "lab:1", "students": ["exam", "alice"]}}})
     found = check_courses(path, Settings())
-    assert [(finding.level, "'exam' is called like a mode" in finding.text) for finding in found] == [
+    assert [(finding.level, "'exam' is named like a mode" in finding.text) for finding in found] == [
         ("warning", True)
     ]
 

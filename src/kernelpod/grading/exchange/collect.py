@@ -66,7 +66,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         super().start()
 
     def init_src(self) -> None:
-        """Choose a submission of each student: her last one in time, else her last one."""
+        """Choose one submission of each student: the last one in time, else the last one."""
         if "inbound" not in self.personalised:
             super().init_src()
             self.src_records = [one for one in self.src_records if _is_plain(one["username"])]
@@ -163,7 +163,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
             source.parent.name if "inbound" in self.personalised else self._path_to_record(source)["username"]
         )
         if (secret := secret_of(source)) is None:
-            self.log.warning("%s: no usable %s; she will not find her feedback", student, SECRET)
+            self.log.warning("%s: no usable %s; the student will not find their feedback", student, SECRET)
         write(part / SECRET, secret or secrets.token_hex(64).encode(), mode)
         time = arrived.replace(tzinfo=None).isoformat(" ", "microseconds")
         write(part / TIMESTAMP, f"{time} UTC".encode(), mode)

@@ -1,8 +1,8 @@
 """What the steps of the exchange have in common, and the two that need no more.
 
-A student sees her own `inbound` and `feedback` at the places where nbgrader looks for those of everybody; a grader
+Students see their own `inbound` and `feedback` at the places where nbgrader looks for those of everybody; a grader
 sees `inbound/<student>` of all. Everything in such a folder is a student's own word, but for the folder's name,
-since only she can write there, and for the times that the storage keeps.
+since only the student can write there, and for the times that the storage keeps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CourseExchange(default.Exchange):
     personalised = List(
         Enum(("inbound", "feedback")),
         default_value=["inbound", "feedback"],
-        help="Which folders hold one folder for each student, the only one that she sees.",
+        help="Which folders hold one folder for each student, the only one that they see.",
     ).tag(config=True)
     closes_at = Unicode(
         "", help="When submitting closes: ISO 8601 with a zone, such as 2027-02-01T12:00:00+01:00."
@@ -97,7 +97,7 @@ class CourseExchange(default.Exchange):
         )
 
     def be_a_student(self) -> None:
-        """Name this server's user as the student, the way folders are named after her."""
+        """Name this server's user as the student, the way folders are named after them."""
         if self.coursedir.student_id == "*":
             self.coursedir.student_id = user_slug(os.environ.get("JUPYTERHUB_USER") or get_username())
 

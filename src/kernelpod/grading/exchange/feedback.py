@@ -18,7 +18,7 @@ class ReleaseFeedback(CourseExchange, default.ExchangeReleaseFeedback):
     dest_path: str
 
     def copy_files(self) -> None:
-        """Copy each student's feedback into her folder; one that cannot be written does not stop the others."""
+        """Copy each student's feedback into their folder; one that cannot be written does not stop the others."""
         if "feedback" not in self.personalised:
             super().copy_files()
             return

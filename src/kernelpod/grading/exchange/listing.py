@@ -30,7 +30,7 @@ class Listing(CourseExchange, default.ExchangeList):
         self.assignments = [path for path in self.assignments if secret_of(Path(path))]
 
     def parse_assignment(self, assignment: str) -> dict[str, Any]:
-        """Return what a path says; the student is she whose folder it is in, whatever she called it."""
+        """Return what a path says; the student is the owner of the folder it is in, whatever its name says."""
         said: dict[str, Any] = super().parse_assignment(assignment)
         places = Path(assignment).relative_to(self.root).parts if self.inbound else ()
         if len(places) == 4:

@@ -31,7 +31,7 @@ class Receipt(BaseModel):
     course: str
     assignment: str
     student: str
-    """As whose it was collected: by the folder that only she can write."""
+    """As whose it was collected: by the folder that only this user can write."""
     submission: str
     """The name of the folder that was collected: the student's own words."""
     arrived: AwareDatetime

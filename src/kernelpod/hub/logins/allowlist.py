@@ -22,18 +22,18 @@ class CourseAllowList(Authenticator):
     resolver: CourseResolver
 
     async def check_blocked_users(self, username: str, authentication: Any = None) -> bool:
-        """Return whether the lists let her in and nothing keeps her out. It is asked whatever else is allowed."""
+        """Return whether the lists let the user in and nothing blocks them. JupyterHub asks this in any case."""
         passed = await maybe_future(super().check_blocked_users(username, authentication))
         await self.resolver.look()
         return bool(passed) and self.resolver.may_log_in(username)
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:
-        """Return whether the lists let her in."""
+        """Return whether the lists let the user in."""
         del authentication
         return self.resolver.may_log_in(username)
 
     async def is_admin(self, handler: Any, authentication: Any) -> bool:
-        """Return whether the lists, or `admin_users`, name her an admin."""
+        """Return whether the lists, or `admin_users`, name the user an admin."""
         by_class = await maybe_future(super().is_admin(handler, authentication))
         return bool(by_class) or self.resolver.is_admin(authentication["name"])
 

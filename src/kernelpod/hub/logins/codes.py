@@ -38,7 +38,7 @@ class ListError(SettingsError):
 
 @dataclass(frozen=True)
 class StoredCode:
-    """One user's code, hashed, and when it lets her in."""
+    """One user's code, hashed, and when it is valid."""
 
     salt: bytes
     digest: bytes

@@ -54,7 +54,7 @@ class OneTimeAuthenticator(Authenticator):
     state_dir = Unicode(
         "one-time-used", help="Folder for the notes of used codes; must outlive the hub. One a list is best."
     ).tag(config=True)
-    attempts = Integer(5, min=1, help="Attempts of one user from one address before she must wait.").tag(
+    attempts = Integer(5, min=1, help="Attempts of one user from one address before the user must wait.").tag(
         config=True
     )
     trusted_proxies = List(

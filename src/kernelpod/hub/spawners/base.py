@@ -1,4 +1,4 @@
-"""What every spawner of this project does: who its user is, which course she chose, and what that gives her."""
+"""What all spawners of this project do: who the user is, which course they chose, what they are entitled to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NotSpawnedError(KernelpodError):
 
 
 def identity_of(hub: Hub, user: Any) -> Identity:
-    """Return a hub's user as the gateway will know her by her server's token."""
+    """Return a hub's user as the gateway will know them by their server's token."""
     groups = tuple(sorted(group.name for group in user.groups))
     return Identity(Owner(hub=hub.name, kind="user", name=user.name), groups)
 
@@ -57,7 +57,7 @@ class KernelpodSpawner(LoggingConfigurable):
 
     @property
     def entitlements(self) -> Entitlements:
-        """What the user has in her server: the same as in her kernels."""
+        """What the user is entitled to in their server: the same as in their kernels."""
         if self.courses() and self.course_access is None:
             raise NotSpawnedError("The server has no course; the spawner's pre-spawn step did not run.")
         return entitlements(self.settings, identity_of(self.of_hub, self.user), self.course_access)

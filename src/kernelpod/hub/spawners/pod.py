@@ -68,7 +68,7 @@ class HomeNotMadeError(NotSpawnedError):
 
 
 class PodSpawner(KernelpodSpawner, KubeSpawner):
-    """Runs a user's server with her mounts and nobody else's, at the places her kernels see them."""
+    """Runs a user's server with their mounts and nobody else's, at the places where their kernels have them."""
 
     shm = Unicode(
         None,

@@ -28,7 +28,7 @@ from kernelpod.start.entitlements import Entitlements
 
 
 class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
-    """Runs a user's server with her mounts and nobody else's; no account of that name is needed."""
+    """Runs a user's server with their mounts and nobody else's; no account of that name is needed."""
 
     _port: HeldPort | None = None
 

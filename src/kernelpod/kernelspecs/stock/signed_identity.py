@@ -21,7 +21,7 @@ class SignedIdentityError(ValueError):
 
 
 class SignedIdentity(NamedTuple):
-    """Whose server it is, her home as KERNEL_PATH names it, the ids her kernels run as, and for how long."""
+    """Whose server it is, the home as KERNEL_PATH names it, the ids that kernels run as, and for how long."""
 
     user: str
     server: str
