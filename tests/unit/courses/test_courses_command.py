@@ -43,7 +43,7 @@ def test_show_prints_what_a_user_sees_and_gets() -> None:
     ("words", "said"),
     [
         (["--user", "mallory"], "'mallory' is in no course of 'hub', is not allowed, or is blocked"),
-        (["--user", "dave", "--course", "stats"], "'dave' is not in stats; hers are ml ws25"),
+        (["--user", "dave", "--course", "stats"], "'dave' is not in stats; their courses: ml ws25"),
     ],
 )
 def test_show_says_why_there_is_nothing(words: list[str], said: str) -> None:
