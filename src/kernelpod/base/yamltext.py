@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+# Between single quotes they would be read as an ordinary line break, or as a space.
+_UNUSUAL_BREAK = re.compile("[\x85\u2028\u2029]")
+
 
 class _Dumper(yaml.SafeDumper):
     """Quotes text that Go takes for something else, and writes no anchors, which say nothing to people."""
@@ -16,6 +19,14 @@ class _Dumper(yaml.SafeDumper):
         """Return whether a value that is there twice is written twice."""
         return True
 
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Return a string's node; with an unusual line break in double quotes, where PyYAML escapes it."""
+    style = '"' if _UNUSUAL_BREAK.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
 
 # PyYAML writes `n`, `1e3`, `08` and `0o7` plain: to Go the first is a truth value, the others are numbers.
 # Source: go.yaml.in/yaml/v2, resolve.go.

@@ -29,10 +29,11 @@ BOTH_S = [
     "a: b",
     "#",
 ]
+UNUSUAL_BREAKS = ["a\x85b", "a\u2028 b", "\u2029", "a \x85"]
 PLAIN = ["yy", "no-one", "e3", "1e", "v1", "0x1g", "1.2.3", "a_1", "12e3f", "-", "10.0.0.5"]
 
 
-@pytest.mark.parametrize("text", [*GO_S_OWN, *BOTH_S, *PLAIN])
+@pytest.mark.parametrize("text", [*GO_S_OWN, *BOTH_S, *PLAIN, *UNUSUAL_BREAKS])
 def test_text_is_read_back_as_it_was(text: str) -> None:
     data = {"key": text, "list": [text]}
     assert yaml.safe_load(yamltext.dump(data)) == data
