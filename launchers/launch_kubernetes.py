@@ -193,7 +193,7 @@ def home_volume(homes: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[
 
 
 def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """The pod of the template that Kernelpod's own gateway uses too; the kernel's key is made in the pod."""
+    """The pod of the template beside this file; the kernel's key is made in the pod."""
     if not re.fullmatch(r"[0-9a-f-]{36}", start.kernel_id):
         raise Failed(f"{start.kernel_id!r} is no kernel id")
     told = {name: getattr(start, name) for name in ("kernel_id", "response_address", "public_key")}
@@ -210,16 +210,10 @@ def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, An
         name=f"kernel-{start.kernel_id}-{secrets.token_hex(3)}",
         # what Enterprise Gateway looks for
         labels={"app": "enterprise-gateway", "component": "kernel", "kernel_id": start.kernel_id},
-        connection_json="",
-        supplemental_groups=[],
         # kubelet reads "$$" as "$" and expands "$(NAME)"
         command=[word.replace("$", "$$") for word in command],
         env=[{"name": name, "value": value.replace("$", "$$")} for name, value in env.items()],
         ports=[{"name": name, "containerPort": port} for name, port in PORTS.items()],
-        init_containers=[],
-        scheduling={},
-        service_account="",
-        pull_policy="IfNotPresent",
         **values,
     )
     pods = [each for each in yaml.safe_load_all(text) if isinstance(each, dict) and each.get("kind") == "Pod"]

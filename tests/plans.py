@@ -7,15 +7,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from doubles import a_connection, a_plan, a_spec, an_identity
-from kernelpod.base import shipped
 from kernelpod.kernelspecs.resources import Resources
-from kernelpod.pods.kernel import Manifest, render
+from kernelpod.pods.kernel import Manifest, kernel_manifest
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.request import KernelRequest, ResourceWish
 
-TEMPLATE = shipped.pod_template().read_text(encoding="utf-8")
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 COURSES = [
     {"name": "data", "root": "/srv/data", "mount_path": "/data", "volume": {"claim": "data"}},
@@ -30,9 +28,9 @@ COURSES = [
 ]
 
 
-def made(plan: KernelPlan, template: str = TEMPLATE) -> Manifest:
+def made(plan: KernelPlan) -> Manifest:
     """Return the manifest of a plan at a fixed moment."""
-    return render(KernelRecord(plan=plan, created=NOON), a_connection(), "0a1b2c", template)
+    return kernel_manifest(KernelRecord(plan=plan, created=NOON), a_connection(), "0a1b2c")
 
 
 def _ordinary() -> KernelPlan:

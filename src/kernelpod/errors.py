@@ -2,7 +2,6 @@
 
 KernelpodError
 ├── SettingsError                    the settings file cannot be used
-├── TemplateError                    the pod template made something the plan does not hold
 ├── RecordError                      a stored record cannot be read
 └── UserError                        shown to the caller as JSON, with its HTTP status
     ├── BadRequest                   400  the request itself is malformed
@@ -74,10 +73,6 @@ class KernelpodError(Exception):
 
 class SettingsError(KernelpodError):
     """The settings cannot be used; the message names the file, the key and the next step."""
-
-
-class TemplateError(KernelpodError):
-    """The rendered manifest differs from the plan; nothing was created."""
 
 
 class RecordError(KernelpodError):

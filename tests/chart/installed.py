@@ -14,8 +14,7 @@ import yaml
 from helm import VALUES, Helm, settings_text
 
 from doubles import a_connection, a_plan, an_identity
-from kernelpod.base import shipped
-from kernelpod.pods.kernel import render
+from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 
@@ -62,4 +61,4 @@ def kernel_pod(helm: Helm, site: Site, name: str) -> Pod:
     settings = Settings.model_validate(yaml.safe_load(settings_text(helm.objects(site.values(name)))))
     plan = a_plan(settings=settings, identity=an_identity("john.doe"))
     record = KernelRecord(plan=plan, created=datetime(2026, 1, 1, tzinfo=timezone.utc))
-    return render(record, a_connection(), "0a1b2c", shipped.pod_template().read_text(encoding="utf-8")).pod
+    return kernel_manifest(record, a_connection(), "0a1b2c").pod

@@ -1,17 +1,17 @@
-"""The gateway's settings file and pod template, as the chart makes them, through the code that reads them."""
+"""The gateway's settings file, as the chart makes them, through the code that reads them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from helm import CHART, NAMESPACE, VALUES, Helm, of_kind, settings_text
 
 from doubles import a_connection, a_plan
-from kernelpod.base import shipped
-from kernelpod.pods.kernel import SCHEDULING_KEYS, render
+from kernelpod.base.podkeys import SchedulingKey
+from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
@@ -43,8 +43,8 @@ def test_the_settings_load_and_say_what_the_release_decides(name: str, helm: Hel
     assert cluster.release == "kernelpod"
     assert cluster.home_check_image == gateway["image"]
     mounted = {mount["mountPath"] for mount in gateway["volumeMounts"]}
-    for path in (settings.hubs[0].token_file, cluster.template):
-        assert path is None or str(path.parent) in mounted
+    token_file = settings.hubs[0].token_file
+    assert token_file is None or str(token_file.parent) in mounted
     if "kernelspecs" in values:
         assert str(settings.kernelspecs.path.parent) in mounted
 
@@ -121,23 +121,10 @@ SCHEDULING: dict[str, Any] = {
 
 
 def test_scheduling_keys_reach_the_pod_and_nothing_else_does(helm: Helm, tmp_path: Path) -> None:
-    assert set(SCHEDULING) == SCHEDULING_KEYS
+    assert set(SCHEDULING) == set(get_args(SchedulingKey))
     settings = loaded(helm, {"kernels": SCHEDULING}, tmp_path)
-    ours = shipped.pod_template().read_text(encoding="utf-8")
     with_keys, without = (
-        render(KernelRecord(plan=a_plan(settings=some)), a_connection(), "0a1b2c", ours).pod["spec"]
+        kernel_manifest(KernelRecord(plan=a_plan(settings=some)), a_connection(), "0a1b2c").pod["spec"]
         for some in (settings, loaded(helm, {}, tmp_path))
     )
     assert with_keys == {**without, **SCHEDULING}
-
-
-def template(helm: Helm, kernels: dict[str, Any]) -> str | None:
-    (config,) = of_kind(helm.objects({"kernels": kernels}), "ConfigMap").values()
-    text: str | None = config["data"].get("kernel-pod.yaml.j2")
-    return text
-
-
-def test_a_template_of_the_admin_s_is_passed_on_as_it_is(helm: Helm) -> None:
-    text = "  {{ labels | yaml }}\n\n# ü\n"
-    assert template(helm, {"template": text}) == text
-    assert template(helm, {}) is None

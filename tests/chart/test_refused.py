@@ -96,7 +96,6 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     (kubernetes(namespace="other"), "remove it from settings; set kernels.namespace.name"),
     (kubernetes(release="other"), "settings.runtime.kubernetes.release"),
     (kubernetes(home_check_image="busybox"), "remove it from settings; set image.repository and image.tag"),
-    ({**kubernetes(template="/x"), "kernels": {"template": "t"}}, "settings.runtime.kubernetes.template"),
     (
         {**kubernetes(scheduling={"schedulerName": "t"}), "kernels": {"schedulerName": "s"}},
         "remove it from settings; set kernels.nodeSelector and the like",
@@ -115,10 +114,6 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     (
         {"kernels": {"namespace": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}},
         "pod-security.kubernetes.io/enforce follows from the volumes of the settings (restricted); remove it",
-    ),
-    (
-        {"kernels": {"template": "x", "tolerations": [{"operator": "Exists"}], "nodeSelector": {"a": "b"}}},
-        "so no kernel with kernels.nodeSelector could start",
     ),
     ({"prePuller": {"continuous": {"enabled": True}}}, "prePuller.images: name what nodes shall pull"),
     ({"sparkExecutors": {"kernels": {}}}, "sparkExecutors.kernels: executors need a namespace of their own"),

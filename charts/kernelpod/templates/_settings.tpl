@@ -26,11 +26,6 @@ runtime.kubernetes.scheduling:
   value: {{ toJson . }}
   change: set kernels.nodeSelector and the like
 {{- end }}
-{{- if .Values.kernels.template }}
-runtime.kubernetes.template:
-  value: /etc/kernelpod/kernel-pod.yaml.j2
-  change: set kernels.template
-{{- end }}
 {{- with .Values.sparkExecutors }}
 kernelspecs.service_accounts:
   value: {{ keys . | sortAlpha | toJson }}

@@ -14,13 +14,8 @@ def shipped(packaged: str, in_checkout: str) -> Path:
 
 
 def launchers() -> Path:
-    """Return the folder of the pod template and of the launchers for a stock gateway."""
+    """Return the folder of the launchers for a stock gateway, and of their pod template."""
     return shipped("launchers", "launchers")
-
-
-def pod_template() -> Path:
-    """Return the template of a kernel's Secret and Pod."""
-    return launchers() / "kernel-pod.yaml.j2"
 
 
 def kernelspecs() -> Path:

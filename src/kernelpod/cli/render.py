@@ -14,8 +14,7 @@ from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.roster import Roster
 from kernelpod.kernelspecs.published import PublishedKernelspecs
-from kernelpod.pods.kernel import POD_PORTS
-from kernelpod.pods.kernel import render as render_manifest
+from kernelpod.pods.kernel import POD_PORTS, kernel_manifest
 from kernelpod.start.connection import new_connection
 from kernelpod.start.identity import Identity, Owner
 from kernelpod.start.policy import Usage, decide
@@ -77,7 +76,6 @@ def render(
         return
     key = SecretStr("(made anew at each start)")
     connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
-    template = shipped.pod_template().read_text(encoding="utf-8")
-    made = render_manifest(KernelRecord(plan=plan), connection, "000000", template)
+    made = kernel_manifest(KernelRecord(plan=plan), connection, "000000")
     text = json.dumps([made.secret, made.pod], indent=2, ensure_ascii=False) + "\n" if form else made.to_yaml()
     click.echo(text, nl=False)

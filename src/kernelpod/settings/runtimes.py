@@ -41,8 +41,6 @@ class Kubernetes(Section):
     """File that says how to reach the cluster; absent: the pod's own service account, else kubectl's default."""
     context: str = ""
     """Context of the kubeconfig; empty: its current one."""
-    template: Path | None = None
-    """Pod template instead of the shipped one; beside what the plan says it may add where pods are scheduled."""
     scheduling: dict[SchedulingKey, Any] = Field({})
     """What the spec of every kernel's pod says of scheduling, in Kubernetes' own words, such as
     `nodeSelector: {purpose: kernels}`; a kernelspec's keys come on top."""

@@ -11,14 +11,13 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from doubles import a_connection, a_plan, an_identity
-from kernelpod.base import shipped
 from kernelpod.cli.main import main
 from kernelpod.courses.check import check_courses
 from kernelpod.courses.course_access import Membership, course_mounts
 from kernelpod.courses.model import HubFile
 from kernelpod.homes.mounts import UserMounts, mounts_for, working_dir
 from kernelpod.pods import server as pods
-from kernelpod.pods.kernel import render
+from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 from kernelpod.z2jh.values import z2jh_values
@@ -73,8 +72,7 @@ def sources(volumes: list[dict[str, Any]]) -> dict[str, Any]:
 def kernel_spec(made: Settings, groups: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the spec of a kernel's pod."""
     plan = a_plan(settings=made, identity=an_identity("alice", groups=groups))
-    template = shipped.pod_template().read_text(encoding="utf-8")
-    spec: dict[str, Any] = render(KernelRecord(plan=plan), a_connection(), "0a1b2c", template).pod["spec"]
+    spec: dict[str, Any] = kernel_manifest(KernelRecord(plan=plan), a_connection(), "0a1b2c").pod["spec"]
     return spec
 
 

@@ -9,12 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from doubles import a_connection, a_plan, an_identity
-from kernelpod.base import shipped
 from kernelpod.courses.check import check_courses
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import check_kernel_path, mounts_for
 from kernelpod.pods import server as pods
-from kernelpod.pods.kernel import render
+from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
@@ -39,8 +38,7 @@ def plan(volume: dict[str, str], user: str = "alice", **sections: Any) -> Kernel
 
 def pod_of(made: KernelPlan) -> dict[str, Any]:
     """Return the spec of a plan's pod."""
-    template = shipped.pod_template().read_text(encoding="utf-8")
-    spec: dict[str, Any] = render(KernelRecord(plan=made), a_connection(), "0a1b2c", template).pod["spec"]
+    spec: dict[str, Any] = kernel_manifest(KernelRecord(plan=made), a_connection(), "0a1b2c").pod["spec"]
     return spec
 
 

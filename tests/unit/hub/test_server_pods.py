@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from doubles import a_connection, a_plan, an_identity
-from kernelpod.base import shipped
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
 from kernelpod.pods import server as pods
-from kernelpod.pods.kernel import render
+from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 
@@ -43,7 +42,7 @@ def test_server_and_kernel_see_the_same_folders_at_the_same_places(name: str, vo
     made = settings(homes={"root": "/homes", "volume": volume}, mounts=MOUNTS)
     plan = a_plan(settings=made, identity=an_identity(name))
     record = KernelRecord(plan=plan)
-    pod = render(record, a_connection(), "0a1b2c", shipped.pod_template().read_text(encoding="utf-8")).pod
+    pod = kernel_manifest(record, a_connection(), "0a1b2c").pod
     mounts = mounts_for(made, "hub", name, ())
     kernel = folders(pod["spec"]["volumes"], pod["spec"]["containers"][0]["volumeMounts"])
     assert folders(pods.volumes(mounts), pods.volume_mounts(mounts)) == kernel

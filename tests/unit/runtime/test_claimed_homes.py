@@ -11,9 +11,8 @@ import pytest
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
 from doubles import a_connection, a_plan, an_identity
-from kernelpod.base import shipped
 from kernelpod.errors import StartFailed
-from kernelpod.pods.kernel import render
+from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.kubernetes.claims import on_nfs
 from kernelpod.settings.runtimes import Kubernetes
@@ -77,8 +76,7 @@ def resolved(claim: Any = CLAIM, found: Any = None) -> KernelPlan:
 )
 def test_a_claim_on_nfs_is_mounted_by_kernels_as_its_folder(spec: dict[str, Any]) -> None:
     made = resolved(found=volume(spec))
-    template = shipped.pod_template().read_text(encoding="utf-8")
-    pod = render(KernelRecord(plan=made), a_connection(), "0a1b2c", template).pod
+    pod = kernel_manifest(KernelRecord(plan=made), a_connection(), "0a1b2c").pod
     assert pod["spec"]["volumes"][0] == {
         "name": "home",
         "nfs": {"server": "10.0.0.5", "path": "/export/hub-claim-alice-pv1", "readOnly": False},

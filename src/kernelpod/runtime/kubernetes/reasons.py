@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.pods.kernel import HOME_CHECK
+from kernelpod.pods.kernel import HOME_CHECK, KERNEL_CONTAINER
 from kernelpod.runtime.interface import Ended
 from kernelpod.start.plan import KernelPlan
 
@@ -41,7 +41,7 @@ class Obstacle:
 
 def address(pod: Pod | None) -> str | None:
     """Return the pod's address once its kernel's container runs."""
-    if pod is None or not _state(pod, "kernel").get("running"):
+    if pod is None or not _state(pod, KERNEL_CONTAINER).get("running"):
         return None
     return pod["status"].get("podIP") or None
 
@@ -53,7 +53,7 @@ def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
     check = _state(pod, HOME_CHECK, "initContainerStatuses").get("terminated") or {}
     if check.get("exitCode"):
         return home_missing(plan, _said(check.get("message", "")))
-    terminated = _state(pod, "kernel").get("terminated")
+    terminated = _state(pod, KERNEL_CONTAINER).get("terminated")
     if not terminated and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded"):
         return None
     if terminated and terminated.get("reason") == "OOMKilled":
@@ -65,7 +65,7 @@ def obstacle(pod: Pod | None, events: Iterable[dict[str, Any]], plan: KernelPlan
     """Return what keeps a pod from running, or None if nothing is known to."""
     if pod is None:
         return None
-    for container, place in (("kernel", "containerStatuses"), (HOME_CHECK, "initContainerStatuses")):
+    for container, place in ((KERNEL_CONTAINER, "containerStatuses"), (HOME_CHECK, "initContainerStatuses")):
         if found := _waiting(_state(pod, container, place).get("waiting") or {}, plan):
             return found
     unscheduled = _condition(pod, "PodScheduled")
@@ -79,7 +79,7 @@ def may_hide_a_mount(pod: Pod | None) -> bool:
     """Return whether a pod is on a node and nothing is said of it: only events tell that a mount fails."""
     if pod is None or _condition(pod, "PodScheduled").get("status") != "True":
         return False
-    return (_state(pod, "kernel").get("waiting") or {}).get("reason", "") in _ON_ITS_WAY
+    return (_state(pod, KERNEL_CONTAINER).get("waiting") or {}).get("reason", "") in _ON_ITS_WAY
 
 
 def refused(message: str) -> Ended:

@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kernelpod.base import names, shipped
-from kernelpod.errors import KernelpodError, RecordError, StartFailed, TemplateError, UserError
-from kernelpod.pods.kernel import POD_PORTS, Manifest, render
+from kernelpod.base import names
+from kernelpod.errors import KernelpodError, RecordError, StartFailed, UserError
+from kernelpod.pods.kernel import KERNEL_CONTAINER, POD_PORTS, Manifest, kernel_manifest
 from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.runtime.kubernetes import reasons
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
@@ -49,12 +49,10 @@ class KubernetesRuntime:
         self._troubles = Troubles(self._api, self._watch, f"{namespace}/events", settings.heal_seconds)
         self._removal = Removal(self._api, self._watch, self._pods_path, self._secrets_path)
         self._limiter = FairLimiter(settings.starts_at_once)
-        self._template = ""
 
     async def open(self) -> None:
         """Find the cluster and list the pods; raises StartFailed with the next step if that fails."""
         try:
-            self._template = (self._settings.template or shipped.pod_template()).read_text("utf-8")
             await self._api.open()
             await self._watch.open(OPEN_SECONDS)
         except (KernelpodError, OSError) as error:
@@ -76,12 +74,7 @@ class KubernetesRuntime:
         plan, incarnation = await on_nfs(record.plan, self._api), secrets.token_hex(3)
         record = record.model_copy(update={"plan": plan})
         connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
-        try:
-            manifest = render(record, connection, incarnation, self._template)
-        except TemplateError as error:
-            raise StartFailed(
-                "kernel_start_failed", "The pod template cannot be used; tell an admin.", detail=str(error)
-            ) from error
+        manifest = kernel_manifest(record, connection, incarnation)
         name = manifest.pod["metadata"]["name"]
         async with self._limiter.turn(plan.owner):
             began = time.monotonic()
@@ -140,7 +133,7 @@ class KubernetesRuntime:
         # Process 1 is the pod's own, which kill spares; every other process of this user is the kernel's.
         path, kill = f"{self._pods_path}/{_name(kernel)}/exec", f"kill -{signum} -1"
         try:
-            await self._api.execute(path, "kernel", ["sh", "-c", kill])
+            await self._api.execute(path, KERNEL_CONTAINER, ["sh", "-c", kill])
         except (ApiRefusedError, ApiSilentError) as error:
             sentence = "The kernel could not be signalled. Restart it instead."
             raise UserError("interrupt_unsupported", sentence, detail=str(error)) from error
