@@ -48,7 +48,7 @@ test-logins: env env-logins ## the logins of hub/logins, each at a real hub: sla
 	.envs/logins/bin/python -m pytest tests/logins
 
 test-z2jh: env-hub-z2jh ## the hub's side at the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
-	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/hub/test_hub_config.py tests/unit/z2jh/test_z2jh_values.py tests/unit/hub/test_server_pods.py tests/unit/hub/test_course_spawner.py
+	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/hub/test_hub_config.py tests/unit/z2jh/test_z2jh_values.py tests/unit/hub/test_server_pods.py tests/unit/hub/test_server_additions.py tests/unit/hub/test_course_spawner.py
 
 test-databases: env env-logins ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases

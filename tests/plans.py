@@ -98,6 +98,45 @@ def _gpu() -> KernelPlan:
     return a_plan(request=wish, settings=settings, spec=a_spec(resources=sizes, mounts=(), **keys))
 
 
+# What a site may add to its pods: one of each.
+ADDITIONS: dict[str, Any] = {
+    "labels": {"example.org/team": "physics", "cost-centre": "42"},
+    "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "example.org/note": "{a} $(B)"},
+    "init_containers": [
+        {
+            "name": "wait-for-licences",
+            "image": "registry.example/wait:1",
+            "command": ["wait", "$(LICENCES)"],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": 1, "memory": "32Mi"}},
+        }
+    ],
+    "sidecars": [
+        {
+            "name": "proxy",
+            "image": "registry.example/proxy@sha256:" + "0" * 64,
+            "args": ["--listen", "127.0.0.1:3128"],
+            "env": {"UPSTREAM": "proxy.example.org"},
+            "pull_policy": "Always",
+            "resources": {
+                "requests": {"cpu": "50m", "memory": "64Mi"},
+                "limits": {"cpu": "50m", "memory": "64Mi"},
+            },
+        }
+    ],
+    "tolerations": [{"key": "site", "operator": "Exists"}],
+    "host_aliases": [{"ip": "10.1.2.3", "hostnames": ["licences.example.org", "licences"]}],
+}
+
+
+def _additions() -> KernelPlan:
+    cluster = {
+        "home_check_image": "registry.example/gateway:1",
+        "scheduling": {"tolerations": [{"key": "kernels"}]},
+    }
+    settings = {"runtime": {"kubernetes": cluster}, "pods": {"kernels": ADDITIONS}}
+    return a_plan(settings=Settings.model_validate(settings))
+
+
 def _hostile() -> KernelPlan:
     name = 'x"\n- hostPath: {path: /}\n--- {{ 7*7 }} $(HOME) \x85\u2028'
     spec = a_spec(
@@ -114,6 +153,7 @@ PLANS: dict[str, Callable[[], KernelPlan]] = {
     "extra-volumes": _extra_volumes,
     "nfs-and-ids": _nfs_and_ids,
     "gpu": _gpu,
+    "additions": _additions,
     "hostile": _hostile,
 }
 

@@ -48,6 +48,7 @@ CODES: dict[str, str] = {
     "unschedulable": "No node of the cluster has room for the kernel.",
     "mount_failed": "A folder of the kernel cannot be mounted.",
     "container_refused": "The kernel's container cannot be made; the message is the node's.",
+    "site_container_failed": "A container of the site's (`pods.kernels`) keeps the kernel from starting.",
     "quota_exceeded": "The namespace of the kernels has no quota left.",
     "refused_by_cluster": "The API server does not admit the kernel's pod; the message is the server's.",
     "out_of_memory": "The kernel used more memory than its limit.",

@@ -12,6 +12,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 _PLACEHOLDERS = {"hub", "username"}
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z", re.ASCII)
 
+_IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(?P<tag>:[\w.-]{1,128})?(?P<digest>@sha256:[0-9a-f]{64})?\Z",
+    re.ASCII | re.IGNORECASE,
+)
+
 
 def _absolute(path: str) -> str:
     # To pathlib "//etc" is in its plain form.
@@ -39,6 +44,14 @@ def _name_template(name: str) -> str:
     return name
 
 
+def _image(text: str) -> str:
+    found = _IMAGE.match(text)
+    fixed = found and (found["digest"] or found["tag"] not in (None, ":latest"))
+    if not fixed or len(text) > 250:
+        raise ValueError("write an image with a tag other than latest, or with a digest")
+    return text
+
+
 class Section(BaseModel):
     """A part of a file of settings: read-only, and no unknown key passes."""
 
@@ -47,6 +60,7 @@ class Section(BaseModel):
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 PathTemplate = Annotated[str, AfterValidator(_template)]
+Image = Annotated[str, AfterValidator(_image)]
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
 NameTemplate = Annotated[str, AfterValidator(_name_template)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]

@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from kernelpod.base.fields import AbsolutePath, Name, Section, Size
+from kernelpod.base.fields import AbsolutePath, Image, Name, Section, Size
 from kernelpod.base.podkeys import LabelKey, LabelValue, Toleration
 from kernelpod.base.quantities import Bytes, format_bytes, format_millicores
-from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, Image, MountPath, SpecAddress, Title
+from kernelpod.courses.fields import FolderPath, HomePath, Id, Identifier, MountPath, SpecAddress, Title
 from kernelpod.courses.theme import Theme
 from kernelpod.grading.submissions.receipt import moment
 from kernelpod.homes.volumes import MountedVolume, SharedVolume, Volume, check_root

@@ -14,6 +14,7 @@ from kernelpod.base import names, yamltext
 from kernelpod.base.podkeys import SecretKey
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.homes.mounts import Mount
+from kernelpod.pods import additions
 from kernelpod.pods.parts import literal, no_privileges, shared_memory, volume_mounts, volumes
 from kernelpod.start.connection import CHANNELS, Connection
 from kernelpod.start.plan import KernelPlan
@@ -59,49 +60,65 @@ def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, An
 
 
 def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, Any]:
-    plan = record.plan
-    mounts = plan.mounts.all()
-    shm_volumes, _ = _shared_memory(plan)
-    first = {"initContainers": [_home_check(plan)]} if plan.home_check_image else {}
-    secret = {
-        "secretName": name,
-        "defaultMode": 0o440,
-        "items": [{"key": "connection.json", "path": "connection.json"}],
-    }
+    plan, added = record.plan, record.plan.additions
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": name,
             "namespace": plan.namespace,
-            "labels": _labels(plan),
+            "labels": {**added.labels, **_labels(plan)},
             "annotations": {
+                **added.annotations,
                 names.ANNOTATION_USER: plan.owner.name,
                 names.ANNOTATION_RECORD: record.to_json(),
             },
         },
-        "spec": {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": math.ceil(plan.grace_period_seconds),
-            **({"serviceAccountName": plan.service_account} if plan.service_account else {}),
-            "automountServiceAccountToken": bool(plan.service_account),
-            "enableServiceLinks": False,
-            "shareProcessNamespace": True,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": plan.uid,
-                "runAsGroup": plan.gid,
-                "fsGroup": plan.gid,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "supplementalGroups": list(plan.supplemental_groups),
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            **plan.scheduling,
-            **first,
-            "containers": [_container(plan, mounts, connection)],
-            "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *shm_volumes],
-        },
+        "spec": _spec(plan, name, connection),
     }
+
+
+def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]:
+    mounts = plan.mounts.all()
+    shm_volumes, _ = _shared_memory(plan)
+    secret = {
+        "secretName": name,
+        "defaultMode": 0o440,
+        "items": [{"key": "connection.json", "path": "connection.json"}],
+    }
+    return {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": math.ceil(plan.grace_period_seconds),
+        **({"serviceAccountName": plan.service_account} if plan.service_account else {}),
+        "automountServiceAccountToken": bool(plan.service_account),
+        "enableServiceLinks": False,
+        # The pause process is PID 1 then, so that SIGTERM reaches a kernel that installs no handler for it.
+        "shareProcessNamespace": True,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": plan.uid,
+            "runAsGroup": plan.gid,
+            "fsGroup": plan.gid,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "supplementalGroups": list(plan.supplemental_groups),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **plan.scheduling,
+        **_lists(plan),
+        "containers": [_container(plan, mounts, connection)],
+        "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *shm_volumes],
+    }
+
+
+def _lists(plan: KernelPlan) -> dict[str, Any]:
+    """Return what of the pod's spec the site may add to, where there is any."""
+    checks = [_home_check(plan)] if plan.home_check_image else []
+    made = {
+        "tolerations": [*plan.scheduling.get("tolerations", []), *additions.tolerations(plan.additions)],
+        "hostAliases": additions.host_aliases(plan.additions),
+        "initContainers": [*checks, *additions.init_containers(plan.additions, plan.uid)],
+    }
+    return {key: value for key, value in made.items() if value}
 
 
 def _shared_memory(plan: KernelPlan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

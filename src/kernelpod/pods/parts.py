@@ -27,6 +27,11 @@ def no_privileges() -> dict[str, Any]:
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+def restricted() -> dict[str, Any]:
+    """Return a container's security context as Pod Security's `restricted` wants it; a new one each time."""
+    return {**no_privileges(), "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def shared_memory(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a memory volume of this size, and where a container sees it instead of its own 64 MiB."""
     volume = {"name": SHM, "emptyDir": {"medium": "Memory", "sizeLimit": size}}

@@ -12,7 +12,7 @@ from typing import Any
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import COURSE_MOUNTS, COURSE_VOLUMES
 from kernelpod.pods import parts as podparts
-from kernelpod.pods.parts import literal, no_privileges
+from kernelpod.pods.parts import literal
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 
@@ -172,8 +172,3 @@ def claim_traits(settings: Settings, hub: Hub) -> dict[str, Any]:
         # The files of a home outlive the account.
         "delete_pvc": False,
     }
-
-
-def restricted() -> dict[str, Any]:
-    """Return the security context of the server's container, as Pod Security's `restricted` wants it."""
-    return {**no_privileges(), "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}

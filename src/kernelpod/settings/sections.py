@@ -13,6 +13,7 @@ from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
 from kernelpod.settings.culling import Culling
 from kernelpod.settings.hubs import Hub, IdentitySettings, Servers
 from kernelpod.settings.kernels import Kernelspecs, Policy, Start
+from kernelpod.settings.pods import Pods
 from kernelpod.settings.runtimes import RuntimeSettings
 
 
@@ -54,6 +55,7 @@ class Settings(Section):
     mounts: tuple[SharedMount, ...] = ()
     """Folders beside the home."""
     runtime: RuntimeSettings = RuntimeSettings()
+    pods: Pods = Pods()
 
     @model_validator(mode="after")
     def _hubs_apart(self) -> Settings:

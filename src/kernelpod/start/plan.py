@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kernelpod.base.podkeys import PullPolicy, SchedulingKey, SecretKey
 from kernelpod.homes.mounts import UserMounts
+from kernelpod.settings.pods import PodAdditions
 from kernelpod.start.identity import Owner
 
 
@@ -63,6 +64,8 @@ class KernelPlan(BaseModel):
     """Service account whose token the pod gets; empty: none."""
     secret_env: dict[str, SecretKey] = {}
     """Variables whose values only the node reads, from Secrets."""
+    additions: PodAdditions = PodAdditions()
+    """What the site adds to the pod; checked so that the rest of the plan stays true."""
     interrupt_mode: Literal["message", "signal"]
     transport: Literal["ipc", "tcp"]
     launch_timeout_seconds: float

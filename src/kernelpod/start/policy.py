@@ -82,6 +82,7 @@ def decide(
         shm_bytes=spec.shm,
         service_account=spec.service_account or "",
         secret_env=spec.secret_env,
+        additions=settings.pods.kernels,
         interrupt_mode=spec.interrupt_mode,
         transport="tcp" if settings.runtime.kind == "kubernetes" else spec.transport,
         launch_timeout_seconds=min(

@@ -17,7 +17,9 @@ from kernelpod.base import yamltext
 from kernelpod.errors import SettingsError
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
+from kernelpod.pods import additions
 from kernelpod.pods import server as pods
+from kernelpod.pods.parts import restricted
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh import versions as charts
@@ -73,6 +75,7 @@ def z2jh_values(
         ),
         "networkPolicy": {"egress": [_rule("to", gateway_namespace, GATEWAY_PORT)]},
         **_storage(settings, hub),
+        **({} if hub.courses else _additions(settings)),
     }
     if image:
         singleuser["image"] = _image(image)
@@ -130,7 +133,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         "KubeSpawner": {
             "delete_grace_period": servers.grace_period_seconds(settings),
             "gid": settings.policy.gid,
-            "container_security_context": pods.restricted(),
+            "container_security_context": restricted(),
             **pods.claim_traits(settings, hub),
         },
     }
@@ -204,8 +207,24 @@ def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
             "extraVolumes": _per_user(pods.volumes(mounts)),
             "extraVolumeMounts": _per_user(pods.volume_mounts(mounts)),
         },
-        "initContainers": [_per_user(pods.home_container(settings, mounts, ids))],
+        "initContainers": [
+            _per_user(pods.home_container(settings, mounts, ids)),
+            *_per_user(additions.init_containers(settings.pods.servers, ids.uid)),
+        ],
     }
+
+
+def _additions(settings: Settings) -> dict[str, Any]:
+    """Return `pods.servers` but its containers; with courses the spawner adds all of it."""
+    added = settings.pods.servers
+    aliases = additions.host_aliases(added)
+    made = {
+        "extraLabels": dict(added.labels),
+        "extraAnnotations": _per_user(dict(added.annotations)),
+        "extraTolerations": additions.tolerations(added),
+        "extraPodConfig": {"hostAliases": aliases} if aliases else {},
+    }
+    return {key: value for key, value in made.items() if value}
 
 
 def _rule(direction: str, namespace: str, port: int) -> dict[str, Any]:

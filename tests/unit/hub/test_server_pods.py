@@ -15,8 +15,10 @@ from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
 from kernelpod.pods import server as pods
 from kernelpod.pods.kernel import kernel_manifest
+from kernelpod.pods.parts import restricted
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
+from podspawner import a_spawner
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}
 MOUNTS = [
@@ -191,7 +193,7 @@ async def test_the_spawner_adds_mounts_ids_and_the_home(monkeypatch: pytest.Monk
     assert [container["name"] for container in spec["init_containers"]] == ["home"]
     assert [volume["name"] for volume in spec["volumes"]] == ["homes", "data", "course"]
     assert [mount["mountPath"] for mount in server["volume_mounts"]] == ["/home/jovyan", "/data", "/course"]
-    assert server["security_context"] == {**pods.restricted(), "runAsUser": 1000, "runAsGroup": 100}
+    assert server["security_context"] == {**restricted(), "runAsUser": 1000, "runAsGroup": 100}
     assert spec["automount_service_account_token"] is False
     assert spec["enable_service_links"] is False
     assert pod["metadata"]["labels"]["component"] == "singleuser-server"
@@ -209,25 +211,6 @@ async def test_a_server_may_have_shared_memory(monkeypatch: pytest.MonkeyPatch) 
 async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     """Return the pod that the spawner would make for John.Döe."""
     return await a_spawner(monkeypatch, made).get_pod_manifest()
-
-
-def a_spawner(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
-    """Return John.Döe's spawner."""
-    from jupyterhub.objects import Hub, Server
-    from traitlets.config import Config
-
-    from kernelpod.hub.config import configure
-    from kernelpod.hub.spawners.pod import PodSpawner, configure_kubespawner
-
-    config = Config()
-    configure(config, made)
-    configure_kubespawner(config, made)
-    user = SimpleNamespace(name="John.Döe", groups=[], url="/u/", escaped_name="j", id=1, server=None)
-    monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)
-    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_, **__: None)
-    spawner = PodSpawner(config=config, hub=Hub(), user=user, _mock=True)
-    spawner.server = Server()
-    return spawner
 
 
 @pytest.mark.hub

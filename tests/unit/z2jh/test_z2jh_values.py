@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from plans import ADDITIONS
 from hub_settings import NFS, SECTIONS, WITH_COURSES, values
 
 from kernelpod.base.names import user_slug
@@ -45,6 +46,7 @@ OURS = [
     {**SECTIONS, "homes": {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}},
     {**SECTIONS, "homes": {"volume": {"kind": "none"}}},
     {**SECTIONS, "culling": {"idle_seconds": 1800}},
+    {**SECTIONS, "pods": {"servers": ADDITIONS}},
 ]
 
 

@@ -15,8 +15,9 @@ from traitlets import Unicode
 from kernelpod.hub import servers
 from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.hub.spawners.profiles import profiles
+from kernelpod.pods import additions
 from kernelpod.pods import server as pods
-from kernelpod.pods.parts import shared_memory
+from kernelpod.pods.parts import restricted, shared_memory
 from kernelpod.settings.sections import Settings
 
 # How servers reach the hub: its Service.
@@ -58,7 +59,7 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.KubeSpawner.service_account = "default"
     c.KubeSpawner.automount_service_account_token = False
     c.KubeSpawner.allow_privilege_escalation = False
-    c.KubeSpawner.container_security_context = pods.restricted()
+    c.KubeSpawner.container_security_context = restricted()
     for name, value in pods.claim_traits(settings, c.KernelpodSpawner.of_hub).items():
         c.KubeSpawner[name] = value
 
@@ -117,9 +118,19 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
             volume, mount = shared_memory(self.shm)
             spec.volumes.append(volume)
             server.volume_mounts.append(mount)
+        self._add_what_the_site_adds(pod, ids.uid)
         server.working_dir = mounts.home.mount_path
         server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
         return pod
+
+    def _add_what_the_site_adds(self, pod: Any, uid: int) -> None:
+        """Add `pods.servers` of the settings; what the pod has already stays as it is."""
+        added, metadata, spec = self.settings.pods.servers, pod.metadata, pod.spec
+        metadata.labels = {**added.labels, **(metadata.labels or {})}
+        metadata.annotations = {**added.annotations, **(metadata.annotations or {})}
+        spec.init_containers = [*spec.init_containers, *additions.init_containers(added, uid)]
+        spec.tolerations = [*(spec.tolerations or []), *additions.tolerations(added)]
+        spec.host_aliases = [*(spec.host_aliases or []), *additions.host_aliases(added)]
 
     def is_pod_running(self, pod: Any) -> bool:
         """Return whether the server's pod runs. Raises HomeNotMadeError once it is clear that it never will."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from kernelpod.base.fields import Image
 from kernelpod.base.quantities import format_bytes, format_millicores, parse_bytes, parse_millicores
-from kernelpod.courses.fields import Image, Title
+from kernelpod.courses.fields import Title
 from kernelpod.courses.model import ServerResources
 from kernelpod.importers.report import Part
 

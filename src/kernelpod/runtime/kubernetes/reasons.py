@@ -13,6 +13,7 @@ from typing import Any
 
 from kernelpod.pods.kernel import HOME_CHECK, KERNEL_CONTAINER
 from kernelpod.runtime.interface import Ended
+from kernelpod.settings.pods import AddedContainer
 from kernelpod.start.plan import KernelPlan
 
 Pod = dict[str, Any]
@@ -53,6 +54,8 @@ def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
     check = _state(pod, HOME_CHECK, "initContainerStatuses").get("terminated") or {}
     if check.get("exitCode"):
         return home_missing(plan, _said(check.get("message", "")))
+    if failed := _before_the_kernel(pod, plan):
+        return _taken_away(pod) or failed
     terminated = _state(pod, KERNEL_CONTAINER).get("terminated")
     if not terminated and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded"):
         return None
@@ -67,6 +70,9 @@ def obstacle(pod: Pod | None, events: Iterable[dict[str, Any]], plan: KernelPlan
         return None
     for container, place in ((KERNEL_CONTAINER, "containerStatuses"), (HOME_CHECK, "initContainerStatuses")):
         if found := _waiting(_state(pod, container, place).get("waiting") or {}, plan):
+            return found
+    for one in (*plan.additions.init_containers, *plan.additions.sidecars):
+        if found := _site_waits(_state(pod, one.name, "initContainerStatuses").get("waiting") or {}, one):
             return found
     unscheduled = _condition(pod, "PodScheduled")
     if unscheduled.get("status") == "False":
@@ -100,12 +106,44 @@ def home_missing(plan: KernelPlan, detail: str = "") -> Ended:
     )
 
 
-def _waiting(waiting: dict[str, Any], plan: KernelPlan) -> Obstacle | None:
+def _before_the_kernel(pod: Pod, plan: KernelPlan) -> Ended | None:
+    """Return which of the site's init containers failed: the kernel then never starts."""
+    for one in plan.additions.init_containers:
+        ended = _state(pod, one.name, "initContainerStatuses").get("terminated") or {}
+        if code := ended.get("exitCode"):
+            said = ended.get("message", "").strip()
+            sentence = f"{_site_container(one)} failed with exit code {code}. Tell your administrator."
+            return Ended(sentence, "site_container_failed", said)
+    return None
+
+
+def _site_waits(waiting: dict[str, Any], one: AddedContainer) -> Obstacle | None:
+    """Return what keeps one of the site's containers from being made; one that is restarted hinders nobody."""
+    if found := _no_image(waiting, f"The image {one.image!r} of a container of this site's, {one.name!r},"):
+        return found
     reason, message = waiting.get("reason", ""), _said(waiting.get("message", ""))
-    if reason in _IMAGE_TROUBLE or reason in _IMAGE_NEVER:
-        final = reason in _IMAGE_NEVER or bool(_NO_SUCH_IMAGE.search(message))
-        sentence = f"The kernel's image {plan.image!r} cannot be had: {message or reason}"
-        return Obstacle(Ended(sentence, "image_unavailable", message), final)
+    if reason in _CONTAINER_NEVER:
+        sentence = f"{_site_container(one)} cannot be made: {message or reason}"
+        return Obstacle(Ended(sentence, "site_container_failed", message), final=True)
+    return None
+
+
+def _site_container(one: AddedContainer) -> str:
+    return f"The container {one.name!r}, which this site adds to kernels,"
+
+
+def _no_image(waiting: dict[str, Any], which: str) -> Obstacle | None:
+    reason, message = waiting.get("reason", ""), _said(waiting.get("message", ""))
+    if reason not in _IMAGE_TROUBLE and reason not in _IMAGE_NEVER:
+        return None
+    final = reason in _IMAGE_NEVER or bool(_NO_SUCH_IMAGE.search(message))
+    return Obstacle(Ended(f"{which} cannot be had: {message or reason}", "image_unavailable", message), final)
+
+
+def _waiting(waiting: dict[str, Any], plan: KernelPlan) -> Obstacle | None:
+    if found := _no_image(waiting, f"The kernel's image {plan.image!r}"):
+        return found
+    reason, message = waiting.get("reason", ""), _said(waiting.get("message", ""))
     if reason in _CONTAINER_NEVER:
         return Obstacle(_not_created(reason, message, plan), final=True)
     return None
