@@ -103,7 +103,7 @@ def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]
             "supplementalGroups": list(plan.supplemental_groups),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        **plan.scheduling,
+        **{str(key): value for key, value in plan.scheduling.items()},
         **_lists(plan),
         "containers": [_container(plan, mounts, connection)],
         "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *shm_volumes],

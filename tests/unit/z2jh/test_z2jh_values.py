@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from plans import ADDITIONS
 from hub_settings import NFS, SECTIONS, WITH_COURSES, values
 
 from kernelpod.base.names import user_slug
@@ -22,6 +21,7 @@ from kernelpod.pods.server import MAKE_HOME
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import overrides
 from kernelpod.z2jh.values import z2jh_values
+from plans import ADDITIONS
 
 KEYS = Path(__file__).parent / "z2jh_keys"
 SCHEMAS = os.environ.get("KERNELPOD_Z2JH_SCHEMAS", "")
