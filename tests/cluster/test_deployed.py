@@ -330,7 +330,9 @@ def certificate(folder: Path, address: str) -> None:
     request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
     signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
     named = ["-addext", f"subjectAltName=IP:{address}"]
-    for name, more in (("ca", []), ("tls", [*signed, *named])):
+    # Python 3.13 and newer refuse an authority without key usage, as RFC 5280 does.
+    authority = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    for name, more in (("ca", authority), ("tls", [*signed, *named])):
         out = ["-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}", "-days", "2"]
         subprocess.run([*request, *out, *more], cwd=folder, check=True, capture_output=True, timeout=60)
 
