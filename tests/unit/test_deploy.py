@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from kernelpod.base import shipped
+from kernelpod.base.missingtools import ToolsMissing
 from kernelpod.deploy import install, microk8s, operations, overlay, rendered, z2jh
 from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster, run
 from kernelpod.deploy.progress import Progress
@@ -340,7 +341,7 @@ def test_a_dry_run_shows_no_secret() -> None:
 
 def test_a_tool_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
-    with pytest.raises(ClusterError, match="Not on PATH: helm"):
+    with pytest.raises(ToolsMissing, match="helm is not on PATH"):
         find_cluster(deployment())
 
 

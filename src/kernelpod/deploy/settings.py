@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
+from kernelpod.base.clustertools import Tools
 from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.errors import SettingsError
 from kernelpod.findings.sentences import sentences
@@ -165,7 +166,7 @@ class Smoke(Section):
 class Deployment(Section):
     """All of deploy.yaml; only `nfs.server` has no default."""
 
-    tools: Literal["auto", "kubectl", "microk8s"] = "auto"
+    tools: Tools = "auto"
     """`kubectl` and `helm`, or `microk8s kubectl` and `microk8s helm3`; auto: the former if there is a kubectl."""
     context: str | None = None
     """Context of the kubeconfig; absent: the current one."""
