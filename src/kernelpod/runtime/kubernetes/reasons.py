@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kernelpod.errors import home_missing
 from kernelpod.pods.kernel import HOME_CHECK
 from kernelpod.runtime.interface import Ended
 from kernelpod.start.plan import KernelPlan
@@ -52,7 +53,7 @@ def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
         return Ended("The kernel's pod was deleted.", "pod_deleted")
     check = _state(pod, HOME_CHECK, "initContainerStatuses").get("terminated") or {}
     if check.get("exitCode"):
-        return home_missing(plan, _said(check.get("message", "")))
+        return _no_home(plan, _said(check.get("message", "")))
     terminated = _state(pod, "kernel").get("terminated")
     if not terminated and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded"):
         return None
@@ -90,14 +91,9 @@ def refused(message: str) -> Ended:
     return Ended(f"The cluster does not allow the kernel's pod: {said}", "refused_by_cluster", message)
 
 
-def home_missing(plan: KernelPlan, detail: str = "") -> Ended:
-    """Return what is said when the home does not exist: one sentence and one code for every kind of volume."""
-    return Ended(
-        f"Your home folder {plan.mounts.home.path!r} does not exist yet. It is made when your server starts: stop "
-        "and start your server, and ask an admin if it stays missing.",
-        "home_missing",
-        detail,
-    )
+def _no_home(plan: KernelPlan, detail: str) -> Ended:
+    said = home_missing(f"home folder {plan.mounts.home.path!r}", detail=detail)
+    return Ended(said.message, said.code, said.detail)
 
 
 def _waiting(waiting: dict[str, Any], plan: KernelPlan) -> Obstacle | None:
@@ -117,7 +113,7 @@ def _mount_trouble(events: Iterable[dict[str, Any]], plan: KernelPlan) -> Obstac
         volume = _VOLUME.search(message)
         said = _said(message.rpartition("Output:")[2])
         if volume and volume[1] == plan.mounts.home.name and "No such file or directory" in said:
-            return Obstacle(home_missing(plan, message), final=True)
+            return Obstacle(_no_home(plan, message), final=True)
         which = f"The folder {volume[1]!r}" if volume else "A folder"
         return Obstacle(Ended(f"{which} of the kernel cannot be mounted: {said}", "mount_failed", message))
     return None
