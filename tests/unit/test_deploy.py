@@ -75,6 +75,20 @@ def test_the_example_can_be_used() -> None:
     load_deployment(Path(__file__).parents[2] / "deploy.example.yaml")
 
 
+def test_settings_that_are_wrong_are_named_beside_what_else_is(tmp_path: Path) -> None:
+    data = {**LEAST, "homess": "pvc", "settings": {"homes": {"roots": "/x"}, "hubs": "none"}}
+    with pytest.raises(SettingsError) as error:
+        load_deployment(written(tmp_path, data))
+    assert all(said in error.value.message for said in ("homess", "settings.homes.roots", "settings.hubs"))
+
+
+def test_the_settings_of_the_gateway_have_a_type() -> None:
+    made = deployment(settings={"hubs": [{"name": "teaching"}], "homes": {"volume": {"claim": "files"}}})
+    assert (made.hub_name, made.gateway.homes.volume.claim) == ("teaching", "files")
+    (volume,) = rendered.deleting_pod(made)["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "files"}
+
+
 WRONG: list[tuple[Any, str]] = [
     ({**LEAST, "homess": "pvc"}, "homess"),
     ({**LEAST, "nfs": {}}, "nfs.server"),
@@ -126,9 +140,8 @@ def test_dynamic_homes_are_claims_that_the_hub_may_make() -> None:
     volume = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}", "namespace": "hub"}
     assert rendered.chart_values(made, [])["settings"]["homes"]["volume"] == volume
     claims = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}
-    settings = Settings().model_dump(mode="json")
     dynamic, plain = (
-        yaml.safe_load(overlay.hub_overlay(of.hubs()[0], settings, [])["kustomization.yaml"])["patches"]
+        yaml.safe_load(overlay.hub_overlay(of.hubs()[0], "", [])["kustomization.yaml"])["patches"]
         for of in (made, deployment())
     )
     assert claims in [json.loads(one["patch"])[0]["value"] for one in dynamic if "target" in one]
@@ -177,8 +190,7 @@ def test_everybody_with_one_password_is_refused() -> None:
 
 def test_files_outlive_the_volumes_of_the_hub() -> None:
     made = deployment(hub={"users": ["a"], "database": {"nfs": "/db"}})
-    settings = Settings().model_dump(mode="json")
-    objects = rendered.hub_storage(made, settings)
+    objects = rendered.hub_storage(made, Settings())
     volumes = [one["spec"] for one in objects if one["kind"] == "PersistentVolume"]
     assert [volume["persistentVolumeReclaimPolicy"] for volume in volumes] == ["Retain", "Retain"]
     assert [volume["claimRef"] for volume in volumes] == [
@@ -189,10 +201,9 @@ def test_files_outlive_the_volumes_of_the_hub() -> None:
 
 
 def test_the_configuration_of_the_hub_restarts_it() -> None:
-    settings = Settings().model_dump(mode="json")
     first, second = (
         yaml.safe_load(
-            overlay.hub_overlay(deployment(hub={"users": users}).hubs()[0], settings, [])["kustomization.yaml"]
+            overlay.hub_overlay(deployment(hub={"users": users}).hubs()[0], "", [])["kustomization.yaml"]
         )
         for users in (["alice"], ["alice", "bob"])
     )
@@ -231,9 +242,8 @@ def test_the_chart_is_told_both_hubs_and_where_their_courses_are() -> None:
 
 def test_the_claims_of_courses_are_where_they_are_mounted_and_are_removed_with_the_rest() -> None:
     made = courses_deployment()
-    settings = Settings().model_dump(mode="json")
     objects = [*rendered.gateway_storage(made), *rendered.kernels_storage(made)]
-    objects += [one for hub in made.hubs() for one in rendered.hub_storage(hub.deployment, settings)]
+    objects += [one for hub in made.hubs() for one in rendered.hub_storage(hub.deployment, Settings())]
     claims = {
         (one["metadata"]["namespace"], one["metadata"]["name"])
         for one in objects
@@ -461,7 +471,7 @@ def test_the_values_for_zero_to_jupyterhub_name_the_users_and_the_image() -> Non
         "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
         "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
     }
-    values = z2jh.values(made, settings, "secret")
+    values = z2jh.values(made, Settings.model_validate(settings), "secret")
     assert values["hub"]["config"]["Authenticator"]["allowed_users"] == ["alice", SMOKE_USER]
     assert values["hub"]["config"]["DummyAuthenticator"] == {"password": "secret"}
     assert values["hub"]["config"]["KubeSpawner"]["gid"] == 100
@@ -481,9 +491,7 @@ def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
             "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
         }
     )
-    z2jh.install(
-        tools.cluster(), made.hubs()[0], settings.model_dump(mode="json", exclude={"hubs": {"__all__": {"token"}}})
-    )
+    z2jh.install(tools.cluster(), made.hubs()[0], settings)
     (helm,) = [words for words in tools.asked if words[0] == "helm"]
     assert helm[1:8] == [
         "upgrade",

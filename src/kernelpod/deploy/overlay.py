@@ -44,10 +44,9 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return config
 
 
-def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dict[str, str]:
+def hub_overlay(one: OneHub, settings_text: str, denied: list[str]) -> dict[str, str]:
     """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
     deployment, names = one.deployment, one.deployment.namespaces
-    settings_text = yamltext.dump(settings)
     config = hub_config(deployment)
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
