@@ -142,3 +142,18 @@ class StartTimeout(UserError):
 def kernel_not_found(kernel_id: str) -> NotFound:
     """Return the one answer for kernels that are gone, never were, or belong to somebody else."""
     return NotFound("kernel_not_found", f"Kernel does not exist: {kernel_id}")
+
+
+def home_missing(
+    what: str, *, lacks: str = "does not exist yet", by_admin: bool = False, detail: str = ""
+) -> StartFailed:
+    """Return the one answer where a user's home is not there: `what` and what it lacks, and what the user does.
+
+    `by_admin` is for homes that the hub does not make, because the settings say so.
+    """
+    remedy = (
+        "It is made when your server starts: stop and start your server, and ask an admin if it stays missing."
+    )
+    if by_admin:
+        remedy = "An admin must make it: the hub makes no folders here (homes.create_local)."
+    return StartFailed("home_missing", f"Your {what} {lacks}. {remedy}", detail=detail)

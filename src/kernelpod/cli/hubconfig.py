@@ -1,4 +1,4 @@
-"""`kernelpod hub check_traits-config`: the traits that a hub is told."""
+"""`kernelpod hub check-config`: the traits that a hub is told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEEDS_JUPYTERHUB = (
 )
 
 
-@click.command("check_traits-config")
+@click.command("check-config")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_config(file: Path, as_json: bool) -> None:
@@ -26,8 +26,8 @@ def check_config(file: Path, as_json: bool) -> None:
 
     \b
     Examples:
-      kernelpod hub check_traits-config hub/logins/ldap.yaml
-      kernelpod hub check_traits-config deploy.yaml
+      kernelpod hub check-config hub/logins/ldap.yaml
+      kernelpod hub check-config deploy.yaml
     """
     try:
         from kernelpod.hub.configfile.traits import check_traits  # noqa: PLC0415 - only this command needs JupyterHub

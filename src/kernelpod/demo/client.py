@@ -8,6 +8,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -16,11 +17,13 @@ import websocket
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from kernelpod.base.retry import back_off
 from kernelpod.errors import KernelpodError
 
 TIMEOUT_SECONDS = 60
 # Behind a Service a connection may still be led to a pod that has just gone; then nothing was sent yet.
 CONNECT_ATTEMPTS = 4
+CONNECT_SECONDS = (0.2, 1.0)
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = TIMEOUT_SECONDS) -> Any:
@@ -54,7 +57,7 @@ class Browser:
     def __init__(self, url: str, name: str) -> None:
         self.url, self.name = url, name
         self.base = f"/user/{quote(name, safe='@~')}"
-        self.session = new_session(url, Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=0.2))
+        self.session = new_session(url, Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=CONNECT_SECONDS[0]))
 
     def close(self) -> None:
         """Close the connections; the server lives on."""
@@ -154,13 +157,15 @@ class Browser:
         request = requests.Request("GET", f"{self.url}{path}")
         cookies = self.session.prepare_request(request).headers.get("Cookie", "")
         address = f"ws{self.url.removeprefix('http')}{path}"
-        for attempt in range(CONNECT_ATTEMPTS):
+        pauses = islice(back_off(*CONNECT_SECONDS), CONNECT_ATTEMPTS - 1)
+        while True:
             with contextlib.suppress(ConnectionRefusedError):
                 return websocket.create_connection(
                     address, cookie=cookies, origin=self.url, timeout=TIMEOUT_SECONDS
                 )
-            time.sleep(0.2 * 2**attempt)
-        raise KernelpodError(f"{self.url} refuses connections")
+            if (pause := next(pauses, None)) is None:
+                raise KernelpodError(f"{self.url} refuses connections")
+            time.sleep(pause)
 
     def _get(self, path: str) -> requests.Response:
         return self.session.get(f"{self.url}{path}", timeout=TIMEOUT_SECONDS)

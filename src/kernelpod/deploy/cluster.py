@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.base import yamltext
+from kernelpod.base.clustertools import find_cluster_tools
+from kernelpod.base.missingtools import ToolsMissing
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 
 SECONDS = 60
 # Images may have to be pulled.
 WAIT_SECONDS = 300
-
-INSTALL = {
-    "kubectl": "snap install kubectl --classic, or see https://kubernetes.io/docs/tasks/tools/",
-    "helm": "snap install helm --classic, or see https://helm.sh/docs/intro/install/",
-    "microk8s": "snap install microk8s --classic",
-}
 
 Run = Callable[[list[str], str | None, float], "subprocess.CompletedProcess[str]"]
 
@@ -91,15 +86,8 @@ class Cluster:
 
 def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
     """Return the cluster that the file names. Raises ToolsMissing if a tool is missing."""
-    tools = deployment.tools
-    if tools == "auto":
-        tools = "kubectl" if shutil.which("kubectl") or not shutil.which("microk8s") else "microk8s"
-    needed = ("microk8s",) if tools == "microk8s" else ("kubectl", "helm")
-    if missing := [tool for tool in needed if not shutil.which(tool)]:
-        how = "\n".join(f"  {tool}: {INSTALL[tool]}" for tool in missing)
-        raise ClusterError(f"Not on PATH: {', '.join(missing)}. Install it, or set `tools:` in the file.\n{how}")
-    context = deployment.context
-    kubectl = ["kubectl", *(["--context", context] if context else [])]
-    if tools == "microk8s":
-        return Cluster(("microk8s", *kubectl), ("microk8s", "helm3"), True, run)
-    return Cluster(tuple(kubectl), ("helm", *(["--kube-context", context] if context else [])), False, run)
+    try:
+        found = find_cluster_tools(deployment.context or "", deployment.tools)
+    except ToolsMissing as error:
+        raise ToolsMissing(f"{error.message} To use other tools, set `tools` in the file.") from error
+    return Cluster(found.kubectl, found.helm, found.microk8s, run)

@@ -9,14 +9,18 @@ import tempfile
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from shutil import copytree
-from typing import Any
+from typing import NamedTuple
 
 import yaml
+from pydantic import ValidationError
 
 from kernelpod.base import shipped, yamltext
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.errors import SettingsError
+from kernelpod.findings.sentences import sentences
+from kernelpod.settings.sections import Settings
 
 DEPLOYED = "kernelpod-deployed"
 """Secret of the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
@@ -44,28 +48,39 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> dict[str, Any]:
-    """Return the settings as the chart completes them: the hub gets the very same. Raises ClusterError."""
+class CompletedSettings(NamedTuple):
+    """The gateway's settings as the chart completes them: the text that hubs get unchanged, and the model."""
+
+    text: str
+    settings: Settings
+
+
+def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> CompletedSettings:
+    """Return the settings as the chart completes them. Raises ClusterError, SettingsError."""
     version = json.loads(cluster.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
     text = cluster.helm(
         *("template", deployment.release, str(shipped.chart()), "-n", deployment.namespaces.gateway),
         *("-f", "-", "--show-only", "templates/gateway/configmap.yaml", "--kube-version", version),
         given=values,
     )
-    found: dict[str, Any] = yaml.safe_load(yaml.safe_load(text)["data"]["settings.yaml"])
-    return found
+    found = yaml.safe_load(yaml.safe_load(text)["data"]["settings.yaml"])
+    try:
+        return CompletedSettings(yamltext.dump(found), Settings.model_validate(found))
+    except ValidationError as error:
+        lines = [f"  settings.{line}" for line in sentences(error, Settings)]
+        raise SettingsError("\n".join(["The chart's settings cannot be used:", *lines])) from error
 
 
-def hub_objects(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied: list[str]) -> str:
+def hub_objects(cluster: Cluster, one: OneHub, completed: CompletedSettings, denied: list[str]) -> str:
     """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
         copytree(shipped.hub_manifests(), Path(folder, "base"))
         made = Path(folder, "overlay")
         made.mkdir()
-        for name, text in overlay.hub_overlay(one, settings, denied).items():
+        for name, text in overlay.hub_overlay(one, completed.text, denied).items():
             (made / name).write_text(text, encoding="utf-8")
         objects = cluster.kubectl("kustomize", str(made))
-    storage = yamltext.dump_all(rendered.hub_storage(one.deployment, settings))
+    storage = yamltext.dump_all(rendered.hub_storage(one.deployment, completed.settings))
     return f"{storage}---\n{objects}"
 
 

@@ -12,6 +12,7 @@ from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
+from kernelpod.settings.sections import Settings
 
 REMOVE_SECONDS = 180
 
@@ -79,7 +80,7 @@ def render(cluster: Cluster, deployment: Deployment) -> dict[str, str]:
 class _Planned(NamedTuple):
     gateway: str
     """Values of the gateway's chart."""
-    settings: dict[str, Any]
+    settings: Settings
     hubs: dict[str, str]
     """By hub: objects of our own, or values of Zero to JupyterHub without its password; empty for neither."""
 
@@ -90,16 +91,16 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
         install.check_https(cluster, one)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yamltext.dump(rendered.chart_values(deployment, denied))
-    settings = install.gateway_settings(cluster, deployment, values)
-    hubs = {one.name: _planned_hub(cluster, one, settings, denied) for one in deployment.hubs()}
-    return _Planned(values, settings, hubs)
+    completed = install.gateway_settings(cluster, deployment, values)
+    hubs = {one.name: _planned_hub(cluster, one, completed, denied) for one in deployment.hubs()}
+    return _Planned(values, completed.settings, hubs)
 
 
-def _planned_hub(cluster: Cluster, one: OneHub, settings: dict[str, Any], denied: list[str]) -> str:
+def _planned_hub(cluster: Cluster, one: OneHub, completed: install.CompletedSettings, denied: list[str]) -> str:
     if one.deployment.hub.install == "manifests":
-        return install.hub_objects(cluster, one, settings, denied)
+        return install.hub_objects(cluster, one, completed, denied)
     if one.deployment.hub.install == "z2jh":
-        made = z2jh.values(one.deployment, settings, password="")
+        made = z2jh.values(one.deployment, completed.settings, password="")
         return yamltext.dump(made)
     return ""
 

@@ -6,15 +6,19 @@ import hashlib
 import json
 from typing import Any
 
-from kernelpod.base import yamltext
+import yaml
+
+from kernelpod.base import shipped, yamltext
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
 from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHub
-from kernelpod.errors import SettingsError
+from kernelpod.errors import KernelpodError, SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
 # KubeSpawner makes the claims of users, and looks whether they are there.
 CLAIMS_RULE = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}
-CONTAINER = "/spec/template/spec/containers/0"
+# Of the manifests: where the hub sees its database, and the first hub the token of the gateway's service.
+DATABASE_PLACE = "/srv/jupyterhub"
+SERVICE_PLACE = "/run/secrets/kernelpod"
 # Where the hub sees its certificate and key.
 TLS_PLACE = "/run/secrets/tls"
 
@@ -40,10 +44,9 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return config
 
 
-def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dict[str, str]:
+def hub_overlay(one: OneHub, settings_text: str, denied: list[str]) -> dict[str, str]:
     """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
     deployment, names = one.deployment, one.deployment.namespaces
-    settings_text = yamltext.dump(settings)
     config = hub_config(deployment)
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
@@ -74,37 +77,70 @@ def hub_overlay(one: OneHub, settings: dict[str, Any], denied: list[str]) -> dic
 
 
 def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, Any]]:
-    deployment = one.deployment
-    gateway = {"kubernetes.io/metadata.name": deployment.namespaces.gateway}
-    patches = [
-        _patch("Deployment", "hub", "add", "/spec/template/metadata/annotations", {"checksum/config": checksum}),
-        _patch("Service", "proxy-public", "replace", "/spec/type", deployment.hub.service),
-        _patch("NetworkPolicy", "hub", "replace", "/spec/ingress/1/from/1/namespaceSelector/matchLabels", gateway),
-        _patch(
-            "NetworkPolicy", "servers", "replace", "/spec/egress/2/to/0/namespaceSelector/matchLabels", gateway
-        ),
-        _patch("Deployment", "hub", "add", f"{CONTAINER}/env/-", {"name": "KERNELPOD_HUB", "value": one.name}),
-        _patch("Deployment", "hub", "replace", f"{CONTAINER}/volumeMounts/3/mountPath", one.token_folder),
+    hub = one.deployment.hub
+    made = [
+        _merge("Deployment", "hub", {"template": {"metadata": {"annotations": {"checksum/config": checksum}}}}),
+        _merge("Deployment", "hub", {"template": {"spec": _pod(one)}}),
+        _merge("Service", "proxy-public", {"type": hub.service}),
+        *_networks(one, denied),
     ]
-    if deployment.homes == "dynamic":
-        patches.append(_patch("Role", "hub", "add", "/rules/-", CLAIMS_RULE))
+    if one.deployment.homes == "dynamic":
+        made.append(_step("Role", "hub", "add", "/rules/-", CLAIMS_RULE))
+    return made + _way_in(hub) + _https(hub)
+
+
+def _pod(one: OneHub) -> dict[str, Any]:
+    """Return what differs in the hub's pod; Kubernetes merges containers by name, mounts by their path."""
+    mounts: list[dict[str, Any]] = []
+    changed: dict[str, Any] = {}
     if not one.first:
         # Two hubs may have the same folder of the NFS server; each has its own in it.
         folder = f".kernelpod-hub-{one.name}"
-        first = "/spec/template/spec/initContainers/0/env/0/value"
-        patches.append(_patch("Deployment", "hub", "replace", first, folder))
-        patches.append(_patch("Deployment", "hub", "replace", f"{CONTAINER}/volumeMounts/0/subPath", folder))
-    if deployment.hub.internet:
-        patches += [_excepted(block) for block in denied]
-    else:
-        patches.append(_patch("NetworkPolicy", "servers", "remove", "/spec/egress/3"))
-    if deployment.nfs.courses_files:
+        changed["initContainers"] = [{"name": "database", "env": [{"name": "FOLDER", "value": folder}]}]
+        mounts += [
+            {"name": "database", "mountPath": DATABASE_PLACE, "subPath": folder},
+            {"mountPath": SERVICE_PLACE, "$patch": "delete"},
+            {"name": "service-token", "mountPath": one.token_folder, "readOnly": True},
+        ]
+    if one.deployment.nfs.courses_files:
         claim = {"claimName": COURSES_FILES, "readOnly": True}
-        volume = {"name": COURSES_FILES, "persistentVolumeClaim": claim}
-        mount = {"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}
-        patches.append(_patch("Deployment", "hub", "add", "/spec/template/spec/volumes/-", volume))
-        patches.append(_patch("Deployment", "hub", "add", f"{CONTAINER}/volumeMounts/-", mount))
-    return patches + _way_in(deployment.hub) + _https(deployment.hub)
+        changed["volumes"] = [{"name": COURSES_FILES, "persistentVolumeClaim": claim}]
+        mounts.append({"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True})
+    container = {"name": "hub", "env": [{"name": "KERNELPOD_HUB", "value": one.name}]}
+    return {**changed, "containers": [{**container, **({"volumeMounts": mounts} if mounts else {})}]}
+
+
+def _networks(one: OneHub, denied: list[str]) -> list[dict[str, Any]]:
+    """Return patches of the policies that name the gateway's namespace or the internet.
+
+    Rules have no names, so each of these policies is about one thing, and its rules are replaced. A policy that
+    allows nothing stays: one that is only left out of a later deployment would go on to allow in the cluster.
+    """
+    gateway = {"matchLabels": {"kubernetes.io/metadata.name": one.deployment.namespaces.gateway}}
+    made = []
+    for name, direction, side in (
+        ("hub-from-gateway", "ingress", "from"),
+        ("servers-to-gateway", "egress", "to"),
+    ):
+        rules = _rules(name, direction)
+        for peer in (peer for rule in rules for peer in rule[side]):
+            peer["namespaceSelector"] = gateway
+        made.append(_step("NetworkPolicy", name, "replace", f"/spec/{direction}", rules))
+    internet = _rules("servers-to-internet", "egress") if one.deployment.hub.internet else []
+    for block in (peer["ipBlock"] for rule in internet for peer in rule["to"]):
+        block["except"] += [address for address in denied if (":" in address) == (":" in block["cidr"])]
+    made.append(_step("NetworkPolicy", "servers-to-internet", "replace", "/spec/egress", internet))
+    return made
+
+
+def _rules(name: str, direction: str) -> list[dict[str, Any]]:
+    """Return the rules of a policy of the manifests. Raises KernelpodError if there is none of that name."""
+    text = (shipped.hub_manifests() / "networkpolicies.yaml").read_text(encoding="utf-8")
+    for policy in yaml.safe_load_all(text):
+        if policy["metadata"]["name"] == name:
+            rules: list[dict[str, Any]] = policy["spec"][direction]
+            return rules
+    raise KernelpodError(f"The hub's manifests have no NetworkPolicy {name}; they are of another version.")
 
 
 def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
@@ -112,12 +148,14 @@ def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
     if not hub.allow_from:
         return []
     networks = [str(network) for network in hub.allow_from]
-    blocks = [{"ipBlock": {"cidr": network}} for network in networks]
-    patches = [_patch("NetworkPolicy", "hub", "add", "/spec/ingress/0/from", blocks)]
+    rules = _rules("hub-public", "ingress")
+    for rule in rules:
+        rule["from"] = [{"ipBlock": {"cidr": network}} for network in networks]
+    patches = [_step("NetworkPolicy", "hub-public", "replace", "/spec/ingress", rules)]
     if hub.service != "ClusterIP":
-        patches.append(_patch("Service", "proxy-public", "add", "/spec/externalTrafficPolicy", "Local"))
+        patches.append(_merge("Service", "proxy-public", {"externalTrafficPolicy": "Local"}))
     if hub.service == "LoadBalancer":
-        patches.append(_patch("Service", "proxy-public", "add", "/spec/loadBalancerSourceRanges", networks))
+        patches.append(_merge("Service", "proxy-public", {"loadBalancerSourceRanges": networks}))
     return patches
 
 
@@ -125,24 +163,29 @@ def _https(hub: DeployedHub) -> list[dict[str, Any]]:
     """Return patches that serve HTTPS on port 443, those of `hub/https/secret` with the Secret's own name."""
     if not hub.https_secret:
         return []
+    container = {
+        "name": "hub",
+        "readinessProbe": {"httpGet": {"scheme": "HTTPS"}},
+        "volumeMounts": [{"name": "tls", "mountPath": TLS_PLACE, "readOnly": True}],
+    }
     # Read by the hub's group, which the pod's fsGroup is.
     volume = {"name": "tls", "secret": {"secretName": hub.https_secret, "defaultMode": 0o440}}
-    mount = {"name": "tls", "mountPath": TLS_PLACE, "readOnly": True}
-    port = {"name": "https", "port": 443, "targetPort": "public"}
+    ports = [{"port": 80, "$patch": "delete"}, {"name": "https", "port": 443, "targetPort": "public"}]
     return [
-        _patch("Deployment", "hub", "add", "/spec/template/spec/volumes/-", volume),
-        _patch("Deployment", "hub", "add", f"{CONTAINER}/volumeMounts/-", mount),
-        _patch("Deployment", "hub", "add", f"{CONTAINER}/readinessProbe/httpGet/scheme", "HTTPS"),
-        _patch("Service", "proxy-public", "replace", "/spec/ports/0", port),
+        _merge("Deployment", "hub", {"template": {"spec": {"containers": [container], "volumes": [volume]}}}),
+        _merge("Service", "proxy-public", {"ports": ports}),
     ]
 
 
-def _excepted(block: str) -> dict[str, Any]:
-    """Return a patch that leaves a block out of what servers reach, of its version of the internet protocol."""
-    version = 1 if ":" in block else 0
-    return _patch("NetworkPolicy", "servers", "add", f"/spec/egress/3/to/{version}/ipBlock/except/-", block)
+def _merge(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a strategic-merge patch: items of lists are found by their names."""
+    version = {"Deployment": "apps/v1", "Service": "v1"}[kind]
+    return {
+        "patch": yamltext.dump({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    }
 
 
-def _patch(kind: str, name: str, verb: str, path: str, value: Any = None) -> dict[str, Any]:
-    step = {"op": verb, "path": path, **({} if value is None else {"value": value})}
+def _step(kind: str, name: str, verb: str, path: str, value: Any) -> dict[str, Any]:
+    """Return a JSON patch, for lists that are replaced as a whole or only grow."""
+    step = {"op": verb, "path": path, "value": value}
     return {"target": {"kind": kind, "name": name}, "patch": json.dumps([step])}

@@ -8,6 +8,7 @@ import yaml
 
 from kernelpod.base import yamltext
 from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import COURSES_FILES
 
 # Secret of all tokens of the hub.
@@ -124,8 +125,7 @@ def deleting_pod(deployment: Deployment) -> dict[str, Any]:
     """Return the pod that deletes the files of all homes."""
     source: dict[str, Any] = {"nfs": {"server": deployment.nfs.server, "path": deployment.nfs.homes}}
     if deployment.homes == "pvc":
-        claim = deployment.settings.get("homes", {}).get("volume", {}).get("claim", "homes")
-        source = {"persistentVolumeClaim": {"claimName": claim}}
+        source = {"persistentVolumeClaim": {"claimName": deployment.gateway.homes.volume.claim}}
     container = {
         "name": "delete",
         "image": f"{deployment.images.named('gateway')}:{deployment.images.tag}",
@@ -150,7 +150,7 @@ def deleting_pod(deployment: Deployment) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def hub_storage(deployment: Deployment, settings: dict[str, Any]) -> list[dict[str, Any]]:
+def hub_storage(deployment: Deployment, settings: Settings) -> list[dict[str, Any]]:
     """Return volumes and claims of the hub's namespace: its database, and the homes if they are on a claim."""
     nfs, database, space = deployment.nfs, deployment.hub.database, deployment.namespaces.hub
     made: list[dict[str, Any]] = []
@@ -165,10 +165,8 @@ def hub_storage(deployment: Deployment, settings: dict[str, Any]) -> list[dict[s
         )
     elif deployment.hub.install == "manifests":
         made.append(_claim("hub", space, database.claim.size, database.claim.storage_class, None))
-    homes = settings["homes"]
     if deployment.homes == "pvc":
-        claim = homes["volume"].get("claim", "homes")
-        made += _on_nfs(homes_name(deployment), claim, space, nfs.server, nfs.homes)
+        made += _on_nfs(homes_name(deployment), settings.homes.volume.claim, space, nfs.server, nfs.homes)
     if nfs.courses:
         made += _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs.server, nfs.courses)
     if nfs.courses_files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
+from kernelpod.base.clustertools import Tools
 from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.errors import SettingsError
 from kernelpod.findings.sentences import sentences
@@ -165,7 +167,7 @@ class Smoke(Section):
 class Deployment(Section):
     """All of deploy.yaml; only `nfs.server` has no default."""
 
-    tools: Literal["auto", "kubectl", "microk8s"] = "auto"
+    tools: Tools = "auto"
     """`kubectl` and `helm`, or `microk8s kubectl` and `microk8s helm3`; auto: the former if there is a kubectl."""
     context: str | None = None
     """Context of the kubeconfig; absent: the current one."""
@@ -185,7 +187,7 @@ class Deployment(Section):
     allow_unenforced_network: bool = False
     """Accept a cluster whose network does not enforce NetworkPolicy: kernels then reach everything."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Further settings of the gateway (docs/settings.md)."""
+    """Further settings of the gateway (docs/settings.md); the chart gets them as they are, see `gateway`."""
     values: dict[str, Any] = Field(default_factory=dict)
     """Further values of the gateway's chart (docs/chart.md); they have the last word."""
 
@@ -211,11 +213,15 @@ class Deployment(Section):
             raise ValueError("more_hubs: every hub needs a name of its own, which is no other namespace")
         return self
 
+    @cached_property
+    def gateway(self) -> Settings:
+        """The gateway's settings as far as the file says them; the chart completes them."""
+        return Settings.model_validate(self.settings)
+
     @property
     def hub_name(self) -> str:
         """The name of `hub` in the gateway's settings."""
-        given = self.settings.get("hubs") or [{}]
-        return str(given[0].get("name", "hub"))
+        return self.gateway.hubs[0].name
 
     def hubs(self) -> list[OneHub]:
         """Return all hubs, the first one first."""
@@ -262,14 +268,16 @@ def load_deployment(path: Path) -> Deployment:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path} must hold a mapping; deploy.example.yaml is one to begin with.")
+    wrong = []
+    try:
+        Settings.model_validate(data.get("settings", {}))
+    except ValidationError as error:
+        wrong = [f"  settings.{line}" for line in sentences(error, Settings)]
+        data = {**data, "settings": {}}
     try:
         deployment = Deployment.model_validate(data)
     except ValidationError as error:
-        lines = [f"  {line}" for line in sentences(error, Deployment)]
-        raise SettingsError("\n".join([f"{path} cannot be used:", *lines])) from error
-    try:
-        Settings.model_validate(deployment.settings)
-    except ValidationError as error:
-        lines = [f"  settings.{line}" for line in sentences(error, Settings)]
-        raise SettingsError("\n".join([f"{path} cannot be used:", *lines])) from error
+        wrong = [*(f"  {line}" for line in sentences(error, Deployment)), *wrong]
+    if wrong:
+        raise SettingsError("\n".join([f"{path} cannot be used:", *wrong]))
     return deployment

@@ -16,11 +16,10 @@ RELEASE = "hub"
 TRIAL = "kernelpod-trial"
 
 
-def values(deployment: Deployment, settings: dict[str, Any], password: str) -> dict[str, Any]:
+def values(deployment: Deployment, settings: Settings, password: str) -> dict[str, Any]:
     """Return the values of the chart. Raises SettingsError for settings that they cannot express."""
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
-    given, version = Settings.model_validate(settings), deployment.hub.z2jh.version
-    made = z2jh_values(given, deployment.namespaces.gateway, image, chart_version=version)
+    made = z2jh_values(settings, deployment.namespaces.gateway, image, chart_version=deployment.hub.z2jh.version)
     config = overlay.hub_config(deployment)
     # The chart's own value decides on the image.
     del config["KubeSpawner"]["image"]
@@ -44,7 +43,7 @@ def trial_password(cluster: Cluster, deployment: Deployment) -> str:
     return known["trial_password"]
 
 
-def install(cluster: Cluster, one: OneHub, settings: dict[str, Any]) -> None:
+def install(cluster: Cluster, one: OneHub, settings: Settings) -> None:
     """Install or upgrade the chart and hand its token of the gateway's service on. Raises ClusterError."""
     deployment = one.deployment
     hub, names = deployment.hub.z2jh, deployment.namespaces
@@ -58,7 +57,7 @@ def install(cluster: Cluster, one: OneHub, settings: dict[str, Any]) -> None:
         given=made,
         seconds=WAIT_SECONDS + 30,
     )
-    service = settings["hubs"][0].get("service", "kernelpod")
+    service = settings.hubs[0].service
     token = cluster.read_secret("hub", names.hub).get(f"hub.services.{service}.apiToken")
     if not token:
         raise ClusterError(f"The chart made no token of the service {service} (Secret hub in {names.hub}).")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from deployments import TOKENS, Answers, courses_deployment, deployment
 
+from kernelpod.base.missingtools import ToolsMissing
 from kernelpod.deploy import install, operations
 from kernelpod.deploy.cluster import ClusterError, find_cluster, run
 from kernelpod.deploy.progress import Progress
@@ -19,7 +20,7 @@ from kernelpod.deploy.state import public_url
 
 def test_a_tool_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
-    with pytest.raises(ClusterError, match="Not on PATH: helm"):
+    with pytest.raises(ToolsMissing, match="helm is not on PATH"):
         find_cluster(deployment())
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployments import LEAST, written
+from deployments import LEAST, deployment, written
 
+from kernelpod.deploy import rendered
 from kernelpod.deploy.settings import load_deployment
 from kernelpod.errors import SettingsError
 
@@ -20,6 +21,20 @@ def test_the_address_of_the_nfs_server_and_the_users_are_enough(tmp_path: Path) 
 
 def test_the_example_can_be_used() -> None:
     load_deployment(Path(__file__).parents[3] / "deploy.example.yaml")
+
+
+def test_settings_that_are_wrong_are_named_beside_what_else_is(tmp_path: Path) -> None:
+    data = {**LEAST, "homess": "pvc", "settings": {"homes": {"roots": "/x"}, "hubs": "none"}}
+    with pytest.raises(SettingsError) as error:
+        load_deployment(written(tmp_path, data))
+    assert all(said in error.value.message for said in ("homess", "settings.homes.roots", "settings.hubs"))
+
+
+def test_the_settings_of_the_gateway_have_a_type() -> None:
+    made = deployment(settings={"hubs": [{"name": "teaching"}], "homes": {"volume": {"claim": "files"}}})
+    assert (made.hub_name, made.gateway.homes.volume.claim) == ("teaching", "files")
+    (volume,) = rendered.deleting_pod(made)["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "files"}
 
 
 WRONG: list[tuple[Any, str]] = [

@@ -210,6 +210,7 @@ def test_images_are_asked_for_before_a_release(source: Path, tmp_path: Path, ans
 
 
 def test_nodes_are_asked_for_images(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernelpod.cli.specs.image_checks.find_kubectl", lambda _context: ("kubectl",))
     monkeypatch.setattr(
         "kernelpod.cli.specs.image_checks.Cluster.items",
         lambda *_: [{"status": {"images": [{"names": ["docker.io/library/kernel:2"]}]}}],

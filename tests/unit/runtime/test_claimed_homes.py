@@ -118,7 +118,11 @@ def test_a_home_that_kernels_cannot_mount_is_explained(case: str) -> None:
 @pytest.mark.parametrize(
     ("claim", "code", "said"),
     [
-        (ApiRefusedError(404, "NotFound", "no"), "home_missing", "does not exist. Start your server"),
+        (
+            ApiRefusedError(404, "NotFound", "no"),
+            "home_missing",
+            "does not exist yet. It is made when your server starts",
+        ),
         ({**CLAIM, "spec": {}, "status": {"phase": "Pending"}}, "home_missing", "has no volume yet"),
         (ApiSilentError("away"), "cluster_unavailable", "Try again"),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kernelpod.base.clustertools import find_kubectl
 from kernelpod.cli.specs.options import context_option, json_option, progress, say_json, say_table, source_argument
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.kernelspecs.folders import images_of, read_all
@@ -73,6 +74,5 @@ def ask_for_images(images: list[str], choice: str, context: str) -> list[Answer]
         return []
     with progress()("images are asked for"):
         if choice == "nodes":
-            cluster = Cluster(("kubectl", *(("--context", context) if context else ())), ())
-            return on_nodes(images, cluster.items("nodes"))
+            return on_nodes(images, Cluster(find_kubectl(context), ()).items("nodes"))
         return ask(images, Path.home() / ".docker" / "config.json")

@@ -20,7 +20,7 @@ from traitlets import Unicode, default
 import kernelpod
 from kernelpod.base.freeports import HeldPort, hold_port
 from kernelpod.base.names import server_log
-from kernelpod.errors import StartFailed
+from kernelpod.errors import home_missing
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner
 from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, in_sandbox, payload_pid, require_sandbox
@@ -128,7 +128,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
             if path.is_dir():
                 continue
             if not self.settings.homes.create_local:
-                raise StartFailed("home_missing", f"The folder {path} does not exist; an admin must make it.")
+                raise home_missing(f"folder {str(path)!r}", by_admin=True)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=mode)
             if os.getuid() == 0:

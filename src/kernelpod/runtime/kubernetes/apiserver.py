@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from kernelpod.base.retry import back_off
 from kernelpod.errors import KernelpodError
 from kernelpod.settings.runtimes import Kubernetes
 
@@ -32,6 +34,15 @@ EXEC_STATUS_CHANNEL = 3
 SILENCE_SECONDS = 150
 # From here on it is the server that is unwell, or asks to be asked later: the same request may succeed.
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRY_AGAIN_SECONDS = (0.2, 5.0)
+
+
+def try_again(until: float = math.inf) -> Iterator[float]:
+    """Yield the pauses after which a request is repeated, until this time of `time.monotonic`.
+
+    All kernels of a gateway, and all gateways, wait for the same API server: they do not come back at once.
+    """
+    return back_off(*TRY_AGAIN_SECONDS, jitter=0.5, until=until)
 
 
 class ApiSilentError(KernelpodError):

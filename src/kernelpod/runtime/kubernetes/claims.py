@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from kernelpod.errors import StartFailed
+from kernelpod.errors import StartFailed, home_missing
 from kernelpod.homes.volumes import Volume
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.start.plan import KernelPlan
@@ -31,8 +31,7 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     claims = f"/api/v1/namespaces/{home.volume.namespace}/persistentvolumeclaims/{claim}"
     found = await _asked(api, claims, claim)
     if found.get("status", {}).get("phase") != "Bound":
-        sentence = f"Your home, the claim {claim}, has no volume yet. Start your server, then try again."
-        raise StartFailed("home_missing", sentence)
+        raise home_missing(f"home, the claim {claim},", lacks="has no volume yet")
     volume = await _asked(api, f"/api/v1/persistentvolumes/{found['spec']['volumeName']}", claim)
     server, path = _folder(volume, found, claim)
     below = path == posixpath.normpath(path) and path.startswith(root.rstrip("/") + "/")
@@ -49,8 +48,7 @@ async def _asked(api: ApiServer, path: str, claim: str) -> dict[str, Any]:
         return await api.call("GET", path)
     except ApiRefusedError as error:
         if error.status == 404:
-            sentence = f"Your home, the claim {claim}, does not exist. Start your server, which makes it."
-            raise StartFailed("home_missing", sentence, detail=str(error)) from error
+            raise home_missing(f"home, the claim {claim},", detail=str(error)) from error
         said = "the gateway may not look at it (the chart grants that where homes.volume.kind is dynamic)"
         raise _not_shared(claim, said, detail=str(error)) from error
     except ApiSilentError as error:

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Any
 
+from kernelpod.base.retry import back_off
 from kernelpod.errors import StartFailed
 from kernelpod.pods.kernel import POD_PORTS
 from kernelpod.runtime.interface import Ended
@@ -47,14 +48,13 @@ async def address_of(name: str, plan: KernelPlan, watch: PodWatch, troubles: Tro
 
 async def _opened(name: str, watch: PodWatch) -> str:
     ip = await watch.until(name, reasons.address)
-    pause = PROBE_SECONDS[0]
+    pauses = back_off(*PROBE_SECONDS, factor=1.5)
     while True:
         with contextlib.suppress(OSError, asyncio.TimeoutError):
             _, writer = await asyncio.wait_for(asyncio.open_connection(ip, POD_PORTS[0]), PROBE_TIMEOUT_SECONDS)
             writer.close()
             return ip
-        await asyncio.sleep(pause)
-        pause = min(1.5 * pause, PROBE_SECONDS[1])
+        await asyncio.sleep(next(pauses))
 
 
 class Troubles:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from kernelpod.base.retry import back_off
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class PodWatch:
             self._listening.pop(name, None)
 
     async def _run(self) -> None:
-        pause = BACK_OFF_SECONDS[0]
+        pauses = _pauses()
         while True:
             try:
                 if not self._version:
@@ -89,7 +89,7 @@ class PodWatch:
                 self.synced = True
                 self._first.set()
                 await self._follow()
-                pause = BACK_OFF_SECONDS[0]
+                pauses = _pauses()
             except ApiRefusedError as error:
                 if error.status == GONE:
                     self._version = ""
@@ -97,8 +97,7 @@ class PodWatch:
                 self._lost(error)
             except ApiSilentError as error:
                 self._lost(error)
-            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads requests, guards nothing
-            pause = min(2 * pause, BACK_OFF_SECONDS[1])
+            await asyncio.sleep(next(pauses))
 
     def _lost(self, error: Exception) -> None:
         log.log(logging.WARNING if self.synced else logging.DEBUG, "kernel pods are not watched: %s", error)
@@ -138,3 +137,7 @@ class PodWatch:
         for news in self._listening.pop(name, ()):
             if not news.done():
                 news.set_result(None)
+
+
+def _pauses() -> Iterator[float]:
+    return back_off(*BACK_OFF_SECONDS, jitter=0.5)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kernelpod.errors import home_missing
 from kernelpod.pods.kernel import HOME_CHECK, KERNEL_CONTAINER
 from kernelpod.runtime.interface import Ended
 from kernelpod.settings.pods import AddedContainer
@@ -53,7 +54,7 @@ def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
         return Ended("The kernel's pod was deleted.", "pod_deleted")
     check = _state(pod, HOME_CHECK, "initContainerStatuses").get("terminated") or {}
     if check.get("exitCode"):
-        return home_missing(plan, _said(check.get("message", "")))
+        return _no_home(plan, _said(check.get("message", "")))
     if failed := _before_the_kernel(pod, plan):
         return _taken_away(pod) or failed
     terminated = _state(pod, KERNEL_CONTAINER).get("terminated")
@@ -96,14 +97,9 @@ def refused(message: str) -> Ended:
     return Ended(f"The cluster does not allow the kernel's pod: {said}", "refused_by_cluster", message)
 
 
-def home_missing(plan: KernelPlan, detail: str = "") -> Ended:
-    """Return what is said when the home does not exist: one sentence and one code for every kind of volume."""
-    return Ended(
-        f"Your home folder {plan.mounts.home.path!r} does not exist yet. It is made when your server starts: stop "
-        "and start your server, and ask an admin if it stays missing.",
-        "home_missing",
-        detail,
-    )
+def _no_home(plan: KernelPlan, detail: str) -> Ended:
+    said = home_missing(f"home folder {plan.mounts.home.path!r}", detail=detail)
+    return Ended(said.message, said.code, said.detail)
 
 
 def _before_the_kernel(pod: Pod, plan: KernelPlan) -> Ended | None:
@@ -155,7 +151,7 @@ def _mount_trouble(events: Iterable[dict[str, Any]], plan: KernelPlan) -> Obstac
         volume = _VOLUME.search(message)
         said = _said(message.rpartition("Output:")[2])
         if volume and volume[1] == plan.mounts.home.name and "No such file or directory" in said:
-            return Obstacle(home_missing(plan, message), final=True)
+            return Obstacle(_no_home(plan, message), final=True)
         which = f"The folder {volume[1]!r}" if volume else "A folder"
         return Obstacle(Ended(f"{which} of the kernel cannot be mounted: {said}", "mount_failed", message))
     return None

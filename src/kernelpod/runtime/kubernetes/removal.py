@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from kernelpod.runtime.kubernetes import reasons
-from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError, try_again
 from kernelpod.runtime.kubernetes.podwatch import PodWatch
 from kernelpod.start.plan import KernelPlan
 
@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 # After its grace a pod has this long to go before it is removed from the API server's books by force.
 FORCE_SECONDS = 15
-TRY_AGAIN_SECONDS = (0.2, 5.0)
 # How long deletes are repeated while the API server is away; what is left then is the next gateway's to remove.
 PERSIST_SECONDS = 600
 
@@ -75,7 +74,7 @@ class Removal:
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
-        pause = TRY_AGAIN_SECONDS[0]
+        pauses = try_again(until=deadline)
         while True:
             try:
                 await self._api.call("DELETE", path, body=body)
@@ -86,8 +85,7 @@ class Removal:
                 log.warning("%s cannot be deleted: %s", path, error)
             except ApiSilentError as error:
                 log.info("%s", error)
-            if time.monotonic() > deadline:
+            if (pause := next(pauses, None)) is None:
                 log.error("%s is left behind; the next gateway removes it", path)
                 return
             await asyncio.sleep(pause)
-            pause = min(2 * pause, TRY_AGAIN_SECONDS[1])

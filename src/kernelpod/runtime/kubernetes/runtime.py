@@ -19,7 +19,7 @@ from kernelpod.errors import KernelpodError, RecordError, StartFailed, UserError
 from kernelpod.pods.kernel import KERNEL_CONTAINER, POD_PORTS, Manifest, kernel_manifest
 from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.runtime.kubernetes import reasons
-from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError, try_again
 from kernelpod.runtime.kubernetes.claims import on_nfs
 from kernelpod.runtime.kubernetes.fair_limiter import FairLimiter
 from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
@@ -33,7 +33,6 @@ from kernelpod.start.record import KernelRecord, read
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 60
-TRY_AGAIN_SECONDS = (0.2, 5.0)
 
 
 class KubernetesRuntime:
@@ -167,19 +166,19 @@ class KubernetesRuntime:
 
     async def _persist(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """Return the answer, asking again while the server is away; a start's own time-out ends that."""
-        pause = TRY_AGAIN_SECONDS[0]
+        pauses, repeated = try_again(), False
         while True:
             try:
                 return await self._api.call(method, path, body=body)
             except ApiRefusedError as error:
-                if error.reason == "AlreadyExists" and pause > TRY_AGAIN_SECONDS[0]:
+                if error.reason == "AlreadyExists" and repeated:
                     return await self._made_before(path, body["metadata"]["name"])
                 if not error.may_pass:
                     raise
             except ApiSilentError as error:
                 log.info("%s", error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, TRY_AGAIN_SECONDS[1])
+            await asyncio.sleep(next(pauses))
+            repeated = True
 
     async def _made_before(self, path: str, name: str) -> dict[str, Any]:
         """Return what our own earlier request made, although its answer never came: the name is random."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kernelpod.errors import StartFailed
+from kernelpod.errors import StartFailed, home_missing
 from kernelpod.start.plan import KernelPlan
 
 
@@ -22,11 +22,8 @@ def check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
                 f"Your folder {mount.path!r} is a symbolic link; an admin must replace it by a folder.",
             )
         if not Path(mount.path).is_dir():
-            raise StartFailed(
-                "home_missing",
-                f"Your folder {mount.path!r} does not exist. Start your server first, it makes it; "
-                "if it does, ask an admin.",
-            )
+            what = "home folder" if mount is plan.mounts.home else "folder"
+            raise home_missing(f"{what} {mount.path!r}")
     home = plan.mounts.home.mount_path
     if plan.working_dir != home and not Path(on_disk(plan, plan.working_dir)).is_dir():
         return home, (f"The folder {plan.working_dir!r} does not exist; the kernel started in {home!r}.",)

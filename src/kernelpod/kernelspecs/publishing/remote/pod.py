@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from kernelpod.base.clustertools import find_kubectl
 from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, asked
 
 IMAGE = "docker.io/library/busybox:1.37"
@@ -47,10 +48,9 @@ class PodShell:
 
 @contextmanager
 def pod_shell(claim: MountedClaim) -> Iterator[PodShell]:
-    """Give the shell of a new pod; the pod is gone afterwards. Raises RemoteError."""
+    """Give the shell of a new pod; the pod is gone afterwards. Raises RemoteError, ToolsMissing."""
     name = f"kernelspecs-sync-{secrets.token_hex(3)}"
-    context = ("--context", claim.context) if claim.context else ()
-    words = ("kubectl", *context, "--namespace", claim.namespace)
+    words = (*find_kubectl(claim.context), "--namespace", claim.namespace)
     # Of those who ended without a word.
     chosen = ",".join(f"{key}={value}" for key, value in LABELS.items())
     for phase in ("Succeeded", "Failed"):

@@ -1,0 +1,51 @@
+"""The commands that reach a cluster: `kubectl` and `helm`, or those that MicroK8s brings."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import Literal
+
+from kernelpod.base.missingtools import require
+
+Tools = Literal["auto", "kubectl", "microk8s"]
+
+
+@dataclass(frozen=True)
+class ClusterTools:
+    """The first words of each command, the context included."""
+
+    kubectl: tuple[str, ...]
+    helm: tuple[str, ...]
+    microk8s: bool
+
+
+def find_kubectl(context: str = "") -> tuple[str, ...]:
+    """Return the first words of a kubectl command. Raises ToolsMissing without kubectl and microk8s."""
+    tools = _tools(context, _chosen("auto"))
+    require("microk8s" if tools.microk8s else "kubectl")
+    return tools.kubectl
+
+
+def find_cluster_tools(context: str = "", tools: Tools = "auto") -> ClusterTools:
+    """Return the commands of kubectl and helm. Raises ToolsMissing, which names what is not on PATH.
+
+    `auto` takes kubectl and helm, unless there is no kubectl and a microk8s.
+    """
+    found = _tools(context, _chosen(tools))
+    require(*(("microk8s",) if found.microk8s else ("kubectl", "helm")))
+    return found
+
+
+def _chosen(tools: Tools) -> Tools:
+    if tools != "auto":
+        return tools
+    return "microk8s" if shutil.which("microk8s") and not shutil.which("kubectl") else "kubectl"
+
+
+def _tools(context: str, tools: Tools) -> ClusterTools:
+    kubectl = ("kubectl", "--context", context) if context else ("kubectl",)
+    if tools == "microk8s":
+        # Its helm3 knows the one context of MicroK8s only.
+        return ClusterTools(("microk8s", *kubectl), ("microk8s", "helm3"), microk8s=True)
+    return ClusterTools(kubectl, ("helm", "--kube-context", context) if context else ("helm",), microk8s=False)
