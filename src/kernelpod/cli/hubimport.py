@@ -106,7 +106,7 @@ def _private(name: str, flags: int) -> int:
 
 
 def _findings(made: Imported, folder: Path) -> list[Finding]:
-    """Return what `kernelpod hub check_courses` says of the new courses files."""
+    """Return what `kernelpod courses check` says of the new courses files."""
     settings = load(folder / SETTINGS) if made.courses else Settings()
     return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
 
@@ -114,18 +114,8 @@ def _findings(made: Imported, folder: Path) -> list[Finding]:
 def _say(made: Imported, findings: list[str], to: Path, *, written: bool, as_json: bool) -> None:
     files = [str(to / name) for name in made.files]
     if as_json:
-        notes = [
-            {
-                "file": str(note.spot.file),
-                "line": note.spot.place.line,
-                "column": note.spot.place.column,
-                "key": note.key,
-                "change": note.change,
-                "why": note.why,
-            }
-            for note in made.notes
-        ]
-        say_json({"files": files, "written": written, "notes": notes, "faults": findings})
+        notes = [note.as_dict() for note in made.notes]
+        say_json({"files": files, "written": written, "notes": notes, "findings": findings})
         return
     for note in made.notes:
         click.echo(note.as_text())

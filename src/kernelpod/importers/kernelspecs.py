@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any, Literal, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.errors import KernelpodError
+from kernelpod.findings.jsonfile import JsonFile
+from kernelpod.findings.yamlfile import Spot
+from kernelpod.importers.report import Change, ImportingError, Note
 from kernelpod.kernelspecs.linting.rules import interrupted_by
 from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME
 from kernelpod.kernelspecs.resources import Resources
@@ -31,36 +33,31 @@ _AMOUNTS = {
 _JUPYTERS = ("display_name", "language", "argv", "env", "interrupt_mode", "metadata")
 
 
-class ImportingError(KernelpodError):
-    """The kernelspec does not say enough; the message says which option does."""
-
-
-class Note(NamedTuple):
-    """One thing that is not as it was."""
-
-    key: str
-    change: Literal["dropped", "changed", "added"]
-    why: str
-
-
 @dataclass
-class Imported:
-    """A new kernel.json, and how it differs from the old one."""
+class ImportedKernelspec:
+    """A new kernel.json, and what became of each value of the old one."""
 
+    file: Path
+    """The old kernel.json, as notes name it."""
+    source: JsonFile
     kernel_json: dict[str, Any] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
-    def note(self, key: str, change: Literal["dropped", "changed", "added"], why: str) -> None:
-        """Remember a difference."""
-        self.notes.append(Note(key, change, why))
+    def note(self, key: str, change: Change, why: str) -> None:
+        """Remember what became of a key, such as `env.NAME` or `argv[0]`; several have the place of the first."""
+        first = key.partition(",")[0].replace("[", ".").replace("]", "")
+        keys = tuple(int(word) if word.isdecimal() else word for word in first.split("."))
+        self.notes.append(Note(Spot(self.file, self.source.place(keys)), key, change, why))
 
 
-def imported(data: dict[str, Any], image: str = "", command: list[str] | None = None) -> Imported:
+def import_kernelspec(
+    file: Path, source: JsonFile, image: str = "", command: list[str] | None = None
+) -> ImportedKernelspec:
     """Return a kernelspec for pods made of another's kernel.json; `image` and `command` go before what it says.
 
     Raises ImportingError if neither it nor the caller says what is needed.
     """
-    made = Imported()
+    made, data = ImportedKernelspec(file, source), source.data
     if stockform.is_stock(data):
         made.note("metadata.process_proxy", "dropped", "where kernels run is a setting; its image is kept")
         data = stockform.as_ours(data)
@@ -89,7 +86,7 @@ def legal_name(name: str) -> tuple[str, str]:
     return made, why
 
 
-def _argv(data: dict[str, Any], proxied: bool, made: Imported) -> list[str]:
+def _argv(data: dict[str, Any], proxied: bool, made: ImportedKernelspec) -> list[str]:
     argv, language = data.get("argv"), str(data.get("language", "")).lower()
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
         raise ImportingError("kernel.json has no argv; give the kernel's command with --command")
@@ -109,7 +106,7 @@ def _argv(data: dict[str, Any], proxied: bool, made: Imported) -> list[str]:
     return list(argv)
 
 
-def _environment(data: dict[str, Any], made: Imported) -> None:
+def _environment(data: dict[str, Any], made: ImportedKernelspec) -> None:
     kept = {}
     for name, value in _object(data, "env").items():
         if _GATEWAYS.match(name):
@@ -125,7 +122,7 @@ def _environment(data: dict[str, Any], made: Imported) -> None:
         made.kernel_json["env"] = kept
 
 
-def _interrupts(data: dict[str, Any], made: Imported) -> None:
+def _interrupts(data: dict[str, Any], made: ImportedKernelspec) -> None:
     if "interrupt_mode" in data:
         made.kernel_json["interrupt_mode"] = data["interrupt_mode"]
     elif interrupted_by(made.kernel_json["argv"]) == "message":
@@ -134,7 +131,7 @@ def _interrupts(data: dict[str, Any], made: Imported) -> None:
 
 
 def _metadata(
-    metadata: dict[str, Any], proxy: dict[str, Any] | None, image: str, made: Imported
+    metadata: dict[str, Any], proxy: dict[str, Any] | None, image: str, made: ImportedKernelspec
 ) -> dict[str, Any]:
     stanza = _object(metadata, "kernelpod")
     if proxy is not None:
@@ -154,7 +151,7 @@ def _metadata(
     }
 
 
-def _resources(data: dict[str, Any], made: Imported) -> None:
+def _resources(data: dict[str, Any], made: ImportedKernelspec) -> None:
     """Take over the amounts that Enterprise Gateway reads from the environment."""
     found = {name: value for name, value in _object(data, "env").items() if name in _AMOUNTS}
     if not found:

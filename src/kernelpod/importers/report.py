@@ -34,6 +34,12 @@ class Note(NamedTuple):
         # Names of the source are in it: one line each, and nothing that a terminal obeys.
         return _CONTROL.sub("?", f"{file}:{place.line}:{place.column}: {self.change}: {said}")
 
+    def as_dict(self) -> dict[str, str | int]:
+        """Return it as JSON has it."""
+        file, (line, column) = self.spot
+        where: dict[str, str | int] = {"file": str(file), "line": line, "column": column}
+        return {**where, "key": self.key, "change": self.change, "why": self.why}
+
 
 @dataclass
 class Imported:

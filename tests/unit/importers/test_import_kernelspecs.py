@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.importers.kernelspecs import ImportingError, imported, legal_name
+from kernelpod.findings.jsonfile import read_json
+from kernelpod.importers.kernelspecs import ImportedKernelspec, import_kernelspec, legal_name
+from kernelpod.importers.report import ImportingError
 
 LAUNCHED = [
     "python",
@@ -41,6 +43,21 @@ LOCAL: dict[str, Any] = {
     "language": "python",
     "kernel_protocol_version": "5.5",
 }
+
+
+def imported(data: dict[str, Any], image: str = "", command: list[str] | None = None) -> ImportedKernelspec:
+    """Return what is made of a kernel.json that holds this."""
+    text = json.dumps(data, indent=2)
+    return import_kernelspec(Path("old/kernel.json"), read_json(text), image, command)
+
+
+def test_a_note_names_the_line_of_the_old_file() -> None:
+    made = imported({**LOCAL, "argv": ["/opt/python3", "-f", "{connection_file}"]}, "kernel:1")
+    note = next(note for note in made.notes if note.key == "argv[0]")
+    lines = json.dumps({**LOCAL, "argv": ["/opt/python3"]}, indent=2).splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "/opt/python3" in text)
+    assert note.as_text().startswith(f"old/kernel.json:{line}:5: changed: argv[0]: /opt/python3 is a path")
+    assert note.as_dict()["line"] == line
 
 
 def test_a_python_kernel_of_a_stock_gateway() -> None:
@@ -153,8 +170,8 @@ def a_kernel(folder: Path, data: dict[str, Any]) -> Path:
 def test_the_command_writes_what_lint_finds_no_fault_in(tmp_path: Path) -> None:
     old = a_kernel(tmp_path / "old" / "python_kubernetes", JEG)
     said = run(old, "--into", tmp_path / "new")
-    assert "scripts is dropped: the gateway makes the pod by itself" in said
-    assert "name is changed" in said
+    assert "dropped: scripts: the gateway makes the pod by itself" in said
+    assert "changed: name: " in said
     made = tmp_path / "new" / "python-kubernetes"
     assert sorted(path.name for path in made.iterdir()) == ["kernel.json", "logo-64x64.png"]
     assert json.loads((made / "kernel.json").read_bytes())["language"] == "python"
@@ -168,7 +185,7 @@ def test_nothing_is_written_when_asked(tmp_path: Path) -> None:
     about = json.loads(
         run(old / "kernel.json", "--into", tmp_path / "new", "--image", "kernel:1", "--dry-run", "--json")
     )
-    assert (about["name"], about["kernel_json"]["display_name"], about["faults"]) == ("mine", "Mine", [])
+    assert (about["name"], about["kernel_json"]["display_name"], about["findings"]) == ("mine", "Mine", [])
     assert not (tmp_path / "new").exists()
 
 

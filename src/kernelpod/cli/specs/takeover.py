@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,7 +14,8 @@ from kernelpod.cli.specs.author import coloured
 from kernelpod.cli.specs.options import json_option, say_json, words_of
 from kernelpod.errors import KernelpodError
 from kernelpod.findings.finding import Finding
-from kernelpod.importers.kernelspecs import Imported, imported, legal_name
+from kernelpod.findings.jsonfile import BadJson, JsonFile, read_json
+from kernelpod.importers.kernelspecs import ImportedKernelspec, import_kernelspec, legal_name
 from kernelpod.kernelspecs.linting.lint import lint
 from kernelpod.kernelspecs.model import LOGOS
 
@@ -55,7 +55,7 @@ def import_spec(
       kernelpod specs import ~/.local/share/jupyter/kernels/ir --image registry.example/r:4.4 --dry-run
     """
     old = path.parent if path.is_file() else path
-    made = imported(_read(old), image, words_of(command))
+    made = import_kernelspec(old / KERNEL_JSON, _read(old), image, words_of(command))
     if not name:
         name, why = legal_name(old.resolve().name)
         if why:
@@ -70,26 +70,26 @@ def import_spec(
         if not dry_run:
             shutil.copytree(folder, into / name)
     if as_json:
-        about = {"name": name, "kernel_json": made.kernel_json, "notes": [note._asdict() for note in made.notes]}
-        say_json({**about, "faults": [finding.as_text() for finding in findings]})
+        about = {"name": name, "kernel_json": made.kernel_json, "notes": [note.as_dict() for note in made.notes]}
+        say_json({**about, "findings": [finding.as_text() for finding in findings]})
     else:
         _say(made, findings, "" if dry_run else str(into / name))
     raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path) -> JsonFile:
     try:
-        data = json.loads((folder / KERNEL_JSON).read_text(encoding="utf-8-sig"))
+        read = read_json((folder / KERNEL_JSON).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise KernelpodError(f"{folder / KERNEL_JSON}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except (BadJson, UnicodeDecodeError) as error:
         raise KernelpodError(f"{folder / KERNEL_JSON} is not JSON: {error}") from error
-    if not isinstance(data, dict):
+    if not isinstance(read.data, dict):
         raise KernelpodError(f"{folder / KERNEL_JSON} is no kernelspec: it holds no object")
-    return data
+    return read
 
 
-def _write(made: Imported, old: Path, folder: Path) -> None:
+def _write(made: ImportedKernelspec, old: Path, folder: Path) -> None:
     """Write the new kernelspec; logos come along, all else that lies beside is named as dropped."""
     try:
         folder.mkdir(mode=0o755)
@@ -106,11 +106,11 @@ def _write(made: Imported, old: Path, folder: Path) -> None:
         file.chmod(0o644)
 
 
-def _say(made: Imported, findings: list[Finding], written: str) -> None:
+def _say(made: ImportedKernelspec, findings: list[Finding], written: str) -> None:
     if not written:
         click.echo(json.dumps(made.kernel_json, indent=2, ensure_ascii=False))
     for note in made.notes:
-        click.echo(f"{note.key} is {note.change}: {note.why}", err=not written)
+        click.echo(note.as_text(), err=not written)
     for finding in findings:
         click.echo(coloured(finding.as_text()), err=not written)
     if written:
