@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = [
     "deploy/chart/Chart.yaml",
     "deploy/manifests/kustomization.yaml",
-    "hub/templates/page.html",
+    "hub/pages/templates/page.html",
     "kernelspecs/shipped/python-pod/kernel.json",
     "launchers/kernel-pod.yaml.j2",
 ]
@@ -57,7 +57,7 @@ def test_tools_that_are_missing_are_all_named(installed: Installed, tmp_path: Pa
     shutil.copy(ROOT / "deploy.example.yaml", installed.elsewhere / "deploy.yaml")
     done = installed.run("deploy", "--dry-run", path=str(tmp_path))
     assert done.returncode == 1
-    assert "Not on PATH: kubectl, helm." in done.stderr
+    assert "kubectl, helm are not on PATH" in done.stderr
     assert "snap install kubectl --classic" in done.stderr
     assert "snap install helm --classic" in done.stderr
 
