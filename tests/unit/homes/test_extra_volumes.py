@@ -133,7 +133,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"mounts": [{**NAMED, "volume": {**CSI, "driver": "-x"}}]}, "mounts.0.volume.driver"),
     ({"homes": {"volume": SECRET}}, "homes need kind pvc, nfs, dynamic or none"),
     ({"homes": {"volume": CSI}}, "homes need kind pvc, nfs, dynamic or none"),
-    ({"runtime": {"kind": "local"}, "mounts": MOUNTS[:1]}, "which only a cluster has"),
+    ({"runtime": {"kind": "local"}, "mounts": MOUNTS[:1]}, "which exists only in a cluster"),
 ]
 
 
