@@ -78,8 +78,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "labels",
         "selected, connected or given rights",
     ),
-    "another release": ({"labels": {"app.kubernetes.io/instance": "x"}}, "labels", "a domain of yours"),
-    "a pod of the hub": ({"labels": {"component": "hub"}}, "labels", "a domain of yours"),
+    "another release": ({"labels": {"app.kubernetes.io/instance": "x"}}, "labels", "your own domain"),
+    "a pod of the hub": ({"labels": {"component": "hub"}}, "labels", "your own domain"),
     "access to the hub": (
         {"labels": {"hub.jupyter.org/network-access-hub": "true"}},
         "labels",
