@@ -1,70 +1,71 @@
-"""Every error a user or an admin can meet: one class a kind, one stable code, one HTTP status.
+"""The errors that users and admins can see, with their stable codes and HTTP statuses.
 
 KernelpodError
 ├── SettingsError                    the settings file cannot be used
 ├── RecordError                      a stored record cannot be read
 └── UserError                        shown to the caller as JSON, with its HTTP status
-    ├── BadRequest                   400  the request itself is malformed
+    ├── BadRequest                   400  the request is malformed
     ├── NotProven                    401  no token, or one the hub does not know
-    ├── Denied                       403  proven, but policy says no
-    ├── NotFound                     404  no such kernel or kernelspec, or not yours
+    ├── Denied                       403  the caller is known, but not allowed
+    ├── NotFound                     404  no such kernel or kernelspec, or another user's
     ├── StartFailed                  500  the kernel could not be started
-    ├── HubUnavailable               503  the hub cannot be asked
+    ├── HubUnavailable               503  the hub does not answer
     └── StartTimeout                 504  the kernel did not answer in time
 """
 
 from __future__ import annotations
 
 CODES: dict[str, str] = {
-    "bad_json": "The request body is not a JSON object, or not of the form `{name, env}`.",
-    "bad_env": "`env` is not a mapping of strings, or a value holds a character that no kernel may get.",
+    "bad_json": "The request body is not a JSON object of the form `{name, env}`.",
+    "bad_env": "`env` is not a mapping of strings, or a value contains a character that is not allowed.",
     "value_too_long": "A value of `env` is longer than 4,096 characters.",
-    "bad_wish": "A `KERNEL_*` wish (CPU, memory, time-out) is not a number with a known unit.",
+    "bad_wish": "A `KERNEL_*` value (CPU, memory, time-out) is not a number with a known unit.",
     "body_too_large": "The request body is larger than `gateway.max_body_bytes`.",
-    "token_in_url": "The token came in the URL. It is in logs now: revoke it and send it in a header.",
+    "token_in_url": "The token was sent in the URL, so it may be in logs. Revoke it and use a header instead.",
     "no_token": "No `Authorization: token ...` header was sent.",
     "unknown_token": "The hub does not know the token, or it has expired.",
-    "missing_scope": "The hub knows the token, but it does not hold `access:services!service=<name>`.",
-    "not_permitted": "The caller lacks the scope that this page asks for.",
-    "foreign_username": "`KERNEL_USERNAME` names somebody else than the hub does.",
-    "foreign_home": "`KERNEL_PATH` is not the home of the user whom the hub names.",
-    "kernelspec_forbidden": "The kernelspec is for groups that the user is not in.",
-    "not_in_course": "The hub has courses, and the user is in none, or not in the one that the server is for.",
+    "missing_scope": "The token is valid, but it lacks the scope `access:services!service=<name>`.",
+    "not_permitted": "The caller lacks the scope that this page requires.",
+    "foreign_username": "`KERNEL_USERNAME` is not the name of the token's user.",
+    "foreign_home": "`KERNEL_PATH` is not the home of the token's user.",
+    "kernelspec_forbidden": "The kernelspec is not for the user's groups or course.",
+    "not_in_course": "The hub has courses, and the user is in no course, or not in the course of their server.",
     "kernelspec_unusable": "The kernelspec's kernel.json cannot be used; the message says what is wrong in it.",
-    "too_many_kernels": "The user, or everybody together, already runs as many kernels as policy allows.",
-    "out_of_bounds": "A wished resource is over the kernelspec's bound and `policy.over_bounds` is `refuse`.",
-    "kernel_not_found": "There is no such kernel, or it is somebody else's: the two look the same.",
-    "kernelspec_not_found": "There is no such kernelspec in the published folder.",
+    "too_many_kernels": "The user, or all users together, already run as many kernels as the policy allows.",
+    "out_of_bounds": "The kernel would get more than the bounds allow. A request over a kernelspec's bound is "
+    "refused only if `policy.over_bounds` is `refuse`.",
+    "kernel_not_found": "The kernel does not exist or belongs to another user; the answer is the same for both.",
+    "kernelspec_not_found": "The published folder has no such kernelspec.",
     "page_not_found": "The gateway has no such page.",
     "home_missing": "The user's home folder does not exist.",
-    "home_not_shared": "The user's home is a claim whose volume is no NFS folder below `homes.root`.",
-    "home_escapes": "The user's home is a symbolic link, or reaches outside `homes.root`.",
+    "home_not_shared": "The user's home is a claim whose volume is not an NFS folder below `homes.root`.",
+    "home_escapes": "The user's home is a symbolic link, or leads outside `homes.root`.",
     "command_not_found": "The kernelspec's command does not exist where the kernel runs.",
-    "needs_a_pod": "The kernelspec needs GPUs or Secrets, and kernels run as processes of this machine here.",
-    "sandbox_missing": "`runtime.local.sandbox` is `required` and bubblewrap cannot be used here.",
+    "needs_a_pod": "The kernelspec needs GPUs or Secrets, which the local runtime does not have.",
+    "sandbox_missing": "`runtime.local.sandbox` is `required`, but bubblewrap cannot be used on this machine.",
     "kernel_exited": "The kernel's process ended before it answered.",
     "kernel_start_failed": "The runtime refused to start the kernel.",
     "image_unavailable": "The kernel's image cannot be pulled.",
     "unschedulable": "No node of the cluster has room for the kernel.",
     "mount_failed": "A folder of the kernel cannot be mounted.",
-    "container_refused": "The kernel's container cannot be made; the message is the node's.",
-    "site_container_failed": "A container of the site's (`pods.kernels`) keeps the kernel from starting.",
-    "quota_exceeded": "The namespace of the kernels has no quota left.",
-    "refused_by_cluster": "The API server does not admit the kernel's pod; the message is the server's.",
+    "container_refused": "The node cannot create the kernel's container; the message is the node's.",
+    "site_container_failed": "A container that the site adds (`pods.kernels`) keeps the kernel from starting.",
+    "quota_exceeded": "The quota of the kernels' namespace is used up.",
+    "refused_by_cluster": "The API server rejected the kernel's pod; the message is the server's.",
     "out_of_memory": "The kernel used more memory than its limit.",
-    "evicted": "The cluster took the kernel's pod away.",
-    "pod_deleted": "The kernel's pod was deleted by somebody else than the gateway.",
-    "interrupt_unsupported": "The kernel knows only signals, and the operator has not allowed to send them.",
-    "cluster_unavailable": "The Kubernetes API server does not answer; running kernels go on.",
+    "evicted": "The cluster evicted the kernel's pod.",
+    "pod_deleted": "The kernel's pod was deleted, but not by the gateway.",
+    "interrupt_unsupported": "The kernel can only be interrupted by signals, which the operator has not enabled.",
+    "cluster_unavailable": "The Kubernetes API server does not answer; running kernels keep running.",
     "start_timeout": "The kernel runs but did not answer kernel_info within the launch time-out.",
-    "hub_unavailable": "The hub did not answer; nobody can be proven, so nothing new is allowed.",
-    "tools_missing": "Programs that the command needs are not there; the message says what installs them here.",
-    "internal": "An error inside the gateway; the operator's log has it under the request's time.",
+    "hub_unavailable": "The hub did not answer, so callers cannot be authenticated and no kernel can be started.",
+    "tools_missing": "Programs that the command needs are missing; the message says how to install them.",
+    "internal": "An error inside the gateway; the operator's log has the details at the time of the request.",
 }
 
 
 class KernelpodError(Exception):
-    """An error whose text may be shown; `detail` is for the operator's log only."""
+    """An error whose message may be shown to users; `detail` is only for the operator's log."""
 
     def __init__(self, message: str, *, detail: str = "") -> None:
         super().__init__(message)
@@ -81,7 +82,7 @@ class RecordError(KernelpodError):
 
 
 class UserError(KernelpodError):
-    """An error with an HTTP status, a stable `code` of CODES and a sentence that says what to do."""
+    """An error with an HTTP status, a stable `code` from CODES, and a message that says what to do."""
 
     status = 500
 
@@ -92,55 +93,55 @@ class UserError(KernelpodError):
         self.code = code
 
     def body(self) -> dict[str, str]:
-        """Return the JSON a client gets; Lab shows `reason` or `message`, so both carry the sentence."""
+        """Return the JSON body of the response; JupyterLab shows `reason` or `message`, so both are the same."""
         return {"reason": self.message, "message": self.message, "code": self.code}
 
 
 class BadRequest(UserError):
-    """The request is malformed; nothing was looked at beyond its form."""
+    """The request is malformed; nothing else was checked."""
 
     status = 400
 
 
 class NotProven(UserError):
-    """Nobody is behind this request as far as the hub can tell."""
+    """The request has no token, or one that the hub does not know."""
 
     status = 401
 
 
 class Denied(UserError):
-    """The caller is known and policy says no; nothing was started."""
+    """The caller is known but not allowed to do this; nothing was started."""
 
     status = 403
 
 
 class NotFound(UserError):
-    """What was named does not exist for this caller."""
+    """The named kernel, kernelspec or page does not exist for this caller."""
 
     status = 404
 
 
 class StartFailed(UserError):
-    """The kernel could not be started; everything made for it was removed."""
+    """The kernel could not be started; everything created for it was removed."""
 
     status = 500
 
 
 class HubUnavailable(UserError):
-    """The hub cannot be asked; retry after `retry_after_seconds`."""
+    """The hub does not answer; retry after `retry_after_seconds`."""
 
     status = 503
     retry_after_seconds = 5
 
 
 class StartTimeout(UserError):
-    """The kernel did not answer in time; everything made for it was removed."""
+    """The kernel did not answer in time; everything created for it was removed."""
 
     status = 504
 
 
 def kernel_not_found(kernel_id: str) -> NotFound:
-    """Return the one answer for kernels that are gone, never were, or belong to somebody else."""
+    """Return the error for a kernel that does not exist, no longer exists, or belongs to another user."""
     return NotFound("kernel_not_found", f"Kernel does not exist: {kernel_id}")
 
 

@@ -144,7 +144,7 @@ def test_release_makes_the_folders_that_are_missing(desk: Desk) -> None:
     desk.exchange.parent.chmod(0o755)
     (desk.course / "release/ps1").mkdir(parents=True)
     (desk.course / "release/ps1/ps1.ipynb").write_text("{}", encoding="utf-8")
-    desk.step(submissions.Release, desk.exchange.parent, {}).start()
+    desk.step(submissions.ReleaseAssignment, desk.exchange.parent, {}).start()
     modes = {path.name: path.stat().st_mode & 0o7777 for path in desk.exchange.iterdir()}
     assert modes == {"inbound": 0o755, "outbound": 0o755}
     assert desk.exchange.parent.stat().st_mode & 0o777 == 0o755

@@ -255,7 +255,7 @@ def test_a_broken_file_changes_nothing(two: Two) -> None:
     (two.courses / "teaching.yaml").write_text("courses: [", encoding="utf-8")
     eventually(
         lambda: (
-            alice.post("python-pod").status_code == 201 and "the last good version counts" in two.site.gateway.log
+            alice.post("python-pod").status_code == 201 and "last valid version is used" in two.site.gateway.log
         ),
         what="the file was looked at",
     )

@@ -1,5 +1,6 @@
-"""Who is in which course, and what that gives.
+"""Courses: the courses file, the lists of their users, and what each user gets.
 
-`model` is the form of the file, `overlay` lays files over one another, `userlists` reads lists of users, `roster`
-keeps both current, `course_access` says what a user gets, `check` what is wrong. JupyterHub is not known here.
+`model` defines the courses file, `overlay` merges files that extend one another, and `userlists` reads lists of
+users. `roster` keeps both up to date, `course_access` computes what a user gets, and `check` finds mistakes. This
+room does not depend on JupyterHub.
 """

@@ -1,4 +1,4 @@
-"""All that can be said of a courses file from here: its form, its rules, its lists, kernelspecs and folders."""
+"""Checks a courses file: its form and rules, and the lists, kernelspecs, images and folders that it names."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def check_courses(
     specs: Collection[str] | None = None,
     ask: Callable[[list[str]], list[Answer]] | None = None,
 ) -> list[Finding]:
-    """Return the findings of a courses file and of the lists it names, by place.
+    """Return the findings in a courses file and in the lists that it names, sorted by file and line.
 
-    `specs` are the addresses of the kernelspecs that there are, `ask` says which images there are; None if that is
-    not known here.
+    `specs` are the addresses of the existing kernelspecs, and `ask` finds out which images exist. If one of them
+    is None, kernelspecs or images are not checked.
     """
     try:
         courses = load_courses(path)
@@ -59,12 +59,12 @@ def _lists(courses: Courses) -> Iterator[Finding]:
             names = read[use.path]
         for name in sorted(names):
             if user_slug(name) in MODES:
-                said = f"the user {name!r} is named like a mode and is left out: their home would be its folder"
+                said = f"the user {name!r} is left out: a mode has this name, and its folder would be their home"
                 yield courses.finding(use.keys, said, "warning")
 
 
 def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Finding, None, frozenset[str]]:
-    """Yield what is wrong with a list; return its users."""
+    """Yield the findings in a list; return its users."""
     try:
         read, _ = read_list(path, courses.hub.lists)
     except (FileNotFoundError, NotADirectoryError):
@@ -76,12 +76,12 @@ def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Finding, 
     for line, said in read.remarks:
         yield Finding(path, Place(line), said, "warning")
     if not read.names:
-        yield Finding(path, Place(), "the list names nobody", "warning")
+        yield Finding(path, Place(), "the list is empty: it names no user", "warning")
     return read.names
 
 
 def _beside(path: Path) -> str:
-    """Return what there is instead, for a path that somebody misspelt."""
+    """Return a hint for a path that does not exist: similar files or folders that do."""
     folder = path.parent
     try:
         if folder.is_dir():
@@ -94,7 +94,7 @@ def _beside(path: Path) -> str:
 
 
 def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
-    """What the kind of storage behind the homes means for their users."""
+    """Yield warnings about limits of the kind of volume that the homes use."""
     volume = settings.homes.volume
     if volume.kind == "none":
         said = "files are lost when a server or kernel ends, and neither sees the other's"
@@ -106,17 +106,20 @@ def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
 
 
 def _homes_in_homes(courses: Courses, settings: Settings) -> Iterator[Finding]:
-    """Homes that lie in those of another hub: who owns a folder above a home may put another in its place."""
+    """Yield a finding if homes are inside the homes of another hub.
+
+    The owner of a folder can replace the folders in it, so users of that hub could replace these homes.
+    """
     mine = courses.hub.home_template or ""
     for hub in settings.hubs:
         other = _home_template(hub, settings)
         if hub.name != courses.hub.hub and other and mine.startswith(f"{other}/"):
-            said = f"homes lie in homes of the hub {hub.name!r} ({other}), whose users could swap them"
+            said = f"homes are inside homes of the hub {hub.name!r} ({other}), whose users could replace them"
             yield courses.finding(("home",), f"{said}; begin with a name such as _{courses.hub.hub}")
 
 
 def _home_template(hub: Hub, settings: Settings) -> str | None:
-    """Return the homes of a hub; None if its courses file cannot be used."""
+    """Return the path template of a hub's homes; None if its courses file cannot be used."""
     own = settings.homes.path_template.replace("{hub}", hub.name)
     try:
         return (load_courses(hub.courses).hub.home_template or own) if hub.courses else own
@@ -140,7 +143,7 @@ def _specs(courses: Courses, specs: Collection[str] | None) -> Iterator[Finding]
 
 
 def _images(courses: Courses, ask: Callable[[list[str]], list[Answer]]) -> Iterator[Finding]:
-    """Images of servers that are not there, each where it is named first."""
+    """Yield a finding for each image of servers that does not exist, where it is named first."""
     named: dict[str, Keys] = {}
     for name, course in courses.hub.offered_courses().items():
         if course.image:
@@ -150,13 +153,13 @@ def _images(courses: Courses, ask: Callable[[list[str]], list[Answer]]) -> Itera
     for answer in ask(list(named)):
         if answer.state != "found":
             level: Literal["error", "warning"] = "error" if answer.state == "missing" else "warning"
-            said = "is not there" if answer.state == "missing" else "was not found out about"
+            said = "does not exist" if answer.state == "missing" else "could not be checked"
             why = f": {answer.reason}" if answer.reason else ""
             yield courses.finding(named[answer.image], f"the image {answer.image} {said}{why}", level)
 
 
 def _folders(courses: Courses) -> Iterator[Finding]:
-    """Folders of courses, where the storage is mounted here at the same place."""
+    """Yield a warning for each missing folder of a course, if the storage is mounted on this machine."""
     hub = courses.hub
     if not Path(hub.storage.root).is_dir():
         return

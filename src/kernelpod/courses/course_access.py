@@ -1,4 +1,4 @@
-"""What a course gives one of its users: mounts, home and ids. Pure functions, for servers and kernels."""
+"""Computes what a course gives a user: mounts, home and ids. Pure functions, used for servers and kernels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kernelpod.homes.mounts import Mount, UserMounts, mounts_for
 from kernelpod.homes.volumes import COURSE_MOUNTS, COURSE_VOLUMES
 from kernelpod.settings.sections import Settings
 
-# The folders of an exchange, and whether a student may write them.
+# The folders of an exchange, and whether students may write to them.
 EXCHANGE_FOLDERS = {"inbound": True, "outbound": False, "feedback": False}
 
 
 @dataclass(frozen=True, order=True)
 class Membership:
-    """One user's part in one course of one semester."""
+    """A user's role in a course of a semester."""
 
     course: str
     semester: str
@@ -30,7 +30,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class CourseAccess:
-    """One user's part in a course, by the courses file as it is now."""
+    """A user's membership in a course, with the current courses file."""
 
     hub: HubFile
     membership: Membership
@@ -42,11 +42,12 @@ class CourseAccess:
 
 
 def chosen(memberships: tuple[Membership, ...], options: Mapping[str, Any]) -> Membership | None:
-    """Return the membership that the user chose at spawn, the first without a choice; None if it is not theirs.
+    """Return the membership that the user chose when they started their server, or their first without a choice.
 
-    `options` are the hub's `user_options`. They are the user's own words, so other memberships are refused.
+    Returns None if the chosen course is not one of `memberships`. `options` are the hub's `user_options`, which
+    the user can set to anything.
     """
-    # An empty choice is none, as for KubeSpawner.
+    # As for KubeSpawner, an empty text means that nothing was chosen.
     course, semester = options.get("profile") or None, options.get("semester") or None
     fitting = (
         one
@@ -64,10 +65,11 @@ def course_mounts(
     membership: Membership,
     only: tuple[str, ...] | None = None,
 ) -> UserMounts:
-    """Return home and mounts of a user in a course: those of the settings (`only` these), then the course's.
+    """Return a user's home and mounts in a course: first those of the settings, then those of the course.
 
-    The spawner asks for the server and policy for the kernel. Every path is absolute, plain and below its root;
-    nobody's home or part of an exchange is another's, since slugs of user names hold no "/" and do not collide.
+    `only` names the mounts of the settings that a kernelspec uses; None means all of them. Every path is absolute,
+    normalized and below its root. No two users share a home or a personal folder of an exchange, because slugs of
+    user names contain no "/" and never collide.
     """
     course, values = hub.courses[membership.course], _values(hub, membership, username)
     plain = mounts_for(settings, hub.hub, username, groups, only)
@@ -82,9 +84,9 @@ def course_mounts(
 
 
 def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tuple[str, ...]:
-    """Return the folders of a user's exchange below the storage's root, each after the one it lies in.
+    """Return the folders of the exchange that a user's server creates, below the storage's root, parents first.
 
-    The user's server makes them, as it makes the home: `inbound`, `outbound`, `feedback`, and the user's in these.
+    They are `inbound`, `outbound` and `feedback`, and for students their personal folders in these.
     """
     exchange = hub.courses[membership.course].exchange
     if exchange is None:
@@ -96,9 +98,9 @@ def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tup
 
 
 def exchange_environment(hub: HubFile, membership: Membership, username: str) -> dict[str, str]:
-    """Return what nbgrader in a user's server is told about the exchange of their course; empty without one.
+    """Return environment variables that describe the course's exchange to nbgrader in a server; empty without one.
 
-    They are hints: whoever has the server can change them, so what decides is asked again where graders collect.
+    Users can change them in their servers, so they are only hints. Rules are checked again when graders collect.
     """
     exchange = hub.courses[membership.course].exchange
     if exchange is None:
@@ -111,13 +113,13 @@ def exchange_environment(hub: HubFile, membership: Membership, username: str) ->
 
 
 def role_of(hub: HubFile, membership: Membership) -> RoleKeys:
-    """Return what the course says of a membership's role; what is None there is what others have."""
+    """Return the course's settings for the role of a membership. Values that are None do not differ by role."""
     role: RoleKeys = getattr(hub.courses[membership.course].roles, membership.role)
     return role
 
 
 def course_kernelspecs(hub: HubFile, membership: Membership) -> frozenset[str]:
-    """Return the addresses of the kernelspecs of a membership; empty: all that are for the user's groups."""
+    """Return the addresses of the kernelspecs of a membership; empty means all for the user's groups."""
     own = role_of(hub, membership).kernelspecs
     return frozenset(hub.courses[membership.course].kernelspecs if own is None else own)
 
@@ -147,7 +149,11 @@ def _of_course(course: Course, storage: Storage, role: Role, values: dict[str, s
 
 
 def _exchange(exchange: Exchange, storage: Storage, role: Role, values: dict[str, str]) -> Iterator[Mount]:
-    """Graders see the whole exchange; students its three folders, of personalised ones only their own."""
+    """Yield the mounts of an exchange.
+
+    Graders get the whole exchange. Students get its three folders; of a personalised one they get only their own
+    part.
+    """
     if role != "student":
         whole = Folder(path=exchange.path, mount_path=exchange.mount_path)
         yield _mount(f"{COURSE_MOUNTS}exchange", whole, storage, values, read_only=False)

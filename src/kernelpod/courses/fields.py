@@ -1,4 +1,4 @@
-"""The kinds of values that courses files are made of: names of folders, images, paths with placeholders."""
+"""Types of the values in courses files: identifiers, addresses of kernelspecs, and paths with placeholders."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pydantic import AfterValidator, Field
 
 from kernelpod.kernelspecs.model import SPEC_NAME
 
-# Words between braces in paths.
+# Placeholders that paths may contain in braces.
 PLACEHOLDERS = ("mode", "semester", "course", "username")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9_])*\Z", re.ASCII)
-# What no path may hold: Kubernetes takes no colon where something is mounted.
+# Characters that paths must not contain; Kubernetes refuses a colon in the path of a mount. The key says whether
+# the path is absolute.
 _NOT_IN_PATHS = {True: re.compile(r"[\x00-\x1f\x7f:]"), False: re.compile(r"[\x00-\x1f\x7f]")}
 
 
 def _identifier(text: str) -> str:
     if not _IDENTIFIER.match(text) or len(text) > 40:
         raise ValueError(
-            "write at most 40 letters a-z, digits, '_' and single '-': it is the name of folders; "
+            "write at most 40 letters a-z, digits, '_' and single '-', because it is used as a folder's name; "
             "a course's title may be anything"
         )
     return text
@@ -37,7 +38,7 @@ def _path(text: str, *, absolute: bool) -> str:
     plain = text.startswith("/") is absolute and not {"", ".", ".."} & set(words)
     if not plain or _NOT_IN_PATHS[absolute].search(text):
         form = "an absolute path" if absolute else "a path below storage.root, without a leading '/'"
-        raise ValueError(f"write {form}, in its plain form: no '..', '//' or trailing '/'")
+        raise ValueError(f"write {form}, without '..', '//' or a trailing '/'")
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:
@@ -60,7 +61,7 @@ def _home(text: str) -> str:
     if first not in ("{username}", "{mode}") and not re.search(r"[^a-z0-9{}-]", first):
         raise ValueError(
             "begin with {username}, {mode} or a name that no user can have, such as '_exams': "
-            "a user of that name would find these homes in their own"
+            "a user with that name would have these homes in their own home"
         )
     return text
 

@@ -1,4 +1,4 @@
-"""From a courses file to its model, or to every finding with its line."""
+"""Loads a courses file: returns its model, or a finding with its line for every mistake."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from kernelpod.findings.sentences import sentence
 from kernelpod.findings.yamlfile import Keys, YamlTree
 
 Role = Literal["student", "grader", "admin"]
-# The highest first: who is in two lists has the first of these roles.
+# From the highest to the lowest. A user in the lists of several roles has the highest one.
 ROLES: tuple[Role, ...] = tuple(reversed(get_args(Role)))
 
 
 @dataclass(frozen=True)
 class ListUse:
-    """One use of a list of users: where it is named, what it is for, and the file, if it is one."""
+    """One use of a list of users: the key that names it, its purpose, and the file, if it is in a file."""
 
     keys: Keys
     users: UserList
@@ -35,12 +35,12 @@ class ListUse:
 
 @dataclass(frozen=True)
 class Courses:
-    """A courses file that has the right form, and where everything in it stands."""
+    """A courses file that has the right form, with the line of every value."""
 
     hub: HubFile
     tree: YamlTree
     files: tuple[Path, ...]
-    """The file, and those that it extends."""
+    """The file, and the files that it extends."""
 
     def finding(self, keys: Keys, said: str, level: Literal["error", "warning"] = "error") -> Finding:
         """Return a finding at the place of a value."""
@@ -69,14 +69,14 @@ class Courses:
     ) -> ListUse:
         path = None
         if users.file:
-            # Not str.format: a path may hold braces of its own.
+            # str.format is not used, because a path may contain other braces.
             named = users.file.replace("{course}", course).replace("{semester}", semester)
             path = self.tree.spot(keys).file.parent / named
         return ListUse(keys, users, path, course, semester, role)
 
 
 def load_courses(path: Path) -> Courses:
-    """Return a courses file over those that it extends. Raises FindingsError with every finding of their form."""
+    """Return a courses file, merged with the files that it extends. Raises FindingsError with every mistake."""
     tree, files = read_over(path)
     try:
         return Courses(HubFile.model_validate(tree.data), tree, files)
@@ -85,7 +85,7 @@ def load_courses(path: Path) -> Courses:
 
 
 def _findings(tree: YamlTree, error: ValidationError) -> list[Finding]:
-    """Return the faults; one of `defaults` is found in every course, and told once."""
+    """Return the findings. A mistake in `defaults` is found in every course, but returned once."""
     found = set()
     for one in error.errors(include_url=False):
         keys = _in_the_file(one["loc"])
@@ -96,7 +96,10 @@ def _findings(tree: YamlTree, error: ValidationError) -> list[Finding]:
 
 
 def _in_the_file(keys: Keys) -> Keys:
-    """Return the way to a value as the file has it: pydantic names keys apart, and a list is a `names` here."""
+    """Return the path of a value in the file.
+
+    It differs from pydantic's: pydantic adds "[key]" for a key, and a list in the file is `names` in the model.
+    """
     lists = {"allow", "block", *(f"{role}s" for role in ROLES)}
     kept = (
         key for before, key in zip(("", *keys), keys, strict=False) if not (key == "names" and before in lists)

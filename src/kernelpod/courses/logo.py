@@ -1,4 +1,4 @@
-"""A hub's logo: a picture by its content, whatever its file is called."""
+"""Reads a hub's logo and checks that it is an image, by its content and not by the file's name."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ log = logging.getLogger(__name__)
 
 
 class BadLogo(Exception):
-    """This file is no logo; the text says why."""
+    """The file cannot be used as a logo; the text says why."""
 
 
 @dataclass(frozen=True)
 class Logo:
-    """A picture that browsers draw."""
+    """An image that browsers can show."""
 
     media_type: str
     content: bytes
 
     @property
     def url(self) -> str:
-        """The picture itself, as the address of an `img`: no script of an SVG runs there, nothing is fetched."""
+        """The image as a data URL for an `img` element. There, an SVG runs no scripts and fetches nothing."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
 def logo_of(content: bytes) -> Logo:
-    """Return the picture that a file holds. Raises BadLogo."""
+    """Return the image in a file's content. Raises BadLogo."""
     if len(content) > MAX_BYTES:
-        raise BadLogo(f"the file is larger than {MAX_BYTES} bytes, and would be so in every page")
+        raise BadLogo(f"the file is larger than {MAX_BYTES} bytes; it would be part of every page")
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return _whole("image/png", content, b"IEND")
     if content.startswith(b"\xff\xd8\xff"):
@@ -49,17 +49,17 @@ def logo_of(content: bytes) -> Logo:
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         _check_svg(content)
         return Logo("image/svg+xml", content)
-    raise BadLogo("the file is empty" if not content else "this is no PNG, JPEG or SVG")
+    raise BadLogo("the file is empty" if not content else "this is not a PNG, JPEG or SVG")
 
 
 def _whole(media_type: str, content: bytes, end: bytes) -> Logo:
     if end not in content:
-        raise BadLogo("the picture is cut off")
+        raise BadLogo("the image is cut off")
     return Logo(media_type, content)
 
 
 def _check_svg(content: bytes) -> None:
-    """Raise BadLogo for what no browser would draw, or only with what an image may not have."""
+    """Raise BadLogo for an SVG that browsers would not show, or that contains scripts or entities."""
     roots: list[str] = []
 
     def begins(name: str, _attributes: dict[str, str]) -> None:
@@ -76,18 +76,18 @@ def _check_svg(content: bytes) -> None:
     try:
         parser.Parse(content, True)
     except expat.ExpatError as error:
-        raise BadLogo(f"this is no SVG: {error}") from error
+        raise BadLogo(f"this is not an SVG: {error}") from error
     if roots[0] != f"{_SVG} svg":
-        raise BadLogo(f'this is no SVG: the first element must be <svg xmlns="{_SVG}">')
+        raise BadLogo(f'this is not an SVG: the first element must be <svg xmlns="{_SVG}">')
 
 
 def read_logo(courses: Courses) -> Logo | Finding | None:
-    """Return the logo that a courses file names, or what is wrong with it; None where none is named."""
+    """Return the logo that a courses file names, or a finding if it cannot be used; None if none is named."""
     if (path := logo_path(courses)) is None:
         return None
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
-            raise BadLogo("this is no file")
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe could block for ever
+            raise BadLogo("this is not a regular file")
         with path.open("rb") as opened:
             return logo_of(opened.read(MAX_BYTES + 1))
     except BadLogo as error:
@@ -99,31 +99,31 @@ def read_logo(courses: Courses) -> Logo | Finding | None:
 
 
 def logo_path(courses: Courses) -> Path | None:
-    """Return where the logo lies: beside the file that names it."""
+    """Return the path of the logo, which is relative to the file that names it."""
     named = courses.hub.theme.logo
     return courses.tree.spot(KEYS).file.parent / named if named else None
 
 
 class RosterWithLogo(Roster):
-    """The courses and users of a hub, and its logo; one that cannot be used keeps the last good one."""
+    """The courses and users of a hub, and its logo. If a new logo cannot be used, the last valid one is kept."""
 
     logo: Logo | None = None
     _logo_fault: Finding | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong now, in the courses file, in lists and with the logo."""
+        """The current findings in the courses file and the lists, and about the logo."""
         return (*super().findings, *([self._logo_fault] if self._logo_fault else ()))
 
     def refresh(self) -> None:
-        """Read again what has changed. Raises nothing for bad files."""
+        """Read files that have changed. Raises nothing for files that cannot be used."""
         super().refresh()
         if self._courses is None:
             return
         found = read_logo(self._courses)
         finding = found if isinstance(found, Finding) else None
         if finding and finding != self._logo_fault:
-            log.warning("logo: %s; the last good one is shown, if there was one", finding.as_text())
+            log.warning("logo: %s; the last valid one is shown, if there was one", finding.as_text())
         self._logo_fault = finding
         if not isinstance(found, Finding):
             self.logo = found

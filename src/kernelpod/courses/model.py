@@ -1,4 +1,4 @@
-"""The form of a courses file: one hub, its mode, its courses, and who is in them."""
+"""The model of a courses file: a hub, its mode, its courses and their users."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _user_list(value: Any) -> Any:
 
 
 class UserList(BaseModel):
-    """Users, in a file or in place."""
+    """A list of users, in a file or in the courses file itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,24 +61,24 @@ class Lists(Section):
     """How lists of users are read."""
 
     column: str = Field("Username", min_length=1)
-    """Header of the column that holds user names; upper and lower case do not matter."""
+    """Header of the column with the user names; upper and lower case do not matter."""
     lower_case: bool = True
-    """Names in lists are read in lower case, as most authenticators make them."""
+    """Whether names in lists are converted to lower case, as most authenticators do."""
     max_bytes: Size = 8 * 1024 * 1024
-    """A larger file is not read."""
+    """Largest size of a list; a larger file is refused."""
 
 
 class Storage(Section):
-    """Where the folders of courses lie."""
+    """Where the folders of courses are."""
 
     root: AbsolutePath = "/srv/courses"
-    """Folder above all of them; on NFS a path of the export, for a claim where the claim begins."""
+    """Folder that contains the folders of all courses; on NFS a path of the export, for a claim its root."""
     volume: SharedVolume = Volume(claim="courses")
-    """The storage behind `root`."""
+    """The volume behind `root`."""
 
 
 class ByRole(Section):
-    """How far each role may go in a folder."""
+    """The access of each role to a folder."""
 
     student: Access = "ro"
     grader: Access = "rw"
@@ -86,34 +86,34 @@ class ByRole(Section):
 
 
 class Folder(Section):
-    """A folder of the storage, in server and kernels."""
+    """A folder on the storage of courses, mounted in servers and kernels."""
 
     path: FolderPath
-    """Folder below `storage.root`; it may hold {mode}, {semester}, {course} and {username}."""
+    """Path below `storage.root`; it may contain {mode}, {semester}, {course} and {username}."""
     mount_path: MountPath
-    """Where server and kernels see it; it may hold the same."""
+    """Path in servers and kernels; it may contain the same placeholders."""
     access: ByRole = ByRole()
     """`none`, `ro` or `rw` for `student`, `grader` and `admin`."""
 
 
 class OnlyRead(ByRole):
-    """How far each role may go in a volume, if nothing is said."""
+    """The access of each role to a volume; read-only by default."""
 
     grader: Access = "ro"
     admin: Access = "ro"
 
 
 class ExtraVolume(Section):
-    """A volume beside the storage of the courses, in server and kernels."""
+    """Another volume, besides the storage of courses, mounted in servers and kernels."""
 
     root: AbsolutePath | None = None
-    """Folder on the volume; for a claim, where the claim begins. Absent for a ConfigMap, a Secret and `csi`."""
+    """Folder on the volume; for a claim, the root of the claim. Absent for a ConfigMap, a Secret and `csi`."""
     mount_path: MountPath
-    """Where server and kernels see it; it may hold {mode}, {semester}, {course} and {username}."""
+    """Path in servers and kernels; it may contain {mode}, {semester}, {course} and {username}."""
     access: OnlyRead = OnlyRead()
     """`none`, `ro` or `rw` for `student`, `grader` and `admin`."""
     volume: MountedVolume
-    """What is mounted, as `mounts[].volume` of the settings."""
+    """The volume, as in `mounts[].volume` of the settings."""
 
     @model_validator(mode="after")
     def _fits(self) -> ExtraVolume:
@@ -123,16 +123,17 @@ class ExtraVolume(Section):
 
 
 class Exchange(Section):
-    """nbgrader's folders for handing out, handing in and giving back."""
+    """nbgrader's exchange: the folders for releasing, submitting and returning assignments."""
 
     path: FolderPath = "exchange/{semester}/{course}"
-    """Folder below `storage.root`; below it are `inbound`, `outbound` and `feedback`."""
+    """Path below `storage.root`. It contains the folders `inbound`, `outbound` and `feedback`."""
     mount_path: MountPath = "/srv/exchange/{course}"
-    """Where graders see all of it, and students `inbound` (rw), `outbound` and `feedback` (ro)."""
+    """Path in servers and kernels. Graders get the whole exchange; students get `inbound` (rw), `outbound` and
+    `feedback` (ro)."""
     personalised: tuple[Literal["inbound", "outbound", "feedback"], ...] = ("inbound", "feedback")
-    """Of these a student sees only the folder with their name, and nobody else's."""
+    """Folders in which each student has their own subfolder and sees only that one."""
     closes_at: str = ""
-    """When submitting closes: ISO 8601 with a zone, such as `2027-02-01T12:00:00+01:00`; empty: never."""
+    """When submission closes: ISO 8601 with a time zone, such as `2027-02-01T12:00:00+01:00`; empty: never."""
 
     @field_validator("closes_at", mode="before")
     @classmethod
@@ -145,16 +146,17 @@ class Exchange(Section):
 
 
 class ServerResources(Section):
-    """What a server is guaranteed and may use."""
+    """Resources of a server."""
 
     guarantee: Amounts = Amounts.model_validate({"cpu": "100m", "memory": "512Mi"})
-    """Guaranteed."""
+    """Guaranteed CPU and memory."""
     limit: Amounts = Amounts.model_validate({"cpu": 1, "memory": "1Gi"})
-    """The most it may use."""
+    """The most CPU and memory that the server may use."""
     gpus: Gpus | None = None
-    """GPUs of the server itself; those of kernels are the kernelspec's."""
+    """GPUs of the server itself; kernelspecs set the GPUs of kernels."""
     shm: Bytes | None = None
-    """Size of a memory volume at /dev/shm; it counts as the server's memory. Absent: the 64 MiB of a container."""
+    """Size of a memory volume at /dev/shm; it counts as memory of the server. Absent: the default of containers,
+    64 MiB."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ServerResources:
@@ -166,28 +168,28 @@ class ServerResources(Section):
         return self
 
     def shown(self) -> str:
-        """Return the size in words."""
+        """Return the limits and GPUs as text for users."""
         gpus = f", {self.gpus.count} {self.gpus.resource}" if self.gpus else ""
         return f"{format_millicores(self.limit.cpu)} CPU, {format_bytes(self.limit.memory)}{gpus}"
 
 
 class Role(Section):
-    """What one role has instead of what the settings and the course say."""
+    """Values for users with this role that replace those of the settings and of the course."""
 
     uid: Id | None = None
-    """User id; needs a home with {course}, since a home has one owner."""
+    """User id. It requires a home path with {course}, because a home has one owner."""
     gid: Id | None = None
     """Group id."""
     supplemental_groups: tuple[Id, ...] = ()
-    """Further group ids."""
+    """Supplemental group ids, in addition to those of the settings."""
     resources: ServerResources | None = None
-    """Size of servers."""
+    """Resources of servers."""
     kernelspecs: tuple[SpecAddress, ...] | None = None
-    """Kernelspecs; empty: all that the user may have."""
+    """Kernelspecs that users may start; empty: all kernelspecs for their groups."""
 
 
 class Roles(Section):
-    """What differs by role."""
+    """Values that differ by role."""
 
     student: Role = Role()
     grader: Role = Role()
@@ -195,89 +197,90 @@ class Roles(Section):
 
 
 class Course(Section):
-    """One course, and what its users get; all of it may stand in `defaults` too."""
+    """A course, and what its users get. Each key may also be set in `defaults`."""
 
     title: Title | None = None
-    """What users see; absent: the course's id."""
+    """Title that users see; absent: the course's id."""
     semesters: tuple[Identifier, ...] = ()
-    """Semesters to choose from, the usual one first; empty: the hub's."""
+    """Semesters that users choose from, the default first; empty: the hub's `semester`."""
     image: Image | None = None
     """Image of servers."""
     images: dict[Title, Image] = Field({})
-    """Further images to choose from, by the name that users see."""
+    """Other images that users can choose, by the name that they see."""
     resources: ServerResources = ServerResources()
-    """Size of servers."""
+    """Resources of servers."""
     sizes: dict[Title, ServerResources] = Field({})
-    """Further sizes to choose from, by the name that users see."""
+    """Other server sizes that users can choose, by the name that they see."""
     kernelspecs: tuple[SpecAddress, ...] = ()
-    """Kernelspecs of the course; empty: all that the user may have."""
+    """Kernelspecs that users may start; empty: all kernelspecs for their groups."""
     network: Name | None = None
-    """What kernels may reach, by the name of an egress profile of the chart; absent: what the kernelspec says."""
+    """Egress profile of the chart, which says what kernels may reach; absent: that of the kernelspec."""
     node_selector: dict[LabelKey, LabelValue] = Field({})
-    """Labels of the nodes that servers and kernels run on; a kernelspec's own come on top."""
+    """Node selector of servers and kernels; labels of a kernelspec are merged over it."""
     tolerations: tuple[Toleration, ...] = ()
-    """Taints of nodes that servers and kernels do not mind."""
+    """Tolerations of servers and kernels."""
     folder: Folder | None = None
-    """The course's own folder; no other course may have the same."""
+    """The course's own folder; no other course may use it."""
     exchange: Exchange | None = None
-    """Handing out and in; no other course may have the same."""
+    """The course's exchange for assignments; no other course may use it."""
     mounts: dict[Name, Folder] = Field({})
-    """Further folders, by name; courses may share them."""
+    """Other folders to mount, by name; courses may share them."""
     volumes: dict[Name, ExtraVolume] = Field({})
-    """Further volumes, by name, such as a ConfigMap or a Secret; courses may share them."""
+    """Other volumes to mount, by name, such as a ConfigMap or a Secret; courses may share them."""
     after_start: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] = ()
-    """Shell commands that run in the server once it has started."""
+    """Shell commands that run in the server after it has started."""
     students: Users = UserList()
-    """A CSV file, whose path may hold {course} and {semester}, or a list of names."""
+    """Students: a list of names, or a CSV file whose path may contain {course} and {semester}."""
     graders: Users = UserList()
-    """The same for those who grade."""
+    """Graders, in the same form."""
     admins: Users = UserList()
-    """The same for those who lead the course."""
+    """Instructors in charge of the course, in the same form."""
     roles: Roles = Roles()
-    """Ids, sizes and kernelspecs by role."""
+    """Ids, resources and kernelspecs by role."""
 
 
 class HubFile(Section):
-    """A courses file, with all that it extends."""
+    """A courses file, merged with the files that it extends."""
 
     extends: str | None = None
-    """File that this one is laid over: mappings are merged, the rest is replaced, `null` takes a key away."""
+    """File that this one extends. Mappings are merged, other values are replaced, and `null` removes a key."""
     hub: Name = "hub"
-    """Name of the hub; `hubs[].name` of the gateway's settings."""
+    """Name of the hub, as in `hubs[].name` of the gateway's settings."""
     mode: Mode = "teaching"
-    """`exam`: one course, one semester, homes of their own, and a network that is named."""
+    """Mode of the hub. In an `exam` there is exactly one course with one semester, users have separate homes for
+    the exam, and the course must name its `network` and its `kernelspecs`."""
     semester: Identifier = "current"
-    """The semester of courses that name none."""
+    """Semester of courses that do not name any."""
     home: HomePath | None = None
-    """Home below `homes.root` of the settings; absent: the settings' own, in exams
+    """Path of homes below `homes.root` of the settings. Absent: as in the settings, or in exams
     `{mode}/{semester}/{course}/{username}`."""
     theme: Theme = Theme()
     storage: Storage = Storage()
     lists: Lists = Lists()
     allow: Users | None = None
-    """Who may use the hub at all, beside the admins; absent: everybody who is in a course."""
+    """Users who may use the hub, in addition to the admins; absent: all users who are in a course."""
     block: Users = UserList()
-    """Who may not, whatever else is said of them."""
+    """Users who may not use the hub, even if other lists name them."""
     admins: Users = UserList()
-    """Admins of the hub; in every course they have the role `admin`."""
+    """Admins of the hub. They have the role `admin` in every course."""
     offered: tuple[Identifier, ...] | None = None
-    """The courses of this hub, of all below; absent: all."""
+    """Which of `courses` this hub offers; absent: all."""
     defaults: Course = Course()
-    """What is below every course."""
+    """Default values for every course."""
     courses: dict[Identifier, Course] = Field({})
-    """The courses, by their id."""
+    """The courses by their ids."""
 
     @property
     def home_template(self) -> str | None:
-        """The home below `homes.root`; None: what the settings say."""
+        """The path of homes below `homes.root`; None: as in the settings."""
         return self.home or ("{mode}/{semester}/{course}/{username}" if self.mode == "exam" else None)
 
     def offered_courses(self) -> dict[str, Course]:
-        """Return the courses of this hub, by their id, in the order of the file."""
+        """Return the courses that this hub offers, by their ids, in the order of the file."""
         return {
             name: course for name, course in self.courses.items() if self.offered is None or name in self.offered
         }
 
     def semesters(self, course: Course) -> tuple[str, ...]:
-        """Return the semesters of a course, the usual one first."""
+        """Return the semesters of a course, the default first."""
         return course.semesters or (self.semester,)

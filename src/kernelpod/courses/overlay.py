@@ -1,4 +1,4 @@
-"""Files over one another: `extends` names the file below, `defaults` is below every course."""
+"""Merges courses files: a file over the one that it `extends`, and every course over `defaults`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ MAX_FILES = 8
 
 
 def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
-    """Return a file over all that it extends, with defaults in every course, and the files in the order read.
+    """Return a file merged with all files that it extends and with its defaults, and these files in the order
+    read.
 
-    Mappings are merged key by key, anything else is replaced, and `null` takes a key away. Relative paths of
-    `extends` begin at the file that says it. Raises FindingsError.
+    Mappings are merged key by key, other values are replaced, and `null` removes a key. A relative path in
+    `extends` is relative to the file that contains it. Raises FindingsError.
     """
     trees: list[YamlTree] = []
     files: list[Path] = []
@@ -26,7 +27,7 @@ def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
                 files[-1], f"extends: {below.name} extends this file in turn", _extends(trees[-1]).place
             )
         if len(files) == MAX_FILES:
-            raise unusable(path, f"extends: more than {MAX_FILES} files over one another")
+            raise unusable(path, f"extends: more than {MAX_FILES} files extend one another")
         if trees and not _is_file(below):
             raise unusable(files[-1], f"extends: there is no file {below}", _extends(trees[-1]).place)
         files.append(below)
@@ -41,7 +42,7 @@ def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that no file can have
+    except OSError:  # such as a name that is too long
         return False
 
 
@@ -59,7 +60,7 @@ def _below(tree: YamlTree, path: Path) -> Path | None:
 
 
 def _normal(path: Path) -> str:
-    """Return a path without "..", so that a cycle is seen; links are followed by nobody here."""
+    """Return a path without "..", so that cycles are detected. Links are not resolved."""
     parts: list[str] = []
     for part in path.parts:
         if part == ".." and parts and parts[-1] not in ("..", "/"):
@@ -70,7 +71,7 @@ def _normal(path: Path) -> str:
 
 
 def over(base: YamlTree, top: YamlTree) -> YamlTree:
-    """Return `top` over `base`; neither is changed."""
+    """Return `top` merged over `base`; neither is changed."""
     return YamlTree(_over(base.data, top.data), {**base.spots, **top.spots})
 
 
@@ -86,7 +87,7 @@ def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_defaults(tree: YamlTree) -> YamlTree:
-    """Return the tree with `defaults` below each of its `courses`."""
+    """Return the tree with each of its `courses` merged over `defaults`."""
     defaults, courses = tree.data.get("defaults"), tree.data.get("courses")
     if not isinstance(defaults, dict) or not isinstance(courses, dict):
         return tree
@@ -95,6 +96,6 @@ def _with_defaults(tree: YamlTree) -> YamlTree:
     whole = {
         name: _over(defaults, own or {}) if isinstance(own or {}, dict) else own for name, own in courses.items()
     }
-    # The defaults are checked in every course: alone they need not be whole.
+    # The defaults are checked as part of every course, because alone they may be incomplete.
     rest = {key: value for key, value in tree.data.items() if key != "defaults"}
     return YamlTree({**rest, "courses": whole}, {**spots, **tree.spots})

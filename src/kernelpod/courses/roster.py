@@ -1,7 +1,8 @@
-"""Who is in which course, kept current: files are looked at again whenever somebody is looked up.
+"""Roster: the current courses and users of a hub, read again when the files have changed.
 
-Nothing is watched, since NFS tells nobody of changes. What cannot be read keeps its last good version, and is
-logged once; what was never read counts as nobody in a course, nobody allowed, and everybody blocked.
+The files are compared at each lookup and not watched, because NFS does not notify of changes. If a file cannot be
+read, its last valid version is used and the problem is logged once. A file that has never been valid fails closed:
+no one is in the course, no one is allowed, and everyone is blocked.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from kernelpod.settings.sections import Settings
 
 log = logging.getLogger(__name__)
 
-# A file that changed less than this before it was read may change again without another time stamp.
+# A file that changed less than this before it was read may change again and keep its time stamp.
 UNSETTLED_SECONDS = 3.0
 TRIES = 3
-# A refresh that waits for another one this long goes without: that one may hang in a file system that is away.
+# How long a refresh waits for another one, which may hang because a file system does not answer.
 WAIT_SECONDS = 2.0
 
-# What changes when a file does: per file name, time stamps, size and inode.
+# The state of files, used to detect changes: name, modification time, change time, size and inode of each file.
 Signature = tuple[tuple[str, int, int, int, int], ...]
 
 
 @dataclass
 class _Kept:
-    """The last good version of something that is read from files, and what is wrong now."""
+    """The last valid version of a list of users, and its current finding."""
 
     signature: Signature = ()
     good: Names | None = None
@@ -47,7 +48,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _Index:
-    """All lists, turned around: what one user is in."""
+    """All lists, indexed by user."""
 
     admins: frozenset[str] = frozenset()
     block: frozenset[str] | None = frozenset()
@@ -62,7 +63,7 @@ class Roster:
     def __init__(
         self, path: Path, settings: Settings, name: str = "", clock: Callable[[], float] = time.time
     ) -> None:
-        """`name` is the hub's by the settings; a file for another hub is not used."""
+        """`name` is the hub's name in the settings; a file for another hub is not used."""
         self._path, self._settings, self._name, self._clock = path, settings, name, clock
         self._lock = threading.Lock()
         self._courses: Courses | None = None
@@ -73,21 +74,21 @@ class Roster:
 
     @property
     def hub(self) -> HubFile | None:
-        """The courses file as it was last right; None if it never was."""
+        """The last valid version of the courses file; None if it has never been valid."""
         return self._courses.hub if self._courses else None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong now, in the courses file and in lists."""
+        """The current findings in the courses file and in the lists."""
         kept = [known.finding for known in self._lists.values() if known.finding]
         return (*self._file_faults, *sorted(kept))
 
     def memberships(self, username: str) -> tuple[Membership, ...]:
-        """Return what a user is in, by the hub's raw name; empty for who is blocked or not allowed.
+        """Return the memberships of a user, by their name in the hub; empty if they are blocked or not allowed.
 
-        Reads nothing: what counts is the last `refresh`.
+        Reads no files: the state of the last `refresh` is used.
         """
-        # A blocked user is blocked in every spelling of the name that a list accepts.
+        # The list of blocked users matches the name in any spelling that lists accept.
         index, names = self._index, {username, normal(username, Lists())}
         if index.block is None or names & index.block or user_slug(username) in MODES:
             return ()
@@ -98,16 +99,17 @@ class Roster:
         return tuple(index.by_user.get(username, ()))
 
     def is_admin(self, username: str) -> bool:
-        """Return whether the hub's `admins` name a user; one who is blocked too has no memberships."""
+        """Return whether the hub's `admins` name a user. If they are also blocked, they have no memberships."""
         return username in self._index.admins
 
     def refresh(self) -> None:
-        """Read again what has changed. Raises nothing for bad files.
+        """Read files that have changed. Raises nothing for files that cannot be used.
 
-        May hang while a file system is away: call it in a thread. Others then go on with the last good version.
+        Call it in a thread, because it may hang while a file system does not answer. Meanwhile, the other methods
+        use the last valid version.
         """
         if not self._lock.acquire(timeout=WAIT_SECONDS):
-            log.warning("courses: another look at the files still hangs; the last good version counts")
+            log.warning("courses: an earlier check of the files still hangs; the last valid version is used")
             return
         try:
             self._refresh()
@@ -122,7 +124,7 @@ class Roster:
             paths = {use.path for use in self._courses.lists() if use.path}
             self._lists = {path: self._lists.get(path, _Kept()) for path in paths}
         lists = self._courses.hub.lists
-        # Each of them is looked at, whether or not an earlier one has changed.
+        # A list and not a generator, so that every file is checked even if an earlier one has changed.
         changed = [self._refresh_list(path, kept, lists, again=again) for path, kept in self._lists.items()]
         if again or any(changed):
             self._index = _index(self._courses, self._lists)
@@ -142,10 +144,10 @@ class Roster:
                 )
         except FindingsError as error:
             self._say(error.findings)
-            # A file below may be what is wrong: looked at again each time until it is right.
+            # The mistake may be in a file that this one extends, so read all again until they are valid.
             self._seen = ()
             return False
-        # What was there before it was read: a change meanwhile is seen the next time.
+        # The signature from before the files were read, so that a change since then is found the next time.
         same = now is not None and courses.files == files and self._settled(now)
         self._seen = now if same and now else ()
         self._file_faults, self._courses = (), courses
@@ -153,7 +155,7 @@ class Roster:
 
     def _say(self, findings: tuple[Finding, ...]) -> None:
         if findings != self._file_faults:
-            meaning = "the last good version counts" if self._courses else "nobody is in any course"
+            meaning = "the last valid version is used" if self._courses else "no one is in any course"
             log.warning("courses: %s; %s", "; ".join(finding.as_text() for finding in findings), meaning)
         self._file_faults = findings
 
@@ -167,7 +169,7 @@ class Roster:
         except (OSError, BadList) as error:
             finding = list_finding(path, error)
             if kept.finding != finding:
-                meaning = "nobody is in it" if kept.good is None else "the last good version counts"
+                meaning = "it counts as empty" if kept.good is None else "the last valid version is used"
                 log.warning("list of users: %s; %s", finding.as_text(), meaning)
             kept.finding, kept.signature = finding, ()
             return False
@@ -181,14 +183,14 @@ class Roster:
 
 
 def list_finding(path: Path, error: OSError | BadList) -> Finding:
-    """Return what is wrong with a list of users."""
+    """Return the finding for a list of users that cannot be used."""
     if isinstance(error, BadList):
         return Finding(Path(error.file or path), Place(error.line), str(error))
     return Finding(path, Place(), f"the list cannot be read: {error.strerror or error}")
 
 
 def read_list(path: Path, lists: Lists) -> tuple[Names, Signature]:
-    """Return the users of a file, or of all CSV files in a folder, and the state of the files as they were read.
+    """Return the users in a file, or in all CSV files of a folder, and the files' signature when they were read.
 
     Raises OSError or BadList.
     """
@@ -214,11 +216,11 @@ def _csv_files(path: Path) -> list[Path]:
         return [path]
     if files := sorted(path.glob("*.csv")):
         return files
-    raise BadList("the folder holds no .csv file")
+    raise BadList("the folder contains no .csv file")
 
 
 def _stable(path: Path, most: int) -> tuple[bytes, Signature]:
-    """Return a file that was the same before and after it was read."""
+    """Return the content of a file that did not change while it was read. Raises OSError or BadList."""
     for _ in range(TRIES):
         before = _signature(path)
         with path.open("rb") as opened:
@@ -226,7 +228,7 @@ def _stable(path: Path, most: int) -> tuple[bytes, Signature]:
             read = _of(path, os.fstat(opened.fileno()))
         if before == (read,) == _signature(path):
             return raw, before
-    raise BadList("the file changes while it is read; put it there under another name, then rename it")
+    raise BadList("the file changes while it is read; write it under another name, then rename it")
 
 
 def _signatures(paths: Iterable[Path]) -> Signature | None:
@@ -237,7 +239,7 @@ def _signatures(paths: Iterable[Path]) -> Signature | None:
 
 
 def _signature(path: Path) -> Signature:
-    """Return the state of a file, or of all in a folder. Raises OSError, and BadList for what is neither."""
+    """Return the signature of a file, or of all CSV files in a folder. Raises OSError, or BadList for neither."""
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         return tuple(one for file in _csv_files(path) for one in _signature(file))
@@ -251,7 +253,7 @@ def _of(path: Path, found: os.stat_result) -> tuple[str, int, int, int, int]:
 
 
 def _index(courses: Courses, known: dict[Path, _Kept]) -> _Index:
-    """Return all lists turned around, so that looking somebody up costs nothing."""
+    """Return the index of all lists by user, so that lookups are fast."""
     admins: set[str] = set()
     block: frozenset[str] | None = frozenset()
     allow: frozenset[str] | None = None
@@ -268,7 +270,7 @@ def _index(courses: Courses, known: dict[Path, _Kept]) -> _Index:
         else:
             everywhere[use.course, use.semester] = Membership(use.course, use.semester, "admin")
             for name in names or ():
-                # The highest role comes first.
+                # The highest role comes first and is kept.
                 roles.setdefault((name, use.course, use.semester), Membership(use.course, use.semester, use.role))
     by_user: dict[str, list[Membership]] = {}
     for (name, _, _), membership in _in_order(roles, everywhere):
@@ -285,7 +287,7 @@ def _in_order(
 
 
 def _names(use: ListUse, lists: Lists, known: dict[Path, _Kept]) -> frozenset[str] | None:
-    """Return the users of a list; None for a file that was never good."""
+    """Return the users in a list; None for a file that has never been valid."""
     if use.path is None:
         return frozenset(normal(name, lists) for name in use.users.names)
     kept = known.get(use.path)

@@ -1,4 +1,4 @@
-"""What a courses file may not say although its form is right: of modes, homes, and mounts in each other's way."""
+"""Rules for courses files beyond their form: about exams, homes, conflicting mounts and folders kept separate."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from kernelpod.homes.mounts import Mount
 from kernelpod.homes.volumes import COURSE_VOLUMES, Volume, shows
 from kernelpod.settings.sections import Settings
 
-# Stands for every user where paths are compared.
+# A user name that stands for any user when paths are compared.
 ANYBODY = "anybody"
-# Folders of the system in any image, and of the runtime: nothing of a course is mounted there, or below.
+# System folders in images and folders of the container runtime. Courses must not mount anything at or below them.
 SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/run")
 
 
 def findings_of(courses: Courses, settings: Settings) -> list[Finding]:
-    """Return the findings, by place; a file with one is not used. A finding of `defaults` is told once."""
+    """Return the findings, sorted by file and line. A file with a finding is not used.
+
+    A mistake in `defaults` is found in every course, but returned once.
+    """
     found = [*_hub(courses, settings), *_exam(courses)]
     found += _may_mount(courses, settings, ("storage", "volume"), courses.hub.storage.volume)
     for name, course in courses.hub.offered_courses().items():
         found += _course(courses, name, course)
         found += _mounts(courses, name, settings)
         found += _volumes(courses, name, course, settings)
-    if not found:  # else paths are compared that change anyhow
+    if not found:  # other mistakes may change the paths, so correct them first
         found += _storage(courses, settings)
     by_place = {
         (finding.file, finding.place, finding.text.partition(": ")[2]): finding for finding in reversed(found)
@@ -48,11 +51,11 @@ def _hub(courses: Courses, settings: Settings) -> Iterator[Finding]:
     if not hub.offered_courses():
         yield courses.finding(("courses",), "the hub has no course; name at least one")
     if hub.home_template and settings.homes.volume.own:
-        said = "every user has one volume (homes.volume of the settings), so homes cannot differ by course or exam"
+        said = "each user has one volume (homes.volume of the settings), so homes cannot differ by course or exam"
         yield courses.finding(("home",) if hub.home else ("mode",), said)
     if hub.hub not in (names := [one.name for one in settings.hubs]):
         yield courses.finding(
-            ("hub",), f"the settings know no hub {hub.hub!r}, but {', '.join(names)} (hubs[].name)"
+            ("hub",), f"the settings have no hub {hub.hub!r}; they have {', '.join(names)} (hubs[].name)"
         )
 
 
@@ -62,23 +65,23 @@ def _exam(courses: Courses) -> Iterator[Finding]:
         return
     offered = hub.offered_courses()
     if len(offered) > 1:
-        said = f"an exam has exactly one course, here are {len(offered)}: name one in offered"
+        said = f"an exam has exactly one course, but there are {len(offered)}: name one in offered"
         yield courses.finding(("offered",) if hub.offered else ("courses",), said)
     for name, course in offered.items():
         if len(course.semesters) > 1:
             yield courses.finding(("courses", name, "semesters"), "an exam has exactly one semester")
         if not course.network:
-            said = "an exam names the network of its kernels, such as none: an egress profile of the chart"
+            said = "an exam must name the network of its kernels, such as none (an egress profile of the chart)"
             yield courses.finding(("courses", name, "network"), said)
         if not course.kernelspecs:
-            said = "an exam names its kernelspecs: what students may start, such as exam-pod"
+            said = "an exam must name the kernelspecs that students may start, such as exam-pod"
             yield courses.finding(("courses", name, "kernelspecs"), said)
         if course.exchange and {"inbound", "feedback"} - set(course.exchange.personalised):
-            said = "in an exam nobody sees what others hand in: name inbound and feedback"
+            said = "in an exam students must not see others' submissions: name inbound and feedback"
             yield courses.finding(("courses", name, "exchange", "personalised"), said)
     if hub.home and not ("{course}" in hub.home and "{semester}" in hub.home):
         yield courses.finding(
-            ("home",), "the home of an exam needs {semester} and {course}: it is of no other exam"
+            ("home",), "the home of an exam needs {semester} and {course}, so that each exam has its own homes"
         )
 
 
@@ -89,19 +92,19 @@ def _course(courses: Courses, name: str, course: Course) -> Iterator[Finding]:
     if "{course}" not in (courses.hub.home_template or ""):
         for role in ROLES:
             if getattr(course.roles, role).uid is not None:
-                said = "a user id by role needs a home with {course}: else one home would have two owners"
+                said = "a user id by role needs a home with {course}, or a home could have two owners"
                 yield courses.finding((*keys, "roles", role, "uid"), said)
 
 
 def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Finding]:
-    """Mounts of one server: none over, in or at the place of another one."""
+    """Yield findings for mounts at or below another mount of the same server, or in a system folder."""
     semester = courses.hub.semesters(courses.hub.courses[name])[0]
     for role in ROLES:
         mounts = course_mounts(courses.hub, settings, ANYBODY, (), Membership(name, semester, role))
         places: list[tuple[str, Keys | None, Mount | None]] = [
             (mount.mount_path, _keys(name, mount), mount) for mount in mounts.all()
         ]
-        # Of the settings' mounts, those for others as well: users differ, the course does not.
+        # Include the settings' mounts for other users and groups, because any user may be in the course.
         seen = {mount.name for mount in mounts.all()}
         places += [(mount.mount_path, None, None) for mount in settings.mounts if mount.name not in seen]
         for path, keys, mount in places:
@@ -112,11 +115,11 @@ def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Finding
             for other, other_keys, other_mount in places:
                 if other_mount is not mount and (_in(path, other) or (other_keys is None and _in(other, path))):
                     what = "the home" if other == mounts.home.mount_path else f"another mount at {other}"
-                    yield courses.finding(keys, f"{path} is over or in {what}; mount them beside each other")
+                    yield courses.finding(keys, f"{path} is over or in {what}; use separate paths")
 
 
 def _keys(course: str, mount: Mount) -> Keys | None:
-    """Return where the file says a mount; None for one that the settings say."""
+    """Return the path of a mount's key in the file; None for a mount of the settings."""
     name = mount.name
     if name == "course-folder":
         return "courses", course, "folder", "mount_path"
@@ -132,7 +135,7 @@ def _in(path: str, other: str) -> bool:
 
 
 def _volumes(courses: Courses, name: str, course: Course, settings: Settings) -> Iterator[Finding]:
-    """Further volumes: of what the runtime has, and none that shows homes or folders of courses."""
+    """Yield findings for volumes that the runtime does not have, or that expose homes or folders of courses."""
     kept = {"homes": (settings.homes.root, settings.homes.volume)}
     kept["courses"] = (courses.hub.storage.root, courses.hub.storage.volume)
     for key, extra in course.volumes.items():
@@ -141,28 +144,31 @@ def _volumes(courses: Courses, name: str, course: Course, settings: Settings) ->
         yield from _may_mount(courses, settings, (*keys, "volume"), volume)
         if extra.root is None:
             if settings.runtime.kind == "local":
-                said = f"a volume of kind {volume.kind} is what only a cluster has; kernels are processes here"
+                said = f"a volume of kind {volume.kind} exists only in a cluster; here kernels are processes"
                 yield courses.finding((*keys, "volume"), said)
             continue
         for what, (root, other) in kept.items():
             elsewhere = volume.kind == other.kind == "nfs" and volume.server != other.server
             same_claim = volume.kind == other.kind == "pvc" and volume.claim == other.claim
             if same_claim or (not elsewhere and shows(extra.root, root)):
-                said = f"would show the folder of all {what} ({root}), or a part of it"
-                yield courses.finding((*keys, "root"), f"{extra.root} {said}; what lies there is for mounts")
+                said = f"would expose the folder of all {what} ({root}), or a part of it"
+                yield courses.finding((*keys, "root"), f"{extra.root} {said}; use mounts for folders in it")
 
 
 def _may_mount(courses: Courses, settings: Settings, keys: Keys, volume: Volume) -> Iterator[Finding]:
-    """Whoever may edit the file need not be who may read all Secrets of the hub's namespace."""
+    """Yield findings for objects of the cluster that the courses file may not mount.
+
+    People who may edit the courses file need not be allowed to read all Secrets of the hub's namespace.
+    """
     hubs = [hub for hub in settings.hubs if hub.name == courses.hub.hub]
     for name in volume.objects:
         if any(not hub.may_mount(name) for hub in hubs):
-            said = f"courses may not name {name}; an admin of the cluster can add it to hubs[].courses_may_mount"
+            said = f"courses may not mount {name}; an admin of the cluster can add it to hubs[].courses_may_mount"
             yield courses.finding(keys, said)
 
 
 def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
-    """Folders on the storage: courses keep apart, and nothing that is mounted shows an exchange or homes."""
+    """Yield findings for courses that share their own folders, and for mounts that expose an exchange or homes."""
     hub = courses.hub
     own: list[tuple[str, str, Keys]] = []
     shared: list[tuple[str, Keys]] = []
@@ -181,13 +187,14 @@ def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
 
 
 def _apart(courses: Courses, own: list[tuple[str, str, Keys]]) -> Iterator[Finding]:
-    """Folders and exchanges; in this order a folder comes right before those that lie in it."""
+    """Yield findings for folders and exchanges that are at or below another one."""
+    # Sorted in this way, a folder comes directly before the folders in it.
     ordered = sorted(own, key=lambda one: (one[0] + "/", one[1:]))
     for (above, course, above_keys), (path, other, keys) in pairwise(ordered):
         same_thing = course == other and above_keys == keys
         if _in(path, above) and not same_thing:
             yield courses.finding(
-                keys, f"{path} is, or lies in, the folder {above} of {'.'.join(map(str, above_keys))}"
+                keys, f"{path} is, or is in, the folder {above} of {'.'.join(map(str, above_keys))}"
             )
 
 
@@ -198,9 +205,9 @@ def _not_shown(
     above = {parent: keys for path, keys in private.items() for parent in _parents(path)}
     for path, keys in shared:
         if found := private.get(path) or above.get(path):
-            yield courses.finding(keys, f"{path} would show what {'.'.join(map(str, found))} keeps apart")
+            yield courses.finding(keys, f"{path} would expose what {'.'.join(map(str, found))} keeps private")
         elif inside := next((private[one] for one in _parents(path) if "exchange" in private.get(one, ())), None):
-            said = f"{path} lies in {'.'.join(map(str, inside))}, which is for its users only"
+            said = f"{path} is in {'.'.join(map(str, inside))}, which only its users may see"
             yield courses.finding(keys, said)
 
 
@@ -217,4 +224,4 @@ def _no_homes(courses: Courses, settings: Settings, all_paths: list[tuple[str, K
     for path, keys in all_paths:
         whole = f"{storage.root.rstrip('/')}/{path}"
         if _in(whole, homes.root) or _in(homes.root, whole):
-            yield courses.finding(keys, f"{whole} is, holds or lies in the folder of all homes ({homes.root})")
+            yield courses.finding(keys, f"{whole} is, contains or is in the folder of all homes ({homes.root})")

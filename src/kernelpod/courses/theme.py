@@ -1,4 +1,4 @@
-"""How a hub's pages look: the section `theme` of a courses file, and colours that stay readable."""
+"""The section `theme` of a courses file, and the computation of readable text colours."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ from kernelpod.base.fields import Section
 from kernelpod.courses.fields import Title
 
 WHITE, BLACK = "#ffffff", "#000000"
-# WCAG 2, level AA, for text. Of black and white one always has it: at the worst 4.58.
+# Contrast of WCAG 2, level AA, for text. Black or white text always reaches it: the worst case is 4.58.
 READABLE = 4.5
 _COLOUR = re.compile(r"#[0-9a-f]{6}\Z", re.ASCII | re.IGNORECASE)
 
 
 def _colour(text: str) -> str:
     if not _COLOUR.match(text):
-        raise ValueError("write a colour as '#rrggbb', in quotes: without them it is a comment")
+        raise ValueError("write a colour as '#rrggbb', in quotes: without quotes it is a comment in YAML")
     return text.lower()
 
 
 Colour = Annotated[
     str, AfterValidator(_colour), WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"})
 ]
-# Lines, and nothing else that is no character.
+# Text without control characters, except line breaks.
 Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*$")]
 
 
 class Announcement(Section):
-    """A message to everybody."""
+    """A message to all users."""
 
     text: Words
-    """Plain text, shown as it is written; line breaks are kept."""
+    """Plain text of the message; line breaks are kept."""
     level: Literal["info", "warning"] = "info"
-    """How it looks."""
+    """How the message looks."""
 
 
 class Colours(Section):
-    """Colours; that of the text on them is black or white, whichever is read more easily."""
+    """Background colours. Text on them is white if that is readable, else black."""
 
     bar: Colour | None = None
-    """The bar at the top, and the head of the login form."""
+    """Colour of the bar at the top and of the head of the login form."""
     button: Colour | None = None
-    """The main buttons: sign in, start."""
+    """Colour of the main buttons, such as sign in and start."""
 
 
 class Theme(Section):
-    """How the hub's pages look; a change is seen with the next page."""
+    """The look of the hub's pages. Changes show when the next page is loaded."""
 
     title: Title | None = None
-    """Name of the hub, in the bar and in the browser's tab."""
+    """Name of the hub in the bar and in the browser's tab."""
     logo: str | None = Field(None, min_length=1, max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")
-    """PNG, JPEG or SVG of at most 100,000 bytes; relative to the courses file."""
+    """Path of a PNG, JPEG or SVG file of at most 100,000 bytes, relative to the courses file."""
     colours: Colours = Colours()
     """Colours of the pages."""
     announcement: Announcement | None = None
-    """What every page says."""
+    """Message on every page."""
     login_announcement: Announcement | None = None
-    """What the login page says instead."""
+    """Message that the login page shows instead."""
 
 
 def channels(colour: str) -> tuple[int, int, int]:
-    """Return red, green and blue of a colour, 0 to 255 each."""
+    """Return the red, green and blue values of a colour, from 0 to 255."""
     red, green, blue = bytes.fromhex(colour[1:])
     return red, green, blue
 
@@ -84,11 +84,11 @@ def _linear(value: float) -> float:
 
 
 def text_on(colour: str) -> str:
-    """Return the colour of text on a colour: white where it can be read, else black."""
+    """Return the text colour for a background colour: white if that is readable, else black."""
     return WHITE if contrast(colour, WHITE) >= READABLE else BLACK
 
 
 def pressed(colour: str) -> str:
-    """Return a button's colour under the pointer: a little farther from its text, so never harder to read."""
+    """Return a button's colour under the pointer, which has more contrast to the text than the usual colour."""
     away = 0 if text_on(colour) == WHITE else 255
     return "#" + "".join(f"{round(channel + (away - channel) * 0.2):02x}" for channel in channels(colour))

@@ -1,4 +1,4 @@
-"""Lists of users as people save them: CSV of any delimiter and encoding, read tolerantly or refused whole."""
+"""Reads lists of users: CSV files with any common delimiter and encoding. A bad file is refused as a whole."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class BadList(ValueError):
-    """A list that cannot be used; the text is a sentence."""
+    """A list that cannot be used; the text says why."""
 
     def __init__(self, said: str, line: int = 1) -> None:
         super().__init__(said)
         self.line = line
         self.file = ""
-        """The file, where it is one of several that are one list."""
+        """The file with the mistake, if the list consists of several files."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Who is in a list, and what was passed over."""
+    """The users in a list, and remarks about lines that were skipped."""
 
     names: frozenset[str]
     remarks: tuple[tuple[int, str], ...] = ()
-    """Line and sentence."""
+    """Line numbers and sentences."""
 
 
 def read_names(raw: bytes, lists: Lists) -> Names:
-    """Return the users of a CSV file: blank lines, comments (#), quotes, spaces and duplicates do not matter.
+    """Return the users in a CSV file. Blank lines, comments (#), quotes, spaces and duplicates are ignored.
 
-    Raises BadList for what is no such file: empty, binary, too large, or without the column of names.
+    Raises BadList for a file that is empty, binary, too large, or has no column of names.
     """
     if len(raw) > lists.max_bytes:
         raise BadList(f"the file is larger than {lists.max_bytes} bytes (lists.max_bytes)")
     if not raw.strip():
-        raise BadList(f"the file is empty; the least is a line {lists.column!r}")
+        raise BadList(f"the file is empty; write at least the line {lists.column!r}")
     text = _text(raw)
     number, header = _header(text)
     delimiter, column = _column(header, number, lists.column)
@@ -58,18 +58,18 @@ def read_names(raw: bytes, lists: Lists) -> Names:
             if "\n" in name:
                 raise BadList("a quotation mark is not closed", reader.line_num - name.count("\n"))
             if len(name) > MAX_NAME:
-                remarks.append((reader.line_num, "a name of more than 255 characters was passed over"))
+                remarks.append((reader.line_num, "a name of more than 255 characters was skipped"))
             elif name:
                 names.add(normal(name, lists))
             elif any(cell.strip() for cell in row):
-                remarks.append((reader.line_num, f"a line without {lists.column} was passed over"))
+                remarks.append((reader.line_num, f"a line without {lists.column} was skipped"))
     except csv.Error as error:
-        raise BadList(f"this is not CSV: {error}", reader.line_num) from error
+        raise BadList(f"the file is not CSV: {error}", reader.line_num) from error
     return Names(frozenset(names), tuple(remarks))
 
 
 def titles_of(raw: bytes) -> tuple[int, tuple[str, ...]]:
-    """Return the line of the header, and the titles of the columns. Raises BadList for what is no text."""
+    """Return the line number of the header, and the titles of the columns. Raises BadList if it is not text."""
     if not raw.strip():
         raise BadList("the file is empty; its first line names the columns")
     number, header = _header(_text(raw))
@@ -77,7 +77,7 @@ def titles_of(raw: bytes) -> tuple[int, tuple[str, ...]]:
 
 
 def with_title(raw: bytes, title: str) -> bytes:
-    """Return a list of one column as UTF-8, with another title."""
+    """Return a list with one column as UTF-8, with another title."""
     text = _text(raw)
     number, _ = _header(text)
     lines = text.split("\n")
@@ -86,7 +86,7 @@ def with_title(raw: bytes, title: str) -> bytes:
 
 
 def normal(name: str, lists: Lists) -> str:
-    """Return a name of a list in the form that names are compared in."""
+    """Return a name of a list in the normal form in which names are compared."""
     composed = unicodedata.normalize("NFC", name)
     return composed.lower() if lists.lower_case else composed
 
@@ -94,7 +94,7 @@ def normal(name: str, lists: Lists) -> str:
 def _text(raw: bytes) -> str:
     bom, encoding = next(((bom, name) for bom, name in _BOMS if raw.startswith(bom)), (b"", ""))
     if not encoding and b"\0\0" in (raw[1:4:2], raw[0:4:2]):
-        # UTF-16 without a mark begins with two letters of the header, each beside a NUL.
+        # UTF-16 without a byte order mark: each of the first two letters is next to a NUL.
         encoding = "utf-16-le" if raw[0] else "utf-16-be"
     try:
         text = raw[len(bom) :].decode(encoding or "utf-8")
@@ -104,16 +104,16 @@ def _text(raw: bytes) -> str:
         text = raw.decode("latin-1")
     if found := _CONTROL.search(text):
         line = text.count("\n", 0, found.start()) + 1
-        raise BadList("the file holds NUL or control characters: it is no text; save it as CSV", line)
+        raise BadList("the file contains NUL or control characters, so it is not text; save it as CSV", line)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _header(text: str) -> tuple[int, str]:
-    """Return the number and the text of the first line that says something."""
+    """Return the number and the text of the first line that is not blank, a comment or `sep=`."""
     for number, line in enumerate(text.split("\n"), 1):
         if (words := line.strip()) and not words.startswith("#") and not words.lower().startswith("sep="):
             return number, words
-    raise BadList("the file holds nothing but comments; its first line names the columns")
+    raise BadList("the file contains only comments; its first line must name the columns")
 
 
 def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
@@ -127,8 +127,8 @@ def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
         found = max(found, titles, key=len)
     seen = ", ".join(repr(title[:40]) for title in found[:8])
     raise BadList(
-        f"there is no column {wanted!r}, but {seen}; name the column of user names so, "
-        f"or write its header as lists.column",
+        f"there is no column {wanted!r}; there are {seen}. Rename the column of user names, "
+        f"or set lists.column to its header",
         number,
     )
 

@@ -1,7 +1,7 @@
-"""The gateway's process: Jupyter Enterprise Gateway, subclassed. The only package that imports it.
+"""The gateway's process: a subclass of Jupyter Enterprise Gateway. No other room imports Enterprise Gateway.
 
-Here belong its pages, its kernel managers, and what it asks the hub. What a kernel is and whether it may start is
-decided in `start`; where it runs is `runtime`.
+This room holds the pages, the kernel managers and the requests to the hub. `start` decides whether a kernel may
+start and with which plan; `runtime` runs it.
 """
 
 from kernelpod.gateway.compat import supply_distutils

@@ -1,4 +1,4 @@
-"""The gateway's program: Enterprise Gateway's application with our managers, pages and manners."""
+"""The gateway's application: Enterprise Gateway's with Kernelpod's own managers and pages."""
 
 from __future__ import annotations
 
@@ -35,20 +35,21 @@ from kernelpod.start.start import KernelStarter
 
 log = logging.getLogger(__name__)
 
-# A body up to this many times the limit is read and refused with a sentence; beyond, the line is cut.
+# A request body up to this many times the limit is read and refused with a message. For a larger one the
+# connection is closed.
 BODY_SLACK = 32
 HUB_CHECK_SECONDS = 5
 
 
 def make_runtime(settings: Settings) -> Runtime:
-    """Return the runtime the settings name; a kernelspec or a client has no say in it."""
+    """Return the runtime that the settings name. Raises SettingsError."""
     if settings.runtime.kind == "local":
         return LocalRuntime(settings.runtime.local)
     cluster = settings.runtime.kubernetes
     if settings.homes.volume.kind == "pvc" and not cluster.home_check_image:
         raise SettingsError(
-            "homes.volume.kind is pvc: set runtime.kubernetes.home_check_image to the gateway's own image, "
-            "which looks whether a home exists before kubelet makes a wrong one"
+            "homes.volume.kind is pvc: set runtime.kubernetes.home_check_image to the gateway's own image. "
+            "It checks that a home exists, because kubelet would create a missing one with a wrong owner"
         )
     from kernelpod.runtime.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415 - a local gateway does without
 
@@ -56,7 +57,7 @@ def make_runtime(settings: Settings) -> Runtime:
 
 
 class KernelpodGateway(EnterpriseGatewayApp):
-    """Enterprise Gateway for many users: proven identity, owned kernels, direct connection."""
+    """Enterprise Gateway for many users: callers are authenticated, and each kernel has an owner."""
 
     name = "kernelpod-gateway"
     version = __version__
@@ -68,7 +69,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.runtime = make_runtime(settings)
 
     def init_configurables(self) -> None:
-        """Make the managers, and find the kernels that an earlier gateway left running.
+        """Create the managers, and find the kernels that an earlier gateway left running.
 
         Stock options that would weaken the gateway (a shared token, a port range, sessions on disk) are reset.
         """
@@ -117,7 +118,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         return Orphans(hub, after_seconds, records, kernels.shutdown_kernel)
 
     async def _check_hub(self, hub: Hub) -> None:
-        """Say what is wrong with the gateway's place in a hub, once a fault, until nothing is."""
+        """Check the gateway's service in a hub until it is right; log each problem once."""
         said = ""
         while fault := await check_service(hub):
             if fault != said:
@@ -127,11 +128,11 @@ class KernelpodGateway(EnterpriseGatewayApp):
         log.info("hub %s at %s serves this gateway", hub.name, hub.api_url)
 
     def _create_request_handlers(self) -> list[tuple[Any, ...]]:
-        """Return our routes only: sessions, swagger and what else stock serves has no owner."""
+        """Return only Kernelpod's routes: Enterprise Gateway's other pages, such as sessions, have no owners."""
         return [(rf"{self.base_url.rstrip('/')}{pattern}", page) for pattern, page in ROUTES]
 
     def init_webapp(self) -> None:
-        """Make the web application; its log lines hold no query, where a token could stand."""
+        """Create the web application. Its log lines omit the query, which could contain a token."""
         super().init_webapp()
         gateway = self.settings.gateway
         self.web_app.settings.update(
@@ -141,7 +142,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         )
 
     def init_http_server(self) -> None:
-        """Listen on exactly the address that the settings name (port 0: a free one)."""
+        """Listen on the address and port in the settings; port 0 picks a free port."""
         gateway = self.settings.gateway
         self.http_server = HTTPServer(
             self.web_app,
@@ -167,7 +168,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
             self.shutdown()
 
     def shutdown(self) -> None:
-        """Leave the kernels running, unless the settings say otherwise; the next gateway finds them."""
+        """Stop the gateway. Kernels keep running, unless `gateway.stop_kernels_on_exit` is true."""
         self.io_loop.run_sync(self._close)
 
     async def _close(self) -> None:
@@ -178,12 +179,12 @@ class KernelpodGateway(EnterpriseGatewayApp):
         if self.settings.gateway.stop_kernels_on_exit:
             ids = self.kernel_manager.list_kernel_ids()
             await asyncio.gather(*map(self.kernel_manager.shutdown_kernel, ids), return_exceptions=True)
-        log.info("gateway ends; %d kernels live on", len(self.kernel_manager))
+        log.info("gateway stops; %d kernels keep running", len(self.kernel_manager))
         await self.runtime.close()
 
 
 def log_request(handler: Any) -> None:
-    """Log one line a request: method, path, status, time; successful polls only at DEBUG."""
+    """Log one line for each request: method, path, status and time. Successful GETs are logged at DEBUG."""
     level = logging.DEBUG if handler.get_status() < 400 and handler.request.method == "GET" else logging.INFO
     log.log(level, "%s %s %d %.1f ms", handler.request.method, handler.request.path,
             handler.get_status(), 1000 * handler.request.request_time())  # fmt: skip

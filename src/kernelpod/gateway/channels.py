@@ -1,4 +1,4 @@
-"""A kernel's channels over one websocket: for its owner only, and bounded in every direction."""
+"""The page of a kernel's websocket: its channels, for the owner only, with limits on size and backlog."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kernelpod.gateway.proven import OwnKernel
 
 log = logging.getLogger(__name__)
 
-# What jupyter_server's parsing of a message raises on garbage.
+# Exceptions that jupyter_server raises for data that is not a Jupyter message.
 NOT_A_MESSAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, struct.error)
 
 
@@ -29,20 +29,21 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
     _rechecks: asyncio.Task[None] | None = None
     _unsent = 0
     _asked = ""
-    """The client's last request to run something."""
+    """The client's last execute_request."""
     _last_write: asyncio.Future[None] | None = None
     _held: asyncio.Task[None] | None = None
     _opened = False
     _replaced = False
-    """Whether the same client came again before this websocket was open."""
+    """Whether the same client connected again before this websocket was open."""
 
     def set_default_headers(self) -> None:
-        """A websocket has no use for the headers of a page."""
+        """Set no headers, because a websocket does not use them."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> None:
-        """Choose none: in the v1 form jupyter_server passes on what it has not checked the signature of.
+        """Return None: with the v1 protocol, jupyter_server does not check the signatures of messages.
 
-        A kernel can make its socket a link to another kernel's; only the key then tells whose messages come.
+        A kernel can replace its socket by a link to another kernel's. Then only signatures show whose messages
+        they are.
         """
 
     def open(self, kernel_id: str) -> Any:
@@ -57,17 +58,17 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     @property
     def ping_interval(self) -> float:
-        """Seconds, as tornado reads it, which does the pinging."""
+        """The interval of pings in seconds, as tornado expects it."""
         return self.services.settings.gateway.ping_interval_seconds
 
     ping_timeout = ping_interval
 
     def send_ping(self) -> None:
-        """Stop jupyter_server's own pinger: it takes the same number for milliseconds."""
+        """Stop jupyter_server's own pings, which would take the same number as milliseconds."""
         self.ping_callback.stop()
 
     async def _recheck(self) -> None:
-        """Close the websocket when its token is no longer good, or cannot be proven for too long."""
+        """Close the websocket when its token is no longer valid, or could not be checked for too long."""
         while True:
             await asyncio.sleep(self.services.settings.identity.recheck_seconds)
             try:
@@ -78,17 +79,18 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
                 return self.close_with(1008, error.code)
 
     def close_with(self, status: int, reason: str) -> None:
-        """Close the websocket and say why (status: RFC 6455, 7.4)."""
+        """Close the websocket with a status (RFC 6455, 7.4) and a reason."""
         log.info("websocket of kernel %s closed: %s", self.kernel_id, reason)
         if self.ws_connection is not None:
             self.ws_connection.close(status, reason)
 
     def close(self, *_: Any) -> Any:
-        """Close without waiting for the peer: the same client has come again over another connection.
+        """Close without waiting for the peer, because the same client has connected again.
 
-        A server whose browser hung up while it connected never reads from the first one; waiting for its
-        goodbye would keep the notebook at "Connecting" for five seconds. One that still waits for its kernel is
-        closed as soon as it opens: waiting for that would keep the notebook at "Unknown" for good.
+        If a browser disconnects while its server connects, the server never reads from that connection. Waiting
+        for its closing frame would keep the notebook at "Connecting" for five seconds. A connection that still
+        waits for its kernel is closed when it opens; waiting for it here would keep the notebook at "Unknown" for
+        ever.
         """
         connection = self.ws_connection
         if not (self._opened or self._replaced):
@@ -101,7 +103,7 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         return closed
 
     def on_message(self, message: str | bytes) -> None:
-        """Pass a client's message to the kernel; what is not a Jupyter message ends the connection."""
+        """Pass a client's message to the kernel. Data that is not a Jupyter message closes the connection."""
         if isinstance(message, str) and '"execute_request"' in message:
             self._asked = message
         try:
@@ -111,7 +113,7 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
             self.close_with(1007, "not a Jupyter message")
 
     def on_restart_failed(self) -> None:
-        """Tell the client that the kernel is dead, and in the cell that waits for it, why."""
+        """Tell the client that the kernel is dead, and show the reason in the cell that was running."""
         if self._asked and (reason := self.kernel_manager.kernel(self.kernel_id).notes):
             with contextlib.suppress(*NOT_A_MESSAGE):
                 header = json.loads(self._asked)["header"]
@@ -121,7 +123,7 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         super().on_restart_failed()
 
     def write_message(self, message: Any, binary: bool = False) -> Any:
-        """Send to the client, counting what is not sent yet."""
+        """Send a message to the client, and count the bytes that are not sent yet."""
         size = len(message)
         future = super().write_message(message, binary)
         self._unsent += size
@@ -137,14 +139,14 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
 
     @cached_property
     def _looks_inside(self) -> bool:
-        """Whether jupyter_server reads or alters messages of this connection."""
+        """Whether jupyter_server must read or change the messages of this connection."""
         limited = self.iopub_msg_rate_limit > 0 or self.iopub_data_rate_limit > 0
         return limited or not self.kernel_manager.allow_tracebacks
 
     def _on_zmq_reply(self, stream: Any, msg_list: Any) -> None:
-        """Pass a kernel's message to the client: as it is where it may, else jupyter_server's way."""
+        """Pass a kernel's message to the client, unparsed if possible, else in jupyter_server's way."""
         if self.ws_connection is None or self.ws_connection.is_closing():
-            return  # the client has just left; writing would raise in the event loop
+            return  # the client has just disconnected; writing would raise in the event loop
         text = None
         if not (self._looks_inside or stream.closed()):
             text = as_text(self.session, stream.channel, parts_of(msg_list))
@@ -154,21 +156,21 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
             try:
                 super()._on_zmq_reply(stream, msg_list)
             except ValueError as error:  # a signature that is wrong, missing, or was seen before
-                log.warning("kernel %s: a message is not passed on: %s", self.kernel_id, str(error)[:100])
+                log.warning("kernel %s: message dropped: %s", self.kernel_id, str(error)[:100])
         if self._unsent > self.services.settings.gateway.max_backlog_bytes and self._held is None:
             self._held = asyncio.ensure_future(self._hold_output())
 
     async def _hold_output(self) -> None:
-        """Keep the newest output, until the client has taken what waits for it, and let go of what is older.
+        """Until the client has received what is queued, keep only the newest output and drop older output.
 
-        To read none instead would leave it to ZeroMQ, which counts messages and not how large they are, and to the
-        kernel, which drops the newest: the end of the cell.
+        If the gateway stopped reading instead, output would queue in ZeroMQ, which limits the number of messages
+        and not their size. Then the kernel would drop the newest messages, such as the end of the cell.
         """
         iopub = self.channels.get("iopub")
         if iopub is not None and not iopub.closed():
             newest = OfflineBuffer(self.services.settings.gateway.max_backlog_bytes)
             iopub.on_recv(lambda frames: newest.append(("iopub", frames)))
-            log.info("kernel %s: output held back, the client does not read", self.kernel_id)
+            log.info("kernel %s: output is held back because the client reads too slowly", self.kernel_id)
             if self._last_write is not None:
                 await asyncio.wait({self._last_write})
             if self.channels.get("iopub") is iopub and not iopub.closed():
@@ -178,9 +180,9 @@ class ChannelsPage(OwnKernel, stock.ZMQChannelsHandler):
         self._held = None
 
     def on_close(self) -> None:
-        """Let go of what belongs to this connection."""
+        """Release everything that belongs to this connection."""
         for task in (self._rechecks, self._held):
             if task is not None:
                 task.cancel()
-        if not self._replaced:  # else nothing was connected, and another one has its place
+        if not self._replaced:  # a replaced websocket was never connected
             super().on_close()

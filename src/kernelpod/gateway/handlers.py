@@ -1,4 +1,4 @@
-"""The gateway's pages: every one proves its caller first, and shows callers only their own kernels."""
+"""The gateway's HTTP pages. Each authenticates its caller first; callers see only their own kernels."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class KernelsPage(Proven, stock.MainKernelHandler):
     _launching: asyncio.Future[Any] | None = None
 
     async def get(self) -> None:
-        """Answer with the models of the kernels the caller may see."""
+        """Answer with the models of the kernels that the caller may access."""
         self.finish(json.dumps(self.services.kernels.models(self.may_access), default=date_default))
 
     async def post(self) -> None:
-        """Start a kernel and answer 201 when it answers; a caller who hangs up stops the start."""
+        """Start a kernel, and answer 201 when it is ready. If the caller disconnects, the start is aborted."""
         self.require_fresh()
         request = from_body(self.request.body, self.services.settings.kernelspecs.default)
         kernel_id = str(uuid.uuid4())
@@ -58,7 +58,7 @@ class KernelsPage(Proven, stock.MainKernelHandler):
             metrics.starts.labels(outcome=error.code).inc()
             raise
         except asyncio.CancelledError:
-            log.info("kernel %s: the caller hung up before it had started", kernel_id)
+            log.info("kernel %s: start aborted, the caller disconnected", kernel_id)
             return
         metrics.starts.labels(outcome="ok").inc()
         self.set_header("Location", f"{self.request.path.rstrip('/')}/{kernel_id}")
@@ -66,7 +66,7 @@ class KernelsPage(Proven, stock.MainKernelHandler):
         self.finish(json.dumps(self.services.kernels.kernel_model(kernel_id), default=date_default))
 
     def on_connection_close(self) -> None:
-        """Nobody will ever hear the id of the kernel that is starting."""
+        """Abort the start, because no client would learn the kernel's id."""
         if self._launching is not None:
             self._launching.cancel()
 
@@ -79,7 +79,7 @@ class KernelPage(OwnKernel, stock.KernelHandler):
         self.finish(json.dumps(self.kernel_manager.kernel_model(kernel_id), default=date_default))
 
     async def delete(self, kernel_id: str) -> None:
-        """Stop the kernel: asked first, killed after its grace period."""
+        """Stop the kernel: ask it to shut down, and kill it after its grace period."""
         await self.kernel_manager.shutdown_kernel(kernel_id)
         self.set_status(204)
         self.finish()
@@ -89,7 +89,7 @@ class KernelActionPage(OwnKernel, KernelActionHandler):
     """POST interrupts or restarts a kernel."""
 
     async def post(self, kernel_id: str, action: str) -> None:
-        """Answer 204 to an interrupt, the model to a restart; a restart keeps id and owner."""
+        """Answer 204 to an interrupt, and the kernel's model to a restart, which keeps id and owner."""
         if action == "interrupt":
             await self.kernel_manager.kernel(kernel_id).interrupt_kernel()
             self.set_status(204)
@@ -100,7 +100,7 @@ class KernelActionPage(OwnKernel, KernelActionHandler):
 
 
 def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:
-    """Return the model Lab shows: no environment, no groups, no command but a hint of it."""
+    """Return the kernelspec's model for clients. It contains neither the environment nor the groups."""
     place = f"{base_url.rstrip('/')}/kernelspecs/{spec.address}"
     resources = {name.partition(".")[0]: f"{place}/{name}" for name in spec.logos}
     return {
@@ -122,16 +122,16 @@ class _KernelSpecs(Proven, web.RequestHandler):
 
     @property
     def visible(self) -> dict[str, KernelSpec]:
-        """The kernelspecs that the caller is offered, by address."""
+        """The kernelspecs that the caller may start, by address."""
         published, may = self.services.starter.kernelspecs.all(), self.may
         return {name: spec for name, spec in published.items() if may and is_offered(spec, *may)}
 
     async def check(self) -> None:
-        """Find all that the offer depends on: the caller's groups, bounds and course."""
+        """Find what the list of kernelspecs depends on: the caller's groups, bounds and course."""
         identity = self.proof.identity
         try:
             course_access = await self.services.starter.resolve_course(identity)
-        except Denied:  # who is in no course is offered nothing, and told why by a start
+        except Denied:  # callers in no course get an empty list; starting a kernel tells them why
             self.may = None
         else:
             of_course = (
@@ -142,7 +142,7 @@ class _KernelSpecs(Proven, web.RequestHandler):
             self.may = identity.groups, user_bounds(self.services.settings, identity), of_course
 
     def find(self, address: str) -> KernelSpec:
-        """Return one of them. Raises NotFound, also for what is for others."""
+        """Return a kernelspec. Raises NotFound if it does not exist or is not for the caller."""
         if address not in self.visible:
             raise NotFound("kernelspec_not_found", f"There is no kernelspec {address[:100]!r}.")
         return self.visible[address]
@@ -176,7 +176,7 @@ class LogoPage(_KernelSpecs):
     """GET sends a kernelspec's logo; no other file of the folder is served."""
 
     async def get(self, name: str, file_name: str) -> None:
-        """Answer with the picture."""
+        """Answer with the image."""
         spec = self.find(name)
         if file_name not in spec.logos:
             raise NotFound("page_not_found", "There is no such file.")
@@ -186,10 +186,10 @@ class LogoPage(_KernelSpecs):
 
 
 class VersionPage(Proven, web.RequestHandler):
-    """GET tells the versions, as clients of Jupyter's REST API expect."""
+    """GET shows the versions, as in Jupyter's REST API."""
 
     def get(self) -> None:
-        """Answer with ours, Enterprise Gateway's and jupyter_server's."""
+        """Answer with the versions of Kernelpod, Enterprise Gateway and jupyter_server."""
         stock_version = enterprise_gateway.__version__
         versions = {
             "version": jupyter_server.__version__,
@@ -200,7 +200,7 @@ class VersionPage(Proven, web.RequestHandler):
 
 
 class MetricsPage(Proven, web.RequestHandler):
-    """GET sends Prometheus' text to those who hold the scope."""
+    """GET shows metrics for Prometheus to callers with the scope `identity.metrics_scope`."""
 
     async def check(self) -> None:
         """Raise Denied without the scope."""
@@ -209,7 +209,7 @@ class MetricsPage(Proven, web.RequestHandler):
             raise Denied("not_permitted", f"This page needs the scope {identity.metrics_scope}.")
 
     def get(self) -> None:
-        """Answer with the exposition text."""
+        """Answer in Prometheus' text format."""
         kernels: list[DirectKernelManager] = list(self.services.kernels._kernels.values())
         states = [str(kernel.execution_state) for kernel in kernels]
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -217,7 +217,7 @@ class MetricsPage(Proven, web.RequestHandler):
 
 
 class HealthPage(JsonPage, web.RequestHandler):
-    """GET /healthz: the event loop turns. No token: the cluster asks."""
+    """GET /healthz: liveness probe of the cluster. It needs no token and shows that the event loop runs."""
 
     def get(self) -> None:
         """Answer at once."""
@@ -225,13 +225,13 @@ class HealthPage(JsonPage, web.RequestHandler):
 
 
 class ReadyPage(JsonPage, web.RequestHandler):
-    """GET /readyz: running kernels were found again and new ones can be started. No token: the cluster asks.
+    """GET /readyz: readiness probe of the cluster. It needs no token.
 
-    `hub` is silent where one of them is.
+    The gateway is ready when it has found the running kernels and can start new ones.
     """
 
     def get(self) -> None:
-        """Answer 200, or 503 until the kernels are found; a silent hub is told, but does not unready."""
+        """Answer 200, or 503 if not ready. A hub that does not answer ("silent") does not affect readiness."""
         hub = "reachable" if all(one.reachable for one in self.services.provers.values()) else "silent"
         ready = self.services.ready and self.services.kernels.runtime.ready()
         self.set_status(200 if ready else 503)
@@ -239,7 +239,7 @@ class ReadyPage(JsonPage, web.RequestHandler):
 
 
 class NoPage(Proven, web.RequestHandler):
-    """Everything else: 404, for proven callers."""
+    """All other URLs: 404, for authenticated callers."""
 
     def _no(self, *_: str) -> None:
         raise NotFound("page_not_found", "The gateway has no such page.")

@@ -1,4 +1,4 @@
-"""Which course a caller is in: by the courses file of their hub and the choice that the hub's answer holds."""
+"""Finds a caller's course from their hub's courses file and the choice in the hub's answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernelpod.start.identity import Identity
 
 
 class HubCourses:
-    """The courses of every hub that has some."""
+    """The courses of all hubs that have a courses file."""
 
     def __init__(self, settings: Settings) -> None:
         self._hubs = {
@@ -26,6 +26,9 @@ class HubCourses:
         if resolver is None:
             return None
         if identity.owner.kind != "user":
-            raise Denied("not_in_course", "A service is in no course of this hub, so it has no kernels here.")
+            raise Denied(
+                "not_in_course",
+                "This hub has courses, and a service is in none of them, so it cannot start kernels.",
+            )
         await resolver.look()
         return resolver.resolve(identity.name, identity.user_options)

@@ -1,4 +1,4 @@
-"""Asks a hub who is behind a token."""
+"""Sends requests to a hub's REST API: who owns a token, and whether the gateway's service is set up."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ async def ask_hub(hub: Hub, token: SecretStr, path: str = "/user") -> HubAnswer:
     try:
         response = await client.fetch(request, raise_error=False)
     except (OSError, HTTPClientError) as error:
-        log.info("hub %s cannot be asked: %s", hub.name, error)
+        log.info("hub %s cannot be reached: %s", hub.name, error)
         raise HubSilentError from error
     finally:
         client.close()
     if response.code == 599:
-        log.info("hub %s cannot be asked: %s", hub.name, response.error)
+        log.info("hub %s cannot be reached: %s", hub.name, response.error)
         raise HubSilentError
     return HubAnswer(response.code, response.body[:MAX_ANSWER_BYTES])
 
 
 async def check_service(hub: Hub) -> str:
-    """Return what is wrong with the gateway's place in the hub, in a sentence; empty if nothing is.
+    """Return what is wrong with the gateway's service in the hub, as a sentence; empty if nothing is.
 
-    The hub drops scopes that a user does not hold without a word, and a scope for a service that does not
-    exist is held by nobody: then every start is refused, and this sentence says why.
+    If the service does not exist, the hub silently drops scopes for it, so all starts are refused. The sentence
+    tells the admin why.
     """
     try:
         token = hub.service_token()

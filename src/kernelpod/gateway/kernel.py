@@ -1,4 +1,4 @@
-"""Enterprise Gateway's manager of one kernel, made to run a record: no port to choose, no response to wait for."""
+"""The manager of one kernel: Enterprise Gateway's, changed to run a record through a runtime."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ log = logging.getLogger(__name__)
 
 PROBE_RECONNECT_MILLISECONDS = 10
 
-# What waits for the gateway of one kernel's output. ZeroMQ's 1000 are less than a kernel prints in a third of a
-# second, and a kernel drops what does not fit: output, and the message that ends the cell.
+# Length of the queue for one kernel's output. A kernel can fill ZeroMQ's default of 1000 messages in a third of a
+# second; then it drops messages, also the one that ends the cell.
 OUTPUT_QUEUE_MESSAGES = 20_000
 
 
 class DirectKernelManager(RemoteKernelManager):
-    """One kernel: its record, and the sockets to it."""
+    """Manages one kernel: its record, and the sockets to it."""
 
     record: KernelRecord
     process_proxy: Any
     notes = ""
-    """Where the kernel differs from the wish; not called `reason`, which jupyter_server clears at every start."""
+    """How the kernel differs from the request. Not named `reason`, which jupyter_server clears at every start."""
 
     dead = False
-    """Whether the kernel was taken away: it stays listed with the reason until it is restarted or deleted."""
+    """Whether the kernel was ended from outside. It stays listed with the reason until it is restarted or
+    deleted."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -55,22 +56,22 @@ class DirectKernelManager(RemoteKernelManager):
 
     @property
     def ports(self) -> list[str]:
-        """The five addresses: jupyter_server compares them to see that a kernel has moved."""
+        """The addresses of the five channels. jupyter_server compares them to detect that a kernel has moved."""
         return [self._make_url(channel) for channel in CHANNELS]
 
     def start_restarter(self) -> None:
-        """Watch over the kernel: its end is known at once, not at the restarter's next look."""
+        """Watch the kernel, so that its end is noticed at once and not at the restarter's next check."""
         super().start_restarter()
         self.stop_watching_end()
         self._end_watch = asyncio.ensure_future(self._watch_end())
 
     def stop_restarter(self) -> None:
-        """Watch over the kernel no longer."""
+        """Stop watching the kernel."""
         super().stop_restarter()
         self.stop_watching_end()
 
     def stop_watching_end(self) -> None:
-        """Do not wait for the kernel's end any more; whoever is dealing with it goes on."""
+        """Stop waiting for the kernel's end. A task that is already handling the end continues."""
         if self._end_watch is not None and self._end_watch is not asyncio.current_task():
             self._end_watch.cancel()
         self._end_watch = None
@@ -84,14 +85,14 @@ class DirectKernelManager(RemoteKernelManager):
                 self._report_dead(ended)
 
     async def start_kernel(self, record: KernelRecord | None = None, **_: Any) -> None:
-        """Start the record (at a restart, its last one); return when the kernel answers. Raises UserError."""
+        """Start a record, or at a restart the last one; return when the kernel answers. Raises UserError."""
         if record is not None:
             self.record = record
         self.process_proxy = DirectProxy(self, self.parent.runtime)
         await AsyncKernelManager.start_kernel(self)
 
     def pre_start_kernel(self, **_: Any) -> tuple[list[str], dict[str, Any]]:
-        """Return the plan's command: nothing is looked up, written or substituted here."""
+        """Return the plan's command, unchanged."""
         self.shutting_down = False
         self._launch_args: dict[str, Any] = {}
         return list(self.record.plan.argv), {}
@@ -125,7 +126,7 @@ class DirectKernelManager(RemoteKernelManager):
     has_connection = False
 
     def connect_to(self, proxy: DirectProxy) -> None:
-        """Take over the connection of a kernel that the runtime has just started or found again."""
+        """Use the connection of a kernel that the runtime has started or found again."""
         assert proxy.running is not None  # noqa: S101 - for the type checker
         connection = proxy.running.connection
         self.transport = connection.transport
@@ -138,9 +139,10 @@ class DirectKernelManager(RemoteKernelManager):
         self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
 
     async def answered(self, deadline: float) -> None:
-        """Return when kernel_info is answered. Raises StartFailed if the kernel ends before, TimeoutError after.
+        """Return when the kernel answers kernel_info.
 
-        An open port is not yet a kernel: ipykernel answers a tenth of a second after it listens.
+        Raises StartFailed if the kernel ends before, and TimeoutError after the deadline. An open port is not
+        enough: ipykernel answers a tenth of a second after it listens.
         """
         assert self.running is not None  # noqa: S101 - for the type checker
         ended = asyncio.ensure_future(self.parent.runtime.wait_ended(self.running))
@@ -171,7 +173,7 @@ class DirectKernelManager(RemoteKernelManager):
             stream.close(linger=0)
 
     def _create_connected_socket(self, channel: str, identity: bytes | None = None, reconnect_ivl: int = 0) -> Any:
-        """Return a socket that is connected, and that drops a peer who sends more than may be passed on."""
+        """Return a connected socket that disconnects a peer whose message exceeds `max_message_bytes`."""
         types = {
             "shell": zmq.DEALER,
             "iopub": zmq.SUB,
@@ -205,19 +207,19 @@ class DirectKernelManager(RemoteKernelManager):
         return stream
 
     def close_questions(self) -> None:
-        """Close what a websocket that is just opening asks the last start with, so that it does not wait for it.
+        """Close the streams on which an opening websocket still waits for an answer of the previous start.
 
-        jupyter_server's `nudge` ends as soon as its streams are closed, else after a minute.
+        jupyter_server's `nudge` ends as soon as its streams are closed, otherwise after a minute.
         """
         for stream in list(self._questions):
             stream.close(linger=0)
 
     async def interrupt_kernel(self) -> None:
-        """Interrupt by message; by signal where the kernelspec says its kernel knows nothing else."""
+        """Interrupt the kernel by a message, or by a signal if its `interrupt_mode` is signal."""
         if self.record.plan.interrupt_mode == "message":
             self._connect_control_socket()
             self.session.send(self._control_socket, self.session.msg("interrupt_request", content={}))
-        elif self.shutting_down:  # jupyter_client interrupts first, to be heard; a kernel that cannot be is ended
+        elif self.shutting_down:  # jupyter_client interrupts before a shutdown; a failure must not prevent it
             with contextlib.suppress(UserError):
                 await self.signal_kernel(signal.SIGINT)
         else:
@@ -229,10 +231,10 @@ class DirectKernelManager(RemoteKernelManager):
             await self.parent.runtime.signal(self.running, signum)
 
     async def finish_shutdown(self, *_: Any, **__: Any) -> None:
-        """Return when the kernel is gone: it was asked by message and has its grace period."""
+        """Return when the kernel has ended. It was asked by message, and has its grace period to end."""
         stopped = self.process_proxy.stop(self.record.plan.grace_period_seconds)
         if self.restarting:
-            in_background(stopped)  # the next start has another name and need not wait
+            in_background(stopped)  # the next start uses another name, so it need not wait
         else:
             await stopped
         self.kernel = None
@@ -244,8 +246,8 @@ class DirectKernelManager(RemoteKernelManager):
     async def restart_kernel(self, now: bool = False, **_: Any) -> None:
         """Run the record again; `now` means that the kernel died.
 
-        A dead kernel without a client is removed. One that was ended by a memory limit or by an admin is only
-        reported dead, so that its user reads why the variables are gone.
+        A kernel that died without a client is removed. A kernel that was ended by a memory limit or by an admin is
+        only reported dead, so that its user learns why the variables are lost.
         """
         ended = self.parent.runtime.ended(self.running) if now and self.running else None
         if ended is not None and not ended.by_itself:
@@ -258,7 +260,7 @@ class DirectKernelManager(RemoteKernelManager):
         try:
             await AsyncIOLoopKernelManager.restart_kernel(self, now=now)
         except UserError as error:
-            log.warning("kernel %s could not be started again: %s", self.record.kernel_id, error)
+            log.warning("kernel %s could not be restarted: %s", self.record.kernel_id, error)
             self.stop_restarter()
             self._restarter._fire_callbacks("dead")
             if not now:
@@ -277,10 +279,10 @@ class DirectKernelManager(RemoteKernelManager):
         in_background(self.process_proxy.stop(0))
 
     def write_connection_file(self) -> None:
-        """Write nothing: the runtime made the connection, and only the kernel may read it."""
+        """Write nothing. The runtime creates the connection file, which only the kernel may read."""
 
     def cleanup_connection_file(self) -> None:
         """Remove nothing; see write_connection_file."""
 
     def cleanup_ipc_files(self) -> None:
-        """Remove nothing: the sockets lie in the runtime's folder."""
+        """Remove nothing, because the sockets are in the runtime's folder."""

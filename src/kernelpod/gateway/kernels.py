@@ -1,6 +1,6 @@
-"""All kernels of a gateway: Enterprise Gateway's manager of managers, with an owner for each kernel.
+"""The manager of all kernels: Enterprise Gateway's, with an owner for each kernel.
 
-What had to be overridden, and why, is in docs/architecture.md ("The seam to Enterprise Gateway").
+docs/architecture.md ("The seam to Enterprise Gateway") explains what is overridden, and why.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return found
 
     def owners(self) -> Iterator[Owner]:
-        """Return the owner of every running kernel, one entry a kernel."""
+        """Return the owner of every running kernel, one entry for each kernel."""
         return (kernel.record.owner for kernel in self._kernels.values() if not kernel.dead)
 
     def records(self) -> list[KernelRecord]:
@@ -67,13 +67,13 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return [kernel.record for kernel in self._kernels.values()]
 
     def models(self, may_access: Callable[[Owner], bool]) -> list[dict[str, Any]]:
-        """Return the models of the kernels whose owners pass."""
+        """Return the models of the kernels for whose owners `may_access` is true."""
         return [self.kernel_model(id_) for id_, kernel in self._kernels.items() if may_access(kernel.record.owner)]
 
     async def run(self, record: KernelRecord) -> None:
-        """Start a record and return when its kernel answers. Raises UserError; then nothing is left of it.
+        """Start a record and return when its kernel answers. Raises UserError; then everything is removed.
 
-        Enterprise Gateway's own start_kernel is passed over: it reads the user's name from the environment.
+        Enterprise Gateway's start_kernel is not called, because it reads the user's name from the environment.
         """
         kernel_id = record.kernel_id
         try:
@@ -83,10 +83,10 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         except BaseException:
             self._starting_kernels.pop(kernel_id, None)
             raise
-        self.kernel(kernel_id).execution_state = "idle"  # it has just answered, before anybody listened
+        self.kernel(kernel_id).execution_state = "idle"  # it has answered before its status was watched
 
     def new_kernel(self, record: KernelRecord) -> DirectKernelManager:
-        """Return the manager of a kernel that is not among these kernels yet."""
+        """Return a manager for a record, without adding it to the listed kernels."""
         kernel: DirectKernelManager = self.kernel_manager_factory(
             connection_file="", parent=self, log=self.log, kernel_name=record.plan.address
         )
@@ -94,15 +94,15 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return kernel
 
     async def admit(self, kernel: DirectKernelManager) -> None:
-        """Put a running kernel among these kernels."""
+        """Add a running kernel to the listed kernels."""
         self._kernels[kernel.record.kernel_id] = kernel
         self._kernel_connections[kernel.record.kernel_id] = 0
         await self._finish_kernel_start(kernel.record.kernel_id)
         kernel.execution_state = "idle"
 
     async def adopt(self) -> None:
-        """Take over every kernel that the runtime still runs, and begin to look for idle ones."""
-        self.initialize_culler()  # stock does so at the first start of a kernel; until then none would be ended
+        """Take over all kernels that the runtime still runs, and start to cull idle ones."""
+        self.initialize_culler()  # Enterprise Gateway would begin to cull only after the first start of a kernel
         for running in await self.runtime.running():
             record = running.record
             kernel = self.new_kernel(record)
@@ -113,7 +113,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             kernel.kernel = kernel.process_proxy
             kernel.post_start_kernel()
             await self.admit(kernel)
-            kernel.execution_state = "busy"  # until it says otherwise: an idle kernel answers at once
+            kernel.execution_state = "busy"  # until it answers, which an idle kernel does at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
             log.info(
                 "kernel %s found again: user %s, kernelspec %s",
@@ -123,13 +123,13 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             )
 
     async def _settle(self, kernel: DirectKernelManager) -> None:
-        """Note that an adopted kernel is idle as soon as it answers; a busy one answers when it is done."""
+        """Mark an adopted kernel as idle when it answers. A busy kernel answers when it has finished."""
         with contextlib.suppress(UserError, asyncio.TimeoutError):
             await kernel.answered(time.monotonic() + SETTLE_SECONDS)
             kernel.execution_state = "idle"
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
-        """Return the model Jupyter clients know, with its user's server, and the plan's notes as `reason`."""
+        """Return the kernel's model as in Jupyter's REST API, with the user's server and the notes as `reason`."""
         model: dict[str, Any] = super().kernel_model(kernel_id)
         model["server"] = self.kernel(kernel_id).record.plan.server
         if notes := self.kernel(kernel_id).notes:
@@ -137,7 +137,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return model
 
     def check_kernel_id(self, kernel_id: str) -> None:
-        """Raise NotFound unless the kernel runs; no session is looked up or deleted."""
+        """Raise NotFound unless the kernel exists."""
         self.kernel(kernel_id)
 
     def has_clients(self, kernel_id: str) -> bool:
@@ -145,18 +145,18 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return bool(self._kernel_connections.get(kernel_id, 0))
 
     def _handle_kernel_died(self, kernel_id: str) -> None:
-        """Keep a kernel that was taken away, so that its user reads why; let go of one that keeps dying."""
+        """Keep a kernel that was ended from outside, so that its user learns why; remove one that keeps dying."""
         if not self.kernel(kernel_id).dead:
             super()._handle_kernel_died(kernel_id)
 
     async def forget(self, kernel_id: str, why: str) -> None:
-        """Let go of a kernel that died while nobody was connected."""
+        """Remove a kernel that died while no client was connected."""
         log.warning("kernel %s died without a client and is not restarted: %s", kernel_id, why)
         with contextlib.suppress(UserError):
             await self.shutdown_kernel(kernel_id, now=True)
 
     async def restart_kernel(self, kernel_id: str, now: bool = False) -> None:
-        """Restart a kernel under its id and owner; open websockets follow. Raises UserError."""
+        """Restart a kernel with the same id and owner; open websockets stay connected. Raises UserError."""
         kernel = self.kernel(kernel_id)
         if kernel.restarting:
             await self.wait_for_restart_finish(kernel_id, "restart")
@@ -164,9 +164,9 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         await kernel.restart_kernel(now=now)
 
     def follow(self, kernel_id: str) -> None:
-        """Point every socket that was open to a kernel's last start at the current one.
+        """Connect all sockets of a kernel's previous start to the current one.
 
-        The sockets stay: a second one with the same identity would be refused by the kernel.
+        The sockets are kept, because the kernel would refuse a second one with the same identity.
         """
         kernel = self.kernel(kernel_id)
         kernel.close_questions()
@@ -183,7 +183,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kernel.execution_state = "idle"
 
     def start_watching_activity(self, kernel_id: str) -> None:
-        """Note when a kernel last said something, and the state it tells; nothing else is read here."""
+        """Record the time of a kernel's last message and its execution state. Nothing else is read here."""
         super().start_watching_activity(kernel_id)
         kernel = self.kernel(kernel_id)
 
@@ -195,14 +195,14 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kernel._activity_stream.on_recv(heard)
 
     def initialize_culler(self) -> None:
-        """Look for idle kernels every few seconds; the stock one knows only one time for all."""
+        """Check for idle kernels regularly. Enterprise Gateway's culler has only one idle time for all kernels."""
         if self._culler is None:
             look_seconds = schedule(self.culling.idle_seconds, 0).kernel_look_seconds
             self._culler = PeriodicCallback(self.cull_kernels, 1000 * look_seconds)
             self._culler.start()
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
-        """End a kernel that has been idle, without a client, for as long as its kernelspec or the settings say."""
+        """End a kernel that has been idle without a client for the time in its kernelspec or the settings."""
         kernel = self.kernel(kernel_id)
         allowed = self.culling.kernel_idle_seconds(kernel.record.plan.cull_idle_seconds)
         idle = (utcnow() - kernel.last_activity).total_seconds()
@@ -212,17 +212,17 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             await self.shutdown_kernel(kernel_id)
 
     def start_buffering(self, kernel_id: str, session_key: str, channels: dict[str, Any]) -> None:
-        """Keep output for a client that lost its connection, up to `max_offline_bytes`."""
+        """Keep up to `max_offline_bytes` of output for a client that lost its connection."""
         super().start_buffering(kernel_id, session_key, channels)
         if kernel_id in self._kernel_buffers:
             self._kernel_buffers[kernel_id]["buffer"] = OfflineBuffer(self.limits.max_offline_bytes)
 
 
 def reconnect(stream: ZMQStream, old: str, new: str) -> None:
-    """Move a stream to another address, after it has delivered what it already holds.
+    """Move a stream to another address, after it has delivered what it has received.
 
-    libzmq ends the whole process (fq.cpp: !_more) when a SUB socket is disconnected between the parts of a
-    message, and it holds the first part of one as soon as anybody asks whether there is something to read.
+    libzmq aborts the process (fq.cpp: !_more) when a SUB socket is disconnected between the parts of a message.
+    The socket holds the first part of a message as soon as it is polled for data.
     """
     stream.flush(zmq.POLLIN)
     with contextlib.suppress(zmq.Again):

@@ -1,4 +1,4 @@
-"""The finished listing of kernelspecs: made once for all who see the same, until the kernelspecs change."""
+"""Caches the list of kernelspecs as JSON, once for all callers who see the same kernelspecs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MOST = 1000
 
 
 class Listings:
-    """Bodies of the listing's page by what the offer depends on; at most a thousand are kept."""
+    """Response bodies by the groups, bounds and course that they depend on; at most 1000 are kept."""
 
     def __init__(self) -> None:
         self._specs: Mapping[str, KernelSpec] = {}
         self._bodies: dict[Hashable, str] = {}
 
     def body(self, specs: Mapping[str, KernelSpec], may: Hashable, make: Callable[[], str]) -> str:
-        """Return the body for who may have that; `specs` is the same object for as long as nothing changed."""
+        """Return the body for callers with these rights; `specs` is the same object until a kernelspec changes."""
         if specs is not self._specs or len(self._bodies) >= MOST:
             self._specs, self._bodies = specs, {}
         if may not in self._bodies:

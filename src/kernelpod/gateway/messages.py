@@ -1,7 +1,7 @@
-"""A kernel's messages on their way to a client: checked, and parsed no further than somebody looks.
+"""Passes a kernel's messages to clients: checks signatures, and parses only what is needed.
 
-jupyter_server parses every message whole, its dates included, and writes it as JSON again; that is most of
-what passing on a line of output costs. On the wire its parts are JSON already.
+jupyter_server parses every message completely, including dates, and writes it as JSON again. That is most of the
+cost of passing on a line of output. The parts of a message are already JSON.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ PLAIN_LENGTH = 5
 def parts_of(frames: Sequence[bytes]) -> Sequence[bytes]:
     """Return the parts of a message: signature, header, parent header, metadata, content, buffers.
 
-    Raises ValueError if there are none. What comes before them is ZeroMQ's: a topic, or an address.
+    Raises ValueError if there are none. Frames before them belong to ZeroMQ: a topic or an address.
     """
     return frames[frames.index(DELIM) + 1 :]
 
 
 def is_signed(session: Any, parts: Sequence[bytes]) -> bool:
-    """Return whether the signature is that of the session's key."""
+    """Return whether the message is signed with the session's key."""
     return session.auth is None or compare_digest(parts[0], session.sign(parts[1:PLAIN_LENGTH]))
 
 
 def execution_state(session: Any, parts: Sequence[bytes]) -> str | None:
-    """Return the state that a message tells; None for all that are no signed status.
+    """Return the execution state in a status message; None for other messages and wrong signatures.
 
-    Almost all are output, and their headers do not even hold the word.
+    Most messages are output. They are recognised without parsing, because their headers do not contain "status".
     """
     if len(parts) < PLAIN_LENGTH or b'"status"' not in parts[1] or not is_signed(session, parts):
         return None
@@ -45,10 +45,10 @@ def execution_state(session: Any, parts: Sequence[bytes]) -> str | None:
 
 
 def as_text(session: Any, channel: str, parts: Sequence[bytes]) -> bytes | None:
-    """Return a message as the text that jupyter_server would make of it for a websocket, in UTF-8.
+    """Return a message as the UTF-8 text that jupyter_server would send on a websocket.
 
-    None for whatever takes more than that: buffers, another major version of the protocol, a wrong signature
-    or one that was seen before. jupyter_server's own way refuses or adapts these.
+    Returns None for messages that jupyter_server must convert or refuse: those with buffers, another major version
+    of the protocol, or a signature that is wrong or was seen before.
     """
     if len(parts) != PLAIN_LENGTH or session.adapt_version or parts[0] in session.digest_history:
         return None
@@ -64,7 +64,7 @@ def as_text(session: Any, channel: str, parts: Sequence[bytes]) -> bytes | None:
             b'{"header": %b, %b, "parent_header": %b, "metadata": %b, "content": %b, "buffers": [], "channel": %b}'
             % (header, lifted, parent_header, metadata, content, _json(channel))
         )
-        text.decode("utf-8")  # a browser ends the connection over text that is not
+        text.decode("utf-8")  # browsers close the connection if text is not UTF-8
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     session._add_digest(parts[0])
@@ -76,7 +76,7 @@ def _json(value: Any) -> bytes:
 
 
 class OfflineBuffer:
-    """The newest messages that fit into `max_bytes`; when full, the oldest go."""
+    """A buffer for the newest messages, up to `max_bytes`. When it is full, the oldest are dropped."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes, self._bytes = max_bytes, 0

@@ -1,4 +1,4 @@
-"""What Prometheus reads: counts and times, and no user's name."""
+"""The gateway's metrics for Prometheus. They contain no user names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
 
 
 class Metrics:
-    """The gateway's own registry; nothing of the libraries it is built on."""
+    """The gateway's metrics in their own registry, without those of libraries."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -27,7 +27,7 @@ class Metrics:
         self.websockets = Gauge("kernelpod_websockets", "Open kernel websockets", registry=self.registry)
 
     def text(self, states: Iterable[str], websockets: int) -> bytes:
-        """Return the exposition text; `states` is one execution state a running kernel."""
+        """Return the metrics in Prometheus' text format; `states` are the execution states of all kernels."""
         self.kernels.clear()
         for state in states:
             self.kernels.labels(state=state).inc()

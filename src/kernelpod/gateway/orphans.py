@@ -1,4 +1,4 @@
-"""Kernels whose server is gone: a stopped server may not have deleted them, a deleted user never will."""
+"""Ends orphaned kernels, whose server no longer runs or whose user was deleted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 
-# What the gateway's service needs to see whose servers run. Without it the hub answers 404 for every user,
-# as for one who was deleted.
+# The scope that the gateway's service needs to list users' servers. Without it the hub answers 404 for every user,
+# as if the user were deleted.
 SCOPE = "read:servers"
 
-# The servers the hub lists for an owner, or None where it did not say.
+# The servers that the hub lists for an owner, or None if it did not answer.
 Listed = Mapping[Owner, Collection[str] | None]
 
 
@@ -39,7 +39,7 @@ class Orphans:
         self._since: dict[str, float] = {}
 
     async def watch(self) -> None:
-        """Look again and again until cancelled; a hub that is silent or does not let us look ends nothing."""
+        """Check until cancelled. No kernel is ended while the hub does not answer or the scope is missing."""
         said = ""
         while True:
             await asyncio.sleep(max(0.1, self._after / 4))
@@ -51,11 +51,11 @@ class Orphans:
                 said = ""
             except (HubSilentError, KernelpodError) as error:
                 if str(error) != said:
-                    log.warning("kernels without a server are not looked for: %s", error or "the hub is silent")
+                    log.warning("orphaned kernels are not ended: %s", error or "the hub does not answer")
                 said = str(error)
 
     async def look(self, records: Iterable[KernelRecord], listed: Listed) -> None:
-        """End what has long enough been without its server; one that is listed again clears the kernel."""
+        """End kernels whose server has been missing for `after_seconds`; the time restarts if it is listed again."""
         now, known = time.monotonic(), self._since
         self._since = {}
         for record in records:
@@ -90,7 +90,7 @@ class Orphans:
 
 
 def servers_in(status: int, body: bytes) -> Collection[str] | None:
-    """Return the names of a user's servers by the answer to `GET /users/NAME`; None if the hub does not say."""
+    """Return the names of a user's servers from the answer to `GET /users/NAME`; None if it does not list them."""
     if status == 404:
         return ()
     try:

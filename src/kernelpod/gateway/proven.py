@@ -1,4 +1,4 @@
-"""What every page does first: prove its caller, and answer errors as JSON with a sentence and a code."""
+"""Base classes of the pages: they authenticate callers, and answer errors as JSON with a message and a code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
 
 log = logging.getLogger(__name__)
 
-# What a URL begins with that names its caller's hub.
+# Prefix of URLs that name the caller's hub.
 HUBS = "/hubs"
 HUB_PREFIX = f"{HUBS}/[a-z0-9-]+"
 HTTP_PHRASES = {int(status): status.phrase for status in http.HTTPStatus}
 
 
 class JsonPage:
-    """Errors as JSON with `reason`, `message` and `code`; no traceback ever reaches a client."""
+    """A page that answers errors as JSON with `reason`, `message` and `code`. Clients never get tracebacks."""
 
     request: Any
     set_status: Any
@@ -34,18 +34,18 @@ class JsonPage:
 
     @property
     def services(self) -> Services:
-        """What every page works with."""
+        """The gateway's services."""
         found: Services = self.settings["kernelpod"]  # type: ignore[attr-defined]
         return found
 
     def set_default_headers(self) -> None:
-        """Nothing here is for a browser to run or to keep."""
+        """Set headers so that browsers neither run nor store the response."""
         self.set_header("Content-Type", "application/json")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-store")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the error's sentence; what is not ours is "internal" and nothing more."""
+        """Answer with the error's message; errors other than UserError and HTTPError become "internal"."""
         error = (kwargs.get("exc_info") or (None, None, None))[1]
         if isinstance(error, UserError):
             status_code, body = error.status, error.body()
@@ -57,7 +57,7 @@ class JsonPage:
                 "code": "page_not_found" if status_code == 404 else "bad_json",
             }
         else:
-            text = "The gateway met an error of its own; an admin finds it in its log."
+            text = "An internal error occurred in the gateway. An admin can find the details in its log."
             body = {"reason": text, "message": text, "code": "internal"}
         self.set_status(status_code)
         if isinstance(error, HubUnavailable):
@@ -66,7 +66,7 @@ class JsonPage:
         self.finish(json.dumps(body))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """One line for what a caller did or may hear; a traceback only for a fault of our own."""
+        """Log a UserError as one line, and any other error with its traceback."""
         if isinstance(value, UserError):
             log.info(
                 "%s %s: %s %s",
@@ -80,16 +80,16 @@ class JsonPage:
 
 
 class Proven(JsonPage):
-    """Runs before every method, for HTTP and for the upgrade to a websocket: who asks?
+    """A page that authenticates its caller before every HTTP method and before the upgrade to a websocket.
 
-    Stands first in each page's MRO, so that nothing of the page runs for a caller who is not proven.
+    It must be the first base class of a page, so that no code of the page runs for an unauthenticated caller.
     """
 
     proof: Proof
     caller_token: SecretStr
 
     async def prepare(self) -> None:
-        """Prove the caller. Raises UserError; the body is looked at by nobody before."""
+        """Authenticate the caller. Raises UserError. The request body is not parsed before."""
         if len(self.request.body or b"") > self.services.settings.gateway.max_body_bytes:
             raise BadRequest("body_too_large", "The request body is too large for this gateway.")
         self.caller_token = bearer_token(self.request)
@@ -100,9 +100,9 @@ class Proven(JsonPage):
             await prepared
 
     def prover(self) -> Prover:
-        """Return what proves callers of the hub that the URL names: no token is ever shown to another hub.
+        """Return the Prover of the hub in the URL, so that tokens are never sent to another hub.
 
-        Raises NotFound for a hub that there is not.
+        Raises NotFound for an unknown hub.
         """
         provers = self.services.provers
         path = self.request.path.removeprefix(self.settings["base_url"].rstrip("/"))  # type: ignore[attr-defined]
@@ -112,36 +112,36 @@ class Proven(JsonPage):
         return provers[name]
 
     async def check(self) -> None:
-        """Check more than who asks."""
+        """Check more than the caller's identity, in subclasses. Raises UserError."""
 
     def get_current_user(self) -> str:
         """Return the caller's name as the hub knows it."""
         return self.proof.identity.name
 
     def may_access(self, owner: Owner) -> bool:
-        """Return whether the caller may see a kernel of this owner: their own, or by scope all of their hub."""
+        """Return whether the caller may access this owner's kernels: their own, or all of their hub as an admin."""
         identity = self.proof.identity
         if self.services.settings.identity.admin_scope in identity.scopes:
             return owner.hub == identity.owner.hub
         return owner == identity.owner
 
     def require_fresh(self) -> None:
-        """Refuse what is new while the hub is silent. Raises HubUnavailable."""
+        """Raise HubUnavailable if the caller's identity is stale, because nothing new is allowed then."""
         if self.proof.stale:
             raise HubUnavailable(
                 "hub_unavailable",
-                "The hub does not answer; running kernels can be used, new ones not. Try again soon.",
+                "The hub does not answer. You can use running kernels, but not start new ones. Try again soon.",
             )
 
 
 class OwnKernel(Proven):
-    """A page of one kernel: another user's kernel does not exist."""
+    """A page about one kernel. For other users than its owner the kernel does not exist."""
 
     path_kwargs: dict[str, str]
     kernel_manager: DirectMappingKernelManager
 
     async def check(self) -> None:
-        """Raise NotFound, with the text of a kernel that never was, unless the kernel is the caller's."""
+        """Raise NotFound, as for a kernel that does not exist, unless the caller may access the kernel."""
         kernel_id = self.path_kwargs["kernel_id"]
         if not self.may_access(self.kernel_manager.kernel(kernel_id).record.owner):
             raise kernel_not_found(kernel_id)
@@ -155,7 +155,7 @@ def bearer_token(request: Any) -> SecretStr:
     if "token" in request.query_arguments:
         raise BadRequest(
             "token_in_url",
-            "A token must not stand in a URL, where logs keep it: revoke it, and send the next one in the "
+            "The token was sent in the URL, so it may be in logs. Revoke it, and send the next one in the "
             "Authorization header.",
         )
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""Enterprise Gateway's view of a kernel that a runtime runs: a process proxy with no channel of its own."""
+"""A process proxy for Enterprise Gateway that passes all calls to a runtime."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class DirectProxy(BaseProcessProxyABC):
-    """Passes the few verbs Enterprise Gateway needs to the runtime; knows no process, port or response."""
+    """Passes Enterprise Gateway's calls for one kernel to the runtime."""
 
     def __init__(self, kernel_manager: Any, runtime: Runtime) -> None:
         super().__init__(kernel_manager, {})
@@ -26,7 +26,7 @@ class DirectProxy(BaseProcessProxyABC):
     async def launch_process(self, kernel_cmd: Any, **kwargs: Any) -> DirectProxy:
         """Return this proxy once the runtime has started `record`. Raises UserError.
 
-        The base class's part (copying environments, checking user names) is left out on purpose.
+        The base class's method is deliberately not called: it copies environments and checks user names.
         """
         del kernel_cmd  # the plan in the record holds it
         record: KernelRecord = kwargs["record"]
@@ -34,14 +34,14 @@ class DirectProxy(BaseProcessProxyABC):
         return self
 
     def poll(self) -> bool | None:
-        """Return None while the kernel runs, False when it does not (the convention of process proxies)."""
+        """Return None while the kernel runs, else False, as process proxies do."""
         return False if self.running is None or self.runtime.ended(self.running) else None
 
     def wait(self) -> None:
-        """Return at once: a runtime's stop has already waited."""
+        """Return at once, because a runtime's `stop` has already waited."""
 
     async def stop(self, grace_seconds: float) -> None:
-        """Return when the kernel and all that was made for it is gone."""
+        """Return when the kernel and everything created for it has been removed."""
         if self.running is not None:
             await self.runtime.stop(self.running, grace_seconds)
 
@@ -60,7 +60,7 @@ class DirectProxy(BaseProcessProxyABC):
         in_background(self.stop(0))
 
     def cleanup(self) -> None:
-        """Leave nothing of a kernel whose manager is done with it."""
+        """Remove everything that is left of the kernel."""
         self.kill()
 
 
@@ -68,7 +68,7 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 def in_background(verb: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Let a verb run to its end without anybody waiting, and return it; a failure is logged."""
+    """Run a coroutine in the background and return its task; a failure is logged."""
     task = asyncio.ensure_future(verb)
     _tasks.add(task)
     task.add_done_callback(_done)

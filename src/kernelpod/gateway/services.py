@@ -1,4 +1,4 @@
-"""What the application makes once and every page works with."""
+"""Services: the objects that the application creates once and all pages use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kernelpod.start.start import KernelStarter
 
 @dataclass
 class Services:
-    """What the pages work with."""
+    """The objects that all pages use."""
 
     settings: Settings
     provers: dict[str, Prover]
-    """By the name of the hub; the first one proves callers whose URL names no hub."""
+    """Provers by the names of their hubs. The first authenticates callers whose URL names no hub."""
     starter: KernelStarter
     kernels: DirectMappingKernelManager
     metrics: Metrics

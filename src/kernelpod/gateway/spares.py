@@ -1,7 +1,7 @@
-"""Prewarmed kernels: started beside a user's own, with the same plan, for the next time the user asks for one.
+"""Spares: prewarmed kernels, started in advance with the plan of a user's kernel for the user's next request.
 
-A spare is nobody's kernel yet: it is in no list, and no page finds it. It was made with its owner's identity, home
-and limits, so taking it over changes nothing of it; whoever asks for anything else gets a new kernel.
+A spare is not listed and no page finds it until its owner takes it over. It runs with its owner's identity, home
+and limits, so nothing changes when it is taken over. A request with another plan gets a new kernel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 ANSWER_SECONDS = 2
-# A start that fails for these may succeed once the spares are gone.
+# Error codes of starts that may succeed after the spares have been ended.
 GIVE_WAY = frozenset({"quota_exceeded", "unschedulable"})
 
 
@@ -36,11 +36,11 @@ class Spares:
         self._starting: dict[str, tuple[KernelPlan, asyncio.Task[None]]] = {}
 
     def owners(self) -> list[Owner]:
-        """Return the owner of each spare, those that are starting included."""
+        """Return the owner of each spare; starting ones count."""
         return [plan.owner for plan in self._plans()]
 
     async def take(self, plan: KernelPlan) -> KernelRecord | None:
-        """Return the record of a spare that is from now on its owner's kernel; None if none fits the plan."""
+        """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits."""
         while kernel := self._popped(plan):
             try:
                 await kernel.answered(time.monotonic() + ANSWER_SECONDS)
@@ -62,14 +62,14 @@ class Spares:
         return kernel
 
     def lacks(self, plan: KernelPlan) -> bool:
-        """Return whether there are fewer spares of a plan, those that are starting included, than it says."""
+        """Return whether there are fewer spares of the plan than `prewarm` says; starting ones count."""
         if not plan.prewarm:
             return False
         key = spare_key(plan)
         return sum(spare_key(one) == key for one in self._plans()) < plan.prewarm
 
     def add(self, plan: KernelPlan) -> None:
-        """Start one more spare of a plan; does not wait."""
+        """Start one more spare of the plan, without waiting for it."""
         kernel_id = str(uuid.uuid4())
         env = {**plan.env, "KERNEL_ID": kernel_id}
         record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id, "env": env}))
@@ -79,7 +79,7 @@ class Spares:
         return [*(kernel.record.plan for kernel in self._ready), *(plan for plan, _ in self._starting.values())]
 
     async def run(self, record: KernelRecord) -> None:
-        """Start a record; spares give way if there is no room for it. Raises UserError."""
+        """Start a record. If there is no room for it, end all spares and try again. Raises UserError."""
         try:
             await self._kernels.run(record)
         except StartFailed as error:
@@ -89,7 +89,7 @@ class Spares:
             await self._kernels.run(record)
 
     async def close(self) -> None:
-        """End all spares, also those that are starting."""
+        """End all spares, including starting ones."""
         starting = [task for _, task in self._starting.values()]
         for task in starting:
             task.cancel()
@@ -100,11 +100,11 @@ class Spares:
         try:
             await kernel.start_kernel(record)
         except KernelpodError as error:
-            log.warning("no kernel could be made ready for user %s: %s", record.owner, error)
+            log.warning("prewarming a kernel for user %s failed: %s", record.owner, error)
             return
         finally:
             del self._starting[record.kernel_id]
-        log.info("kernel %s is ready for user %s", record.kernel_id, record.owner)
+        log.info("kernel %s is prewarmed for user %s", record.kernel_id, record.owner)
         self._ready.append(kernel)
         asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)
 
@@ -119,9 +119,9 @@ class Spares:
 
 
 def spare_key(plan: KernelPlan) -> str:
-    """Return what two plans have in common whose kernels are the same but for their names.
+    """Return a key that is equal for plans whose kernels differ only in their ids and time-outs.
 
-    The notes are among it: a spare's own are shown to who takes it over.
+    It includes the notes, because the notes of a spare are shown to the user who takes it over.
     """
     env = {name: value for name, value in plan.env.items() if name != "KERNEL_ID"}
     return plan.model_copy(update={"kernel_id": "", "env": env, "launch_timeout_seconds": 0}).model_dump_json()

@@ -1,6 +1,6 @@
-"""Leaves out what Enterprise Gateway imports for kernels on other machines, which this gateway never starts.
+"""Prevents the import of Enterprise Gateway's SSH client, which this gateway never uses.
 
-Its SSH client with its cryptography would be a sixth of an idle gateway's memory. Source: the module level of
+The SSH client and its cryptography would use a sixth of an idle gateway's memory. Source: the module level of
 enterprise_gateway 3.3.0, services/processproxies/processproxy.py, and of zmq.ssh.tunnel, which it imports.
 """
 
@@ -13,7 +13,7 @@ NEEDED_BY_IMPORTS = {"paramiko.client": "SSHClient", "paramiko.ssh_exception": "
 
 
 def leave_out_ssh() -> None:
-    """Put an empty module in the place of paramiko, unless it has been imported already."""
+    """Replace paramiko by an empty module, unless it has already been imported."""
     if "paramiko" in sys.modules:
         return
     package = sys.modules["paramiko"] = ModuleType("paramiko", "Left out: kernelpod.gateway.without_ssh")

@@ -1,5 +1,5 @@
-"""Where users' files are, for servers and kernels alike: volumes, and the mounts that a user gets.
+"""Homes and shared folders, the same for servers and kernels: volumes, and the mounts of each user.
 
-This is what the project is for, so it depends on nothing but words of `base`. What a user may mount beside the
-home, by course and rule, is decided in `start`; how a pod says it is in `pods`.
+This room is the core of the project, so it depends only on `base`. `start` decides which other folders a user may
+mount, by courses and rules. `pods` turns mounts into volumes of a pod.
 """

@@ -1,6 +1,6 @@
-"""The one place that says which folders a user sees, and where.
+"""Computes the mounts of a user: which folders they get, and at which paths.
 
-Policy calls it for kernels, the spawner's configuration for servers: both get the same answer.
+Policy calls it for kernels and the spawners call it for servers, so both get the same mounts.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from kernelpod.homes.volumes import Homes, SharedMount, Volume
 
 
 class Mount(BaseModel):
-    """A folder of the storage at a place in server and kernel."""
+    """A folder on the storage, mounted at a path in servers and kernels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     path: str
-    """Absolute path on the storage, for a home KERNEL_PATH; `mount_path` for what has no paths."""
+    """Absolute path on the storage; for a home, the value of KERNEL_PATH. Volumes without paths, such as Secrets,
+    have their `mount_path` here."""
     sub_path: str
-    """`path` relative to where the volume begins; empty for all of it."""
+    """`path` relative to the root of the volume; empty for the whole volume."""
     mount_path: str
     read_only: bool = False
     volume: Volume
 
 
 class UserMounts(BaseModel):
-    """A user's home and the mounts beside it."""
+    """A user's home and their other mounts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,12 +40,12 @@ class UserMounts(BaseModel):
     shared: tuple[Mount, ...] = ()
 
     def all(self) -> tuple[Mount, ...]:
-        """Return the home first, then the rest in the order of the settings."""
+        """Return all mounts: first the home, then the others in the order of the settings."""
         return (self.home, *self.shared)
 
 
 class StorageSettings(Protocol):
-    """The sections of the settings that decide about mounts."""
+    """The sections of the settings that mounts are computed from."""
 
     @property
     def homes(self) -> Homes:
@@ -52,7 +53,7 @@ class StorageSettings(Protocol):
 
     @property
     def mounts(self) -> tuple[SharedMount, ...]:
-        """Folders beside the home."""
+        """Folders mounted in addition to the home."""
 
 
 def mounts_for(
@@ -62,11 +63,11 @@ def mounts_for(
     groups: tuple[str, ...],
     only: tuple[str, ...] | None = None,
 ) -> UserMounts:
-    """Return home and shared mounts of a proven user; a pure function of its arguments.
+    """Return the home and the shared mounts of an authenticated user. A pure function of its arguments.
 
-    `only` names the shared mounts that a kernelspec uses; None: all of them.
-    Every path is absolute and plain (no "..", no "//"), below its root, and no two user names share a
-    home: the slug holds no "/" and is collision-free.
+    `only` names the shared mounts that a kernelspec uses; None means all of them.
+    Every path is absolute, normalized (no ".." or "//") and below its root. No two user names share a home,
+    because slugs contain no "/" and never collide.
     """
     values = {"hub": hub, "username": user_slug(username)}
     shared = tuple(
@@ -81,11 +82,11 @@ def _home(homes: Homes, values: dict[str, str]) -> Mount:
     """Return a user's home: a folder below the root, or the whole of the user's own volume."""
     sub_path = homes.path_template.format_map(values)
     volume = homes.volume.of(values)
-    # What is in an own claim has no path before it is bound; the claim's name tells it apart.
-    place = volume.claim if volume.kind != "none" and homes.volume.own else sub_path
+    # The folder behind a user's own claim is unknown until the claim is bound, so its name stands for the path.
+    below_root = volume.claim if volume.kind != "none" and homes.volume.own else sub_path
     return Mount(
         name="home",
-        path=posixpath.join(homes.root, place),
+        path=posixpath.join(homes.root, below_root),
         sub_path="" if homes.volume.own else sub_path,
         mount_path=homes.mount_path,
         volume=volume,
@@ -111,10 +112,9 @@ def _shared(mount: SharedMount, values: dict[str, str], groups: tuple[str, ...])
 
 
 def check_kernel_path(claimed: str | None, home: Mount) -> None:
-    """Accept a KERNEL_PATH that is absent or exactly the user's home.
+    """Raise Denied (foreign_home), naming both paths, if KERNEL_PATH is set and is not the user's home.
 
-    The comparison is of text: a path with "..", "//" or a symbolic link in it is another text.
-    Raises Denied (foreign_home) with both paths.
+    Paths are compared as text, so one with "..", "//" or a symbolic link never matches.
     """
     if claimed is not None and claimed != home.path:
         raise Denied(
@@ -125,17 +125,17 @@ def check_kernel_path(claimed: str | None, home: Mount) -> None:
 
 
 def working_dir(wished: str | None, mounts: UserMounts) -> tuple[str, str]:
-    """Return the kernel's working directory and, where it is not the wished one, the reason.
+    """Return the kernel's working directory, and a note for the user if it is not the requested one.
 
-    `wished` is a path in the server: below a mount it is the same place in the kernel; outside every
-    mount the home is used. Nothing is looked up and nothing is created.
+    `wished` is the requested path, as the server sees it. A path below a mount is the same folder in the kernel.
+    For a path outside all mounts the home is used. The file system is not accessed.
     """
     home = mounts.home.mount_path
     if not wished:
         return home, ""
     path = "/" + posixpath.normpath(posixpath.join(home, wished)).lstrip("/")
     for mount in mounts.all():
-        for seen, place in ((mount.mount_path, mount.mount_path), (mount.path, mount.mount_path)):
-            if path == seen or path.startswith(seen + "/"):
-                return place + path[len(seen) :], ""
+        for above in (mount.mount_path, mount.path):
+            if path == above or path.startswith(above + "/"):
+                return mount.mount_path + path[len(above) :], ""
     return home, f"The folder {wished[:200]!r} is in none of your mounts; the kernel started in {home!r}."

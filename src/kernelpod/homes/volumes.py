@@ -1,4 +1,4 @@
-"""Where homes and shared folders lie, and where server and kernels see them: the settings of the storage."""
+"""Settings of the storage: the volumes of homes and shared folders, and the paths they are mounted at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from kernelpod.base.fields import AbsolutePath, Name, NameTemplate, PathTemplate, Quantity, Section
 from kernelpod.base.podkeys import ObjectName
 
-# What the names of a course's mounts begin with, and those of the settings do not; of its further volumes.
+# Prefixes of the names of a course's mounts and volumes. Mounts of the settings must not use the first one.
 COURSE_MOUNTS = "course-"
 COURSE_VOLUMES = "course-volume-"
 _NEEDS = {
@@ -19,7 +19,7 @@ _NEEDS = {
     "secret": ("object", "the Secret's name"),
     "csi": ("driver", "the name of the CSI driver"),
 }
-# Keys that mean nothing for other kinds.
+# Keys that are only allowed for these kinds of volumes.
 _ONLY_OF = {
     "object": ("config_map", "secret"),
     "driver": ("csi",),
@@ -29,43 +29,49 @@ _ONLY_OF = {
 
 
 class Volume(Section):
-    """The storage behind a mount, as a pod names it; a local runtime uses the path itself."""
+    """The volume behind a mount, as in a pod's spec. The local runtime uses the path instead."""
 
     kind: Literal["pvc", "nfs", "dynamic", "none", "config_map", "secret", "csi"] = "pvc"
-    """A persistent volume claim (with a subPath), or an inline NFS volume. For homes also `dynamic`: each user's
-    own claim in the hub's namespace, bound to a folder of an NFS server below `root`, which kernels mount inline;
-    and `none`: an empty folder for each server and each kernel, lost when it ends. For mounts also `config_map`,
-    `secret` and `csi` (an inline volume of a driver), mounted as a whole; only a cluster has them."""
+    """`pvc` is a persistent volume claim (mounted with a subPath), `nfs` an inline NFS volume. Homes may also use
+    `dynamic` and `none`. `dynamic`: each user has their own claim in the hub's namespace, bound to a folder of an
+    NFS server below `root`, which kernels mount inline. `none`: each server and each kernel has an empty folder
+    that is deleted when it ends. Mounts may also use `config_map`, `secret` and `csi` (an inline volume of a
+    driver); these exist only in a cluster and are mounted as a whole."""
     claim: NameTemplate = "homes"
-    """Name of the claim in the kernels' namespace; it must be bound to `root` of the same export. For homes it may
-    hold `{username}`, such as `claim-{username}`: then each user's home is their own claim, made by the hub."""
+    """Name of the claim in the kernels' namespace. It must be bound to `root` of the same export. For homes the
+    name may contain `{username}`, such as `claim-{username}`; then each user has their own claim, created by the
+    hub, and the whole claim is their home."""
     server: str = Field("", pattern=r"^[A-Za-z0-9.:-]*$")
     """NFS server, for `kind: nfs` and `dynamic`."""
     namespace: NameTemplate = "hub"
-    """For `kind: dynamic`: the hub's namespace, where the claims are; it may hold `{hub}`."""
+    """For `kind: dynamic`: the hub's namespace, where the claims are. It may contain `{hub}`."""
     object: ObjectName | Literal[""] = ""
-    """ConfigMap or Secret; one of that name must be in the hub's namespace, and one in the kernels'. Who has the
-    mount can read all of it."""
+    """Name of the ConfigMap or Secret. It must exist in the hub's namespace and in the kernels' namespace. Users
+    can read everything in it."""
     driver: str = Field("", pattern=r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?)?$")
-    """CSI driver, which must know inline (ephemeral) volumes."""
+    """Name of the CSI driver. The driver must support inline (ephemeral) volumes."""
     attributes: dict[str, str] = Field({})
-    """For `csi`: what the driver is told (`volumeAttributes`)."""
+    """For `csi`: the driver's `volumeAttributes`."""
     publish_secret: ObjectName | Literal[""] = ""
-    """For `csi`: Secret that the driver gets (`nodePublishSecretRef`), in both namespaces."""
+    """For `csi`: name of the Secret that the driver gets (`nodePublishSecretRef`). It must exist in both
+    namespaces."""
 
     @property
     def own(self) -> bool:
-        """Whether each user has a volume of their own, the whole of which is their home."""
+        """Whether each user has their own volume, which is their home as a whole."""
         return self.kind == "none" or "{username}" in self.claim
 
     @property
     def folders(self) -> bool:
-        """Whether a folder in it is named by a path; else it is mounted as a whole."""
+        """Whether folders of the volume can be mounted by their paths; if not, it is mounted as a whole."""
         return self.kind in ("pvc", "nfs", "dynamic")
 
     @property
     def objects(self) -> tuple[str, ...]:
-        """What of the cluster it names, as `kind/name`; nothing for NFS, whose server decides who may mount."""
+        """The objects of the cluster that the volume uses, as `kind/name`.
+
+        There are none for NFS: the NFS server itself controls who may mount.
+        """
         name = {"pvc": self.claim, "dynamic": self.claim, "csi": self.driver}.get(self.kind, self.object)
         given = {"secret": self.publish_secret, self.kind: name}
         return tuple(f"{kind}/{one}" for kind, one in given.items() if one)
@@ -90,13 +96,13 @@ class Volume(Section):
 
 def _for_homes(volume: Volume) -> Volume:
     if not volume.folders and volume.kind != "none":
-        raise ValueError("homes need kind pvc, nfs, dynamic or none; the rest is for mounts")
+        raise ValueError("homes need kind pvc, nfs, dynamic or none; other kinds are for mounts")
     return volume
 
 
 def _for_many(volume: Volume) -> Volume:
     if volume.kind not in ("pvc", "nfs") or "{" in volume.claim:
-        raise ValueError("a folder of many users needs kind pvc or nfs, and one claim")
+        raise ValueError("a shared folder needs kind pvc or nfs, and one claim for all users")
     return volume
 
 
@@ -110,9 +116,9 @@ MountedVolume = Annotated[Volume, AfterValidator(_for_mounts)]
 
 
 def check_root(root: str | None, volume: Volume, *, writable: bool) -> None:
-    """Raise ValueError if where a mount begins does not fit its volume, or if it cannot be written."""
+    """Raise ValueError if a mount's `root` does not fit its volume, or if the volume cannot be written."""
     if volume.folders and root is None:
-        raise ValueError("name root, the folder where the volume begins")
+        raise ValueError("root is missing: name the folder where the volume begins")
     if not volume.folders and root is not None:
         raise ValueError(f"a volume of kind {volume.kind} is mounted as a whole; leave out root")
     if volume.kind in ("config_map", "secret") and writable:
@@ -120,67 +126,73 @@ def check_root(root: str | None, volume: Volume, *, writable: bool) -> None:
 
 
 def shows(here: str, folder: str) -> bool:
-    """Return whether somebody who sees the folder `here` sees another one of the same storage, or a part of it."""
+    """Return whether one of two folders on the same storage is, or contains, the other.
+
+    If so, a user with access to `here` has access to `folder` or to a part of it.
+    """
     mine, other = f"{here.rstrip('/')}/", f"{folder.rstrip('/')}/"
     return mine.startswith(other) or other.startswith(mine)
 
 
 class Claims(Section):
-    """The claims of homes that are each user's own; the hub makes them, and never deletes them."""
+    """Claims for homes where each user has their own. The hub creates them and never deletes them."""
 
     size: Quantity = "10Gi"
-    """Size that is asked for."""
+    """Requested size."""
     storage_class: str | None = None
-    """Absent: the cluster's default one."""
+    """Storage class; absent: the cluster's default."""
 
 
 class Homes(Section):
-    """Where homes lie, and where server and kernel see them."""
+    """Where homes are on the storage, and where servers and kernels mount them."""
 
     root: AbsolutePath = "/home/nfs_share/claim"
-    """Folder that holds every home; on NFS a path of the export."""
+    """Folder that contains all homes; on NFS a path of the export."""
     path_template: PathTemplate = "{username}"
-    """A home below `root`; `{username}` is KubeSpawner's slug, `{hub}` the hub's name. A claim of a user's own is
-    the home as a whole."""
+    """Path of a home below `root`. `{username}` is KubeSpawner's slug of the user name, `{hub}` the hub's name. It
+    is not used if each user has their own claim, because the whole claim is the home."""
     mount_path: AbsolutePath = "/home/jovyan"
-    """Where server and kernel see the home."""
+    """Path of the home in servers and kernels."""
     create_local: bool = False
-    """Let the server's side make a missing home on this machine (mode 0700)."""
+    """Whether a spawner on this machine creates missing homes (mode 0700)."""
     volume: HomeVolume = Volume()
-    """The storage behind `root`."""
+    """The volume behind `root`."""
     claims: Claims = Claims()
-    """Claims of each user's own."""
+    """How the hub creates claims, if each user has their own."""
 
     @model_validator(mode="after")
     def _own_home_each(self) -> Homes:
         if "{username}" not in self.path_template:
             raise ValueError("path_template needs {username}, or users would share a home")
         if self.volume.kind == "dynamic" and not self.volume.own:
-            raise ValueError("dynamic volumes are claims of each user's own: name them, such as claim-{username}")
+            raise ValueError(
+                "with kind dynamic each user has their own claim: set claim, such as claim-{username}"
+            )
         return self
 
 
 class SharedMount(Section):
-    """A folder that some users see beside their home, in server and kernel alike."""
+    """A folder that is mounted in the servers and kernels of all or some users, in addition to their homes."""
 
     name: Name
-    """Name of the mount; unique."""
+    """Unique name of the mount."""
     root: AbsolutePath | None = None
-    """Folder on the storage; for a claim, where the claim begins. Absent for a ConfigMap, a Secret and `csi`."""
+    """Folder on the storage; for a claim, the root of the claim. Absent for a ConfigMap, a Secret and `csi`."""
     path_template: PathTemplate | None = None
-    """The folder below `root`; all of `root` if absent."""
+    """Path of the folder below `root`. Absent: the whole `root` is mounted."""
     mount_path: AbsolutePath
-    """Where server and kernel see it."""
+    """Path of the folder in servers and kernels."""
     read_only: bool = True
-    """Whether it can be written."""
+    """Whether the folder is mounted read-only."""
     writers: tuple[str, ...] = ()
-    """Groups that may write it although it is read-only for the rest."""
+    """Groups for which the folder is writable even if `read_only` is true."""
     users: tuple[str, ...] = ()
-    """Raw user names who get it; with neither users nor groups everybody does."""
+    """Users who get the mount, by their names in the hub. If neither users nor groups are named, all users get
+    it."""
     groups: tuple[str, ...] = ()
-    """Hub groups that get it."""
+    """Hub groups whose members get the mount."""
     volume: MountedVolume = Volume()
-    """The storage behind `root`."""
+    """The volume behind `root`."""
 
     @model_validator(mode="after")
     def _fits(self) -> SharedMount:
@@ -190,6 +202,6 @@ class SharedMount(Section):
         return self
 
     def shows(self, folder: str) -> bool:
-        """Return whether somebody who has this mount sees a folder of the same storage, or a part of it."""
+        """Return whether a user with this mount has access to a folder of the same storage, or to a part of it."""
         fixed = (self.path_template or "").partition("{")[0].rpartition("/")[0]
         return self.root is not None and shows(f"{self.root}/{fixed}", folder)

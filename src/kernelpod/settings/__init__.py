@@ -1,5 +1,5 @@
-"""The settings of gateway and hubs: sections, what is computed from them, and the file.
+"""The settings of the gateway and its hubs: the sections, values computed from them, and the file reader.
 
-Here belongs what an admin writes into the settings file. Files of courses and of kernelspecs have rooms of
-their own, and so has `deploy.yaml`.
+This room holds what an admin writes into the settings file. Courses files, kernelspecs and `deploy.yaml` have
+rooms of their own.
 """

@@ -1,4 +1,4 @@
-"""When what is idle ends, kernels first and then their servers: one number, and all that follows from it."""
+"""Idle culling of kernels and servers: one setting, and the intervals and limits computed from it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,38 @@ from pydantic import Field
 
 from kernelpod.base.fields import Section
 
-# Whoever looks or reports does so this often while the number passes.
+# Each check and each report runs this many times within `idle_seconds`.
 TIMES = 10
 MOST_IDLE_SECONDS = 10**8
-# However large the number is: nobody waits longer than this for the next look or report.
+# Upper limits for the intervals of checks and reports, however large `idle_seconds` is.
 LONGEST_KERNEL_LOOK = 10.0
 LONGEST_ASK = 60.0
 LONGEST_REPORT = 300
 LONGEST_SERVER_LOOK = 600
 SHORTEST_KERNEL_LOOK = 0.1
-# jupyterhub-singleuser adds up to a tenth to the interval of its reports, and tries again after this long at most.
+# jupyterhub-singleuser lengthens the interval of its reports by up to a tenth. It retries a failed report after
+# at most this long.
 JITTER = 1.1
 REPORT_RETRY_SECONDS = 15
-# Servers that the hub is asked to stop at a time: each takes as long as its kernels take to end.
+# How many servers the culler stops at the same time. Stopping one takes as long as its kernels take to end.
 CONCURRENCY = 10
 
 
 class Culling(Section):
-    """Ending what is idle, kernels first and then servers; all other numbers are computed from one."""
+    """Idle culling: idle kernels are ended first, then idle servers. All intervals follow from `idle_seconds`."""
 
     idle_seconds: float = Field(0, ge=0, le=MOST_IDLE_SECONDS, allow_inf_nan=False)
-    """Kernels that were idle, without a client, for this long are ended, and servers a little later; 0 ends
-    neither (docs/culling.md)."""
+    """Kernels that have been idle without a client for this long are ended; their servers end a little later.
+    0 turns culling off (docs/culling.md)."""
     busy: Literal["keep", "cull"] = "keep"
-    """A kernel that computes: keeps itself and its server, or is culled with them unless it says something."""
+    """What happens to a kernel that is computing. `keep`: it and its server keep running. `cull`: they are culled
+    like idle ones, unless the kernel produces output."""
 
     def kernel_idle_seconds(self, own: float | None) -> float:
-        """Return how long a kernel may be idle, 0 for ever; `own` is what its kernelspec said at its start."""
+        """Return how many seconds a kernel may be idle; 0 means without limit.
+
+        `own` is the `cull_idle_seconds` of its kernelspec at the kernel's start, None if it had none.
+        """
         return self.idle_seconds if own is None or self.contradiction(own) else own
 
     def contradiction(self, own: float | None) -> str:
@@ -50,30 +55,30 @@ NO_CULLING = Culling()
 
 
 class Schedule(NamedTuple):
-    """Who looks, asks and reports how often, and how long a server may be idle."""
+    """The intervals of all checks and reports, and how long a server may be idle."""
 
     kernel_look_seconds: float
-    """How often the gateway looks for idle kernels."""
+    """How often the gateway checks for idle kernels."""
     ask_seconds: float
-    """How often a server asks the gateway what its kernels do."""
+    """How often a server asks the gateway for the state of its kernels."""
     report_seconds: int
-    """How often a server tells the hub when something last happened in it."""
+    """How often a server reports its last activity to the hub."""
     server_look_seconds: int
-    """How often the hub's culler looks for idle servers."""
+    """How often the hub's culler checks for idle servers."""
     server_idle_seconds: int
     """How long a server may be idle."""
     first_look_seconds: int
-    """How long after the hub's start its culler looks for the first time: each server has reported by then."""
+    """How long after the hub's start its culler first checks. By then each server has reported its activity."""
     concurrency: int = CONCURRENCY
-    """Requests of the hub's culler at a time."""
+    """How many requests the hub's culler makes at the same time."""
 
 
 def schedule(idle_seconds: float, kernel_end_seconds: float) -> Schedule:
-    """Return what follows from the one number; `kernel_end_seconds` is what the end of a kernel takes.
+    """Return all intervals for an `idle_seconds`; `kernel_end_seconds` is how long a kernel takes to end.
 
-    What the hub knows of a server is as old as one question and one report; all that happened before, it knows.
-    So a server that looks idle for longer than `server_idle_seconds` has had idle kernels for long enough, the
-    gateway has looked, and they have ended.
+    What the hub knows about a server's activity is at most `ask_seconds` plus one report old. A server that looks
+    idle for longer than `server_idle_seconds` has therefore had only idle kernels for `idle_seconds`, the gateway
+    has checked since, and these kernels have ended.
     """
     part = idle_seconds / TIMES or math.inf
     kernel_look = min(max(part, SHORTEST_KERNEL_LOOK), LONGEST_KERNEL_LOOK)

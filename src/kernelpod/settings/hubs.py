@@ -1,4 +1,4 @@
-"""Which hubs the gateway serves, how their users are proven, and what their servers are told."""
+"""Settings of the hubs that the gateway serves, of authentication, and of single-user servers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ class Hub(Section):
     """A JupyterHub whose users may start kernels."""
 
     name: Name = "hub"
-    """Name of the hub in records, labels and logs; part of every owner, so never reuse one."""
+    """Name of the hub in records, labels and logs. It is part of every kernel's owner, so never reuse a name."""
     api_url: str = Field("http://127.0.0.1:8081/hub/api", pattern=r"^https?://[^\s?#]+$")
-    """Where the gateway reaches the hub's REST API; across namespaces `http://hub.<namespace>:8081/hub/api`."""
+    """URL of the hub's REST API as the gateway reaches it; across namespaces
+    `http://hub.<namespace>:8081/hub/api`."""
     service: Name = "kernelpod"
-    """Name of the hub service that stands for the gateway; callers need `access:services!service=<it>`."""
+    """Name of the gateway's service in the hub's configuration. Callers need the scope
+    `access:services!service=<name>`."""
     token: SecretStr | None = None
-    """The service's own token, for the check at start; better given as `token_file`."""
+    """API token of the service, used for the check at start. Prefer `token_file`."""
     token_file: Path | None = None
-    """File that holds the service's own token."""
+    """File that holds the API token of the service."""
     timeout_seconds: Seconds = 5
-    """How long one question to the hub may take."""
+    """How long one request to the hub may take."""
     courses: Path | None = None
-    """Courses file of the hub, where hub and gateway both read it; absent: a hub without courses."""
+    """Path of the hub's courses file; the hub and the gateway both read it. Absent: the hub has no courses."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()
-    """What of the cluster its courses file may name beside the claim `courses`: `secret/licence-*`, `pvc/data`,
-    `config_map/pip`, `csi/<driver>`. `*` is any text; the hub's own Secrets are such objects, too."""
+    """Objects of the cluster that the courses file may mount, besides the claim `courses`: `secret/licence-*`,
+    `pvc/data`, `config_map/pip`, `csi/<driver>`. `*` matches any text, including the names of the hub's own
+    Secrets."""
 
     @model_validator(mode="after")
     def _one_token(self) -> Hub:
@@ -39,12 +42,12 @@ class Hub(Section):
         return self
 
     def may_mount(self, kind_and_name: str) -> bool:
-        """Return whether its courses file may name this object of the cluster."""
+        """Return whether the courses file may mount this object of the cluster, such as `secret/licence`."""
         allowed = ("pvc/courses", *self.courses_may_mount)
         return any(fnmatchcase(kind_and_name, pattern) for pattern in allowed)
 
     def service_token(self) -> SecretStr | None:
-        """Return the service's own token, or None where none is configured.
+        """Return the API token of the gateway's service, or None if none is configured.
 
         Raises SettingsError if the token file cannot be read or is empty.
         """
@@ -60,36 +63,36 @@ class Hub(Section):
 
 
 class IdentitySettings(Section):
-    """How callers are proven."""
+    """How callers are authenticated."""
 
     cache_seconds: Seconds = 30
-    """How long the hub's answer for a token is used without asking again."""
+    """How long the hub's answer for a token is cached."""
     negative_cache_seconds: Seconds = 5
-    """How long a refused token is refused without asking again."""
+    """How long the hub's refusal of a token is cached."""
     stale_seconds: Seconds = 600
-    """While the hub cannot be asked: how long a proven token still reaches the kernels it owns."""
+    """How long a token that was valid may still use its owner's running kernels while the hub does not answer."""
     recheck_seconds: Seconds = 60
-    """How often the token behind an open websocket is proven again."""
+    """How often the token of an open websocket is checked again."""
     admin_scope: str = Field("custom:kernelpod:admin", min_length=1)
-    """Who holds this scope sees and stops every kernel of the hub."""
+    """Scope whose holders may see and stop every kernel of the hub."""
     metrics_scope: str = Field("read:metrics", min_length=1)
-    """Who holds this scope may read `/metrics`."""
+    """Scope whose holders may read `/metrics`."""
 
 
 class Servers(Section):
-    """What single-user servers are told by the hub."""
+    """How single-user servers are configured."""
 
     gateway_url: str = Field("http://127.0.0.1:8888", pattern=r"^https?://[^\s?#]+$")
-    """Where servers reach the gateway; across namespaces `http://<service>.<namespace>:8888`."""
+    """URL of the gateway as servers reach it; across namespaces `http://<service>.<namespace>:8888`."""
     connect_timeout_seconds: Seconds = 10
     """How long connecting to the gateway may take."""
     grace_period_seconds: Seconds = 30
-    """How long a stopping server may take; it deletes its kernels one after another meanwhile."""
+    """How long a server may take to stop. It deletes its kernels one after another in this time."""
     orphan_seconds: float = Field(300, ge=0)
-    """Kernels whose server the hub has not listed for this long are ended; 0 leaves them. The gateway's service
-    needs the scope `read:servers` for it."""
+    """Kernels are ended when the hub has not listed their server for this long; 0 never ends them. The gateway's
+    service needs the scope `read:servers` for this."""
     extra_token_scopes: tuple[str, ...] = ()
-    """Further scopes for every server's token, beside the three that are needed."""
+    """Scopes that every server's token gets in addition to the three that it needs."""
     extension: bool = True
-    """Whether kernelpod is installed beside jupyter_server; without it servers log warnings only, since
+    """Whether kernelpod is installed in the servers' environment. If false, servers log only warnings, because
     jupyter_server writes every token of its environment to its log at each kernel start."""

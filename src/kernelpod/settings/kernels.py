@@ -1,4 +1,4 @@
-"""What kernels may be, how they start, and what a user may have of them."""
+"""Settings of kernelspecs, of kernel starts, and of what users may run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kernelpod.base.quantities import Bytes, Millicores
 
 
 class Bounds(Section):
-    """The most of each resource; what is absent is not bounded."""
+    """Upper limits for each resource; an absent one is not limited."""
 
     cpu: Millicores | None = None
-    """Processor time, such as `2` or `500m`."""
+    """CPU cores, such as `2` or `500m`."""
     memory: Bytes | None = None
     """Memory, such as `4Gi`."""
     gpus: Count | None = None
@@ -24,71 +24,76 @@ class Bounds(Section):
 
 
 class Kernelspecs(Section):
-    """Where the published kernelspecs lie, and what they may say."""
+    """Where the published kernelspecs are, and what they may contain."""
 
     path: Path = Path("/srv/kernelpod/kernelspecs")
-    """The one folder kernelspecs are read from; no user, system or native kernels beside it."""
+    """The only folder that kernelspecs are read from. The gateway has no user, system or native kernelspecs."""
     default: str = "python-pod"
-    """Kernelspec of a request that names none."""
+    """Kernelspec for requests that name none."""
     refresh_seconds: Seconds = 2
-    """How long a listing is used before the folder is looked at again."""
+    """How long the list of kernelspecs is cached before the folder is read again."""
     allowed_images: tuple[str, ...] = ()
-    """Patterns (`*`) of images that kernelspecs may use, others are not listed; empty: all."""
+    """Patterns (`*`) of images that kernelspecs may use; empty allows all. Kernelspecs with other images are not
+    listed."""
     service_accounts: tuple[ObjectName, ...] = ()
-    """Service accounts of the kernels' namespace that kernelspecs may name; others are not listed."""
+    """Service accounts of the kernels' namespace that kernelspecs may use. Kernelspecs with others are not
+    listed."""
     bounds: Bounds = Bounds()
-    """The most that a kernelspec may give or let users wish for; one with more is not listed."""
+    """The most resources that a kernelspec may give a kernel or let users ask for. Kernelspecs with more are not
+    listed."""
 
 
 class Start(Section):
     """Starting and stopping a kernel."""
 
     launch_timeout_seconds: Seconds = 60
-    """From the request until the kernel answers; a client may ask for less. Every other time-out
-    of the way from browser to kernel is computed from this one."""
+    """Time from the request until the kernel must answer; a client may ask for less. All other time-outs between
+    the browser and the kernel are computed from this one."""
     grace_period_seconds: Seconds = 10
     """How long a kernel may take to end by itself before it is killed."""
     spare_seconds: Seconds = 900
-    """How long a prewarmed kernel waits for its user, where a kernelspec says `prewarm`."""
+    """How long a prewarmed kernel is kept for its user, for kernelspecs with `prewarm`."""
 
 
 class Rule(Section):
-    """What differs for some users; of several matching rules the first that sets a value wins."""
+    """An exception for some users or groups. For each value, the first matching rule that sets it wins."""
 
     users: tuple[str, ...] = ()
-    """Raw user names the rule is for."""
+    """Users that the rule applies to, by their names in the hub."""
     groups: tuple[str, ...] = ()
-    """Hub groups the rule is for."""
+    """Hub groups that the rule applies to."""
     uid: int | None = Field(None, ge=1, le=2**31 - 1)
     """User id of kernels and servers."""
     gid: int | None = Field(None, ge=1, le=2**31 - 1)
     """Group id of kernels and servers."""
     supplemental_groups: tuple[Annotated[int, Field(ge=1, le=2**31 - 1)], ...] | None = None
-    """Further group ids."""
+    """Supplemental group ids of kernels and servers."""
     max_kernels_per_user: Count | None = None
-    """Kernels one of these users may run."""
+    """How many kernels each of these users may run."""
     bounds: Bounds | None = None
-    """The most one of their kernels may have; kernelspecs and profiles with more are not offered to them."""
+    """The most resources that one of their kernels may have. They are not offered kernelspecs and profiles with
+    more."""
 
     @model_validator(mode="after")
     def _for_somebody(self) -> Rule:
         if not (self.users or self.groups):
-            raise ValueError("a rule names users or groups")
+            raise ValueError("a rule must name users or groups")
         return self
 
 
 class Policy(Section):
-    """What a proven user may have."""
+    """What users may run, and with which ids."""
 
     uid: int = Field(1000, ge=0, le=2**31 - 1)
-    """User id of kernels and servers where no rule says otherwise; 0 only in a local sandbox."""
+    """User id of kernels and servers, unless a rule sets another. 0 is allowed only in a local sandbox."""
     gid: int = Field(100, ge=0, le=2**31 - 1)
-    """Group id of kernels and servers where no rule says otherwise."""
+    """Group id of kernels and servers, unless a rule sets another."""
     max_kernels: Count | None = None
-    """Kernels that may run in all."""
+    """How many kernels may run in total."""
     max_kernels_per_user: Count | None = None
-    """Kernels one user may run where no rule says otherwise."""
+    """How many kernels each user may run, unless a rule sets another number."""
     over_bounds: Literal["clamp", "refuse"] = "clamp"
-    """A wish over the kernelspec's bound is cut to the bound, or refused."""
+    """What happens when a client asks for more than the kernelspec's bound. `clamp` reduces it to the bound;
+    `refuse` rejects the request."""
     rules: tuple[Rule, ...] = ()
     """Exceptions for users and groups."""

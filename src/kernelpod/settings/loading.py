@@ -1,4 +1,4 @@
-"""The settings file: where it is, how it is read, and what is said when it is wrong."""
+"""Finds and reads the settings file, and reports what is wrong in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ FILE_VARIABLE = "KERNELPOD_SETTINGS"
 
 
 def default_file() -> Path | None:
-    """Return the settings file that is used when none is named: the variable's, else the XDG one if it exists."""
+    """Return the settings file to use when the command names none.
+
+    This is the file in KERNELPOD_SETTINGS, else `kernelpod/settings.yaml` in the XDG configuration folder if that
+    file exists, else None.
+    """
     if named := os.environ.get(FILE_VARIABLE):
         return Path(named)
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -25,9 +29,9 @@ def default_file() -> Path | None:
 
 
 def load(path: Path | None) -> Settings:
-    """Return the settings of a YAML file; without a file, the defaults.
+    """Return the settings in a YAML file, or the defaults if `path` is None.
 
-    Raises SettingsError naming the file, every wrong key by its path, and the nearest known key.
+    Raises SettingsError, whose message names the file, the path of every wrong key, and the nearest known key.
     """
     if path is None:
         return Settings()

@@ -1,7 +1,8 @@
-"""What a site adds to the pods of kernels and servers, in a form that cannot widen what a plan allows.
+"""Settings for what a site adds to kernel and server pods: labels, sidecars and the like.
 
-An added container has no volumes, no privileges, no account and a user id of its own; there are no keys for
-these, and Kubernetes' own keys for them are refused with the reason.
+Additions cannot give a pod more rights than its plan. An added container has no volumes, no privileges, no
+service account, and a user id of its own. There are no settings for these, and Kubernetes' own keys for them are
+refused with a reason.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from kernelpod.base.fields import Image, Section
 from kernelpod.base.podkeys import LabelKey, LabelValue, PullPolicy, Toleration, VariableName
 from kernelpod.base.quantities import Bytes, Millicores
 
-# The containers that kernels' and servers' pods have already, KubeSpawner's and Zero to JupyterHub's included.
+# Names of the containers that kernel and server pods already have, including those of KubeSpawner and its chart.
 OUR_CONTAINERS = frozenset({"kernel", "home-check", "notebook", "home", "block-cloud-metadata"})
-# Labels without a domain that services, network policies and identities of clouds are bound to.
+# Labels without a domain that services, network policies or cloud identities select pods by.
 _OUR_LABELS = frozenset(
     {"app", "component", "release", "chart", "heritage", "kernel_id", "k8s-app", "aadpodidbinding"}
 )
-# Domains whose labels and annotations change what a pod may do or reach, or by which it is found.
+# Domains of labels and annotations that select pods, or that change what a pod may do or reach.
 _OUR_DOMAINS = (
     "kernelpod.io",
     "kubernetes.io",
@@ -42,21 +43,21 @@ _HARMLESS_DOMAINS = ("cluster-autoscaler.kubernetes.io",)
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
-_NO_VOLUMES = "added containers see no volumes, neither homes nor others; remove it"
-_OURS = "kernelpod sets it to what Pod Security `restricted` asks for; remove it"
+_NO_VOLUMES = "added containers cannot mount volumes, neither homes nor others; remove it"
+_OURS = "kernelpod sets it to what Pod Security `restricted` requires; remove it"
 _NO_ACCOUNT = "added containers have no service account and no token; remove it"
 _NO_HOST = "pods share nothing with their node; remove it"
 _IN_SCHEDULING = "for kernels set runtime.kubernetes.scheduling, for servers KubeSpawner's option; remove it"
-# Keys of Kubernetes that would widen what a pod can do or reach; spelled as settings are.
+# Kubernetes keys that would change what a pod can do or reach, in the spelling of the settings.
 _NOT_FOR_CONTAINERS = {
     "volume_mounts": _NO_VOLUMES,
     "volume_devices": _NO_VOLUMES,
     "security_context": _OURS,
     "privileged": _OURS,
-    "ports": "containers of one pod reach each other without, and a hostPort would open the node; remove it",
-    "env_from": "it hands over whole Secrets and ConfigMaps; name the variables in env",
-    "restart_policy": "sidecars are restarted, init containers run once; remove it",
-    "lifecycle": "added containers run their command and nothing else; remove it",
+    "ports": "containers of a pod reach each other without it, and a hostPort would open the node; remove it",
+    "env_from": "it passes whole Secrets and ConfigMaps; name the variables in env",
+    "restart_policy": "sidecars are always restarted, init containers run once; remove it",
+    "lifecycle": "added containers run only their command; remove it",
 }
 _NOT_FOR_PODS = {
     "volumes": _NO_VOLUMES,
@@ -74,7 +75,7 @@ _NOT_FOR_PODS = {
 
 
 def _refuse(data: object, refused: dict[str, str]) -> None:
-    """Raise ValueError for the first key that is refused, in Kubernetes' spelling or in that of settings."""
+    """Raise ValueError for the first refused key, in the spelling of Kubernetes or of the settings."""
     for key in data if isinstance(data, dict) else ():
         if said := refused.get(_CAPITAL.sub("_", str(key)).lower()):
             raise ValueError(f"{key}: {said}")
@@ -85,21 +86,21 @@ def _free(key: str) -> str:
     ours = any(domain == one or domain.endswith(f".{one}") for one in _OUR_DOMAINS)
     if (ours and domain not in _HARMLESS_DOMAINS) or key in _OUR_LABELS:
         raise ValueError(
-            "pods are found, connected or given rights by this key; take one below a domain of yours, such as "
-            "example.org/team"
+            "this key is reserved: pods are selected, connected or given rights by it. Use a key in your own "
+            "domain, such as example.org/team"
         )
     return key
 
 
 def _container_name(name: str) -> str:
     if name in OUR_CONTAINERS:
-        raise ValueError(f"{name} is a container of kernels' or servers' pods already; take another name")
+        raise ValueError(f"kernel or server pods already have a container named {name}; use another name")
     return name
 
 
 def _host_name(name: str) -> str:
     if not _HOST.match(name):
-        raise ValueError("write a host name of lower-case letters, digits, '-' and '.'")
+        raise ValueError("write a host name with lower-case letters, digits, '-' and '.' only")
     return name
 
 
@@ -119,21 +120,21 @@ Address = Annotated[str, AfterValidator(_address)]
 
 
 class ContainerAmounts(Section):
-    """Processor time and memory of an added container; both are needed, since they count against quotas."""
+    """CPU and memory of an added container. Both are required, because they count against quotas."""
 
     cpu: Millicores
-    """Processor time, such as `50m`."""
+    """CPU cores, such as `50m`."""
     memory: Bytes
     """Memory, such as `64Mi`."""
 
 
 class ContainerResources(Section):
-    """What an added container is guaranteed, and the most it may use."""
+    """Resource requests and limits of an added container."""
 
     requests: ContainerAmounts
-    """Guaranteed; it counts against quotas beside what the kernel or server has."""
+    """Guaranteed resources; they count against quotas in addition to those of the kernel or server."""
     limits: ContainerAmounts
-    """The most it may use."""
+    """The most the container may use."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ContainerResources:
@@ -143,20 +144,20 @@ class ContainerResources(Section):
 
 
 class AddedContainer(Section):
-    """A container of the site's beside the kernel or server: without volumes, and without privileges."""
+    """A container that the site adds to a pod. It has no volumes and no privileges."""
 
     name: ContainerName
-    """Its name, which no other container of the pod has."""
+    """Name of the container, unique in the pod."""
     image: Image
-    """Its image, with a tag other than latest, or with a digest."""
+    """Image of the container, with a digest or with a tag other than latest."""
     resources: ContainerResources
-    """What it is guaranteed, and the most it may use."""
+    """Resource requests and limits of the container."""
     command: tuple[str, ...] = ()
-    """Command instead of the image's own; `$(NAME)` is not expanded."""
+    """Command that replaces the image's own; `$(NAME)` is not expanded."""
     args: tuple[str, ...] = ()
-    """Arguments instead of the image's own; `$(NAME)` is not expanded."""
+    """Arguments that replace the image's own; `$(NAME)` is not expanded."""
     env: dict[VariableName, str] = Field({})
-    """Variables; no place for secrets, since the settings are readable in the gateway's namespace."""
+    """Environment variables. Do not put secrets here: the settings can be read in the gateway's namespace."""
     pull_policy: PullPolicy = "IfNotPresent"
     """When a node pulls the image."""
 
@@ -168,31 +169,32 @@ class AddedContainer(Section):
 
 
 class HostAlias(Section):
-    """A line of the pod's /etc/hosts."""
+    """A line in the pod's /etc/hosts."""
 
     ip: Address
-    """The address."""
+    """IPv4 or IPv6 address."""
     hostnames: tuple[HostName, ...] = Field(min_length=1, max_length=32)
-    """Names that lead to it."""
+    """Host names for this address."""
 
 
 class PodAdditions(Section):
-    """What a site adds to each pod; keys for volumes, privileges, accounts and the host are refused."""
+    """What a site adds to each pod. Keys for volumes, privileges, service accounts and the host are refused."""
 
     labels: dict[FreeKey, LabelValue] = Field({}, max_length=32)
-    """Further labels, such as `example.org/team: physics`; not those by which pods are found, connected or given
-    rights."""
+    """Additional labels, such as `example.org/team: physics`. Keys by which pods are selected, connected or given
+    rights are refused."""
     annotations: dict[FreeKey, Annotated[str, Field(max_length=4096)]] = Field({}, max_length=32)
-    """Further annotations; the same keys are refused, except `cluster-autoscaler.kubernetes.io/...`."""
+    """Additional annotations. The same keys are refused, except `cluster-autoscaler.kubernetes.io/...`."""
     sidecars: tuple[AddedContainer, ...] = Field((), max_length=8)
-    """Containers that run as long as the pod, started before the kernel or server and restarted when they end.
-    They share its network, not its files."""
+    """Containers that run as long as the pod. They start before the kernel or server and are restarted when they
+    exit. They share the pod's network, but not its files."""
     init_containers: tuple[AddedContainer, ...] = Field((), max_length=8)
-    """Containers that must end well, one after the other, before the sidecars and the kernel or server start."""
+    """Containers that run one after another and must succeed before the sidecars and the kernel or server
+    start."""
     tolerations: tuple[Toleration, ...] = ()
-    """Taints of nodes that the pods do not mind, beside those of scheduling, kernelspecs and courses."""
+    """Additional tolerations, besides those of scheduling, kernelspecs and courses."""
     host_aliases: tuple[HostAlias, ...] = Field((), max_length=32)
-    """Further lines of /etc/hosts."""
+    """Additional lines in /etc/hosts."""
 
     @model_validator(mode="before")
     @classmethod
@@ -204,14 +206,14 @@ class PodAdditions(Section):
     def _names_apart(self) -> PodAdditions:
         names = [one.name for one in (*self.init_containers, *self.sidecars)]
         if twice := sorted(name for name in set(names) if names.count(name) > 1):
-            raise ValueError(f"two containers are called {twice[0]}; every container needs a name of its own")
+            raise ValueError(f"two containers are named {twice[0]}; every container needs its own name")
         return self
 
 
 class Pods(Section):
-    """What a site adds to pods; see `PodAdditions` for what is refused."""
+    """What a site adds to pods; `PodAdditions` says what is refused."""
 
     kernels: PodAdditions = PodAdditions()
-    """What every kernel's pod has beside its plan; processes of this machine have none of it."""
+    """Additions to every kernel pod. They do not apply to the local runtime."""
     servers: PodAdditions = PodAdditions()
-    """What every server's pod has beside its plan."""
+    """Additions to every server pod."""

@@ -1,4 +1,4 @@
-"""Where kernels run: the settings of each runtime."""
+"""Settings of the runtimes: where and how kernels run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from kernelpod.base.podkeys import SchedulingKey
 
 
 class Local(Section):
-    """Kernels as processes of this machine."""
+    """Kernels as processes on this machine."""
 
     state_dir: Path = Path("/run/kernelpod")
-    """Folder for records and sockets of running kernels (0700); short, since it is part of socket names."""
+    """Folder for records and sockets of running kernels (mode 0700). Keep it short: it is part of socket names."""
     sandbox: Literal["required", "none"] = "required"
-    """Run kernels in a bubblewrap sandbox; `none` leaves users unprotected from each other."""
+    """`required` runs kernels in a bubblewrap sandbox. `none` does not protect users from each other."""
     search_path: tuple[AbsolutePath, ...] = ()
-    """Folders put first on PATH; what the image is for a pod."""
+    """Folders put first on the kernels' PATH, in place of a pod's image."""
     read_only_paths: tuple[AbsolutePath, ...] = ()
-    """Further folders kernels may read, such as the environment their command lies in."""
+    """Additional folders that kernels may read, such as the environment that holds their command."""
 
     @model_validator(mode="after")
     def _short(self) -> Local:
         if len(str(self.state_dir)) > 60 or not self.state_dir.is_absolute():
-            raise ValueError("state_dir must be absolute and at most 60 characters (names of sockets are short)")
+            raise ValueError("state_dir must be absolute and at most 60 characters (socket names must be short)")
         return self
 
 
@@ -34,33 +34,35 @@ class Kubernetes(Section):
     """Kernels as pods."""
 
     namespace: Name = "kernels"
-    """Namespace of kernel pods; never chosen by a client."""
+    """Namespace of kernel pods. Clients cannot choose it."""
     release: Name = "kernelpod"
-    """Name of this installation, as label `app.kubernetes.io/instance`; a gateway sees only its own kernels."""
+    """Name of this installation, set as the label `app.kubernetes.io/instance`. A gateway sees only kernels with
+    its own name."""
     kubeconfig: Path | None = None
-    """File that says how to reach the cluster; absent: the pod's own service account, else kubectl's default."""
+    """Kubeconfig file of the cluster. Absent: the pod's own service account, else kubectl's default."""
     context: str = ""
-    """Context of the kubeconfig; empty: its current one."""
+    """Context of the kubeconfig; empty: its current context."""
     scheduling: dict[SchedulingKey, Any] = Field({})
-    """What the spec of every kernel's pod says of scheduling, in Kubernetes' own words, such as
-    `nodeSelector: {purpose: kernels}`; a kernelspec's keys come on top."""
+    """Scheduling keys for the spec of every kernel pod, as in Kubernetes, such as
+    `nodeSelector: {purpose: kernels}`. Keys of a kernelspec are merged over these."""
     home_check_image: str = Field("", pattern=r"^[A-Za-z0-9._/:@-]{0,250}$")
-    """Image with the command `test`, such as the gateway's: looks whether a home on a claim exists, since kubelet
-    would make the folder. Needed where `homes.volume.kind` is pvc."""
+    """Image with the command `test`, such as the gateway's image. It checks that a home on a claim exists, because
+    kubelet would create a missing folder. Required if `homes.volume.kind` is pvc."""
     starts_at_once: int = Field(5, ge=1)
-    """Kernels that start at the same time; the others wait, each user in turn."""
+    """How many kernels may start at the same time. Other starts wait; waiting users are served in turn."""
     heal_seconds: Seconds = 20
-    """How long a start waits for what may heal by itself: no room on a node, a registry or NFS server away."""
+    """How long a start waits for a failure that may be temporary, such as a full node or an unreachable registry
+    or NFS server. Permanent failures end the start at once."""
     request_timeout_seconds: Seconds = 10
     """How long one request to the API server may take."""
     exec_signals: bool = False
-    """Interrupt kernels that only know signals by `pods/exec`; the gateway's Role must allow it."""
+    """Interrupt kernels whose `interrupt_mode` is signal by `pods/exec`. The gateway's Role must allow it."""
 
 
 class RuntimeSettings(Section):
-    """Where kernels run; never chosen by a kernelspec or a client."""
+    """Where kernels run. Kernelspecs and clients cannot choose it."""
 
     kind: Literal["local", "kubernetes"] = "kubernetes"
-    """Pods of a cluster, or processes of this machine."""
+    """`kubernetes` runs kernels as pods of a cluster, `local` as processes on this machine."""
     local: Local = Local()
     kubernetes: Kubernetes = Kubernetes()

@@ -1,6 +1,6 @@
-"""All settings of a gateway, section by section.
+"""The Settings model: all settings of a gateway, section by section.
 
-The same models make `docs/settings.md`, the JSON schema and `kernelpod settings`.
+`docs/settings.md`, the JSON schema and `kernelpod settings` are made from the same models.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from kernelpod.settings.runtimes import RuntimeSettings
 
 
 class Gateway(Section):
-    """The HTTP side of the gateway."""
+    """The gateway's HTTP server and websockets."""
 
     ip: str = "127.0.0.1"
-    """Address to listen on; `0.0.0.0` in a pod."""
+    """Address to listen on; use `0.0.0.0` in a pod."""
     port: int = Field(8888, ge=0, le=65535)
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0 picks a free port."""
     stop_kernels_on_exit: bool = False
-    """Stop every kernel when the gateway is asked to end. Otherwise they live on and are found again."""
+    """Whether all kernels are stopped when the gateway shuts down. If false, they keep running and are found again
+    at the next start."""
     max_body_bytes: Size = 1024 * 1024
     """Largest request body."""
     max_message_bytes: Size = 64 * 1024 * 1024
-    """Largest message on a kernel's websocket, either way; a larger one is not passed on."""
+    """Largest message on a kernel's websocket, in either direction. Larger messages are dropped."""
     max_backlog_bytes: Size = 128 * 1024 * 1024
-    """Output waiting for a client that does not read; beyond it the newest as much is kept as well, and the rest
-    dropped."""
+    """How much output is queued for a client that reads too slowly. Beyond it, the newest output of the same size
+    is kept as well, and what is between is dropped."""
     max_offline_bytes: Size = 16 * 1024 * 1024
-    """Output kept for a client that lost its connection; the oldest goes first."""
+    """How much output is kept for a client that lost its connection. The oldest is dropped first."""
     ping_interval_seconds: Seconds = 30
-    """How often an open websocket is pinged; keep it under every proxy's idle time-out."""
+    """How often an open websocket is pinged. Keep it shorter than the idle time-out of every proxy."""
 
 
 class Settings(Section):
     """All settings of one gateway and of the hubs it serves."""
 
     hubs: tuple[Hub, ...] = Field((Hub(),), min_length=1, max_length=20)
-    """The hubs whose users may start kernels; their servers reach the gateway below `/hubs/<name>` of its URL."""
+    """The hubs whose users may start kernels. Their servers use the gateway at `/hubs/<name>` below its URL."""
     gateway: Gateway = Gateway()
     identity: IdentitySettings = IdentitySettings()
     servers: Servers = Servers()
@@ -53,18 +54,18 @@ class Settings(Section):
     policy: Policy = Policy()
     homes: Homes = Homes()
     mounts: tuple[SharedMount, ...] = ()
-    """Folders beside the home."""
+    """Folders mounted in addition to the home."""
     runtime: RuntimeSettings = RuntimeSettings()
     pods: Pods = Pods()
 
     @model_validator(mode="after")
     def _hubs_apart(self) -> Settings:
         if len({hub.name for hub in self.hubs}) < len(self.hubs):
-            raise ValueError("hubs: every hub needs a name of its own")
+            raise ValueError("hubs: every hub needs its own name")
         return self
 
     def hub(self, name: str = "") -> Hub:
-        """Return the hub of that name; without one, the only one. Raises SettingsError."""
+        """Return the hub with this name, or the only hub if `name` is empty. Raises SettingsError."""
         known = {hub.name: hub for hub in self.hubs}
         if not name and len(known) == 1:
             return self.hubs[0]
@@ -75,16 +76,16 @@ class Settings(Section):
     @model_validator(mode="after")
     def _no_root_pods(self) -> Settings:
         if self.runtime.kind == "kubernetes" and self.policy.uid == 0:
-            raise ValueError("policy.uid: pods never run as root; 0 is for a local runtime")
+            raise ValueError("policy.uid: pods never run as root; 0 is allowed only with runtime.kind: local")
         return self
 
     @model_validator(mode="after")
     def _servers_can_tell(self) -> Settings:
         if self.culling.idle_seconds and not self.servers.extension:
             raise ValueError(
-                "culling.idle_seconds: servers without kernelpod (servers.extension: false) cannot tell that "
-                "their kernels compute, and would be ended with them; install it there, or let kernelspecs say "
-                "cull_idle_seconds, which ends kernels only"
+                "culling.idle_seconds: servers without kernelpod (servers.extension: false) cannot report that "
+                "their kernels are busy, and would be culled with them. Install kernelpod there, or set "
+                "cull_idle_seconds in kernelspecs, which culls kernels only"
             )
         return self
 
@@ -95,19 +96,19 @@ class Settings(Section):
         reserved = {"home", "connection", "shm", *(name for name in names if name.startswith(COURSE_MOUNTS))}
         if len(set(names)) < len(names) or reserved & set(names):
             raise ValueError(
-                "mounts: every mount needs a name of its own, not 'home', 'connection', 'shm' or 'course-...'"
+                "mounts: every mount needs its own name, other than 'home', 'connection', 'shm' and 'course-...'"
             )
         if len(set(paths)) < len(paths):
-            raise ValueError("mounts: every mount needs a mount_path of its own")
+            raise ValueError("mounts: every mount needs its own mount_path")
         for mount in self.mounts:
             if not mount.volume.folders and self.runtime.kind == "local":
                 raise ValueError(
-                    f"mounts: {mount.name} is of kind {mount.volume.kind}, which only a cluster has; "
+                    f"mounts: {mount.name} is of kind {mount.volume.kind}, which exists only in a cluster; "
                     "remove it, or set runtime.kind: kubernetes"
                 )
             writable = not mount.read_only or mount.writers
             if writable and mount.shows(self.homes.root) and mount.volume.server == self.homes.volume.server:
                 raise ValueError(
-                    f"mounts: {mount.name} lets users write in or above {self.homes.root}, where all homes are"
+                    f"mounts: {mount.name} lets users write in or above {self.homes.root}, the folder of all homes"
                 )
         return self

@@ -1,5 +1,6 @@
-"""The start of a kernel, from a client's wish to a plan: read the modules in the order that `start` tells.
+"""The start of a kernel, from a client's request to a plan. `start.py` shows the order of the steps.
 
-Here belongs who asks, what they are entitled to and what will run. How a pod says it is in `pods`, how it is run
-in `runtime`. After `policy` nobody looks at the request, the environment or the settings again.
+This room authenticates the caller, computes what they are entitled to, and decides what will run. `pods` turns a
+plan into a pod, and `runtime` runs it. After `policy`, the request, the environment and the settings are not used
+again.
 """

@@ -1,7 +1,7 @@
-"""How a gateway and a kernel find each other: Jupyter's connection file, made before the kernel starts.
+"""Jupyter's connection file: the addresses and the key of a kernel, created before the kernel starts.
 
-Source: Jupyter messaging specification, "Connection files". The object is open: keys that a later version
-adds (CurveZMQ's, say) are kept and handed to the kernel unchanged.
+Source: Jupyter messaging specification, "Connection files". Unknown keys, such as those that a later version adds
+for CurveZMQ, are kept and passed to the kernel unchanged.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
 class Connection(BaseModel):
-    """Where a kernel's five channels are, and the key that signs every message on them."""
+    """The addresses of a kernel's five channels, and the key that signs all messages."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     transport: Literal["tcp", "ipc"]
     ip: str
-    """An address, or for ipc the path that `-<port>` is appended to."""
+    """An IP address; for ipc, the path to which `-<port>` is appended."""
     shell_port: int
     iopub_port: int
     stdin_port: int
@@ -33,11 +33,11 @@ class Connection(BaseModel):
     kernel_name: str
 
     def at(self, ip: str) -> Connection:
-        """Return the same connection as seen from another place."""
+        """Return the connection with another `ip`, as another host or container sees it."""
         return self.model_copy(update={"ip": ip})
 
     def to_json(self) -> str:
-        """Return the content of the connection file, the key in clear: for the kernel's eyes only."""
+        """Return the content of the connection file, with the key in clear: only the kernel may read it."""
         return json.dumps({**self.model_dump(mode="json"), "key": self.key.get_secret_value()}, indent=1)
 
     def ports(self) -> list[int]:
@@ -52,7 +52,7 @@ def new_connection(
     kernel_name: str,
     key: SecretStr | None = None,
 ) -> Connection:
-    """Return a connection with a fresh 256-bit key, unless a restarted kernel keeps its own."""
+    """Return a connection with a new 256-bit key, or with `key`, which a restarted kernel keeps."""
     numbers: dict[str, Any] = {f"{channel}_port": port for channel, port in zip(CHANNELS, ports, strict=True)}
     return Connection(
         transport=transport,

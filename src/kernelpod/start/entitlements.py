@@ -1,6 +1,6 @@
-"""What a user is entitled to: mounts, ids, kernelspecs, network, nodes.
+"""Computes what a user is entitled to: mounts, ids, kernelspecs, network and nodes.
 
-Policy asks for kernels, the spawner for the server: both get the same answer.
+Policy uses it for kernels and the spawners use it for servers, so both get the same.
 """
 
 from __future__ import annotations
@@ -23,43 +23,44 @@ from kernelpod.start.rules import first_of_rules
 
 @dataclass(frozen=True)
 class Entitlements:
-    """A proven user's mounts, ids and limits."""
+    """What an authenticated user is entitled to."""
 
     mounts: UserMounts
     uid: int
     gid: int
     supplemental_groups: tuple[int, ...]
     kernelspecs: frozenset[str] = frozenset()
-    """Addresses of the kernelspecs that the user may start; empty: all that are for their groups."""
+    """Addresses of the kernelspecs that the user may start; empty: all kernelspecs for their groups."""
     network: str | None = None
-    """Egress profile of the user's kernels; None: the kernelspec's."""
+    """Egress profile of the user's kernels; None: that of the kernelspec."""
     nodes: PodKeys = field(default_factory=PodKeys)
-    """Nodes that the user's kernels run on, on top of the settings' own; a kernelspec's come on top of these."""
+    """Node selector and tolerations of the user's kernels. They are merged over those of the settings, and those
+    of a kernelspec over these."""
     to_make: tuple[str, ...] = ()
-    """Folders of the exchange that the user's server makes, below the root of the courses' storage."""
+    """Folders of the exchange that the user's server creates, below the root of the courses' storage."""
 
 
 def entitlements(
     settings: Settings, identity: Identity, course_access: CourseAccess | None, only: tuple[str, ...] | None = None
 ) -> Entitlements:
-    """Return what the settings give a user and, on a hub with courses, what their course adds.
+    """Return what a user is entitled to by the settings and, on a hub with courses, by their course.
 
-    `only` names the mounts of the settings that a kernelspec takes; those of the course are always there.
+    `only` names the mounts of the settings that a kernelspec uses. Mounts of the course are always included.
     """
     policy, name, groups = settings.policy, identity.name, identity.groups
     uid = first_of_rules(settings, identity, lambda rule: rule.uid, policy.uid)
     gid = first_of_rules(settings, identity, lambda rule: rule.gid, policy.gid)
-    further = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
+    supplemental = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
     if course_access is None:
         mounts = mounts_for(settings, identity.owner.hub, name, groups, only)
-        return Entitlements(mounts, uid, gid, further)
+        return Entitlements(mounts, uid, gid, supplemental)
     hub, membership = course_access.hub, course_access.membership
     course, ids = course_access.course, role_of(hub, membership)
     return Entitlements(
         mounts=course_mounts(hub, settings, name, groups, membership, only),
         uid=ids.uid or uid,
         gid=ids.gid or gid,
-        supplemental_groups=tuple(dict.fromkeys((*further, *ids.supplemental_groups))),
+        supplemental_groups=tuple(dict.fromkeys((*supplemental, *ids.supplemental_groups))),
         kernelspecs=course_kernelspecs(hub, membership),
         network=course.network,
         nodes=PodKeys(node_selector=course.node_selector, tolerations=course.tolerations),

@@ -1,8 +1,9 @@
-"""Who asks: proven by the hub from the bearer token, never read from the request.
+"""Authenticates callers: asks the hub who owns the caller's token.
 
-The hub answers `GET /hub/api/user` for the token's owner (JupyterHub REST API). Answers are cached for a
-short time by the token's hash, one question a token is under way at a time, and while the hub is silent a
-proven token keeps reaching the kernels it owns, but nothing new is allowed.
+The hub's answer to `GET /hub/api/user` (JupyterHub REST API) is the only source; nothing in the request is
+trusted. Answers are cached for a short time by the token's hash. At most one request for each token is in flight.
+While the hub does not answer, a token that was valid can still use its owner's running kernels, but nothing new is
+allowed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_TOKEN_LENGTH = 4096
 
 
 class Owner(BaseModel):
-    """Whose kernel it is: alice of one hub is not alice of another, nor a service called alice."""
+    """The owner of a kernel. Equal names of two hubs, or of a user and a service, are different owners."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,24 +44,27 @@ class Owner(BaseModel):
 
 @dataclass(frozen=True)
 class Identity:
-    """A caller as the hub knows them. `user_options` is their own wish at spawn, never a right."""
+    """An authenticated caller, as described by the hub.
+
+    `user_options` is what the user chose when they started their server. It never grants rights.
+    """
 
     owner: Owner
     groups: tuple[str, ...] = ()
     server: str | None = None
-    """The server whose token it is, "" for the default one; None for a token that is no server's."""
+    """Name of the server that the token belongs to, "" for the default server; None for other tokens."""
     scopes: frozenset[str] = frozenset()
     user_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The raw user name, as the hub spells it."""
+        """The user's name as the hub spells it."""
         return self.owner.name
 
 
 @dataclass(frozen=True)
 class Proof:
-    """An identity, and whether it is an older answer used because the hub is silent."""
+    """An authenticated identity; `stale` if it is an older answer, used because the hub does not answer."""
 
     identity: Identity
     stale: bool = False
@@ -68,7 +72,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class HubAnswer:
-    """The hub's reply to `GET /user`."""
+    """The hub's response to an API request."""
 
     status: int
     body: bytes
@@ -78,7 +82,7 @@ class HubSilentError(Exception):
     """The hub could not be reached or did not answer in time."""
 
 
-# Asks one hub about one token. Raises HubSilentError.
+# Asks a hub who owns a token. Raises HubSilentError.
 AskHub = Callable[[Hub, SecretStr], Awaitable[HubAnswer]]
 
 
@@ -95,7 +99,7 @@ class _Refused:
 
 
 class Prover:
-    """Proves tokens for one hub; the only way to get an Identity in the gateway."""
+    """Authenticates tokens with one hub. The gateway gets identities from here only."""
 
     def __init__(
         self, hub: Hub, times: IdentitySettings, ask: AskHub, clock: Callable[[], float] = time.monotonic
@@ -108,14 +112,14 @@ class Prover:
 
     @property
     def reachable(self) -> bool:
-        """Whether the last question to the hub was answered."""
+        """Whether the hub answered the last request."""
         return self._clock() >= self._silent_until
 
     async def prove(self, token: SecretStr, *, fresh: bool = False) -> Proof:
-        """Return who is behind `token`; with `fresh`, ask even if the answer is cached.
+        """Return who owns `token`. With `fresh`, the hub is asked even if the answer is cached.
 
         Raises NotProven (unknown_token), Denied (missing_scope) or HubUnavailable. An answer older than
-        `cache_seconds` is used only while the hub is silent, for `stale_seconds`, and is marked stale.
+        `cache_seconds` is used only while the hub does not answer, for up to `stale_seconds`, and is marked stale.
         """
         key = hashlib.sha256(token.get_secret_value().encode("utf-8", "surrogatepass")).hexdigest()
         now = self._clock()
@@ -134,7 +138,7 @@ class Prover:
                 return Proof(known.identity, stale=True)
             raise HubUnavailable(
                 "hub_unavailable",
-                "The hub does not answer, so nobody can be proven. Try again in a few seconds.",
+                "The hub does not answer, so your token cannot be checked. Try again in a few seconds.",
             ) from error
 
     async def _ask_once(self, key: str, token: SecretStr) -> Identity:
@@ -149,7 +153,7 @@ class Prover:
         try:
             identity = self._read(await self._ask(self._hub, token))
         except HubSilentError:
-            # Not asked again at once: with a dead hub every request would wait the whole time-out.
+            # Do not ask again at once, else every request would wait for the whole time-out.
             self._silent_until = self._clock() + min(1.0, self._times.negative_cache_seconds)
             raise
         except UserError as error:
@@ -182,7 +186,7 @@ class Prover:
 def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
     """Return the identity in a hub's answer with status 200.
 
-    Raises HubSilentError for any other status, and for what is not the hub's JSON (a proxy's page, say).
+    Raises HubSilentError for any other status, and for a body that is not the hub's JSON, such as a proxy's page.
     """
     if answer.status != 200:
         log.warning("hub %s answered status %d", hub.name, answer.status)
@@ -198,7 +202,8 @@ def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
     if not fits or kind not in ("user", "service") or not name:
         log.warning("hub %s answered something that is not a user model", hub.name)
         raise HubSilentError
-    # A server's token lists exactly its own server; any other token may list several, and names none.
+    # The answer for a server's token lists only that server. Other tokens may list several; then no server is
+    # taken.
     server, options = next(iter(servers.items())) if len(servers) == 1 else (None, {})
     return Identity(
         owner=Owner(hub=hub.name, kind=kind, name=name),

@@ -1,4 +1,4 @@
-"""What will run: the one object that everything after policy looks at."""
+"""KernelPlan: everything that decides how a kernel runs. After policy only the plan is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernelpod.start.identity import Owner
 
 
 class PlannedResources(BaseModel):
-    """What is guaranteed to a kernel, and the most it may use."""
+    """Resource requests and limits of a kernel."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,56 +26,57 @@ class PlannedResources(BaseModel):
 
 
 class KernelPlan(BaseModel):
-    """Everything that decides how a kernel runs; made by policy only, printed, stored and compared."""
+    """Everything that decides how a kernel runs. Only policy creates plans; they can be printed and compared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kernel_id: str
     owner: Owner
     server: str | None
-    """Name of the owner's server that asked, "" for the default one; None if it was no server."""
+    """Name of the owner's server that requested the kernel, "" for the default one; None if it was not a
+    server."""
     spec: str
     profile: str
     display_name: str
     namespace: str
     release: str = "kernelpod"
-    """The installation whose kernel it is; no other gateway looks at it."""
+    """The installation that the kernel belongs to; gateways of other installations ignore it."""
     network: str = "default"
-    """Name of the egress profile: what the pod may reach."""
+    """Name of the egress profile, which says what the pod may reach."""
     image: str
     argv: tuple[str, ...]
-    """The kernelspec's command; `{connection_file}` is filled in by the runtime."""
+    """The kernelspec's command; the runtime replaces `{connection_file}`."""
     env: dict[str, str]
-    """The kernel's whole environment beside what its image sets."""
+    """The kernel's environment, except for what its image sets."""
     mounts: UserMounts
     home_check_image: str = ""
-    """Image that looks whether a home on a claim exists, before kubelet would make it; empty where it cannot."""
+    """Image of the container that checks that the home exists, before kubelet would create it; empty: no check."""
     working_dir: str
     uid: int
     gid: int
     supplemental_groups: tuple[int, ...]
     resources: PlannedResources
     scheduling: dict[SchedulingKey, Any] = {}
-    """What the pod's spec says of where it runs, in Kubernetes' own words."""
+    """Scheduling keys of the pod's spec, as in Kubernetes."""
     pull_policy: PullPolicy = "IfNotPresent"
     shm_bytes: int | None = None
     """Size of the memory volume at /dev/shm; None: no such volume."""
     service_account: str = ""
     """Service account whose token the pod gets; empty: none."""
     secret_env: dict[str, SecretKey] = {}
-    """Variables whose values only the node reads, from Secrets."""
+    """Environment variables whose values come from Secrets; only the node reads them."""
     additions: PodAdditions = PodAdditions()
-    """What the site adds to the pod; checked so that the rest of the plan stays true."""
+    """What the site adds to the pod. The settings ensure that it cannot contradict the rest of the plan."""
     interrupt_mode: Literal["message", "signal"]
     transport: Literal["ipc", "tcp"]
     launch_timeout_seconds: float
     grace_period_seconds: float
     cull_idle_seconds: float | None = None
-    """The kernelspec's own; absent: that of the settings."""
+    """Idle time of the kernelspec after which the kernel is culled; absent: that of the settings."""
     prewarm: int = 0
-    """Kernels like this one that are kept ready."""
+    """How many kernels with the same plan are kept ready."""
     notes: tuple[str, ...] = ()
-    """Where the plan differs from the wish, in sentences for the user."""
+    """How the plan differs from the request, in sentences for the user."""
 
     @property
     def address(self) -> str:

@@ -1,4 +1,4 @@
-"""Decides what will run, from who asks and what they wish. After this nobody looks at the request again."""
+"""Decides what will run, from the caller's identity and request. After this the request is not used again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Usage:
-    """Kernels that run or are starting now: everybody's, and the caller's."""
+    """Numbers of running and starting kernels: of all users, and of the caller."""
 
     all: int = 0
     own: int = 0
@@ -41,13 +41,13 @@ def decide(
     usage: Usage,
     course_access: CourseAccess | None = None,
 ) -> KernelPlan:
-    """Return what will run for this caller; a pure function, so the same question has the same answer.
+    """Return the plan of the kernel for this caller. A pure function of its arguments.
 
     `course_access` is the user's course on a hub with courses.
-    Raises Denied with a sentence for the user; the order of the checks never tells them about others' things.
+    Raises Denied with a message for the user. The order of the checks reveals nothing about other users.
     """
     if request.dropped:
-        log.info("kernel %s: %s wished %s; dropped", kernel_id, identity.owner, ", ".join(request.dropped))
+        log.info("kernel %s: ignored from %s: %s", kernel_id, identity.owner, ", ".join(request.dropped))
     _check_claims(request, identity)
     bounds, has = user_bounds(settings, identity), entitlements(settings, identity, course_access, spec.mounts)
     mounts = has.mounts
@@ -96,14 +96,14 @@ def decide(
 
 
 def _may_be_missing(home: Mount) -> bool:
-    """Return whether kubelet would make the home if it did not exist: a folder of a claim."""
+    """Return whether kubelet would create the home if it is missing, because it is a folder of a claim."""
     return home.volume.kind == "pvc" and home.sub_path != ""
 
 
 def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]) -> bool:
-    """Return whether a user in these groups, with these bounds, is shown a kernelspec or profile.
+    """Return whether a kernelspec or profile is listed for a user with these groups and bounds.
 
-    `kernelspecs` are those of the user's course; empty: the course does not restrict them.
+    `kernelspecs` are those of the user's course; empty means that the course does not restrict them.
     """
     allowed = spec.is_for(groups) and (not kernelspecs or spec.address in kernelspecs)
     return allowed and not any(excesses(spec.resources, bounds, wishes=False))
@@ -138,12 +138,12 @@ def _check_spec(
     if unknown := sorted(set(spec.mounts or ()) - {mount.name for mount in settings.mounts}):
         raise StartFailed(
             "kernelspec_unusable",
-            f"The kernelspec {spec.address!r} names the mount {unknown[0]!r}, which the settings do not have.",
+            f"The kernelspec {spec.address!r} names the mount {unknown[0]!r}, which is not in the settings.",
         )
 
 
 def has_room(settings: Settings, identity: Identity, usage: Usage) -> bool:
-    """Return whether one more kernel of a user would be allowed."""
+    """Return whether the user may start one more kernel."""
     try:
         _check_room(settings, identity, usage)
     except Denied:
@@ -161,6 +161,6 @@ def _check_room(settings: Settings, identity: Identity, usage: Usage) -> None:
 
 
 def _environment(kernel_id: str, identity: Identity, spec: KernelSpec, home: str) -> dict[str, str]:
-    user = user_slug(identity.name)  # a user id without a line in /etc/passwd has no name otherwise
+    user = user_slug(identity.name)  # needed because the user id may have no entry in /etc/passwd
     ours = {"HOME": home, "USER": user, "LOGNAME": user, "KERNEL_ID": kernel_id, "KERNEL_USERNAME": identity.name}
     return {"LANG": "C.UTF-8", "SHELL": "/bin/bash", **spec.env, **ours}

@@ -1,4 +1,4 @@
-"""What is stored with a kernel: enough to own it, restart it and find it again, and no secret."""
+"""KernelRecord: what is stored with a kernel, so that a gateway can find and restart it. It holds no secrets."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kernelpod.start.plan import KernelPlan
 
 VERSION = 1
 
-# From an older version to the next one. A gateway reads its own version and the one before it, so that
-# an upgrade finds the kernels that the old gateway left running.
+# Converts a record of an older version to the next one. A gateway reads its own version and the one before it, so
+# that an upgraded gateway finds the kernels that the old gateway left running.
 UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 class KernelRecord(BaseModel):
-    """A kernel's owner, kernelspec and plan; kept as long as the kernel, read back by any gateway."""
+    """A kernel's plan, with its owner. It is stored as long as the kernel runs; any gateway can read it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +36,7 @@ class KernelRecord(BaseModel):
 
     @property
     def owner(self) -> Owner:
-        """Whose kernel it is."""
+        """The owner of the kernel."""
         return self.plan.owner
 
     def to_json(self) -> str:
@@ -45,9 +45,9 @@ class KernelRecord(BaseModel):
 
 
 def read(text: str, upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = UPGRADES) -> KernelRecord:
-    """Return the record in `text`, brought up to today's version.
+    """Return the record in `text`, converted to the current version.
 
-    Raises RecordError if it is damaged, too old or of a newer gateway; its kernel is then left alone.
+    Raises RecordError if it is damaged, too old or from a newer gateway; its kernel is then left alone.
     """
     try:
         data = json.loads(text)

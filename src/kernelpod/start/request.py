@@ -1,7 +1,8 @@
-"""What a client asks for: parsed, bounded, and believed in nothing.
+"""Parses a client's request for a kernel. Requests are untrusted.
 
-A request is untrusted. Only the wishes below are kept; everything that would choose a namespace, image,
-user id, volume, service account, pod name or kernel id is dropped, and its name is kept for the audit log.
+A wish is a `KERNEL_*` variable of the request that the gateway knows; policy decides whether it is granted. Other
+variables, such as those that would choose a namespace, image, user id, volume, service account, pod name or kernel
+id, are dropped, and their names are kept for the log.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CONTROL_CHARACTERS = frozenset(map(chr, [*range(32), 127]))
 
 @dataclass(frozen=True)
 class ResourceWish:
-    """Resources a client would like: millicores, bytes and GPUs, None where it says nothing."""
+    """Resources that a client asks for, in millicores, bytes and GPUs; None where it asks for nothing."""
 
     cpu: int | None = None
     cpu_limit: int | None = None
@@ -33,7 +34,7 @@ class ResourceWish:
 
 @dataclass(frozen=True)
 class KernelRequest:
-    """A wish for a kernel; `spec` and `profile` come from the name `<spec>.<profile>`."""
+    """A client's request for a kernel; `spec` and `profile` come from the name `<spec>.<profile>`."""
 
     spec: str
     profile: str = ""
@@ -46,7 +47,7 @@ class KernelRequest:
 
 
 def from_body(body: bytes, default_spec: str) -> KernelRequest:
-    """Return the request of a `POST /api/kernels` body; an empty body asks for the default kernelspec.
+    """Return the request in the body of a `POST /api/kernels`; an empty body asks for the default kernelspec.
 
     Raises BadRequest (bad_json, bad_env, value_too_long, bad_wish).
     """
@@ -64,12 +65,12 @@ def from_body(body: bytes, default_spec: str) -> KernelRequest:
     env = {} if model.get("env") is None else model["env"]
     if not isinstance(env, dict):
         raise BadRequest("bad_env", "`env` must be a JSON object of strings.")
-    strangers = sorted(str(key)[:MAX_NAME_LENGTH] for key in model.keys() - {"name", "env", "path"})
-    return from_environment(env, name, dropped=strangers)
+    unknown = sorted(str(key)[:MAX_NAME_LENGTH] for key in model.keys() - {"name", "env", "path"})
+    return from_environment(env, name, dropped=unknown)
 
 
 def from_environment(env: Mapping[str, Any], address: str, *, dropped: list[str] | None = None) -> KernelRequest:
-    """Return the request that `KERNEL_*` variables and a kernelspec address `<spec>.<profile>` make.
+    """Return the request in `KERNEL_*` variables, for the kernelspec with the address `<spec>.<profile>`.
 
     Raises BadRequest (bad_env, value_too_long, bad_wish).
     """
@@ -152,7 +153,7 @@ def _gpus(text: str) -> int:
 
 
 def _most(*wishes: int | None) -> int | None:
-    """Return the larger wish: Kubernetes wants guarantee and limit of GPUs to be the same."""
+    """Return the larger wish, because Kubernetes requires that request and limit of GPUs are equal."""
     return max((wish for wish in wishes if wish is not None), default=None)
 
 

@@ -1,4 +1,4 @@
-"""How large a kernel is: what its kernelspec gives, what its user wishes, and within which bounds."""
+"""Computes a kernel's resources from its kernelspec, the client's request and the bounds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kernelpod.start.request import ResourceWish
 def planned_resources(
     wish: ResourceWish, spec: KernelSpec, bounds: Bounds, over_bounds: Literal["clamp", "refuse"]
 ) -> tuple[PlannedResources, list[str]]:
-    """Return what a kernel gets, and where that is less than was wished, in sentences for the user.
+    """Return a kernel's resources, and a note for the user for each that is less than requested.
 
-    Raises Denied (out_of_bounds) for a wish over a bound, if wishes are not clamped.
+    Raises Denied (out_of_bounds) for a request over a bound, if `over_bounds` is `refuse`.
     """
     given, notes = spec.resources, list[str]()
     most_cpu, most_memory = _least(given.most.cpu, bounds.cpu), _least(given.most.memory, bounds.memory)
@@ -39,7 +39,8 @@ def planned_resources(
     cpu = bounded("KERNEL_CPUS", wish.cpu, given.requests.cpu, most_cpu, format_millicores)
     memory = bounded("KERNEL_MEMORY", wish.memory, given.requests.memory, most_memory, format_bytes)
     gpus = given.gpus
-    # A wish for a guarantee above the limit raises the limit, within the bound; Kubernetes demands the order.
+    # Kubernetes requires request <= limit, so a requested guarantee above the limit raises the limit, up to the
+    # bound.
     resources = PlannedResources(
         cpu_millicores=min(cpu, cpu_limit) if wish.cpu is None else cpu,
         cpu_limit_millicores=cpu_limit if wish.cpu is None else max(cpu, cpu_limit),

@@ -1,4 +1,4 @@
-"""Which of the settings' rules are for a user; of several that set a value, the first wins."""
+"""Applies `policy.rules` to a user: for each value, the first matching rule that sets it wins."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 def first_of_rules(settings: Settings, identity: Identity, get: Callable[[Rule], T | None], default: T) -> T:
-    """Return what the first rule that is for the user and sets the value says, else the default."""
+    """Return the value from the first matching rule that sets it, else the default."""
     rules = (rule for rule in settings.policy.rules if _is_for(rule, identity))
     return next((value for rule in rules if (value := get(rule)) is not None), default)
 
 
 def user_bounds(settings: Settings, identity: Identity) -> Bounds:
-    """Return the most that one kernel of a user may have."""
+    """Return the most resources that one kernel of the user may have."""
     return first_of_rules(settings, identity, lambda rule: rule.bounds, Bounds())
 
 

@@ -1,4 +1,4 @@
-"""The start of a kernel, from wish to running: the order of things, and nothing else."""
+"""Starts a kernel: calls the steps from the request to the running kernel, in their order."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ log = logging.getLogger(__name__)
 
 
 class SparePool(Protocol):
-    """Prewarmed kernels, each with its owner and plan; none of them is in a list yet."""
+    """Prewarmed kernels (spares), each with its owner and plan. They are not listed to anyone."""
 
     async def take(self, plan: KernelPlan) -> KernelRecord | None:
-        """Return the record of one that is from now on its owner's kernel; None if none fits the plan."""
+        """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits."""
 
     def lacks(self, plan: KernelPlan) -> bool:
-        """Return whether there are fewer, those that are starting included, than the plan says."""
+        """Return whether there are fewer spares of the plan than `prewarm` says; starting ones count."""
 
     def add(self, plan: KernelPlan) -> None:
-        """Start one more; does not wait."""
+        """Start one more spare of the plan, without waiting for it."""
 
     def owners(self) -> Iterable[Owner]:
-        """Return the owner of each, those that are starting included."""
+        """Return the owner of each spare; starting ones count."""
 
 
 @dataclass
 class KernelStarter:
-    """What a start needs: the settings, the kernelspecs, who runs what, and the way to run a record."""
+    """What a start needs: the settings, the kernelspecs, the running kernels, and a way to run a record."""
 
     settings: Settings
     kernelspecs: PublishedKernelspecs
     owners: Callable[[], Iterable[Owner]]
-    """Owners of the kernels that run, one entry a kernel."""
+    """Returns the owners of the running kernels, one entry for each kernel."""
     run: Callable[[KernelRecord], Awaitable[None]]
-    """Starts the recorded plan; returns when the kernel has answered, raises UserError if it does not."""
+    """Starts the recorded plan and returns when the kernel has answered. Raises UserError if it does not."""
     spares: SparePool
-    """Kernels that were started for their owners' next wish."""
+    """Prewarmed kernels for their owners' next requests."""
     resolve_course: Callable[[Identity], Awaitable[CourseAccess | None]]
-    """Says which course a caller is in, None on a hub without courses; raises Denied if in none."""
+    """Returns the caller's course, None on a hub without courses. Raises Denied if the caller is in no course."""
     starting: Counter[Owner] = field(default_factory=Counter)
-    """Kernels on their way, so that two requests at once cannot share the last place."""
+    """Number of starting kernels by owner, so that simultaneous requests cannot exceed a limit together."""
 
 
 async def launch(
     kernel_id: str, request: KernelRequest, identity: Identity, starter: KernelStarter
 ) -> KernelRecord:
-    """Return the record of a kernel that runs and answers: a new one called `kernel_id`, or a prewarmed one.
+    """Return the record of a running kernel that answers: a new one with this id, or a prewarmed one.
 
-    Raises UserError; then nothing was started, or all that was is gone.
+    Raises UserError; then nothing was started, or everything that was started has been removed.
     """
     began = time.monotonic()
     spec = starter.kernelspecs.get(request.spec, request.profile)

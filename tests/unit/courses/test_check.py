@@ -23,18 +23,22 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "anchor-cycle": [(6, 18, "or 20 levels")],
     "course-id-literal": [(6, 14, "'course_id' would be taken literally; write {course}")],
     "closing-time": [(7, 7, "write a time with its zone")],
-    "exam-no-kernelspecs": [(4, 3, "an exam names its kernelspecs")],
-    "exam-no-network": [(4, 3, "an exam names the network")],
-    "exam-open-exchange": [(9, 7, "nobody sees what others hand in")],
+    "exam-no-kernelspecs": [(4, 3, "an exam must name the kernelspecs")],
+    "exam-no-network": [(4, 3, "an exam must name the network")],
+    "exam-open-exchange": [(9, 7, "students must not see others' submissions")],
     "exam-shared-home": [(2, 1, "the home of an exam needs {semester} and {course}")],
-    "exam-two-courses": [(3, 1, "an exam has exactly one course, here are 2")],
+    "exam-two-courses": [(3, 1, "an exam has exactly one course, but there are 2")],
     "exam-two-semesters": [(8, 5, "an exam has exactly one semester")],
     "extends-itself": [(1, 1, "extends this file in turn")],
     "extends-nothing": [(6, 1, "there is no file")],
     "guarantee-over-limit": [(6, 5, "cpu: guarantee must be at most limit")],
     "shm-over-memory": [(6, 5, "shm: it counts as memory, so it must be at most limit.memory")],
     "home-for-all": [(1, 1, "a home needs {username}")],
+<<<<<<< HEAD
     "home-of-a-user": [(1, 1, "a user of that name would find these homes in their own")],
+=======
+    "home-of-a-user": [(1, 1, "a user with that name would have these homes in their own home")],
+>>>>>>> words
     "home-placeholder": [(1, 1, "unknown placeholder {user}")],
     "id-dots": [(3, 3, "at most 40 letters")],
     "id-long": [(3, 3, "at most 40 letters")],
@@ -43,9 +47,9 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "id-umlaut": [(3, 3, "at most 40 letters")],
     "image-latest": [(4, 5, "a tag other than latest")],
     "latin-1": [(6, 1, "is not UTF-8")],
-    "list-binary": [(1, 1, "it is no text")],
+    "list-binary": [(1, 1, "it is not text")],
     "list-empty": [(1, 1, "the file is empty")],
-    "list-header": [(1, 1, "no column 'Username', but 'FB02UID'")],
+    "list-header": [(1, 1, "no column 'Username'; there are 'FB02UID'")],
     "list-missing": [(5, 5, "the folder holds")],
     "list-of-numbers": [(5, 16, "courses.ml.students.0: Input should be a valid string; put it in quotes")],
     "list-open-quote": [(3, 1, "a quotation mark is not closed")],
@@ -54,29 +58,29 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "mount-in-mount": [(8, 26, "/course/data is over or in another mount at /course")],
     "mount-on-system": [(7, 26, "is a folder of the system")],
     "mount-over-home": [(7, 26, "/home/jovyan is over or in the home")],
-    "mount-shows-exchange": [(8, 13, "would show what courses.ml.exchange.path keeps apart")],
+    "mount-shows-exchange": [(8, 13, "would expose what courses.ml.exchange.path keeps private")],
     "mount-shows-homes": [(8, 13, "the folder of all homes")],
     "no-course": [(1, 1, "the hub has no course")],
     "no-image": [(2, 3, "there is no image")],
     "none-in-capitals": [(6, 62, "did you mean none?")],
     "not-a-mapping": [(1, 1, "must hold a mapping")],
     "not-yaml": [(3, 1, "this is not YAML")],
-    "path-dots": [(6, 14, "no '..'")],
+    "path-dots": [(6, 14, "without '..'")],
     "relative-mount": [(6, 32, "write an absolute path")],
     "same-mount-path": [(6, 32, "another mount at /course"), (8, 26, "another mount at /course")],
     "semester-number": [(1, 1, "put it in quotes")],
     "twice": [(6, 5, "the key is there twice")],
-    "two-courses-one-exchange": [(2, 14, "defaults.exchange.path: exchange/ws26 is, or lies in,")],
+    "two-courses-one-exchange": [(2, 14, "defaults.exchange.path: exchange/ws26 is, or is in,")],
     "two-courses-one-folder": [(10, 14, "courses/all of courses.ml.folder.path")],
-    "uid-and-one-home": [(7, 16, "one home would have two owners")],
+    "uid-and-one-home": [(7, 16, "a home could have two owners")],
     "volume-shows-homes": [
         (7, 13, "the folder of all homes (/home/nfs_share/claim), or a part of it"),
     ],
-    "volume-not-allowed": [(7, 33, "courses may not name secret/hub")],
+    "volume-not-allowed": [(7, 33, "courses may not mount secret/hub")],
     "volume-without-a-name": [(7, 43, "needs object, the Secret's name")],
     "volume-written-secret": [(7, 7, "a volume of kind secret cannot be written")],
     "unknown-course": [(1, 11, "there is no course 'lm'"), (3, 1, "the hub has no course")],
-    "unknown-hub": [(1, 1, "the settings know no hub 'other'")],
+    "unknown-hub": [(1, 1, "the settings have no hub 'other'")],
     "unknown-key": [(6, 5, "courses.ml.imgae: unknown key; did you mean image?")],
     "unknown-key-in-defaults": [(2, 3, "defaults.imgae: unknown key; did you mean image?")],
 }
@@ -326,7 +330,7 @@ def test_folders_are_looked_up_where_the_storage_is_mounted(tmp_path: Path) -> N
 def test_a_user_called_like_a_mode_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "lab:1", "students": ["exam", "alice"]}}})
     found = check_courses(path, Settings())
-    assert [(finding.level, "'exam' is named like a mode" in finding.text) for finding in found] == [
+    assert [(finding.level, "'exam' is left out: a mode has this name" in finding.text) for finding in found] == [
         ("warning", True)
     ]
 

@@ -116,8 +116,8 @@ def test_render_shows_the_kernel_of_a_course(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "reason", "level", "words"),
     [
-        ("missing", "docker.io has no such tag", "error", "course:2 is not there: docker.io has no such tag"),
-        ("unknown", "no network", "warning", "course:2 was not found out about: no network"),
+        ("missing", "docker.io has no such tag", "error", "course:2 does not exist: docker.io has no such tag"),
+        ("unknown", "no network", "warning", "course:2 could not be checked: no network"),
     ],
 )
 def test_images_are_asked_for_and_told_where_they_are_named(

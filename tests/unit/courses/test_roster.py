@@ -144,7 +144,7 @@ def test_a_broken_list_keeps_its_last_good_version_and_is_logged_once(
         made.refresh()
         made.refresh()
     assert roles(made, "alice", "bob", "mallory") == ["ml:student", "ml:student", ""]
-    assert caplog.text.count("the last good version counts") == 1
+    assert caplog.text.count("the last valid version is used") == 1
     assert [finding.file.name for finding in made.findings] == ["ml.csv"]
     if path.is_dir():
         path.rmdir()

@@ -50,13 +50,13 @@ def test_what_people_save_is_read(raw: bytes, made: set[str]) -> None:
 BAD: dict[str, tuple[bytes, int, str]] = {
     "0 bytes": (b"", 1, "is empty"),
     "blank": (b" \n\n", 1, "is empty"),
-    "comments only": (b"# a\n# b\n", 1, "nothing but comments"),
-    "another header": (b"\nFB02UID\nalice\n", 2, "no column 'Username', but 'FB02UID'"),
-    "no header": (b"alice\nbob\n", 1, "but 'alice'"),
+    "comments only": (b"# a\n# b\n", 1, "only comments"),
+    "another header": (b"\nFB02UID\nalice\n", 2, "no column 'Username'; there are 'FB02UID'"),
+    "no header": (b"alice\nbob\n", 1, "there are 'alice'"),
     "a NUL": (b"Username\nalice\nbo\0b\n", 3, "NUL or control characters"),
     "NULs at the end": (b"Username\nalice\n" + bytes(5000), 3, "NUL or control characters"),
-    "a program": (b"\x7fELF\x02\x01\x01" + bytes(100), 1, "no text"),
-    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), 2, "no text"),
+    "a program": (b"\x7fELF\x02\x01\x01" + bytes(100), 1, "not text"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), 2, "not text"),
     "half of UTF-16": (codecs.BOM_UTF16_LE + "Username\n".encode("utf-16-le") + b"a", 1, "is not UTF-16-LE"),
     "an open quotation mark": (b'Username\nalice\n"bob\ncarol\ndave\n', 3, "a quotation mark is not closed"),
 }
@@ -84,8 +84,8 @@ def test_lines_that_name_nobody_are_told() -> None:
     assert read == Names(
         frozenset({"alice"}),
         (
-            (3, "a line without Username was passed over"),
-            (4, "a line without Username was passed over"),
-            (6, "a name of more than 255 characters was passed over"),
+            (3, "a line without Username was skipped"),
+            (4, "a line without Username was skipped"),
+            (6, "a name of more than 255 characters was skipped"),
         ),
     )

@@ -119,7 +119,7 @@ def test_zero_to_jupyterhub_gets_them_too() -> None:
 
 NAMED = {"name": "m", "mount_path": "/m"}
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"mounts": [NAMED]}, "name root, the folder where the volume begins"),
+    ({"mounts": [NAMED]}, "root is missing: name the folder where the volume begins"),
     ({"mounts": [{**NAMED, "volume": {"kind": "secret"}}]}, "needs object, the Secret's name"),
     ({"mounts": [{**NAMED, "volume": {"kind": "config_map"}}]}, "needs object, the ConfigMap's name"),
     ({"mounts": [{**NAMED, "volume": {"kind": "csi"}}]}, "needs driver, the name of the CSI driver"),
@@ -133,7 +133,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"mounts": [{**NAMED, "volume": {**CSI, "driver": "-x"}}]}, "mounts.0.volume.driver"),
     ({"homes": {"volume": SECRET}}, "homes need kind pvc, nfs, dynamic or none"),
     ({"homes": {"volume": CSI}}, "homes need kind pvc, nfs, dynamic or none"),
-    ({"runtime": {"kind": "local"}, "mounts": MOUNTS[:1]}, "which only a cluster has"),
+    ({"runtime": {"kind": "local"}, "mounts": MOUNTS[:1]}, "which exists only in a cluster"),
 ]
 
 

@@ -89,14 +89,14 @@ def test_a_logo_is_what_it_holds(content: bytes, media_type: str) -> None:
     ("content", "said"),
     [
         (b"", "empty"),
-        (b"GIF89a....", "no PNG, JPEG or SVG"),
-        (b"plain text", "no PNG, JPEG or SVG"),
+        (b"GIF89a....", "not a PNG, JPEG or SVG"),
+        (b"plain text", "not a PNG, JPEG or SVG"),
         (PNG[:40], "cut off"),
         (JPEG[:-2], "cut off"),
         (PNG.ljust(MAX_BYTES + 1, b"\0"), "larger than 100000 bytes"),
         (b"<html><body>not found</body></html>", "the first element must be <svg"),
         (b"<svg viewBox='0 0 1 1'/>", "the first element must be <svg"),
-        (SVG[:-3], "this is no SVG"),
+        (SVG[:-3], "this is not an SVG"),
         (SVG.replace(b"<path", b"<script>alert(1)</script><path"), "holds a script"),
         (b'<!DOCTYPE svg [<!ENTITY a "aaaa">]>' + SVG, "declares entities"),
     ],
@@ -121,9 +121,9 @@ FAULTS: list[tuple[dict[str, Any], int, str]] = [
     ({"announcement": "soon"}, 2, "theme.announcement: "),
     ({"title": "x" * 101}, 2, "theme.title: "),
     ({"logo": "missing.png"}, 2, "theme.logo: there is no file "),
-    ({"logo": "bad.png"}, 2, "no PNG, JPEG or SVG"),
-    ({"logo": "folder"}, 2, "this is no file"),
-    ({"logo": "pipe"}, 2, "this is no file"),
+    ({"logo": "bad.png"}, 2, "not a PNG, JPEG or SVG"),
+    ({"logo": "folder"}, 2, "this is not a regular file"),
+    ({"logo": "pipe"}, 2, "this is not a regular file"),
 ]
 
 
@@ -169,7 +169,7 @@ def test_the_hub_keeps_the_last_good_logo_and_says_what_is_wrong(
     for _ in range(2):
         roster.refresh()
         assert roster.logo == logo_of(PNG)
-        assert "no PNG" in roster.findings[0].text
+        assert "not a PNG" in roster.findings[0].text
     assert len(caplog.records) == 1
     logo.write_bytes(SVG)
     roster.refresh()

@@ -80,7 +80,7 @@ def test_a_kernelspecs_own_number(
 def test_servers_that_cannot_tell_what_kernels_do_are_not_culled_by_accident(tmp_path: Any) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("culling: {idle_seconds: 1800}\nservers: {extension: false}\n", encoding="utf-8")
-    with pytest.raises(SettingsError, match="cannot tell that their kernels compute"):
+    with pytest.raises(SettingsError, match="cannot report that their kernels are busy"):
         load(file)
 
 

@@ -32,10 +32,14 @@ def told(pods: dict[str, Any]) -> list[str]:
 MOUNT = [{"name": "home", "mountPath": "/home"}]
 # Attacks by name: what is added, the place that is named, and part of the sentence.
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
-    "the user's home": (sidecar(volumeMounts=MOUNT), "sidecars.0", "added containers see no volumes"),
-    "the same, spelled as settings are": (sidecar(volume_mounts=MOUNT), "sidecars.0", "see no volumes"),
-    "a block device": (sidecar(volumeDevices=[]), "sidecars.0", "see no volumes"),
-    "a folder of the node": ({"volumes": [{"hostPath": {"path": "/"}}]}, "", "volumes: added containers see no"),
+    "the user's home": (sidecar(volumeMounts=MOUNT), "sidecars.0", "added containers cannot mount volumes"),
+    "the same, spelled as settings are": (sidecar(volume_mounts=MOUNT), "sidecars.0", "cannot mount volumes"),
+    "a block device": (sidecar(volumeDevices=[]), "sidecars.0", "cannot mount volumes"),
+    "a folder of the node": (
+        {"volumes": [{"hostPath": {"path": "/"}}]},
+        "",
+        "volumes: added containers cannot mount",
+    ),
     "a privileged container": (sidecar(securityContext={"privileged": True}), "sidecars.0", "securityContext:"),
     "capabilities": (
         sidecar(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
@@ -48,7 +52,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a port of the node": (sidecar(ports=[{"hostPort": 22}]), "sidecars.0", "hostPort would open the node"),
     "whole Secrets": (sidecar(envFrom=[{"secretRef": {"name": "x"}}]), "sidecars.0", "name the variables in env"),
     "a value of a Secret": (sidecar(env={"A": {"valueFrom": {}}}), "sidecars.0.env.A", "valid string"),
-    "a hook": (sidecar(lifecycle={"postStart": {}}), "sidecars.0", "nothing else"),
+    "a hook": (sidecar(lifecycle={"postStart": {}}), "sidecars.0", "only their command"),
     "an init container that never ends": (
         {"init_containers": [{**sidecar()["sidecars"][0], "restartPolicy": "Always"}]},
         "init_containers.0",
@@ -72,18 +76,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "another network": (
         {"labels": {"kernelpod.io/network": "open"}},
         "labels",
-        "found, connected or given rights",
+        "selected, connected or given rights",
     ),
-    "another release": ({"labels": {"app.kubernetes.io/instance": "x"}}, "labels", "a domain of yours"),
-    "a pod of the hub": ({"labels": {"component": "hub"}}, "labels", "a domain of yours"),
+    "another release": ({"labels": {"app.kubernetes.io/instance": "x"}}, "labels", "your own domain"),
+    "a pod of the hub": ({"labels": {"component": "hub"}}, "labels", "your own domain"),
     "access to the hub": (
         {"labels": {"hub.jupyter.org/network-access-hub": "true"}},
         "labels",
-        "found, connected",
+        "selected, connected",
     ),
     "an identity of the cloud": ({"labels": {"azure.workload.identity/use": "true"}}, "labels", "given rights"),
     "a role of the cloud": ({"annotations": {"iam.amazonaws.com/role": "admin"}}, "annotations", "given rights"),
-    "a forged record": ({"annotations": {"kernelpod.io/record": "{}"}}, "annotations", "found, connected"),
+    "a forged record": ({"annotations": {"kernelpod.io/record": "{}"}}, "annotations", "selected, connected"),
     "no AppArmor": (
         {"annotations": {"container.apparmor.security.beta.kubernetes.io/kernel": "unconfined"}},
         "annotations",
@@ -112,7 +116,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "one name twice": (
         {**sidecar(), "init_containers": sidecar()["sidecars"]},
         "",
-        "two containers are called proxy",
+        "two containers are named proxy",
     ),
     "a toleration with both": (
         {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
@@ -149,8 +153,8 @@ def test_nothing_that_widens_a_pod_can_be_added(whose: str, added: Any, place: s
 def test_no_container_is_called_as_one_of_ours(name: str) -> None:
     (line,) = told({"kernels": sidecar(name=name)})
     assert (
-        line == f"pods.kernels.sidecars.0.name: {name} is a container of kernels' or servers' pods already; "
-        "take another name"
+        line == f"pods.kernels.sidecars.0.name: kernel or server pods already have a container named {name}; "
+        "use another name"
     )
 
 

@@ -44,14 +44,14 @@ WRONG = {
     "template unknown": ('homes: {path_template: "{user}"}', ["homes.path_template: unknown placeholder"]),
     "template broken": ('homes: {path_template: "{username"}', ["homes.path_template: not a template"]),
     "root pods": ("policy: {uid: 0}", ["policy.uid: pods never run as root"]),
-    "a rule for nobody": ("policy: {rules: [{uid: 5}]}", ["policy.rules.0: a rule names users or groups"]),
+    "a rule for nobody": ("policy: {rules: [{uid: 5}]}", ["policy.rules.0: a rule must name users or groups"]),
     "a root rule": ("policy: {rules: [{users: [a], uid: 0}]}", ["policy.rules.0.uid: "]),
     "nfs without server": ("homes: {volume: {kind: nfs}}", ["homes.volume: a volume of kind nfs needs server"]),
     "no hub": ("hubs: []", ["hubs: "]),
     "long state folder": (f"runtime: {{local: {{state_dir: /{'x' * 60}}}}}", ["runtime.local: state_dir must be"]),
     "two tokens": ("hubs: [{token: a, token_file: /b}]", ["hubs.0: give token or token_file, not both"]),
-    "mount at the home": ("mounts: [{name: m, root: /m, mount_path: /home/jovyan}]", ["mount_path of its own"]),
-    "mount named home": ("mounts: [{name: home, root: /m, mount_path: /m}]", ["a name of its own"]),
+    "mount at the home": ("mounts: [{name: m, root: /m, mount_path: /home/jovyan}]", ["its own mount_path"]),
+    "mount named home": ("mounts: [{name: home, root: /m, mount_path: /m}]", ["its own name"]),
     "mount without name": ("mounts: [{root: /m, mount_path: /m}]", ["mounts.0.name: Field required"]),
 }
 

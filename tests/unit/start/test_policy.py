@@ -256,7 +256,7 @@ def test_a_mount_that_the_user_may_not_have_is_not_had_by_naming_it() -> None:
 
 
 def test_a_mount_that_the_settings_do_not_have_is_the_kernelspecs_fault() -> None:
-    with pytest.raises(StartFailed, match="'data', which the settings do not have") as caught:
+    with pytest.raises(StartFailed, match="'data', which is not in the settings") as caught:
         a_plan(spec=a_spec(mounts=("data",)))
     assert caught.value.code == "kernelspec_unusable"
 
