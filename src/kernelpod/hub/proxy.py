@@ -48,7 +48,7 @@ class SamePathHandler(ProxyHandler):
         super().prepare()
 
     def _get_proxy_request(self, url: Any) -> Any:
-        """Return the request to the target; X-Forwarded-Proto is https if this proxy or one before it uses HTTPS."""
+        """Return the request to the target; it is marked as HTTPS if this proxy or an earlier one uses HTTPS."""
         request = super()._get_proxy_request(url)
         request.headers = HTTPHeaders(request.headers)
         given = self.request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
