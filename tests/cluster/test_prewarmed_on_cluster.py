@@ -18,7 +18,7 @@ def warmed(make_site: MakeSite) -> Iterator[Site]:
     site = make_site()
     site.spec("warm-pod", {"prewarm": 1})
     site.alice.start("warm-pod")
-    eventually(lambda: "is ready for user" in site.gateway.log, what="a kernel is ready")
+    eventually(lambda: "is prewarmed for user" in site.gateway.log, what="a kernel is ready")
     yield site
     for kernel_id in site.admin.ids():
         site.admin.ask("DELETE", f"kernels/{kernel_id}")

@@ -30,7 +30,7 @@ def spares(site: Any) -> set[str]:
 
 def made_ready(site: Any, times: int) -> None:
     """Return when so many kernels have been made ready since the gateway was started."""
-    eventually(lambda: site.gateway.log.count("is ready for user") == times, what=f"{times} kernels are ready")
+    eventually(lambda: site.gateway.log.count("is prewarmed for user") == times, what=f"{times} kernels are ready")
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Orphans:
                 said = str(error)
 
     async def look(self, records: Iterable[KernelRecord], listed: Listed) -> None:
-        """End kernels whose server has been missing for `after_seconds`; the time restarts if it is listed again."""
+        """End kernels whose server has been missing for `after_seconds`; being listed again resets the time."""
         now, known = time.monotonic(), self._since
         self._since = {}
         for record in records:

@@ -119,7 +119,7 @@ class Proven(JsonPage):
         return self.proof.identity.name
 
     def may_access(self, owner: Owner) -> bool:
-        """Return whether the caller may access this owner's kernels: their own, or all of their hub as an admin."""
+        """Return whether the caller may access this owner's kernels: their own, or as an admin all of the hub."""
         identity = self.proof.identity
         if self.services.settings.identity.admin_scope in identity.scopes:
             return owner.hub == identity.owner.hub

@@ -1,4 +1,4 @@
-"""What JupyterHub's process loads, and nothing else: configuration, spawners, logins, pages, proxy, culler.
+"""Code that JupyterHub's process loads: configuration, spawners, logins, pages, proxy and culler.
 
-Values for the chart Zero to JupyterHub are made in `z2jh`; what a user's server loads is `singleuser`.
+Values for the chart Zero to JupyterHub are made in `z2jh`. Code for users' servers is in `singleuser`.
 """

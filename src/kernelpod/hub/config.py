@@ -25,12 +25,12 @@ from kernelpod.start.entitlements import Entitlements, entitlements
 
 
 def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
-    """Set on the hub's configuration `c` all that servers need; what `c` holds already is kept.
+    """Set everything that servers need on the hub's configuration `c`.
 
-    Sets: the service that stands for the gateway, the scope that lets users and their servers use it, the
-    servers' environment, arguments and grace periods, and where idle servers are ended, who does it. Lists and
-    mappings are extended, never replaced.
-    `hub_name` is this hub's in the settings, where they have several. Raises SettingsError.
+    This sets the gateway's service, the scope with which users and their servers use it, the environment,
+    arguments and grace periods of servers, and the service for idle culling, if it is on. Lists and mappings in
+    `c` are extended and never replaced. `hub_name` is this hub's name in the settings, if they have several hubs.
+    Raises SettingsError.
     """
     hub = settings.hub(hub_name)
     _grant(c, settings, hub)
@@ -47,19 +47,19 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
 
 
 def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
-    """Let this project's spawners know the settings, this hub, and its courses if it has some."""
+    """Pass the settings, this hub, and its courses, if it has any, to Kernelpod's spawners."""
     resolver = CourseResolver(RosterWithLogo(hub.courses, settings, hub.name)) if hub.courses else None
     c.KernelpodSpawner.settings, c.KernelpodSpawner.of_hub = settings, hub
-    # A function: traitlets give every spawner a copy of anything else.
+    # A function, because traitlets would give every spawner a copy of any other object.
     c.KernelpodSpawner.courses = lambda: resolver
 
 
 def use_course_allow_list(c: Any, templates: str = "") -> None:
-    """Let the lists of the courses file, where `configure` found one, decide who may log in.
+    """Let only users in the lists of the courses file log in, if `configure` found a courses file.
 
-    Call it last, once the authenticator is chosen; a server is refused to who is in no course in any case.
-    Its theme is shown behind templates and variables that `c` has got since. `templates` is where ours lie, if not
-    in this package.
+    Call it after the authenticator has been chosen. Users who are in no course cannot start a server in any case.
+    Templates and variables that have been added to `c` before take precedence over the theme. `templates` is the
+    folder of Kernelpod's templates, if it is not in this package.
     """
     if resolver := c.KernelpodSpawner.courses():
         c.JupyterHub.authenticator_class = with_allow_list(c.JupyterHub.authenticator_class, resolver)
@@ -86,7 +86,7 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
 
 
 def _cull(c: Any, settings: Settings) -> None:
-    """Let JupyterHub's idle culler end servers, when their idle kernels have ended."""
+    """Add JupyterHub's idle culler, which ends servers after their idle kernels have ended."""
     c.JupyterHub.services.append({"name": servers.CULLER, "command": servers.culler_command(settings)})
     role = {"name": servers.CULLER, "services": [servers.CULLER], "scopes": [*servers.CULLER_SCOPES]}
     c.JupyterHub.load_roles.append(role)
@@ -104,7 +104,7 @@ def server_environment(settings: Settings, hub: Hub) -> dict[str, str | Callable
 def server_entitlements(settings: Settings, hub: Hub, spawner: Any) -> Entitlements:
     """Return what a user is entitled to in their server: the same as in their kernels.
 
-    Raises SettingsError on a hub with courses for a spawner that does not know them.
+    Raises SettingsError on a hub with courses if the spawner does not support courses.
     """
     if isinstance(spawner, KernelpodSpawner):
         return spawner.entitlements

@@ -1,9 +1,9 @@
-"""JupyterHub's idle culler, which begins once every server has had time to report, and ends with its hub.
+"""Runs JupyterHub's idle culler. It waits until every server has had time to report, and ends with its hub.
 
-By itself it looks as soon as the hub has started. After a hub that was away for long, every server would look idle
-then, also one whose kernel computes: the hub heard nothing of it meanwhile. So none may be left by a hub that was
-killed, either.
-Run as `python -m kernelpod.hub.culler SECONDS`, followed by the culler's own arguments.
+The culler itself checks as soon as the hub has started. If the hub was down for long, all servers would look idle
+then, even those with busy kernels, because the hub has not received their reports. For the same reason, a culler
+must not outlive a hub that was killed. Run as `python -m kernelpod.hub.culler SECONDS`, followed by the culler's
+own arguments.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Wait for as many seconds as the first argument says, then cull until ended."""
+    """Wait for the seconds in the first argument, then cull until terminated."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     time.sleep(float(sys.argv.pop(1)))
     jupyterhub_idle_culler.main()

@@ -1,13 +1,15 @@
-"""The Python configurable-http-proxy, passing paths on as the browser wrote them.
+"""Runs the Python configurable-http-proxy with fixes for paths, headers, time-outs, HTTPS and activity times.
 
-Release 0.4.0 decodes and re-encodes every path, so that `/user/a@b.org/` arrives as `/user/a%40b.org/` and
-the user's server does not know it. It reduces headers that are there several times to the last, so that a hub that
-is told a user's name cannot see that it was told two. And it asks with the defaults of its HTTP client, 10
-requests at a time and 20 s for each: ten kernels that start would block everybody, and a slow start would end in
-an error page. It tells the hub that browsers speak HTTP even if they do not, and speaks no HTTPS itself; here
-JupyterHub.ssl_cert and ssl_key work, and a certificate that is renewed is used within seconds. It tells the hub in
-the machine's own time when a server was last used, which the hub takes for UTC: east of Greenwich none would be
-idle for hours.
+Release 0.4.0 has these defects:
+
+- It decodes and re-encodes every path. `/user/a@b.org/` arrives as `/user/a%40b.org/`, which the server refuses.
+- Of a repeated header it keeps the last one. A hub that gets user names in a header cannot see that there are two.
+- Its HTTP client makes 10 requests at a time, with 20 s for each. Ten starting kernels would block all users, and
+a slow start would end in an error page. - It always tells the hub that browsers use HTTP, and it does not support
+HTTPS. Here JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. - It reports
+the last use of a server in local time, which the hub takes for UTC. East of Greenwich, no server would be idle for
+hours.
+
 Run as `python -m kernelpod.hub.proxy`, with the same arguments.
 """
 
@@ -28,17 +30,17 @@ from tornado.httputil import HTTPHeaders
 from tornado.ioloop import PeriodicCallback
 
 MAX_REQUESTS = 1000
-# Downloads, too. A server that is gone is known by its connection.
+# Long enough for downloads. A server that has ended is detected by its closed connection.
 REQUEST_SECONDS = 3600
 RENEWAL_SECONDS = 10
 _log = logging.getLogger(__name__)
 
 
 class SamePathHandler(ProxyHandler):
-    """Forwards to the target's root, which is what a hub's routes are."""
+    """Forwards requests with unchanged paths. The targets of a hub's routes have no path of their own."""
 
     def prepare(self) -> None:
-        """Join headers that are there several times."""
+        """Join the values of repeated headers."""
         headers = self.request.headers
         for name in headers:
             if len(values := headers.get_list(name)) > 1:
@@ -46,7 +48,7 @@ class SamePathHandler(ProxyHandler):
         super().prepare()
 
     def _get_proxy_request(self, url: Any) -> Any:
-        """Return the request to the target. The browser speaks HTTPS if this proxy does, or a server before it."""
+        """Return the request to the target; it is marked as HTTPS if this proxy or an earlier one uses HTTPS."""
         request = super()._get_proxy_request(url)
         request.headers = HTTPHeaders(request.headers)
         given = self.request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
@@ -60,21 +62,21 @@ class SamePathHandler(ProxyHandler):
 
 
 class UtcProxy(configproxy.PythonProxy):
-    """Notes in UTC when a route was last used."""
+    """Records in UTC when a route was last used."""
 
     def update_last_activity(self, prefix: str) -> Any:
-        """Note that a route is used now."""
+        """Record that a route is used now."""
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
         return self._routes.update(prefix, {"last_activity": now}) if self._routes.get(prefix) else None
 
 
 def be_patient() -> None:
-    """Let many requests wait for their servers, each for long."""
+    """Allow many requests at the same time, and a long time for each."""
     AsyncHTTPClient.configure(None, max_clients=MAX_REQUESTS, defaults={"request_timeout": REQUEST_SECONDS})
 
 
 def with_https(words: list[str]) -> list[str]:
-    """Return the arguments without --ssl-cert and --ssl-key, which take effect here. Exits if they cannot."""
+    """Return the arguments without --ssl-cert and --ssl-key, and turn HTTPS on. Exits for unusable files."""
     parser = argparse.ArgumentParser(prog="kernelpod.hub.proxy", add_help=False, allow_abbrev=False)
     parser.add_argument("--ssl-cert")
     parser.add_argument("--ssl-key")
@@ -97,10 +99,11 @@ def _serve_https(certificate: str, key: str | None) -> None:
         try:
             context.load_cert_chain(certificate, key)
         except OSError as error:
-            # Its files are written one after the other.
-            _log.warning("certificate %s is not read again: %s", certificate, error)
+            # The key may not match yet, because certificate and key are written one after the other.
+            _log.warning("certificate %s could not be reloaded: %s", certificate, error)
 
-    # Of the two servers that are made, the first is people's and the second the hub's way to set routes.
+    # The proxy creates two servers: the first serves browsers, the second is the API with which the hub sets
+    # routes.
     contexts = iter([context])
     cli.HTTPServer = lambda app: HTTPServer(app, ssl_options=next(contexts, None))
     PeriodicCallback(renew, RENEWAL_SECONDS * 1000).start()

@@ -1,4 +1,4 @@
-"""What every single-user server is told, whoever its user is; pure functions of the settings."""
+"""Computes the configuration that all single-user servers share. Pure functions of the settings."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from kernelpod.settings.sections import Settings
 
 # jupyter_server asks the gateway for a start time-out that is this much shorter than its own request's.
 CLIENT_PAD_SECONDS = 2
-# From the kernel's end to the answer of the gateway, beside what the kernel itself takes.
+# Time that deleting a kernel takes in addition to the kernel's own end.
 DELETE_OVERHEAD_SECONDS = 2
-# The server's own end.
+# Time that a server takes to end after its kernels.
 SERVER_END_SECONDS = 5
-# An image may have to be pulled.
+# Time that a server may take to start; an image may have to be pulled.
 SERVER_START_SECONDS = 300
-# What the gateway's service needs to see whose servers run.
+# Scopes that the gateway's service needs to list users' servers.
 GATEWAY_SCOPES = ("read:servers",)
-# JupyterHub's idle culler, as a service of the hub, and what it needs to find and to stop servers.
+# Name of the service of JupyterHub's idle culler, and the scopes that it needs to find and stop servers.
 CULLER = "jupyterhub-idle-culler"
 CULLER_SCOPES = ("list:users", "read:servers", "delete:servers")
 ADMIN_SCOPE_MEANS = "See and stop every kernel of this hub."
 
 
 def access_scope(hub: Hub) -> str:
-    """Return the scope that lets users and their servers use the gateway."""
+    """Return the scope with which users and their servers may use the gateway."""
     return f"access:services!service={hub.service}"
 
 
 def token_scopes(settings: Settings, hub: Hub) -> list[str]:
-    """Return what a server's token may do: it opens the gateway, and nothing of the server."""
+    """Return the scopes of a server's token: they allow to use the gateway, but not the server itself."""
     needed = ["users:activity!user", "read:servers!server", access_scope(hub)]
     return [*needed, *settings.servers.extra_token_scopes]
 
 
 def arguments(settings: Settings) -> list[str]:
-    """Return the arguments of servers."""
-    # jupyter_server's own protocol is not spoken by the gateway's side; Lab would show "Unknown" for ever.
+    """Return the command-line arguments of servers."""
+    # The gateway does not support jupyter_server's own websocket protocol; Lab would show "Unknown" for ever.
     made = ["--GatewayWebSocketConnection.kernel_ws_protocol="]
     return made if settings.servers.extension else [*made, "--ServerApp.log_level=WARN"]
 
 
 def page_notes(settings: Settings) -> dict[str, str]:
-    """Return variables of templates by which the hub's pages say that homes are not kept; none where they are."""
+    """Return template variables that announce on the hub's pages that homes are not kept; empty if they are."""
     if settings.homes.volume.kind != "none":
         return {}
     said = "Files are not kept: your server and each kernel begin with an empty home, which is lost when they end."
@@ -52,7 +52,7 @@ def page_notes(settings: Settings) -> dict[str, str]:
 
 
 def gateway_url(settings: Settings, hub: Hub) -> str:
-    """Return where servers of a hub reach the gateway; one of several hubs is named in the path."""
+    """Return the URL of the gateway for servers of a hub. If there are several hubs, the path names the hub."""
     url = settings.servers.gateway_url.rstrip("/")
     return f"{url}/hubs/{hub.name}" if len(settings.hubs) > 1 else url
 
@@ -60,14 +60,14 @@ def gateway_url(settings: Settings, hub: Hub) -> str:
 def environment(settings: Settings, hub: Hub) -> dict[str, str]:
     """Return the environment that all servers of a hub share.
 
-    Every time-out of the way from browser to kernel follows from `start.launch_timeout_seconds`: the
-    server waits a little longer than the gateway, so the user reads the gateway's reason.
+    All time-outs between the browser and the kernel are computed from `start.launch_timeout_seconds`. The server
+    waits a little longer than the gateway, so that the user sees the gateway's error message.
     """
     url = gateway_url(settings, hub)
     launch = settings.start.launch_timeout_seconds
     return {
         "JUPYTER_GATEWAY_URL": url,
-        # Explicit: the default is made by replacing "http" anywhere in the lower-cased URL.
+        # Set explicitly, because the default replaces "http" anywhere in the lower-cased URL.
         "JUPYTER_GATEWAY_WS_URL": f"ws{url.removeprefix('http')}",
         "JUPYTER_GATEWAY_REQUEST_TIMEOUT": f"{math.ceil(launch) + CLIENT_PAD_SECONDS}",
         "JUPYTER_GATEWAY_CONNECT_TIMEOUT": f"{math.ceil(settings.servers.connect_timeout_seconds)}",
@@ -81,7 +81,7 @@ def environment(settings: Settings, hub: Hub) -> dict[str, str]:
 
 
 def _activity(settings: Settings) -> dict[str, str]:
-    """Return what servers are told of reporting their activity; nothing where none is culled."""
+    """Return the environment that makes servers report their activity; empty if culling is off."""
     if not settings.culling.idle_seconds:
         return {}
     made = culling(settings)
@@ -93,12 +93,12 @@ def _activity(settings: Settings) -> dict[str, str]:
 
 
 def culling(settings: Settings) -> Schedule:
-    """Return when servers end, and who looks how often; as if never, where `culling.idle_seconds` is 0."""
+    """Return the intervals and limits of idle culling. They have no effect if `culling.idle_seconds` is 0."""
     return schedule(settings.culling.idle_seconds, settings.start.grace_period_seconds + DELETE_OVERHEAD_SECONDS)
 
 
 def culler_command(settings: Settings) -> list[str]:
-    """Return the command of the hub's culler."""
+    """Return the command that runs the hub's culler."""
     made = culling(settings)
     return [
         *(sys.executable, "-m", "kernelpod.hub.culler", f"{made.first_look_seconds}"),
@@ -109,10 +109,10 @@ def culler_command(settings: Settings) -> list[str]:
 
 
 def grace_period_seconds(settings: Settings) -> int:
-    """Return how long a stopping server may take: it deletes its kernels one after another.
+    """Return how many seconds a server may take to stop; it deletes its kernels one after another.
 
-    At least `servers.grace_period_seconds`, and enough for as many kernels as one user may run. Without such a
-    limit nothing can be computed; the setting then stands alone.
+    This is at least `servers.grace_period_seconds`, and enough to delete as many kernels as a user may run. If
+    there is no such limit, it is `servers.grace_period_seconds`.
     """
     policy = settings.policy
     limits = [policy.max_kernels_per_user, *(rule.max_kernels_per_user for rule in policy.rules)]
@@ -123,5 +123,5 @@ def grace_period_seconds(settings: Settings) -> int:
 
 
 def pod_timeout_seconds(settings: Settings) -> int:
-    """Return how long KubeSpawner waits for a pod: to start, and, by the same time-out, to end."""
+    """Return how many seconds KubeSpawner waits for a pod to start and, with the same time-out, to end."""
     return SERVER_START_SECONDS + grace_period_seconds(settings)

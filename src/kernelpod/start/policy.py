@@ -47,7 +47,7 @@ def decide(
     Raises Denied with a message for the user. The order of the checks reveals nothing about other users.
     """
     if request.dropped:
-        log.info("kernel %s: ignored from %s: %s", kernel_id, identity.owner, ", ".join(request.dropped))
+        log.info("kernel %s: ignored %s from %s", kernel_id, ", ".join(request.dropped), identity.owner)
     _check_claims(request, identity)
     bounds, has = user_bounds(settings, identity), entitlements(settings, identity, course_access, spec.mounts)
     mounts = has.mounts

@@ -34,11 +34,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "guarantee-over-limit": [(6, 5, "cpu: guarantee must be at most limit")],
     "shm-over-memory": [(6, 5, "shm: it counts as memory, so it must be at most limit.memory")],
     "home-for-all": [(1, 1, "a home needs {username}")],
-<<<<<<< HEAD
-    "home-of-a-user": [(1, 1, "a user of that name would find these homes in their own")],
-=======
     "home-of-a-user": [(1, 1, "a user with that name would have these homes in their own home")],
->>>>>>> words
     "home-placeholder": [(1, 1, "unknown placeholder {user}")],
     "id-dots": [(3, 3, "at most 40 letters")],
     "id-long": [(3, 3, "at most 40 letters")],
