@@ -93,7 +93,7 @@ def test_what_was_cut_from_a_wish_is_told_of_a_spare_too(warmed: Any) -> None:
     first = warmed.alice.start("warm-pod", KERNEL_CPUS="9")
     made_ready(warmed, 2)
     second = warmed.alice.start("warm-pod", KERNEL_CPUS="9")
-    assert f"kernel {second} is ready" in warmed.gateway.log
+    assert f"kernel {second} is prewarmed" in warmed.gateway.log
     for kernel_id in (first, second):
         assert "KERNEL_CPUS 9 was cut" in warmed.alice.model(kernel_id)["reason"]
 

@@ -36,5 +36,5 @@ def test_the_hub_gets_the_text_and_deploy_a_model() -> None:
 
 
 def test_settings_that_the_charts_values_made_wrong_are_a_sentence() -> None:
-    with pytest.raises(SettingsError, match=r"settings\..*every hub needs a name of its own"):
+    with pytest.raises(SettingsError, match=r"settings\..*every hub needs its own name"):
         completed({"hubs": [{"name": "hub"}, {"name": "hub"}]})

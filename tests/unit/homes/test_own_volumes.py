@@ -182,7 +182,7 @@ def test_a_home_in_a_home_of_another_hub_is_refused(
     )
     said = findings(tmp_path, made, home=home)
     assert bool(said) is refused
-    assert not refused or "homes lie in homes of the hub 'plain'" in said[0]
+    assert not refused or "homes are inside homes of the hub 'plain'" in said[0]
 
 
 def test_a_home_in_a_home_of_another_courses_file_is_refused(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_home_in_a_home_of_another_courses_file_is_refused(tmp_path: Path) -> 
     other.write_text(COURSES.format(hub="other", mode="teaching", home='home: "_of/{username}"'), encoding="utf-8")
     made = Settings.model_validate({"hubs": [{"name": "hub"}, {"name": "other", "courses": str(other)}]})
     (said,) = findings(tmp_path, made, home="_of/{username}/{course}")
-    assert "homes lie in homes of the hub 'other'" in said
+    assert "homes are inside homes of the hub 'other'" in said
     assert findings(tmp_path, made, home="{username}/{course}") == []
     other.write_text("hub: [", encoding="utf-8")
     assert findings(tmp_path, made, home="_of/{username}/{course}") == []

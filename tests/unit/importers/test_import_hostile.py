@@ -149,7 +149,7 @@ def test_a_course_does_not_lead_to_a_list_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "said"),
-    [(b"\x7fELF" + bytes(100), "no text"), (b"", "is empty"), (b"Username\n" + b"x" * 9_000_000, "larger than")],
+    [(b"\x7fELF" + bytes(100), "not text"), (b"", "is empty"), (b"Username\n" + b"x" * 9_000_000, "larger than")],
 )
 def test_a_list_that_is_none_stops_the_import(tmp_path: Path, raw: bytes, said: str) -> None:
     config = hub_of(tmp_path, {})

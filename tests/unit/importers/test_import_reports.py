@@ -78,7 +78,7 @@ def test_nothing_is_written_in_a_dry_run(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
     assert str(tmp_path / "new" / "lectures.yaml") in about["files"]
     assert about["written"] is False
-    assert "an exam names its kernelspecs" in " ".join(about["findings"])
+    assert "an exam must name the kernelspecs" in " ".join(about["findings"])
     assert {note["change"] for note in about["notes"]} == {"kept", "changed", "added", "dropped", "warning"}
     assert all(note["line"] >= 1 and note["file"] for note in about["notes"])
 

@@ -72,7 +72,7 @@ courses: {ml: {image: "lab:1", network: none, kernelspecs: [exam-pod], students:
         ("/srv/courses-files/exam.yaml", EXAM, 0, "configure_zero(c, "),
         (None, EXAM, 2, "the settings name no courses file for the hub 'exam'"),
         ("/srv/courses-files/exam.yaml", EXAM.replace("exam\n", "exma\n", 1), 2, "exam.yaml:2:1"),
-        ("/srv/courses-files/exam.yaml", EXAM.replace("network: none, ", ""), 2, "an exam names the network"),
+        ("/srv/courses-files/exam.yaml", EXAM.replace("network: none, ", ""), 2, "an exam must name the network"),
         ("/srv/courses-files/exam.yaml", "", 2, "exam.yaml"),
     ],
     ids=["good", "not in the settings", "another hub", "faults", "empty"],
