@@ -143,7 +143,8 @@ def require_sandbox() -> None:
         raise StartFailed(
             "sandbox_missing",
             f"bubblewrap is installed but cannot create a sandbox here: {done.stderr.strip()[:300]}. It needs "
-            "root or user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for bwrap).",
+            "root or user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for "
+            "bwrap).",
         )
 
 
