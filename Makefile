@@ -24,13 +24,13 @@ help: ## list the targets
 
 env: env-gateway env-hub env-kernels ## make the three environments: gateway + tools, hub + Lab, kernels
 
-demo: env ## hub, Lab, gateway and kernels on this machine; Ctrl-C stops it
+demo: env ## run hub, Lab, gateway and kernels on this machine; Ctrl-C stops them
 	.venv/bin/kernelpod demo
 
-demo-check: env ## the same without a person: runs the Alice scenario and says what held
+demo-check: env ## run the demo's checks (the Alice scenario) and report the results
 	.venv/bin/kernelpod demo --check
 
-test-fresh: ## the demo on a Debian 13 that nobody has worked on, as root and as a user (root; minutes)
+test-fresh: ## run the demo on a fresh Debian 13, as root and as a user (root; minutes)
 	python3 tests/fresh/fresh.py $(ROUND)
 
 test: env ## unit and local tests (no root needed; no network beyond the package indexes)
@@ -75,7 +75,7 @@ lint: env ## ruff, mypy --strict, layers, generated files
 	.venv/bin/lint-imports
 	$(MAKE) --no-print-directory docs-check
 
-format: env ## rewrite the code the way lint wants it
+format: env ## format the code and apply automatic fixes
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
@@ -84,7 +84,7 @@ docs: env ## regenerate the references, the picture of rooms and the schema of t
 	.venv/bin/python tools/rooms.py
 	.venv/bin/python charts/generate.py
 
-docs-check: env ## fail when a generated page is not what the code says
+docs-check: env ## fail if a generated page is out of date
 	.venv/bin/python -m kernelpod.cli.reference --check docs
 	.venv/bin/python tools/rooms.py --check
 	.venv/bin/python charts/generate.py --check
@@ -97,16 +97,16 @@ test-chart: env ## the Helm chart: schema, checks, golden files, traffic (helm a
 cluster-build: ## what the test cluster needs: Debian packages, Kubernetes, Helm, CoreDNS, base image (root; minutes, once)
 	$(CLUSTER) build
 
-cluster-up: ## a real Kubernetes of one node on this machine, in its own network (root)
+cluster-up: ## start the test cluster: Kubernetes with one node on this machine, in its own network (root)
 	$(CLUSTER) up
 
-cluster-down: ## remove it; the machine is as before
+cluster-down: ## stop and remove the test cluster
 	$(CLUSTER) down
 
-cluster-status: ## what of it runs
+cluster-status: ## show the state of the test cluster
 	$(CLUSTER) status
 
-cluster-report: ## pods, events and logs; NAMESPACE=... for one namespace
+cluster-report: ## print pods, events and logs of the test cluster; NAMESPACE=... for one namespace
 	$(CLUSTER) report $(NAMESPACE)
 
 images: ## build the images with docker, podman or buildah; PREFIX=ghcr.io/you/ TAG=... BASE_IMAGE=...
@@ -115,27 +115,27 @@ images: ## build the images with docker, podman or buildah; PREFIX=ghcr.io/you/ 
 images-import: ## build them for the test cluster, or load what `make images` built into microk8s
 	images/build --import $(if $(TAG),--tag $(TAG))
 
-test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## everything that needs a real Kubernetes (root), on the test cluster or on KUBECONFIG's
+test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests that need Kubernetes, on the test cluster (root) or on KUBECONFIG's
 	$(if $(KUBECONFIG),,$(CLUSTER) build csi)
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster tests/chart -m "cluster or not chart"
 
-deploy: env-admin $(if $(ON_TEST_CLUSTER),images-import) ## gateway, kernels and hub on a cluster, as deploy.yaml says; FILE=..., YES=1 does not ask
+deploy: env-admin $(if $(ON_TEST_CLUSTER),images-import) ## deploy gateway, kernels and hub as described by deploy.yaml; FILE=..., YES=1 does not ask
 	$(KERNELPOD) deploy --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-upgrade: env-admin ## bring it to what the file says now; servers and kernels go on
+upgrade: env-admin ## apply the current file to the deployment; servers and kernels continue
 	$(KERNELPOD) upgrade --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-rollback: env-admin ## back to what it was before the last deploy or upgrade
+rollback: env-admin ## roll back to the state before the last deploy or upgrade
 	$(KERNELPOD) rollback --file $(DEPLOYMENT) $(if $(YES),--yes)
 
-status: env-admin ## what is there, and whether it works
+status: env-admin ## show the state of the deployment
 	$(KERNELPOD) status --file $(DEPLOYMENT)
 
-smoke: env-admin ## login, server, kernel, a file in the home, connections that must fail
+smoke: env-admin ## run the smoke test: login, server, kernel, a file in the home, forbidden connections
 	$(KERNELPOD) smoke --file $(DEPLOYMENT)
 
-destroy: env-admin ## remove it; files of homes stay
+destroy: env-admin ## remove the deployment; files of homes are kept
 	$(KERNELPOD) destroy --file $(DEPLOYMENT) $(if $(YES),--yes)
 
 specs-sync: env-admin ## publish the kernelspecs as a release: TARGET=/srv/nfs/kernelpod, the folder above `kernelspecs`; SOURCE=..., DRY=1

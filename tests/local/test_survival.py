@@ -153,7 +153,7 @@ def test_a_record_of_a_newer_gateway_is_left_alone(own: Any) -> None:
     own.gateway.start()
     assert own.alice.ids() == []
     assert len(own.gateway.kernels()) == 1
-    assert f"{folder.name} is left alone" in own.gateway.log
+    assert f"{folder.name} is ignored" in own.gateway.log
     own.gateway.stop()
     record.write_text(before, encoding="utf-8")
     own.gateway.start()

@@ -1,4 +1,4 @@
 """The command line: one module for each group of commands, and the generated reference pages.
 
-Here belongs how a command is called and what it prints. What it does belongs to the room that it is about.
+This package defines how a command is called and what it prints. The work itself is done by the other packages.
 """

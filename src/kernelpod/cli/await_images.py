@@ -1,4 +1,4 @@
-"""`kernelpod await-images`: what the chart's pre-puller waits with."""
+"""`kernelpod await-images`: lets the chart's pre-pull job wait for its images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kernelpod.deploy import prepull
 @click.option("--namespace", required=True)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=600, show_default=True)
 def await_images(daemonset: str, namespace: str, seconds: float) -> None:
-    """Wait, in a pod, until all pods of DAEMONSET have pulled their images.
+    """Wait until all pods of DAEMONSET have pulled their images. Must run inside a pod.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`kernelpod courses check` and `kernelpod courses show`: courses files."""
+"""`kernelpod courses`: checks a courses file and shows what a user gets from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=
 
 @click.group()
 def courses() -> None:
-    """Check the courses file of a hub, and show what its users get.
+    """Check a hub's courses file, and show what a user gets from it.
 
     \b
     Examples:
@@ -49,12 +49,12 @@ def courses() -> None:
 @click.option(
     "--kernelspecs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of kernelspecs; else names of kernelspecs are not looked up.",
+    help="Folder of kernelspecs. Without it, names of kernelspecs are not checked.",
 )
 @click.option(
     "--images",
     type=click.Choice(["registry", "nodes"]),
-    help="Ask registries, or the nodes of the cluster, for the images of servers; else they are not looked up.",
+    help="Look up server images in their registries or on the cluster's nodes. Without it, they are not checked.",
 )
 @context_option
 @json_option
@@ -66,7 +66,7 @@ def check(
     context: str,
     as_json: bool,
 ) -> None:
-    """Say what is wrong with a courses file and the lists it names, with place; exit 1 for errors.
+    """Check a courses file and the lists it names. Print each finding with its location; exit 1 for errors.
 
     \b
     Example:
@@ -89,8 +89,8 @@ def check(
 @file_argument
 @click.option("--user", "username", required=True, help="User name as the hub spells it.")
 @click.option("--group", "groups", multiple=True, help="Hub group of the user; repeat for more.")
-@click.option("--course", help="Show what the user gets in this course; else in their first.")
-@click.option("--semester", help="Show what the user gets in this semester; else in the usual one.")
+@click.option("--course", help="Course to show. Default: the user's first.")
+@click.option("--semester", help="Semester to show. Default: the user's first.")
 @settings_option
 @json_option
 def show(
@@ -102,7 +102,7 @@ def show(
     settings_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Print what a user will see and get: profiles, mounts of server and kernels, ids, limits, network.
+    """Print a user's profiles, mounts of server and kernels, ids, limits and network.
 
     \b
     Example:
@@ -118,7 +118,7 @@ def show(
         click.echo(finding.as_text(), err=True)
     mine = roster.memberships(username)
     if not mine:
-        raise KernelpodError(f"{username!r} is in no course of {hub.hub!r}, is not allowed, or is blocked")
+        raise KernelpodError(f"{username!r} is in no course of {hub.hub!r}, or is not allowed, or is blocked")
     options = {key: value for key, value in (("profile", course), ("semester", semester)) if value is not None}
     one = chosen(mine, options)
     if one is None:
@@ -166,7 +166,7 @@ def _profiles(hub: HubFile, mine: tuple[Membership, ...]) -> Iterator[str]:
         for key in profile["profile_options"]:
             yield f"{'':{width}}  {key}: {', '.join(_choices(hub, mine, name)[key])}"
     if not asks_something(made):
-        yield "There is nothing to choose: no question is asked."
+        yield "There is nothing to choose, so the user gets no form."
 
 
 def _choices(hub: HubFile, mine: tuple[Membership, ...], name: str) -> dict[str, list[str]]:
@@ -187,11 +187,11 @@ def _given(course: Course, role: str, has: Entitlements) -> Iterator[str]:
     if size.gpus:
         yield f"server GPUs    {size.gpus.count} {size.gpus.resource}"
     if size.shm is not None:
-        yield f"server memory  {format_bytes(size.shm)} of it at most at /dev/shm"
-    further = "".join(f", {group}" for group in has.supplemental_groups)
-    yield f"uid, gid       {has.uid}, {has.gid}{further}"
-    yield f"kernelspecs    {', '.join(sorted(has.kernelspecs)) or 'all that are for their groups'}"
-    yield f"kernel network {course.network or 'as the kernelspec says'}"
+        yield f"server memory  at most {format_bytes(size.shm)} of it in /dev/shm"
+    more_groups = "".join(f", {group}" for group in has.supplemental_groups)
+    yield f"uid, gid       {has.uid}, {has.gid}{more_groups}"
+    yield f"kernelspecs    {', '.join(sorted(has.kernelspecs)) or 'all that their groups may use'}"
+    yield f"kernel network {course.network or 'set by the kernelspec'}"
     for command in course.after_start:
         yield f"after start    {command}"
 
@@ -206,7 +206,7 @@ def _mounts(has: Entitlements) -> Iterator[str]:
 def _where(mount: Mount) -> str:
     volume = mount.volume
     if volume.kind == "none":
-        return "nowhere: empty in each server and each kernel, lost when it ends"
+        return "not stored: empty in each server and kernel, and lost when it ends"
     if volume.kind == "dynamic":
         return f"claim {volume.claim} in the namespace {volume.namespace}"
     if volume.kind in ("config_map", "secret"):

@@ -1,4 +1,4 @@
-"""The reference of a courses file, as a page and as a schema, from the one model."""
+"""Generates the reference page and the JSON schema of courses files from their model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def courses_schema() -> str:
-    """Return the JSON schema of a courses file; nothing is required, since a file below may say it."""
+    """Return the JSON schema of a courses file. No key is required, since an included file may set it."""
     schema = HubFile.model_json_schema()
     for part in schema["$defs"].values():
         part.pop("required", None)
@@ -39,7 +39,7 @@ def courses_schema() -> str:
 
 
 def courses_markdown() -> str:
-    """Return the reference of all keys, one table a section."""
+    """Return the reference of all keys as Markdown, with one table for each section."""
     lines = [NOTE, "", "# Keys of a courses file", ""]
-    lines += ["[courses.md](courses.md) says how to write one; `defaults` has the keys of a course.", ""]
+    lines += ["[courses.md](courses.md) explains how to write one. `defaults` has the same keys as a course.", ""]
     return "\n".join([*lines, *tables(SECTIONS.items())])

@@ -1,4 +1,4 @@
-"""`kernelpod demo`."""
+"""`kernelpod demo`: runs everything on one machine, without Kubernetes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def _checkout() -> Path:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Run the Alice scenario instead of waiting, and say what held.")
+@click.option("--check", is_flag=True, help="Run the Alice scenario, report each check, and exit.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print the results as JSON.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where homes and logs are kept; else kernelpod/demo in the XDG state folder.",
+    help="Folder for homes and logs. Default: kernelpod/demo in the XDG state folder.",
 )
 def demo(check: bool, as_json: bool, folder: Path | None) -> None:
     """Run hub, Lab, gateway and kernels on this machine, without Kubernetes.
 
     \b
     Examples:
-      kernelpod demo              then open the URL it prints; Ctrl-C stops everything
-      kernelpod demo --check      the same without a person; the exit status tells
+      kernelpod demo              open the URL that it prints; Ctrl-C stops everything
+      kernelpod demo --check      run the checks; exit 1 if one of them fails
     """
     began = time.monotonic()
 
@@ -50,14 +50,14 @@ def demo(check: bool, as_json: bool, folder: Path | None) -> None:
             click.echo(table(stack))
             while all(process.poll() is None for process in stack.processes.values()):
                 time.sleep(0.5)
-            say("a part of the demo has ended; see its log")
+            say("a process of the demo has ended; see its log")
             raise SystemExit(1)
     except KeyboardInterrupt:
-        say("stopped; homes and logs stay")
+        say("stopped; homes and logs are kept")
 
 
 def table(stack: Stack) -> str:
-    """Return what a person needs to know of a running demo."""
+    """Return the URL, users, password and folders of a running demo as lines of text."""
     rows = {
         "open": stack.url,
         "users": ", ".join(USERS),
@@ -73,11 +73,11 @@ def table(stack: Stack) -> str:
 
 
 def isolation(stack: Stack) -> str:
-    """Return what keeps users apart."""
+    """Return a sentence that says how the demo's users are isolated from each other."""
     if stack.sandboxed:
         return "each server and kernel in its own sandbox"
-    who = "root" if os.getuid() == 0 else "you"
+    account = "root" if os.getuid() == 0 else "you"
     return (
-        f"NONE BETWEEN USERS: servers and kernels run as {who}, without a sandbox, and see all homes "
+        f"NONE BETWEEN USERS: servers and kernels run as {account}, without a sandbox, and see all homes "
         f"({stack.no_sandbox})"
     )

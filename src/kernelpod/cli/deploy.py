@@ -1,4 +1,4 @@
-"""`kernelpod deploy`, `upgrade`, `rollback`, `status`, `smoke`, `destroy`: a deployment from one file."""
+"""`kernelpod deploy`, `upgrade`, `rollback`, `status`, `smoke`, `destroy`: manage a deployment from one file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ file_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("deploy.yaml"),
     show_default=True,
-    help="What the deployment consists of; deploy.example.yaml explains every key.",
+    help="Description of the deployment; deploy.example.yaml explains every key.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def _opened(file: Path) -> tuple[Deployment, Cluster, str]:
@@ -34,7 +34,7 @@ def _opened(file: Path) -> tuple[Deployment, Cluster, str]:
     return deployment, cluster, operations.check_cluster(cluster)
 
 
-def _sure(question: str, yes: bool) -> None:
+def _confirm(question: str, yes: bool) -> None:
     if not (yes or click.confirm(question)):
         raise KernelpodError("Nothing was changed.")
 
@@ -44,7 +44,7 @@ def _sure(question: str, yes: bool) -> None:
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Print what would be applied, and change nothing.")
 def deploy(file: Path, yes: bool, dry_run: bool) -> None:
-    """Bring up gateway, kernels' namespace and hub, then try them; may be repeated.
+    """Install gateway, kernel namespace and hub, then run the smoke test. Safe to repeat.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def deploy(file: Path, yes: bool, dry_run: bool) -> None:
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Print what would be applied, and change nothing.")
 def upgrade(file: Path, yes: bool, dry_run: bool) -> None:
-    """Bring an existing deployment to what the file says now; servers and kernels go on.
+    """Apply the current file to an existing deployment. Running servers and kernels continue.
 
     \b
     Example:
@@ -68,7 +68,7 @@ def upgrade(file: Path, yes: bool, dry_run: bool) -> None:
     deployment, cluster, server = _opened(file)
     if not gateway_revision(cluster, deployment):
         raise KernelpodError(
-            f"There is nothing to upgrade in {deployment.namespaces.gateway}; run `kernelpod deploy`."
+            f"There is no deployment to upgrade in {deployment.namespaces.gateway}; run `kernelpod deploy`."
         )
     _deploy(deployment, cluster, server, yes=yes, dry_run=dry_run)
 
@@ -83,7 +83,7 @@ def _deploy(deployment: Deployment, cluster: Cluster, server: str, *, yes: bool,
     missing = microk8s.missing(cluster, deployment)
     for words in missing:
         click.echo(f"  then        microk8s enable {words}")
-    _sure("Deploy this?", yes)
+    _confirm("Deploy this?", yes)
     microk8s.enable(cluster, missing, progress)
     operations.deploy(cluster, deployment, progress)
     if deployment.hub.install == "none":
@@ -102,14 +102,14 @@ def _deploy(deployment: Deployment, cluster: Cluster, server: str, *, yes: bool,
 @file_option
 @yes_option
 def rollback(file: Path, yes: bool) -> None:
-    """Take hub and gateway back to what they were before the last deploy or upgrade.
+    """Roll hub and gateway back to their state before the last deploy or upgrade.
 
     \b
     Example:
       kernelpod rollback --yes
     """
     deployment, cluster, server = _opened(file)
-    _sure(f"Take hub and gateway in {server} one step back?", yes)
+    _confirm(f"Roll back hub and gateway in {server} by one revision?", yes)
     operations.rollback(cluster, deployment, Progress(click.echo))
 
 
@@ -117,7 +117,7 @@ def rollback(file: Path, yes: bool) -> None:
 @file_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(file: Path, as_json: bool) -> None:
-    """Say what is there; the exit status is 1 unless everything works.
+    """Show the state of the deployment. Exit 1 unless everything works.
 
     \b
     Example:
@@ -132,7 +132,7 @@ def status(file: Path, as_json: bool) -> None:
 @click.command()
 @file_option
 def smoke(file: Path) -> None:
-    """Log in, start a server and a kernel, share a file, and try what must fail.
+    """Test the deployment: log in, start a server and a kernel, share a file, check that access is denied.
 
     \b
     Example:
@@ -152,21 +152,21 @@ def _smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
 @click.command()
 @file_option
 @yes_option
-@click.option("--homes", is_flag=True, help="Delete the files of all homes, too.")
+@click.option("--homes", is_flag=True, help="Also delete the files of all homes.")
 def destroy(file: Path, yes: bool, homes: bool) -> None:
-    """Remove hub, gateway and kernels; the files of homes stay.
+    """Remove hub, gateway and kernels. The files of homes are kept unless --homes is given.
 
     \b
     Example:
       kernelpod destroy --yes
     """
     deployment, cluster, server = _opened(file)
-    of_homes = f"in {deployment.nfs.server}:{deployment.nfs.homes}"
+    files = f"all files in {deployment.nfs.server}:{deployment.nfs.homes} are DELETED"
     if deployment.homes == "dynamic":
-        of_homes = "on users' claims, as their storage class says,"
-    files = f"all files {of_homes} are DELETED" if homes else ""
-    said = "; ".join(text for text in (operations.running(cluster, deployment), files) if text)
-    _sure(f"Remove the deployment from {server}?{f' ({said})' if said else ''}", yes)
+        files = "all claims of homes are DELETED, and their files if their storage class says so"
+    files = files if homes else ""
+    consequences = "; ".join(text for text in (operations.running(cluster, deployment), files) if text)
+    _confirm(f"Remove the deployment from {server}?{f' ({consequences})' if consequences else ''}", yes)
     operations.destroy(cluster, deployment, Progress(click.echo), homes=homes)
 
 

@@ -1,4 +1,4 @@
-"""`kernelpod gateway`."""
+"""`kernelpod gateway`: runs the gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernelpod.errors import KernelpodError
 @click.command()
 @settings_option
 def gateway(settings_file: Path | None) -> None:
-    """Run the gateway until SIGTERM; kernels live on and are found again by the next one.
+    """Run the gateway until SIGTERM. Kernels keep running, and the next gateway finds them again.
 
     \b
     Example:

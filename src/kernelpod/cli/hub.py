@@ -1,4 +1,4 @@
-"""`kernelpod hub`."""
+"""`kernelpod hub`: values, checks, secrets and imports for a JupyterHub."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ hub_option = click.option(
     "hub_name",
     default="",
     metavar="NAME|FILE",
-    help="Name of the hub, where the settings have several; or its courses file, which is checked first.",
+    help="Name of the hub, required if the settings have several; or its courses file, which is checked first.",
 )
 chart_version_option = click.option(
-    "--chart-version", default=NEWEST, show_default=True, help="Version of the chart, 3.3 or later."
+    "--chart-version",
+    default=NEWEST,
+    show_default=True,
+    help="Version of Zero to JupyterHub's chart, 3.3 or later.",
 )
 
 
 @click.group()
 def hub() -> None:
-    """What a JupyterHub must be told.
+    """Configure and check a JupyterHub that uses the gateway.
 
     \b
     Examples:
@@ -53,11 +56,11 @@ def hub() -> None:
 @hub.command()
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
-@click.option("--image", help="Image of servers as NAME:TAG; else the chart's own.")
+@click.option("--image", help="Image of servers as NAME:TAG. Default: the chart's.")
 @click.option(
     "--kernelspecs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of kernelspecs whose images the chart's pre-puller pulls as well.",
+    help="Folder of kernelspecs. The chart's pre-puller also pulls their images.",
 )
 @hub_option
 @chart_version_option
@@ -69,7 +72,7 @@ def values(
     hub_name: str,
     chart_version: str,
 ) -> None:
-    """Print values for Zero to JupyterHub; the settings are those of the gateway.
+    """Print values for Zero to JupyterHub, made from the gateway's settings.
 
     \b
     Examples:
@@ -99,7 +102,7 @@ def check_values(
     chart_version: str,
     as_json: bool,
 ) -> None:
-    """Say what your own values for Zero to JupyterHub change of ours; exit 1 if that breaks something.
+    """Report which generated values your own values FILE overrides. Exit 1 if that breaks something.
 
     \b
     Example:
@@ -118,9 +121,9 @@ def check_values(
 
 
 def _name_of(hub: str, settings: Settings) -> str:
-    """Return the name of a hub that is given by its name, or by its courses file.
+    """Return the name of a hub that is given by its name or by its courses file.
 
-    Raises FindingsError for a file that has errors, SettingsError where the settings do not know it.
+    Raises FindingsError if the file has errors and SettingsError if the settings do not name it.
     """
     if not hub.endswith((".yaml", ".yml")):
         return hub
@@ -129,8 +132,8 @@ def _name_of(hub: str, settings: Settings) -> str:
     name = load_courses(Path(hub)).hub.hub
     if settings.hub(name).courses is None:
         raise SettingsError(
-            f"hubs.courses: the settings name no courses file for the hub {name!r}; say there where its pod finds "
-            f"{Path(hub).name}"
+            f"hubs.courses: the settings name no courses file for the hub {name!r}; set it to the path of "
+            f"{Path(hub).name} in the hub's pod"
         )
     return name
 

@@ -1,4 +1,4 @@
-"""`kernelpod hub check-config`: the traits that a hub is told."""
+"""`kernelpod hub check-config`: checks a hub's configuration file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kernelpod.errors import SettingsError
 from kernelpod.findings import forms
 
 NEEDS_JUPYTERHUB = (
-    "traits are checked against JupyterHub's own classes, and jupyterhub is not installed here; "
-    "run `pip install 'kernelpod[hub]'`, beside the packages of your authenticator, or run this in the hub's image"
+    "the check needs JupyterHub's own classes, but jupyterhub is not installed here; "
+    "run `pip install 'kernelpod[hub]'` and install your authenticator, or run this command in the hub's image"
 )
 
 
@@ -19,10 +19,10 @@ NEEDS_JUPYTERHUB = (
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check_config(file: Path, as_json: bool) -> None:
-    """Say what is wrong with a hub's traits by class, the file of KERNELPOD_HUB_CONFIG; exit 1 for errors.
+    """Check a hub's configuration by class and trait (the file of KERNELPOD_HUB_CONFIG). Exit 1 for errors.
 
-    Values of Zero to JupyterHub are read, too, and the file of `kernelpod deploy`: there the traits are those of
-    `hub.config`.
+    FILE may also be values for Zero to JupyterHub or the file of `kernelpod deploy`. Of these, the section
+    `hub.config` is checked.
 
     \b
     Examples:

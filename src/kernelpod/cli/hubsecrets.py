@@ -1,4 +1,4 @@
-"""`kernelpod hub secrets`: what a hub without Kubernetes keeps secret."""
+"""`kernelpod hub secrets`: makes the secret files of a hub that runs without Kubernetes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from kernelpod.deploy.hubsecrets import VARIABLES, make_files
 
 
 @click.command("secrets")
-@click.option("--folder", required=True, type=click.Path(path_type=Path), help="Where the files are, or will be.")
+@click.option(
+    "--folder", required=True, type=click.Path(path_type=Path), help="Folder of the files; it is made if missing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def make_secrets(folder: Path, as_json: bool) -> None:
-    """Make cookie secret, proxy token and crypt key as files, once; files that are there are never changed.
+    """Make files for the hub's cookie secret, proxy token and crypt key. Existing files are never changed.
 
-    Prints the variables that JupyterHub reads them from, without the secrets. `kernelpod deploy` needs no such
-    files: it keeps them in a Secret.
+    Prints shell commands that export the secrets to JupyterHub; the output does not hold the secrets themselves.
+    `kernelpod deploy` does not need these files: it keeps the secrets in a Kubernetes Secret.
 
     \b
     Example:

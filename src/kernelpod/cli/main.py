@@ -1,4 +1,4 @@
-"""`kernelpod`: the commands, their common options, and how errors end."""
+"""The `kernelpod` command: registers all subcommands and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ EXIT_USAGE = 2
 
 
 class Commands(click.Group):
-    """Ends with one sentence, never a traceback, for every error that has one."""
+    """A click group that prints a KernelpodError as one sentence, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; exit 2 for what the caller can mend, 1 for what failed."""
+        """Run the command. Exit with 2 for invalid settings and with 1 for any other KernelpodError."""
         try:
             return super().invoke(ctx)
         except KernelpodError as error:
@@ -41,22 +41,22 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kernelpod")
 def main() -> None:
-    """Kernels in pods, homes that follow.
+    """Run Jupyter kernels as pods, each with its user's home.
 
     \b
     Examples:
-      kernelpod demo                                     hub, Lab, gateway and kernels on this machine
-      kernelpod gateway --settings settings.yaml         the gateway
-      kernelpod settings --settings settings.yaml        the settings as they take effect
-      kernelpod deploy --file deploy.yaml                gateway, kernels and hub on a cluster
-      kernelpod render --user alice --spec python-pod    the Secret and Pod of a kernel, nothing started
+      kernelpod demo                                     run hub, Lab, gateway and kernels on this machine
+      kernelpod gateway --settings settings.yaml         run the gateway
+      kernelpod settings --settings settings.yaml        print the effective settings
+      kernelpod deploy --file deploy.yaml                deploy gateway, kernels and hub on a cluster
+      kernelpod render --user alice --spec python-pod    print the Secret and Pod of a kernel
     """
 
 
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script for a shell.
 
     \b
     Example:
@@ -64,7 +64,7 @@ def completion(shell: str) -> None:
     """
     made = get_completion_class(shell)
     if made is None:
-        raise KernelpodError(f"no completion for {shell}")
+        raise KernelpodError(f"there is no completion script for {shell}")
     program = Path(sys.argv[0]).name
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 

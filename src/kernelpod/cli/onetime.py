@@ -1,4 +1,4 @@
-"""`kernelpod hub one-time`: codes that let each student of an exam in, once."""
+"""`kernelpod hub one-time`: issues one-time login codes for an exam."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from kernelpod.hub.logins import codes
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have none
-    """A moment as ISO 8601, such as 2026-12-01T09:00+01:00; without an offset --zone says which it is."""
+    """An ISO 8601 time, such as 2026-12-01T09:00+01:00. Without an offset, --zone gives its time zone."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment, with or without a zone."""
+        """Return the time as a datetime, which is naive if `value` has no offset."""
         try:
-            # Python 3.10 does not know the Z.
+            # Python 3.10 does not parse a trailing Z.
             return datetime.fromisoformat(value.removesuffix("Z") + ("+00:00" if value.endswith("Z") else ""))
         except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-12-01T09:00+01:00", param, ctx)
+            self.fail(f"{value!r} is not a time such as 2026-12-01T09:00+01:00", param, ctx)
 
 
 @click.group("one-time")
 def one_time() -> None:
-    """Codes that let each student of an exam in, once.
+    """Issue one-time login codes for the students of an exam.
 
     \b
     Example:
@@ -43,27 +43,29 @@ def one_time() -> None:
 
 @one_time.command()
 @click.option(
-    "--users", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CSV of the students."
+    "--users", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CSV file of the students."
 )
-@click.option("--column", default=Lists().column, show_default=True, help="Header of the column of user names.")
+@click.option("--column", default=Lists().column, show_default=True, help="Header of the user name column.")
 @click.option(
     "--list",
     "list_file",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The list of hashed codes, which the hub reads.",
+    help="File of hashed codes, which the hub reads.",
 )
+@click.option("--from", "opens", required=True, type=Moment(), help="Start of validity, e.g. 2026-12-01T09:00.")
+@click.option("--until", "closes", required=True, type=Moment(), help="End of validity.")
+@click.option("--zone", help="Time zone of times without an offset, e.g. Europe/Berlin.")
 @click.option(
-    "--from", "opens", required=True, type=Moment(), help="Codes count from then, e.g. 2026-12-01T09:00."
+    "--only", multiple=True, metavar="NAME", help="Issue a new code to this student only; repeat for more."
 )
-@click.option("--until", "closes", required=True, type=Moment(), help="Codes count until then.")
-@click.option("--zone", help="Zone of times without an offset, such as Europe/Berlin.")
-@click.option("--only", multiple=True, metavar="NAME", help="A new code for this student; the others keep theirs.")
-@click.option("--replace", is_flag=True, help="Take back all codes of the list, and issue new ones.")
+@click.option("--replace", is_flag=True, help="Revoke all codes of the list and issue new ones.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="New file for the codes; else printed."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="New file for the codes. Default: standard output.",
 )
-@click.option("--dry-run", is_flag=True, help="Say who would get a code; change nothing.")
+@click.option("--dry-run", is_flag=True, help="List who would get a code; change nothing.")
 def issue(
     users: Path,
     column: str,
@@ -76,10 +78,10 @@ def issue(
     out: Path | None,
     dry_run: bool,
 ) -> None:
-    """Print a code for each student as CSV, once; the list keeps hashes only.
+    """Issue a code to each student and print the codes as CSV. The list stores only hashes.
 
     \b
-    Example, for one whose browser has died:
+    Example: a new code for a student whose browser crashed
       kernelpod hub one-time issue --users exam.csv --list codes.json --only alice \\
         --from 2026-12-01T09:00 --until 2026-12-01T11:30 --zone Europe/Berlin
     """
@@ -88,12 +90,12 @@ def issue(
         raise SettingsError("--until must be later than --from")
     names = _chosen(users, Lists(column=column), only)
     with codes.changing(list_file):
-        # Read before anything is changed: a file that is no list is not written over, but with --replace.
+        # Reading first makes sure that a file that is not a list is only overwritten with --replace.
         kept = codes.read_list(list_file) if list_file.exists() and not replace else {}
         if kept and not only:
             raise SettingsError(
-                f"{list_file} holds codes for {len(kept)} users already; --only NAME issues one again, "
-                "--replace takes all of them back"
+                f"{list_file} already holds codes for {len(kept)} users; use --only NAME to issue one again, "
+                "or --replace to revoke all of them"
             )
         span = f"{opens.isoformat(timespec='minutes')} to {closes.isoformat(timespec='minutes')}"
         if dry_run:
@@ -107,7 +109,7 @@ def issue(
 
 
 def _put(list_file: Path, entries: dict[str, codes.StoredCode], slips: str, out: Path | None) -> None:
-    """Write the list, and the codes in clear; both or, when there is a file for the codes, nothing."""
+    """Write the list and the plain-text codes. With a file for the codes, either both are written or neither."""
     if out:
         codes.write_slips(out, slips)
     try:
@@ -125,18 +127,18 @@ def _in_zone(moment: datetime, option: str, zone: str | None) -> datetime:
         return moment
     if not zone:
         raise SettingsError(
-            f"{option} has no offset; write it as in 2026-12-01T09:00+01:00, or say --zone Europe/Berlin"
+            f"{option} has no offset; write it as 2026-12-01T09:00+01:00, or add --zone Europe/Berlin"
         )
     try:
         placed = moment.replace(tzinfo=ZoneInfo(zone))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(f"--zone: {zone!r} is no zone; names are like Europe/Berlin") from error
-    # With its offset: the list says the same wherever it is read.
+        raise SettingsError(f"--zone: {zone!r} is not a time zone; use a name such as Europe/Berlin") from error
+    # The list stores the offset, so that it means the same time on every machine.
     return datetime.fromisoformat(placed.isoformat())
 
 
 def _chosen(users: Path, lists: Lists, only: tuple[str, ...]) -> list[str]:
-    """Return whom codes are for. Raises SettingsError."""
+    """Return the user names to issue codes to. Raises SettingsError."""
     try:
         found = read_names(users.read_bytes(), lists)
     except OSError as error:
@@ -148,19 +150,19 @@ def _chosen(users: Path, lists: Lists, only: tuple[str, ...]) -> list[str]:
     unusable = sorted(name for name in found.names if "/" in name or set(name) == {"."})
     if unusable:
         raise SettingsError(
-            f"{users}: the hub takes no user names with a slash, nor . and ..: {', '.join(unusable)}"
+            f"{users}: the hub does not accept user names with a slash, nor '.' and '..': {', '.join(unusable)}"
         )
     wanted = {normal(name.strip(), lists) for name in only}
     if strangers := sorted(wanted - found.names):
         raise SettingsError(f"--only: not in {users}: {', '.join(strangers)}")
     names = sorted(wanted or found.names)
     if not names:
-        raise SettingsError(f"{users}: there is nobody in it")
+        raise SettingsError(f"{users}: the list is empty")
     return names
 
 
 def _slips(made: dict[str, str], opens: datetime, closes: datetime) -> str:
-    """Return the codes in clear as CSV, to print and cut."""
+    """Return the plain-text codes as CSV, to be printed as slips."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["Username", "Code", "From", "Until"])

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several groups of commands share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ settings_option = click.option(
     "--settings",
     "settings_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Settings file; else the one {FILE_VARIABLE} names, else kernelpod/settings.yaml in the XDG folder.",
+    help=f"Settings file. Default: ${FILE_VARIABLE}, then kernelpod/settings.yaml in the XDG config folder.",
 )
 
 
 def load_settings(path: Path | None) -> Settings:
-    """Return the settings of the named or the default file. Raises SettingsError."""
+    """Return the settings from `path`, or from the default file if it is None. Raises SettingsError."""
     return load(path or default_file())

@@ -1,6 +1,6 @@
-"""The generated pages of docs/: settings, commands, error codes, findings of lint, keys of courses, schemas.
+"""Generates the reference pages and JSON schemas of docs/ from the code.
 
-`python -m kernelpod.cli.reference docs` writes them, `--check` fails when one is not what the code says.
+`python -m kernelpod.cli.reference docs` writes them. With `--check` it fails if one is out of date.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kernelpod.kernelspecs.model import KernelJson
 
 
 def cli_markdown() -> str:
-    """Return the reference of all commands: what `--help` says."""
+    """Return the reference of all commands as Markdown: the output of each `--help`."""
     lines = [NOTE, "", "# Commands", ""]
     for name, command in _commands("kernelpod", main):
         context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
@@ -29,7 +29,7 @@ def cli_markdown() -> str:
 
 
 def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    """Yield a command and all below it, with their whole names."""
+    """Yield a command and all its subcommands with their full names."""
     yield name, command
     if isinstance(command, click.Group):
         for below, inner in sorted(command.commands.items()):
@@ -37,10 +37,10 @@ def _commands(name: str, command: click.Command) -> Iterator[tuple[str, click.Co
 
 
 def errors_markdown() -> str:
-    """Return the reference of all error codes."""
+    """Return the reference of all error codes as Markdown."""
     lines = [NOTE, "", "# Error codes", ""]
     lines += [
-        "Every error is JSON: `reason` and `message` hold the sentence for the user, `code` one of these.",
+        "Every error is JSON. `reason` and `message` hold the text for the user; `code` is one of these codes.",
         "",
     ]
     lines += ["| code | meaning |", "| --- | --- |"]
@@ -49,15 +49,15 @@ def errors_markdown() -> str:
 
 
 def faults_markdown() -> str:
-    """Return the reference of all findings that `specs lint` knows."""
-    lines = [NOTE, "", "# Faults of kernelspecs", "", "What `kernelpod specs lint` looks for.", ""]
-    lines += ["| code | weight | meaning | remedy |", "| --- | --- | --- | --- |"]
+    """Return the reference of all findings of `specs lint` as Markdown."""
+    lines = [NOTE, "", "# Faults of kernelspecs", "", "`kernelpod specs lint` reports these findings.", ""]
+    lines += ["| code | level | meaning | remedy |", "| --- | --- | --- | --- |"]
     lines += [f"| `{code}` | {kind.level} | {kind.meaning} | {kind.remedy} |" for code, kind in KINDS.items()]
     return "\n".join([*lines, ""])
 
 
 def kernelspec_schema() -> str:
-    """Return the JSON schema of a kernel.json; an editor finds it by the key `$schema`."""
+    """Return the JSON schema of kernel.json. Editors find it through the key `$schema`."""
     schema = KernelJson.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=2) + "\n"
@@ -76,7 +76,7 @@ PAGES = {
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail when a page is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a page is stale.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def reference(check: bool, folder: Path) -> None:
     """Write the generated pages into FOLDER."""

@@ -1,4 +1,4 @@
-"""`kernelpod render`."""
+"""`kernelpod render`: prints the Secret and Pod of a user's kernel without starting it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,24 @@ from kernelpod.start.request import from_environment
 
 @click.command()
 @settings_option
-@click.option("--user", required=True, help="Raw user name, as the hub spells it.")
+@click.option("--user", required=True, help="User name, unescaped, as the hub spells it.")
 @click.option("--group", "groups", multiple=True, help="Hub group of the user; repeat for more.")
 @click.option("--spec", required=True, help="Kernelspec, or <kernelspec>.<profile>.")
-@click.option("--env", "env", multiple=True, metavar="KERNEL_X=VALUE", help="Wish of the client; repeat for more.")
+@click.option(
+    "--env",
+    "env",
+    multiple=True,
+    metavar="KERNEL_X=VALUE",
+    help="Variable that the client sends; repeat for more.",
+)
 @click.option(
     "--kernelspecs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of kernelspecs; else the settings' one, else those that come with kernelpod.",
+    help="Folder of kernelspecs. Default: `kernelspecs.path` of the settings, then those shipped with kernelpod.",
 )
-@click.option("--hub", "hub_name", default="", help="Name of the hub, where the settings have several.")
-@click.option("--course", default="", help="Course that the user chose, on a hub with courses; else their first.")
-@click.option("--json", "form", flag_value="json", help="Print JSON: a list of both manifests.")
+@click.option("--hub", "hub_name", default="", help="Name of the hub. Required if the settings have several.")
+@click.option("--course", default="", help="Course that the user chose. Default: their first.")
+@click.option("--json", "form", flag_value="json", help="Print both manifests as a JSON list.")
 @click.option("--plan", "form", flag_value="plan", help="Print the plan as JSON instead of the manifests.")
 def render(
     settings_file: Path | None,
@@ -48,7 +54,7 @@ def render(
     course: str,
     form: str | None,
 ) -> None:
-    """Print the Secret and Pod that a user's kernel would be; nothing is started.
+    """Print the Secret and Pod of a user's kernel. Nothing is started.
 
     \b
     Examples:
@@ -56,8 +62,8 @@ def render(
       kernelpod render --user alice --group graders --spec python-pod.large --env KERNEL_CPUS=2
     """
     settings = load_settings(settings_file)
-    wishes = dict(pair.partition("=")[::2] for pair in env)
-    request = from_environment(wishes, spec)
+    variables = dict(pair.partition("=")[::2] for pair in env)
+    request = from_environment(variables, spec)
     folder = kernelspecs or (
         settings.kernelspecs.path if settings.kernelspecs.path.is_dir() else shipped.kernelspecs()
     )
@@ -74,7 +80,7 @@ def render(
     if form == "plan":
         click.echo(json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
-    key = SecretStr("(made anew at each start)")
+    key = SecretStr("(random at each start)")
     connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
     made = kernel_manifest(KernelRecord(plan=plan), connection, "000000")
     text = json.dumps([made.secret, made.pod], indent=2, ensure_ascii=False) + "\n" if form else made.to_yaml()

@@ -1,4 +1,4 @@
-"""`kernelpod settings`."""
+"""`kernelpod settings`: prints the effective settings, their JSON schema or their reference."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kernelpod.cli.settings_reference import settings_markdown, settings_schema
 @settings_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of YAML.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the settings file.")
-@click.option("--markdown", is_flag=True, help="Print the reference of all settings.")
+@click.option("--markdown", is_flag=True, help="Print the reference of all settings as Markdown.")
 def settings(settings_file: Path | None, as_json: bool, schema: bool, markdown: bool) -> None:
-    """Print the settings as they take effect, defaults filled in and secrets masked.
+    """Print the effective settings, with defaults filled in and secrets masked.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The reference of all settings, as a page and as a schema, from the one model."""
+"""Generates the reference page and the JSON schema of the settings from their model."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def settings_schema() -> str:
 
 
 def settings_markdown() -> str:
-    """Return the reference of all settings, one table a section."""
+    """Return the reference of all settings as Markdown, with one table for each section."""
     lines = [
         NOTE,
         "",
         "# Settings",
         "",
-        "One YAML file; unknown keys are refused. `kernelpod settings` prints what takes effect.",
+        "Settings are one YAML file. Unknown keys are errors. `kernelpod settings` prints the effective settings.",
         "",
     ]
     return "\n".join([*lines, *tables(_sections(Settings, ""))])
 
 
 def tables(sections: Iterable[tuple[str, type[BaseModel]]]) -> Iterator[str]:
-    """Yield the lines of one table a section."""
+    """Yield the Markdown lines of one table for each section."""
     for path, model in sections:
         yield from (f"## `{path}`" if path else "## Sections", "", (model.__doc__ or "").strip(), "")
         yield from ("| key | type | default | meaning |", "| --- | --- | --- | --- |")
@@ -64,8 +64,8 @@ def _row(model: type[BaseModel], name: str) -> str:
     inner = _models(field.annotation)
     kind = "section" if inner else _kind(schema)
     default = field.get_default(call_default_factory=True)
-    silent = inner or default is PydanticUndefined or isinstance(default, BaseModel)
-    shown = "" if silent else f"`{json.dumps(default, default=str)}`"
+    no_default = inner or default is PydanticUndefined or isinstance(default, BaseModel)
+    shown = "" if no_default else f"`{json.dumps(default, default=str)}`"
     if field.is_required():
         shown = "required"
     meaning = " ".join((field.description or (inner[0].__doc__ if inner else "") or "").split())

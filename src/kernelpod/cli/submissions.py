@@ -1,4 +1,4 @@
-"""`kernelpod submissions`."""
+"""`kernelpod submissions`: verifies submitted assignments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kernelpod.grading.submissions.walk import shown
 
 @click.group()
 def submissions() -> None:
-    """Submitted assignments.
+    """Verify submitted assignments.
 
     \b
     Examples:
@@ -27,15 +27,15 @@ def submissions() -> None:
 
 @submissions.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--code", help="The code that the student was shown; of one submission.")
+@click.option("--code", help="Code that the student was shown. Only for a single submission.")
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The key that receipts were signed with; then each submission must have one.",
+    help="Key that receipts are signed with. If given, every submission must have a receipt.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a list for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def verify(folder: Path, code: str | None, key_file: Path | None, as_json: bool) -> None:
-    """Say which files of one or many submissions were changed, removed or added; exit 1 if any.
+    """Report files that were changed, removed or added since submission. Exit 1 if there are any.
 
     \b
     Examples:
@@ -43,7 +43,7 @@ def verify(folder: Path, code: str | None, key_file: Path | None, as_json: bool)
       kernelpod submissions verify submitted --key-file receipts.key --json
     """
     if code is not None and not is_code(code):
-        raise click.BadParameter("write five groups of four digits 0-9, A-F", param_hint="--code")
+        raise click.BadParameter("a code is five groups of four digits 0-9 and A-F", param_hint="--code")
     verdicts = verify_all(folder, code, read_key(key_file) if key_file else None)
     if as_json:
         click.echo(json.dumps([_about(verdict) for verdict in verdicts], indent=2))

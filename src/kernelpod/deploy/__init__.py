@@ -1,5 +1,5 @@
-"""A deployment from one file: gateway, the namespace of kernels and hubs on a cluster, by kubectl and helm.
+"""Deploys gateway, kernel namespace and hubs to a cluster from one file, with kubectl and helm.
 
-Here belongs what an admin's machine does to a cluster. What the gateway itself asks of a cluster is
-`runtime.kubernetes`; values for Zero to JupyterHub are made in `z2jh`.
+This package holds what runs on an administrator's machine. The gateway's own requests to the cluster are in
+`runtime.kubernetes`, and values for Zero to JupyterHub are made in `z2jh`.
 """

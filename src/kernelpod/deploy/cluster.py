@@ -1,4 +1,4 @@
-"""kubectl and helm as functions: what they print, or an error with what was asked and what came back."""
+"""Runs kubectl and helm, and returns their output or raises an error with the command and its output."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Run = Callable[[list[str], str | None, float], "subprocess.CompletedProcess[str]
 
 
 class ClusterError(KernelpodError):
-    """The cluster did not do what was asked."""
+    """A command on the cluster failed."""
 
 
 def run(command: list[str], given: str | None, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Return what a command did with `given` as its input. Raises ClusterError if it takes too long."""
+    """Run a command with `given` as its input and return the result. Raises ClusterError after `seconds`."""
     try:
         return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        raise ClusterError(f"{' '.join(command[:4])} did not end within {seconds:g} s.") from error
+        raise ClusterError(f"{' '.join(command[:4])} did not finish within {seconds:g} s.") from error
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """One context of kubectl and helm."""
+    """A cluster, as the commands of kubectl and helm that reach it."""
 
     kubectl_words: tuple[str, ...]
     helm_words: tuple[str, ...]
@@ -44,15 +44,15 @@ class Cluster:
     run: Run = run
 
     def kubectl(self, *words: str, given: Any = None, seconds: float = SECONDS) -> str:
-        """Return what kubectl prints; `given`, text or documents, is its input. Raises ClusterError."""
+        """Return the output of kubectl. `given`, text or documents, is its input. Raises ClusterError."""
         return self._asked([*self.kubectl_words, *words], given, seconds)
 
     def helm(self, *words: str, given: Any = None, seconds: float = SECONDS) -> str:
-        """Return what helm prints; `given`, text or values, is its input. Raises ClusterError."""
+        """Return the output of helm. `given`, text or values, is its input. Raises ClusterError."""
         return self._asked([*self.helm_words, *words], given, seconds)
 
     def get(self, kind: str, name: str = "", namespace: str = "", selector: str = "") -> dict[str, Any] | None:
-        """Return an object, or the list of them without `name`; None if there is none of that name."""
+        """Return the object `name`, or None if there is none. Without `name`, return the list of all objects."""
         words = ["get", kind, *([name] if name else []), "-o", "json", "--ignore-not-found"]
         words += ["-n", namespace] if namespace else []
         words += ["-l", selector] if selector else []
@@ -61,11 +61,11 @@ class Cluster:
         return found
 
     def items(self, kind: str, namespace: str = "", selector: str = "") -> list[dict[str, Any]]:
-        """Return the objects of a kind."""
+        """Return all objects of a kind."""
         return list((self.get(kind, namespace=namespace, selector=selector) or {}).get("items", []))
 
     def read_secret(self, name: str, namespace: str) -> dict[str, str]:
-        """Return what a Secret holds; empty if there is none."""
+        """Return the decoded values of a Secret, or an empty dict if there is none."""
         data = (self.get("secret", name, namespace) or {}).get("data", {})
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
@@ -85,7 +85,7 @@ class Cluster:
 
 
 def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
-    """Return the cluster that the file names. Raises ToolsMissing if a tool is missing."""
+    """Return the cluster that the file describes. Raises ToolsMissing if kubectl or helm is missing."""
     try:
         found = find_cluster_tools(deployment.context or "", deployment.tools)
     except ToolsMissing as error:

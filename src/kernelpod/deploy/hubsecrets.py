@@ -1,4 +1,7 @@
-"""What a hub keeps secret, made once: a new one logs everybody out, or nobody can read what is encrypted."""
+"""Creates a hub's secrets once. They must not change.
+
+A new cookie secret logs all users out. With a new crypt key, encrypted data can no longer be read.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ VARIABLES = {
     "proxy_token": "CONFIGPROXY_AUTH_TOKEN",
     "crypt_key": "JUPYTERHUB_CRYPT_KEY",
 }
-"""Each secret, and the variable that JupyterHub reads it from."""
+"""The environment variable from which JupyterHub reads each secret."""
 _HEX = re.compile(r"[0-9a-f]{64}\n?")
 
 
 def fresh() -> str:
-    """Return 256 random bits as hexadecimal digits, which is what JupyterHub takes for each of them."""
+    """Return 256 random bits as hexadecimal digits, the format of all these secrets."""
     return secrets.token_hex(32)
 
 
 def make_files(folder: Path) -> list[str]:
-    """Return the names of the secrets that were missing, each now a file that only its owner reads.
+    """Create the missing secrets as files that only their owner can read, and return their names.
 
-    Raises SettingsError where a file is there that cannot be such a secret; then nothing has been changed.
+    Raises SettingsError if an existing file is not such a secret; then nothing is changed.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,7 +39,7 @@ def make_files(folder: Path) -> list[str]:
         for name in missing:
             _write(folder / name, fresh() + "\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"secrets cannot be kept in {folder}: {error}") from error
+        raise SettingsError(f"secrets cannot be stored in {folder}: {error}") from error
     return missing
 
 
@@ -46,18 +49,18 @@ def _is_there(file: Path) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(mode):
-        raise SettingsError(f"{file} is no file; name another folder")
+        raise SettingsError(f"{file} is not a file; choose another folder")
     if mode & 0o077:
-        raise SettingsError(f"{file} may be read by others; run: chmod 600 {file}")
+        raise SettingsError(f"{file} can be read by others; run: chmod 600 {file}")
     if not _HEX.fullmatch(file.read_text(encoding="utf-8")):
         raise SettingsError(
-            f"{file} does not hold 64 hexadecimal digits; it is left as it is. Move it away for a new one"
+            f"{file} does not hold 64 hexadecimal digits; it was not changed. Move it away to get a new one"
         )
     return True
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file whole or not at all, and never over another one."""
+    """Write a file atomically, without overwriting an existing one."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".secret-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as opened:

@@ -1,4 +1,4 @@
-"""The steps of a deployment, in order; each may be repeated without harm."""
+"""The steps of a deployment in order. Each step can be repeated safely."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
 
 DEPLOYED = "kernelpod-deployed"
-"""Secret of the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
+"""Secret in the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
 
 
 def denied_addresses(cluster: Cluster, nfs_server: str) -> list[str]:
-    """Return NFS server, nodes and API servers as blocks of addresses: kernels and servers never reach them."""
+    """Return the CIDR blocks that kernels and servers must not reach: NFS server, nodes and API servers."""
     nodes = [
         address["address"]
         for node in cluster.items("nodes")
@@ -49,14 +49,14 @@ def _is_address(text: str) -> bool:
 
 
 class CompletedSettings(NamedTuple):
-    """The gateway's settings as the chart completes them: the text that hubs get unchanged, and the model."""
+    """The gateway's settings, completed by the chart: as text, which hubs get unchanged, and as a model."""
 
     text: str
     settings: Settings
 
 
 def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> CompletedSettings:
-    """Return the settings as the chart completes them. Raises ClusterError, SettingsError."""
+    """Return the settings, completed by the chart. Raises ClusterError, SettingsError."""
     version = json.loads(cluster.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
     text = cluster.helm(
         *("template", deployment.release, str(shipped.chart()), "-n", deployment.namespaces.gateway),
@@ -68,11 +68,11 @@ def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> C
         return CompletedSettings(yamltext.dump(found), Settings.model_validate(found))
     except ValidationError as error:
         lines = [f"  settings.{line}" for line in sentences(error, Settings)]
-        raise SettingsError("\n".join(["The chart's settings cannot be used:", *lines])) from error
+        raise SettingsError("\n".join(["The chart's settings are invalid:", *lines])) from error
 
 
 def hub_objects(cluster: Cluster, one: OneHub, completed: CompletedSettings, denied: list[str]) -> str:
-    """Return all of the hub but its tokens as YAML. Raises ClusterError if kustomize does not take it."""
+    """Return all objects of the hub except its tokens, as YAML. Raises ClusterError if kustomize fails."""
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
         copytree(shipped.hub_manifests(), Path(folder, "base"))
         made = Path(folder, "overlay")
@@ -85,7 +85,7 @@ def hub_objects(cluster: Cluster, one: OneHub, completed: CompletedSettings, den
 
 
 def check_https(cluster: Cluster, one: OneHub) -> None:
-    """Return if the hub's certificate and key are there, or none is asked for. Raises ClusterError."""
+    """Check that the hub's certificate and key exist if `https_secret` is set. Raises ClusterError."""
     name, space = one.deployment.hub.https_secret, one.deployment.namespaces.hub
     if name is None:
         return
@@ -104,9 +104,9 @@ def check_https(cluster: Cluster, one: OneHub) -> None:
 
 
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
-    """Make the namespaces that are missing; the kernels' one is the chart's."""
+    """Create missing namespaces of gateway and hubs. The chart creates the kernels' namespace."""
     names = deployment.namespaces
-    # The container that makes homes runs as root, with three capabilities; `restricted` would not take it.
+    # The container that creates homes runs as root with three capabilities, which `restricted` forbids.
     hubs = [(one.deployment.namespaces.hub, "baseline") for one in deployment.hubs()]
     for name, level in ((names.gateway, "restricted"), *hubs):
         if cluster.get("namespace", name) is None:
@@ -114,9 +114,10 @@ def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
 
 
 def make_secrets(cluster: Cluster, one: OneHub) -> None:
-    """Make the tokens of a hub that are missing; those that exist are never changed, or all would be logged out.
+    """Create a hub's missing tokens. Existing ones are never changed, since that would log all users out.
 
-    The gateway's copy follows the hub, whose namespace may be a new one. Zero to JupyterHub makes its own.
+    The gateway's copy is updated if the hub's token differs, as in a new namespace. Zero to JupyterHub creates its
+    own tokens.
     """
     deployment, names = one.deployment, one.deployment.namespaces
     if deployment.hub.install == "z2jh":
@@ -135,7 +136,7 @@ def make_secrets(cluster: Cluster, one: OneHub) -> None:
 
 
 def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> str:
-    """Return the token of the hub's service."""
+    """Create the hub's missing tokens, and return the token of its service."""
     there = cluster.get("secret", rendered.HUB_TOKENS, space)
     if there is None:
         made = {key: hubsecrets.fresh() for key in (*hubsecrets.VARIABLES, "service_token")}
@@ -145,11 +146,11 @@ def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> str:
         return made["service_token"]
     if "service_token" not in (known := there.get("data", {})):
         raise ClusterError(
-            f"The Secret {rendered.HUB_TOKENS} in the namespace {space} is not of this kind of hub: it has no "
-            "service_token. Name another namespace for the hub, or delete the Secret."
+            f"The Secret {rendered.HUB_TOKENS} in the namespace {space} has no service_token, so it belongs to "
+            "another kind of hub. Use another namespace for the hub, or delete the Secret."
         )
     if "crypt_key" not in known:
-        # Older deployments have none. The version: nothing is changed that somebody else has changed meanwhile.
+        # Older deployments have no crypt key. With resourceVersion, the patch fails if the Secret has changed.
         version = {"resourceVersion": there["metadata"]["resourceVersion"]}
         patch = {"metadata": version, "stringData": {"crypt_key": hubsecrets.fresh()}}
         words = (
@@ -168,7 +169,7 @@ def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> str:
 
 
 def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> None:
-    """Apply the hub's objects, remember the former ones, and return when it answers. Raises ClusterError."""
+    """Apply the hub's objects, store the previous ones, and wait until the hub is ready. Raises ClusterError."""
     space = deployment.namespaces.hub
     former = {
         "previous": cluster.read_secret(DEPLOYED, space).get("current", ""),
@@ -180,7 +181,7 @@ def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> Non
 
 
 def wait_for_hub(cluster: Cluster, space: str) -> None:
-    """Return when the hub answers. Raises ClusterError with what the namespace's events say."""
+    """Wait until the hub is ready. Raises ClusterError with the warnings of its namespace."""
     try:
         cluster.kubectl(
             *("rollout", "status", "deployment/hub", "-n", space, f"--timeout={WAIT_SECONDS}s"),
@@ -191,7 +192,7 @@ def wait_for_hub(cluster: Cluster, space: str) -> None:
 
 
 def install_gateway(cluster: Cluster, deployment: Deployment, values: str) -> None:
-    """Install or upgrade the gateway's chart and return when the gateway is ready. Raises ClusterError."""
+    """Install or upgrade the gateway's chart, and wait until the gateway is ready. Raises ClusterError."""
     space = deployment.namespaces.gateway
     try:
         cluster.helm(
@@ -205,7 +206,7 @@ def install_gateway(cluster: Cluster, deployment: Deployment, values: str) -> No
 
 
 def gateway_revision(cluster: Cluster, deployment: Deployment) -> int:
-    """Return the revision of the gateway's release that is deployed; 0 if none is."""
+    """Return the deployed revision of the gateway's release, or 0 if there is none."""
     words = (
         "list",
         "-n",
@@ -220,7 +221,7 @@ def gateway_revision(cluster: Cluster, deployment: Deployment) -> int:
 
 
 def said_in(cluster: Cluster, space: str) -> str:
-    """Return the last warnings of a namespace's events, and where to read on."""
+    """Return the last warnings among a namespace's events, and the command that shows more."""
     warnings = [event["message"] for event in cluster.items("events", space) if event.get("type") == "Warning"]
     told = "\n".join(f"  {text}" for text in dict.fromkeys(warnings[-5:]))
-    return f"The namespace {space} says:\n{told}\nMore: kubectl -n {space} get pods,events"
+    return f"Warnings in the namespace {space}:\n{told}\nFor more, run: kubectl -n {space} get pods,events"

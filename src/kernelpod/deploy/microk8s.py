@@ -1,4 +1,4 @@
-"""What microk8s needs beside: its add-ons, and a node that can mount NFS."""
+"""Enables the add-ons that a deployment needs on microk8s, and checks that the node can mount NFS."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import SettingsError
 
 ENABLE_SECONDS = 300
-# Without rbac everybody in the cluster may do everything, and least rights mean nothing.
+# Without rbac, every service account may do everything, and the chart's Roles have no effect.
 ADDONS = ("dns", "rbac")
 STORAGE = "hostpath-storage"
 
 
 def missing(cluster: Cluster, deployment: Deployment) -> list[str]:
-    """Return what `microk8s enable` must be told; nothing on another cluster.
+    """Return the add-ons that are not enabled yet, as arguments of `microk8s enable`. Empty on other clusters.
 
-    Raises SettingsError if the addresses for metallb are needed and not given, ClusterError without an NFS client.
+    Raises SettingsError if metallb's addresses are needed but missing, ClusterError if there is no NFS client.
     """
     if not cluster.microk8s:
         return []
@@ -36,7 +36,7 @@ def missing(cluster: Cluster, deployment: Deployment) -> list[str]:
     if deployment.hub.service == "LoadBalancer" and "metallb" not in enabled:
         if not deployment.microk8s.metallb:
             raise SettingsError(
-                "microk8s.metallb: hub.service is LoadBalancer, and metallb is off; give it a range of free "
+                "microk8s.metallb: hub.service is LoadBalancer, but metallb is disabled; set a range of free "
                 "addresses, such as 10.64.140.43-10.64.140.49, or set hub.service: NodePort"
             )
         found.append(f"metallb:{deployment.microk8s.metallb}")
@@ -44,7 +44,7 @@ def missing(cluster: Cluster, deployment: Deployment) -> list[str]:
 
 
 def enable(cluster: Cluster, addons: list[str], progress: Progress) -> None:
-    """Enable add-ons, one after another. Raises ClusterError."""
+    """Enable add-ons one after another. Raises ClusterError."""
     for addon in addons:
         with progress(f"microk8s enable {addon}"):
             _microk8s(cluster, "enable", addon)

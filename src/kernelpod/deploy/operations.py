@@ -1,4 +1,4 @@
-"""What the commands do: bring a deployment up, take it one step back, remove it."""
+"""Deploys, rolls back and removes a deployment."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def check_cluster(cluster: Cluster) -> str:
         return cluster.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
     except ClusterError as error:
         raise ClusterError(
-            f"The cluster does not answer: {error.message}\nSet KUBECONFIG, or `context:` in the file."
+            f"The cluster does not answer: {error.message}\nCheck KUBECONFIG, or `context:` in the file."
         ) from error
 
 
 def intention(deployment: Deployment, server: str) -> list[str]:
-    """Return what `deploy` is about to do, a line each."""
+    """Return lines that describe what `deploy` is about to do."""
     names, nfs, images = deployment.namespaces, deployment.nfs, deployment.images
     gateway = f"{images.named('gateway')}:{images.tag}"
-    specs = f"{nfs.server}:{nfs.kernelspecs}/kernelspecs" if nfs.kernelspecs else "those of the gateway's image"
+    specs = f"{nfs.server}:{nfs.kernelspecs}/kernelspecs" if nfs.kernelspecs else "from the gateway's image"
     return [
         f"cluster     {server}",
         f"gateway     namespace {names.gateway}: release {deployment.release} ({gateway})",
@@ -48,11 +48,11 @@ def _intention_of(one: OneHub) -> list[str]:
     how = {
         "manifests": f"JupyterHub ({images.named('hub')}:{images.tag}, service {hub.service})",
         "z2jh": f"Zero to JupyterHub {hub.z2jh.version} ({hub.z2jh.chart})",
-        "none": "nothing; the hub is there already",
+        "none": "existing hub, not changed",
     }[hub.install]
     files = one.deployment.nfs.courses_files
-    lists = f"as {one.deployment.nfs.server}:{files}/{hub.courses} says" if hub.courses else ""
-    who = lists or ", ".join(hub.users) or "as the authenticator says"
+    lists = f"those of {one.deployment.nfs.server}:{files}/{hub.courses}" if hub.courses else ""
+    who = lists or ", ".join(hub.users) or "those of the authenticator"
     return [
         f"hub         namespace {one.deployment.namespaces.hub}: {how}",
         f"users       {who} ({hub.authenticator})",
@@ -60,9 +60,9 @@ def _intention_of(one: OneHub) -> list[str]:
 
 
 def render(cluster: Cluster, deployment: Deployment) -> dict[str, str]:
-    """Return what would be applied, by what it is for; what a Secret holds is left out.
+    """Return the text of what would be applied, by description. Values of Secrets are masked.
 
-    Nothing is changed. Raises ClusterError for values that the chart refuses.
+    Nothing is changed. Raises ClusterError for values that the chart rejects.
     """
     planned = _plan(cluster, deployment)
     made = {"values of the gateway's chart": planned.gateway}
@@ -73,7 +73,7 @@ def render(cluster: Cluster, deployment: Deployment) -> dict[str, str]:
             made[f"objects of the hub{of}" if ours else "values of Zero to JupyterHub"] = text
     shown = {what: rendered.without_secrets(text) for what, text in made.items()}
     if left := volumes.left_behind(cluster, deployment):
-        shown["volumes that would be freed of claims that are gone"] = "\n".join(f"# {name}" for name in left)
+        shown["volumes that would be freed"] = "\n".join(f"# {name}" for name in left)
     return shown
 
 
@@ -82,11 +82,11 @@ class _Planned(NamedTuple):
     """Values of the gateway's chart."""
     settings: Settings
     hubs: dict[str, str]
-    """By hub: objects of our own, or values of Zero to JupyterHub without its password; empty for neither."""
+    """By hub: its objects, or values for Zero to JupyterHub without the password. Empty for an existing hub."""
 
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
-    """Return all that is applied; what does not fit is refused here, before anything is."""
+    """Return everything that will be applied. Errors are raised here, before anything is changed."""
     for one in deployment.hubs():
         install.check_https(cluster, one)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
@@ -106,11 +106,11 @@ def _planned_hub(cluster: Cluster, one: OneHub, completed: install.CompletedSett
 
 
 def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
-    """Bring everything to what the file says and return when it is ready; may be repeated. Raises ClusterError."""
-    with progress("values and settings fit"):
+    """Apply the file and wait until everything is ready. Can be repeated safely. Raises ClusterError."""
+    with progress("values and settings checked"):
         planned = _plan(cluster, deployment)
     for name in volumes.left_behind(cluster, deployment):
-        with progress(f"volume {name}, freed of a claim that is gone"):
+        with progress(f"volume {name} freed, since its claim was deleted"):
             volumes.free(cluster, name)
     with progress("namespaces and secrets"):
         install.make_namespaces(cluster, deployment)
@@ -132,28 +132,28 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
 
 
 def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
-    """Take hub and gateway back to what they were before the last `deploy`. Raises ClusterError if nothing was."""
+    """Roll hub and gateway back to before the last `deploy`. Raises ClusterError if there is no earlier state."""
     space, names = deployment.namespaces.gateway, deployment.namespaces
     if deployment.hub.install == "z2jh":
         raise ClusterError(
-            f"With Zero to JupyterHub go back by helm: helm rollback {z2jh.RELEASE} -n {names.hub}, and "
+            f"With Zero to JupyterHub, roll back with helm: helm rollback {z2jh.RELEASE} -n {names.hub}, and "
             f"helm rollback {deployment.release} -n {names.gateway}"
         )
     spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
     known = {name: cluster.read_secret(install.DEPLOYED, name) for name in spaces}
     revision = int(known[names.hub].get("revision", "0"))
     if not (known[names.hub].get("previous") and revision):
-        raise ClusterError("There is nothing to go back to: one `deploy` is known, or none.")
+        raise ClusterError("There is no earlier deployment to roll back to.")
     for name, kept in known.items():
         if not kept.get("previous"):
-            continue  # a hub that was not there yet stays
+            continue  # a hub without an earlier state is kept
         with progress("hub" if name == names.hub else f"hub {name}"):
             cluster.apply(kept["previous"])
             swapped = {"current": kept["previous"], "previous": kept["current"]}
             now = str(install.gateway_revision(cluster, deployment))
             cluster.apply(rendered.secret(install.DEPLOYED, name, {**swapped, "revision": now}))
             install.wait_for_hub(cluster, name)
-    with progress(f"gateway, as in revision {revision}"):
+    with progress(f"gateway rolled back to revision {revision}"):
         wait = ("--wait", "--timeout", f"{WAIT_SECONDS}s")
         cluster.helm(
             *("rollback", deployment.release, str(revision), "-n", space, *wait), seconds=WAIT_SECONDS + 30
@@ -161,7 +161,7 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
 
 
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:
-    """Remove hub, gateway, kernels and volumes; the files of homes only if `homes`. Raises ClusterError."""
+    """Remove hub, gateway, kernels and volumes, and with `homes` also the files of homes. Raises ClusterError."""
     names = deployment.namespaces
     if homes and deployment.homes in ("pvc", "nfs"):
         with progress(f"files of all homes in {deployment.nfs.server}:{deployment.nfs.homes}"):
@@ -176,12 +176,12 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
             *("uninstall", deployment.release, "-n", names.gateway, "--ignore-not-found", "--wait"),
             seconds=REMOVE_SECONDS,
         )
-        # One that the chart did not make stays.
+        # A namespace that the chart did not create is kept.
         if (cluster.get("namespace", names.kernels) or {}).get("status", {}).get("phase") == "Terminating":
             waited = (f"namespace/{names.kernels}", f"--timeout={REMOVE_SECONDS}s")
             cluster.kubectl("wait", "--for=delete", *waited, seconds=REMOVE_SECONDS + 10)
         _remove(cluster, names.gateway)
-    with progress("volumes; the files stay" if not homes else "volumes"):
+    with progress("volumes (files are kept)" if not homes else "volumes"):
         cluster.kubectl(
             *("delete", "persistentvolume", "--ignore-not-found", *rendered.volume_names(deployment)),
             seconds=REMOVE_SECONDS,
@@ -189,14 +189,14 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
 
 
 def running(cluster: Cluster, deployment: Deployment) -> str:
-    """Return what of users' would be lost by `destroy`, in words; empty if nothing."""
+    """Return a text that counts the servers and kernels that `destroy` would stop. Empty if there are none."""
     kernels = len(kernel_pods(cluster, deployment))
     servers = count_servers(cluster, deployment)
-    return f"{servers} servers and {kernels} kernels run" if servers or kernels else ""
+    return f"{servers} servers and {kernels} kernels are running" if servers or kernels else ""
 
 
 def _remove(cluster: Cluster, *spaces: str) -> None:
-    """Remove namespaces that `deploy` made, all at once; of another one only what `deploy` put there."""
+    """Remove namespaces that `deploy` created. In other namespaces, remove only the objects of `deploy`."""
     found: dict[str, Any] = {space: cluster.get("namespace", space) for space in spaces}
     there = {space: one["metadata"].get("labels", {}) for space, one in found.items() if one is not None}
     ours = [space for space, labels in there.items() if rendered.MANAGED.items() <= labels.items()]
@@ -214,7 +214,7 @@ def _remove_ours(cluster: Cluster, space: str) -> None:
 
 
 def _keep_claimed(cluster: Cluster, spaces: list[str]) -> None:
-    """Let the volumes of users' own claims, and with them the files, outlive the claims."""
+    """Set the reclaim policy of the users' volumes to Retain, so that the files are kept without the claims."""
     keep = json.dumps({"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
     for space in spaces:
         for claim in cluster.items("persistentvolumeclaims", space, "component=singleuser-storage"):
@@ -242,4 +242,6 @@ def _delete_homes(cluster: Cluster, deployment: Deployment) -> None:
         )
     except ClusterError as error:
         said = cluster.kubectl("logs", name, "-n", space)
-        raise ClusterError(f"Not every home could be deleted, nothing else was removed: {said[-500:]}") from error
+        raise ClusterError(
+            f"Not all homes could be deleted, and nothing else was removed: {said[-500:]}"
+        ) from error

@@ -1,4 +1,4 @@
-"""The hub of a deployment: a kustomize overlay on its manifests, as data."""
+"""Builds the kustomize overlay that adapts the hub's manifests to a deployment."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHu
 from kernelpod.errors import KernelpodError, SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
-# KubeSpawner makes the claims of users, and looks whether they are there.
+# KubeSpawner creates the users' claims and checks whether they exist.
 CLAIMS_RULE = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["create", "get"]}
-# Of the manifests: where the hub sees its database, and the first hub the token of the gateway's service.
+# Mount paths of the manifests: the hub's database, and the gateway service's token of the first hub.
 DATABASE_PLACE = "/srv/jupyterhub"
 SERVICE_PLACE = "/run/secrets/kernelpod"
-# Where the hub sees its certificate and key.
+# Mount path of the hub's certificate and key.
 TLS_PLACE = "/run/secrets/tls"
 
 
 def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """Return the traits of the hub that follow from the file; nobody is let in who is not named."""
+    """Return the hub's configuration by class and trait. By default only the listed users may log in."""
     hub = deployment.hub
     trial = {SMOKE_USER} if hub.authenticator == DUMMY else set()
     made: dict[str, dict[str, Any]] = {
@@ -38,14 +38,14 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
     config = merged(made, hub.config)
     if config["JupyterHub"]["authenticator_class"] == DUMMY and config["Authenticator"].get("allow_all"):
         raise SettingsError(
-            "hub.config: Authenticator.allow_all with the dummy authenticator lets anybody in who "
-            "knows one user's password; name the users in hub.users."
+            "hub.config: Authenticator.allow_all with the dummy authenticator lets everybody log in who "
+            "knows the password of one user; list the users in hub.users."
         )
     return config
 
 
 def hub_overlay(one: OneHub, settings_text: str, denied: list[str]) -> dict[str, str]:
-    """Return the files of a kustomize overlay on `../base`, by name; no server reaches an address in `denied`."""
+    """Return the files of a kustomize overlay on `../base` by name. Servers cannot reach `denied` addresses."""
     deployment, names = one.deployment, one.deployment.namespaces
     config = hub_config(deployment)
     if deployment.hub.https_secret:
@@ -90,11 +90,11 @@ def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, An
 
 
 def _pod(one: OneHub) -> dict[str, Any]:
-    """Return what differs in the hub's pod; Kubernetes merges containers by name, mounts by their path."""
+    """Return the patch of the hub's pod. Kubernetes merges containers by name and mounts by path."""
     mounts: list[dict[str, Any]] = []
     changed: dict[str, Any] = {}
     if not one.first:
-        # Two hubs may have the same folder of the NFS server; each has its own in it.
+        # Two hubs may use the same NFS folder, so each gets its own subfolder.
         folder = f".kernelpod-hub-{one.name}"
         changed["initContainers"] = [{"name": "database", "env": [{"name": "FOLDER", "value": folder}]}]
         mounts += [
@@ -113,8 +113,8 @@ def _pod(one: OneHub) -> dict[str, Any]:
 def _networks(one: OneHub, denied: list[str]) -> list[dict[str, Any]]:
     """Return patches of the policies that name the gateway's namespace or the internet.
 
-    Rules have no names, so each of these policies is about one thing, and its rules are replaced. A policy that
-    allows nothing stays: one that is only left out of a later deployment would go on to allow in the cluster.
+    Rules have no names, so each of these policies has one purpose and its rules are replaced as a whole. A policy
+    that allows nothing is still applied. If it were left out, an earlier version of it would stay in the cluster.
     """
     gateway = {"matchLabels": {"kubernetes.io/metadata.name": one.deployment.namespaces.gateway}}
     made = []
@@ -134,17 +134,17 @@ def _networks(one: OneHub, denied: list[str]) -> list[dict[str, Any]]:
 
 
 def _rules(name: str, direction: str) -> list[dict[str, Any]]:
-    """Return the rules of a policy of the manifests. Raises KernelpodError if there is none of that name."""
+    """Return the rules of a policy in the manifests. Raises KernelpodError if there is no such policy."""
     text = (shipped.hub_manifests() / "networkpolicies.yaml").read_text(encoding="utf-8")
     for policy in yaml.safe_load_all(text):
         if policy["metadata"]["name"] == name:
             rules: list[dict[str, Any]] = policy["spec"][direction]
             return rules
-    raise KernelpodError(f"The hub's manifests have no NetworkPolicy {name}; they are of another version.")
+    raise KernelpodError(f"The hub's manifests have no NetworkPolicy {name}; they belong to another version.")
 
 
 def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
-    """Return patches that let nobody in from elsewhere; outside of a service, addresses must be kept for that."""
+    """Return patches that only allow clients from `allow_from`. For that, services must keep client addresses."""
     if not hub.allow_from:
         return []
     networks = [str(network) for network in hub.allow_from]
@@ -160,7 +160,7 @@ def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
 
 
 def _https(hub: DeployedHub) -> list[dict[str, Any]]:
-    """Return patches that serve HTTPS on port 443, those of `hub/https/secret` with the Secret's own name."""
+    """Return patches that serve HTTPS on port 443: those of `hub/https/secret`, with the name of the Secret."""
     if not hub.https_secret:
         return []
     container = {
@@ -168,7 +168,7 @@ def _https(hub: DeployedHub) -> list[dict[str, Any]]:
         "readinessProbe": {"httpGet": {"scheme": "HTTPS"}},
         "volumeMounts": [{"name": "tls", "mountPath": TLS_PLACE, "readOnly": True}],
     }
-    # Read by the hub's group, which the pod's fsGroup is.
+    # The hub reads it through its group, the pod's fsGroup.
     volume = {"name": "tls", "secret": {"secretName": hub.https_secret, "defaultMode": 0o440}}
     ports = [{"port": 80, "$patch": "delete"}, {"name": "https", "port": 443, "targetPort": "public"}]
     return [
@@ -178,7 +178,7 @@ def _https(hub: DeployedHub) -> list[dict[str, Any]]:
 
 
 def _merge(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a strategic-merge patch: items of lists are found by their names."""
+    """Return a strategic merge patch, which finds list items by name."""
     version = {"Deployment": "apps/v1", "Service": "v1"}[kind]
     return {
         "patch": yamltext.dump({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
@@ -186,6 +186,6 @@ def _merge(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _step(kind: str, name: str, verb: str, path: str, value: Any) -> dict[str, Any]:
-    """Return a JSON patch, for lists that are replaced as a whole or only grow."""
+    """Return a JSON patch, for lists that are replaced as a whole or appended to."""
     step = {"op": verb, "path": path, "value": value}
     return {"target": {"kind": kind, "name": name}, "patch": json.dumps([step])}

@@ -1,6 +1,6 @@
 """Waits, in a pod of the chart, until every node has pulled the kernels' images.
 
-Asks the API server as the pod's service account, with the standard library: it reads one object and one list.
+It reads one object and one list from the API server as the pod's service account, using the standard library only.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 REQUEST_SECONDS = 10
 LOOK_SECONDS = 2.0
 
-# Answers the path of an object or list with what the API server says.
+# Returns the object or list at a path of the API server.
 Get = Callable[[str], dict[str, Any]]
 
 
 class PrePullError(KernelpodError):
-    """Some node has not pulled the images in time, or the API server cannot be asked."""
+    """A node has not pulled the images in time, or the API server cannot be reached."""
 
 
 def service_account_get(path: str) -> dict[str, Any]:
-    """Return an object or list of the API server, asked as this pod's service account. Raises PrePullError."""
+    """Return an object or list from the API server as this pod's service account. Raises PrePullError."""
     try:
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         place = f"[{host}]" if ":" in host else host
@@ -41,16 +41,16 @@ def service_account_get(path: str) -> dict[str, Any]:
         with urlopen(request, timeout=REQUEST_SECONDS, context=context) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)
     except KeyError as error:
-        raise PrePullError("This runs in a pod of a cluster; the chart starts it.") from error
+        raise PrePullError("This command only works in a pod. The chart starts it.") from error
     except (URLError, OSError, ValueError) as error:
-        raise PrePullError(f"The API server cannot be asked: {error}") from error
+        raise PrePullError(f"The API server cannot be reached: {error}") from error
     return found
 
 
 def await_images(name: str, namespace: str, seconds: float, get: Get, say: Callable[[str], None]) -> None:
-    """Return when all pods of a DaemonSet have pulled; `say` hears of progress, a line each.
+    """Wait until all pods of a DaemonSet have pulled their images. `say` is called with each line of progress.
 
-    Raises PrePullError with what each node waits for, if that takes longer than `seconds`.
+    Raises PrePullError, which says what each node waits for, after `seconds`.
     """
     deadline, last = time.monotonic() + seconds, ""
     while True:
@@ -67,13 +67,15 @@ def await_images(name: str, namespace: str, seconds: float, get: Get, say: Calla
         if now != last:
             say(now)
         if time.monotonic() > deadline:
-            raise PrePullError(f"After {seconds:g} s, {now}. Correct prePuller.images, or raise its waitSeconds.")
+            raise PrePullError(
+                f"After {seconds:g} s, {now}. Fix prePuller.images, or raise prePuller.waitSeconds."
+            )
         last = now
         time.sleep(LOOK_SECONDS)
 
 
 def waiting(pods: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what the pods of each node wait for, as `node: image (why)`."""
+    """Yield what the pods of each node wait for, as `node: image (reason)`."""
     for pod in pods:
         node = pod["spec"].get("nodeName", "a node")
         status = pod.get("status", {})

@@ -1,4 +1,4 @@
-"""What is applied, as data: pure functions of deploy.yaml and of the files that come with kernelpod."""
+"""Builds chart values and Kubernetes objects of a deployment, as pure functions of deploy.yaml."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import COURSES_FILES
 
-# Secret of all tokens of the hub.
+# Secret that holds all tokens of the hub.
 HUB_TOKENS = "hub"
 MANAGED = {"app.kubernetes.io/managed-by": "kernelpod-deploy"}
 DUMMY = "dummy"
-# Claim of the folders of courses; where hubs and gateway see the courses files.
+# Claim of the courses' folders, and mount path of the courses files in hubs and gateway.
 COURSES = "courses"
 COURSES_PLACE = "/etc/kernelpod-courses"
 
 
 def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    """Return both mappings as one, section by section; `high` has the last word."""
+    """Return both mappings merged recursively. Values of `high` take precedence."""
     result = dict(low)
     for key, value in high.items():
         old = result.get(key)
@@ -30,14 +30,14 @@ def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 
 def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
-    """Return the values of the gateway's chart; no kernel reaches an address in `denied`."""
+    """Return the values for the gateway's chart. Kernels cannot reach the `denied` addresses."""
     nfs, names = deployment.nfs, deployment.namespaces
     first, *more = deployment.hubs()
     homes = {"root": nfs.homes, "volume": _homes_volume(deployment)}
     values: dict[str, Any] = {
         "image": {"repository": deployment.images.named("gateway"), "tag": deployment.images.tag},
         "hub": {"namespace": names.hub, "existingSecret": first.gateway_secret},
-        "extraHubs": [_further(one) for one in more],
+        "extraHubs": [_extra_hub(one) for one in more],
         "kernels": {"namespace": {"name": names.kernels}},
         "networkPolicy": {"deny": denied},
         "settings": merged({"homes": homes}, deployment.settings),
@@ -64,13 +64,13 @@ def _homes_volume(deployment: Deployment) -> dict[str, str]:
     volume = {"kind": kind, "server": deployment.nfs.server}
     if kind == "nfs":
         return volume
-    # The names of further hubs are their namespaces.
+    # The name of an additional hub is also its namespace.
     space = "{hub}" if deployment.more_hubs else deployment.namespaces.hub
     return {**volume, "claim": "claim-{username}", "namespace": space}
 
 
-def _further(one: OneHub) -> dict[str, Any]:
-    """Return a hub beside the first one, as the chart takes it."""
+def _extra_hub(one: OneHub) -> dict[str, Any]:
+    """Return an additional hub as an item of the chart's `extraHubs`."""
     made = {"name": one.name, "namespace": one.deployment.namespaces.hub, "existingSecret": one.gateway_secret}
     return {**made, "settings": _courses(one.deployment)}
 
@@ -84,7 +84,7 @@ def _courses(deployment: Deployment) -> dict[str, Any]:
 
 
 def namespace(name: str, level: str) -> dict[str, Any]:
-    """Return a namespace with its level of Pod Security."""
+    """Return a namespace that enforces a level of Pod Security."""
     labels = {**MANAGED, "pod-security.kubernetes.io/enforce": level}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
@@ -96,12 +96,12 @@ def secret(name: str, namespace: str, values: dict[str, str]) -> dict[str, Any]:
 
 
 def homes_name(deployment: Deployment) -> str:
-    """Return the name of the volume that the hub's claim of the homes is bound to."""
+    """Return the name of the volume to which the hub's claim of the homes is bound."""
     return f"{deployment.namespaces.hub}-homes"
 
 
 def without_secrets(text: str) -> str:
-    """Return YAML documents without the values of Secrets."""
+    """Return YAML documents with the values of Secrets masked."""
     documents = list(yaml.safe_load_all(text))
     for document in documents:
         if document.get("kind") == "Secret":
@@ -110,7 +110,7 @@ def without_secrets(text: str) -> str:
 
 
 def volume_names(deployment: Deployment) -> list[str]:
-    """Return the names of the volumes that are outside of every namespace and not the chart's."""
+    """Return the names of the deployment's PersistentVolumes, except the chart's."""
     nfs, names = deployment.nfs, deployment.namespaces
     spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
     made = [f"{space}-{what}" for space in spaces for what in ("homes", "database")]
@@ -151,7 +151,7 @@ def deleting_pod(deployment: Deployment) -> dict[str, Any]:
 
 
 def hub_storage(deployment: Deployment, settings: Settings) -> list[dict[str, Any]]:
-    """Return volumes and claims of the hub's namespace: its database, and the homes if they are on a claim."""
+    """Return volumes and claims of the hub's namespace: for its database, homes, courses and courses files."""
     nfs, database, space = deployment.nfs, deployment.hub.database, deployment.namespaces.hub
     made: list[dict[str, Any]] = []
     if database.nfs:
@@ -175,19 +175,20 @@ def hub_storage(deployment: Deployment, settings: Settings) -> list[dict[str, An
 
 
 def gateway_storage(deployment: Deployment) -> list[dict[str, Any]]:
-    """Return the gateway's volume of courses files, and its claim; nothing without courses."""
+    """Return the gateway's volume and claim of the courses files, or nothing without courses files."""
     folder = deployment.nfs.courses_files
     return _files_of_courses(deployment, deployment.namespaces.gateway, folder) if folder else []
 
 
 def kernels_storage(deployment: Deployment) -> list[dict[str, Any]]:
-    """Return the kernels' volume of the folders of courses, and its claim; nothing without courses."""
+    """Return the kernels' volume and claim of the courses' folders, or nothing without courses."""
     nfs, space = deployment.nfs, deployment.namespaces.kernels
     return _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs.server, nfs.courses) if nfs.courses else []
 
 
 def _files_of_courses(deployment: Deployment, space: str, folder: str) -> list[dict[str, Any]]:
-    # A change is seen soon, and a silent server does not hang hub and gateway: nothing is written here.
+    # Changes are visible within a second, and an unresponsive NFS server does not hang hub and gateway. A soft
+    # mount is safe here, since nothing is written to it.
     options = ("nfsvers=4.1", "actimeo=1", "soft", "timeo=50", "retrans=2")
     return _on_nfs(f"{space}-{COURSES_FILES}", COURSES_FILES, space, deployment.nfs.server, folder, options)
 
@@ -199,7 +200,7 @@ def _on_nfs(
 
 
 def _static(name: str, claim: str, namespace: str, source: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a volume that is bound to one claim, and that claim. Its files outlive both."""
+    """Return a volume that is bound to one claim, and this claim. The files are kept if both are deleted."""
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",

@@ -1,4 +1,4 @@
-"""What one deployment consists of: the models of deploy.yaml, and what is said when the file is wrong."""
+"""The models of deploy.yaml, and the loader that reports what is wrong in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
 
 
 class Namespaces(Section):
-    """The three namespaces; they are made where they are missing."""
+    """The three namespaces. Missing ones are created."""
 
     gateway: Name = "gateway"
     kernels: Name = "kernels"
@@ -31,7 +31,7 @@ class Namespaces(Section):
     @model_validator(mode="after")
     def _apart(self) -> Namespaces:
         if len({self.gateway, self.kernels, self.hub}) < 3:
-            raise ValueError("gateway, kernels and hub need a namespace each")
+            raise ValueError("gateway, kernels and hub must be different namespaces")
         return self
 
 
@@ -41,44 +41,44 @@ class Nfs(Section):
     server: Server
     """Address or name of the NFS server, as the nodes reach it."""
     homes: AbsolutePath = "/home/nfs_share/claim"
-    """Exported folder that holds the homes."""
+    """Exported folder of the homes."""
     kernelspecs: AbsolutePath | None = None
-    """Exported folder above `kernelspecs`; absent: the kernelspecs in the gateway's image."""
+    """Exported folder of releases, which holds `kernelspecs`. Absent: the kernelspecs in the gateway's image."""
     courses: AbsolutePath | None = None
-    """Exported folder of the folders of courses, `storage.root` of the courses files; the claim is `courses`."""
+    """Exported folder of the courses' folders, `storage.root` of the courses files. Its claim is `courses`."""
     courses_files: AbsolutePath | None = None
-    """Exported folder that holds the courses files and their lists; nobody but admins may write it."""
+    """Exported folder of the courses files and their lists. Only administrators may write to it."""
 
 
 class Images(Section):
     """The images: `<prefix>gateway:<tag>`, `<prefix>hub:<tag>`, `<prefix>singleuser:<tag>`."""
 
     prefix: str = Field("ghcr.io/kernelpod/", pattern=r"^[A-Za-z0-9._/:-]{1,200}$")
-    """What stands before the name; a registry's folder ends with `/`."""
+    """Prefix of the names. A registry's folder ends with `/`."""
     tag: str = Field(__version__, pattern=r"^[A-Za-z0-9._-]{1,128}$")
-    """Version of all of them."""
+    """Tag of all images."""
 
     def named(self, name: str) -> str:
-        """Return an image without its tag."""
+        """Return the full name of an image without its tag."""
         return f"{self.prefix}{name}"
 
 
 class ClaimRequest(Section):
-    """A claim of the cluster's storage."""
+    """A claim on the cluster's storage."""
 
     size: Quantity = "1Gi"
     storage_class: str | None = None
-    """Absent: the cluster's default one."""
+    """Absent: the cluster's default storage class."""
 
 
 class Database(Section):
-    """Where the hub keeps who runs what; a hub that loses it loses every server and kernel."""
+    """Storage of the hub's database, which records the running servers. If it is lost, the hub forgets them."""
 
     claim: ClaimRequest = ClaimRequest()
     nfs: AbsolutePath | None = None
-    """Instead: in this folder of the NFS server; it may be that of the homes."""
+    """Instead of a claim, use this folder of the NFS server. It may be the folder of the homes."""
     host_path: AbsolutePath | None = None
-    """Instead: in this folder of the node, for a cluster of one node."""
+    """Instead of a claim, use this folder of the node. Only for clusters of one node."""
 
     @model_validator(mode="after")
     def _one(self) -> Database:
@@ -91,105 +91,106 @@ class Z2jh(Section):
     """Zero to JupyterHub, for `hub.install: z2jh`."""
 
     chart: str = "jupyterhub"
-    """Chart as helm takes it: a folder, an archive, or a name in `repository`."""
+    """The chart: a folder, an archive, or a name in `repository`."""
     repository: str = "https://hub.jupyter.org/helm-chart/"
-    """Helm repository of the chart; empty for a folder or an archive."""
+    """Helm repository of the chart. Empty for a folder or an archive."""
     version: str = "4.4.0"
     """Version of the chart."""
     values: dict[str, Any] = Field(default_factory=dict)
-    """Further values; they have the last word."""
+    """More values. They override all others."""
 
 
 class DeployedHub(Section):
     """The hub whose users start kernels."""
 
     install: Literal["manifests", "z2jh", "none"] = "manifests"
-    """Plain manifests, Zero to JupyterHub, or a hub that is there already."""
+    """Plain manifests, Zero to JupyterHub, or none if the hub already exists."""
     users: tuple[str, ...] = ()
-    """Who may log in."""
+    """Users who may log in."""
     admin_users: tuple[str, ...] = ()
-    """Who may also administer the hub; nobody may see another user's kernels by that."""
+    """Users who may log in and administer the hub. They cannot see other users' kernels."""
     authenticator: str = "dummy"
-    """JupyterHub's `authenticator_class`. `dummy` is for a trial: one password, made by `deploy`, for all."""
+    """JupyterHub's `authenticator_class`. `dummy` is for trials: all users share one generated password."""
     config: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Further traits of the hub by class, such as `{KubeSpawner: {mem_limit: 2G}}`; kept in a Secret."""
+    """More configuration by class and trait, such as `{KubeSpawner: {mem_limit: 2G}}`. Stored in a Secret."""
     service: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "NodePort"
-    """How people reach the hub."""
+    """Type of the hub's public service."""
     url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
-    """Where people reach it, if that is not the service's own address, such as an ingress."""
+    """The hub's public URL, if it differs from the service's address, for example with an ingress."""
     https_secret: Name | None = None
-    """TLS Secret (tls.crt, tls.key) of the hub's namespace, with which the hub's proxy speaks HTTPS itself."""
+    """TLS Secret (tls.crt, tls.key) in the hub's namespace. With it, the hub's proxy serves HTTPS."""
     courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
-    """Courses file below `nfs.courses_files`; its lists then say who may log in, and `users` is not looked at."""
+    """Courses file below `nfs.courses_files`. Its lists then decide who may log in, and `users` is ignored."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()
-    """What of the cluster that file may name beside the claim `courses`, such as `[secret/licence]`."""
+    """Objects that the courses file may mount besides the claim `courses`, such as `[secret/licence]`."""
     internet: bool = True
-    """Whether servers reach the internet; an exam says false."""
+    """Whether servers can reach the internet. Set it to false for exams."""
     allow_from: tuple[IPvAnyNetwork, ...] = ()
-    """Networks people may come from, such as `[192.0.2.0/24]`; empty: any. The machine that deploys must be among
-    them, or the smoke test fails; an ingress is asked to do it itself."""
+    """Networks of clients that may connect, such as `[192.0.2.0/24]`. Empty: all. The smoke test fails unless they
+    include the machine that deploys. With an ingress, configure the restriction there."""
     database: Database = Database()
     z2jh: Z2jh = Z2jh()
 
     @model_validator(mode="after")
     def _https(self) -> DeployedHub:
         if self.https_secret and self.install == "none":
-            raise ValueError("https_secret: a hub that is there already has its own certificate; give its url")
+            raise ValueError("https_secret: an existing hub has its own certificate; set url instead")
         if self.https_secret and (self.url or "").startswith("http:"):
-            raise ValueError("https_secret: the hub then speaks HTTPS; url must begin with https:")
+            raise ValueError("https_secret: url must begin with https:, since the hub serves HTTPS")
         return self
 
 
 class FurtherHub(DeployedHub):
-    """Another hub at the same gateway; its name is its namespace."""
+    """An additional hub of the same gateway. Its name is also its namespace."""
 
     install: Literal["manifests"] = "manifests"
 
 
 class Microk8s(Section):
-    """What is asked of microk8s only."""
+    """Options for microk8s only."""
 
     metallb: str | None = Field(None, pattern=r"^[0-9a-fA-F.:/,-]+$")
     """Addresses for `hub.service: LoadBalancer`, such as `10.64.140.43-10.64.140.49`."""
 
 
 class Smoke(Section):
-    """Who logs in for the smoke test, where the authenticator is not `dummy`."""
+    """The user of the smoke test, if the authenticator is not `dummy` or the hub has courses."""
 
     user: str | None = None
-    """A hub with courses knows only who is in its lists; with `dummy` the trial's password is used."""
+    """Name of the user. On a hub with courses, they must be in a list. `dummy` needs no password file."""
     password_file: Path | None = None
     """File that holds the password."""
     kernelspec: str = "python-pod"
-    """A kernelspec whose language is Python."""
+    """The kernelspec to test. Its language must be Python."""
 
 
 class Deployment(Section):
-    """All of deploy.yaml; only `nfs.server` has no default."""
+    """The content of deploy.yaml. Only `nfs.server` is required."""
 
     tools: Tools = "auto"
-    """`kubectl` and `helm`, or `microk8s kubectl` and `microk8s helm3`; auto: the former if there is a kubectl."""
+    """`kubectl` and `helm`, or `microk8s kubectl` and `microk8s helm3`. auto: the first if kubectl exists."""
     context: str | None = None
-    """Context of the kubeconfig; absent: the current one."""
+    """Context of the kubeconfig. Absent: the current one."""
     release: Name = "kernelpod"
-    """Name of the gateway's Helm release; part of every kernel's labels."""
+    """Name of the gateway's Helm release. It is also part of every kernel's labels."""
     namespaces: Namespaces = Namespaces()
     nfs: Nfs
     homes: Literal["pvc", "nfs", "dynamic", "none"] = "pvc"
-    """How homes are mounted: by a claim for all (Pod Security `restricted` holds), as inline NFS volumes, by a
-    claim for each user, of a storage class that makes folders below `nfs.homes`, or not at all: files are lost."""
+    """How homes are mounted. `pvc`: one claim for all users, which Pod Security `restricted` allows. `nfs`: inline
+    NFS volumes. `dynamic`: a claim for each user, from a storage class that creates folders below `nfs.homes`.
+    `none`: no homes; files are lost when a server or kernel ends."""
     images: Images = Images()
     hub: DeployedHub = DeployedHub()
     more_hubs: dict[Name, FurtherHub] = Field(default_factory=dict)
-    """Further hubs by name, which is the namespace, too: `{exam: {courses: exam.yaml, internet: false}}`."""
+    """Additional hubs by name, which is also the namespace: `{exam: {courses: exam.yaml, internet: false}}`."""
     microk8s: Microk8s = Microk8s()
     smoke: Smoke = Smoke()
     allow_unenforced_network: bool = False
-    """Accept a cluster whose network does not enforce NetworkPolicy: kernels then reach everything."""
+    """Accept a network that does not enforce NetworkPolicy. Kernels can then reach every address."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Further settings of the gateway (docs/settings.md); the chart gets them as they are, see `gateway`."""
+    """More settings of the gateway (docs/settings.md). The chart gets them unchanged; see also `gateway`."""
     values: dict[str, Any] = Field(default_factory=dict)
-    """Further values of the gateway's chart (docs/chart.md); they have the last word."""
+    """More values for the gateway's chart (docs/chart.md). They override all others."""
 
     @model_validator(mode="after")
     def _fits(self) -> Deployment:
@@ -198,24 +199,24 @@ class Deployment(Section):
         for key, hub in (("hub", self.hub), *((f"more_hubs.{name}", hub) for name, hub in self.more_hubs.items())):
             lists = hub.users or hub.courses
             if hub.install != "none" and hub.authenticator == "dummy" and not lists:
-                raise ValueError(f"{key}.users: name who may log in, such as [alice, bob], or a courses file")
+                raise ValueError(f"{key}.users: list who may log in, such as [alice, bob], or set courses")
             if hub.allow_from and hub.install != "manifests":
-                raise ValueError(f"{key}.allow_from: it is for install: manifests; say it in the chart's values")
+                raise ValueError(f"{key}.allow_from: requires install: manifests; use the chart's values instead")
             if hub.courses and hub.install == "z2jh":
                 raise ValueError(
-                    f"{key}.courses: with z2jh use the values of `kernelpod hub values`, or install: manifests"
+                    f"{key}.courses: with z2jh, use the values of `kernelpod hub values`, or install: manifests"
                 )
             if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
-                raise ValueError(f"{key}.courses: name the exported folders nfs.courses and nfs.courses_files")
+                raise ValueError(f"{key}.courses: set the exported folders nfs.courses and nfs.courses_files")
         if self.homes == "dynamic" and self.more_hubs and self.hub_name != self.namespaces.hub:
-            raise ValueError("homes: with more_hubs, dynamic needs settings.hubs[0].name to be namespaces.hub")
+            raise ValueError("homes: with dynamic and more_hubs, settings.hubs[0].name must equal namespaces.hub")
         if len(set(names)) < len(names) or set(self.more_hubs) & set(spaces):
-            raise ValueError("more_hubs: every hub needs a name of its own, which is no other namespace")
+            raise ValueError("more_hubs: every hub needs a unique name that is not the name of another namespace")
         return self
 
     @cached_property
     def gateway(self) -> Settings:
-        """The gateway's settings as far as the file says them; the chart completes them."""
+        """The gateway's settings in this file, before the chart completes them."""
         return Settings.model_validate(self.settings)
 
     @property
@@ -224,7 +225,7 @@ class Deployment(Section):
         return self.gateway.hubs[0].name
 
     def hubs(self) -> list[OneHub]:
-        """Return all hubs, the first one first."""
+        """Return all hubs, beginning with `hub`."""
         first = OneHub(self.hub_name, self, first=True)
         return [first, *(OneHub(name, self._of(name, hub)) for name, hub in self.more_hubs.items())]
 
@@ -239,35 +240,33 @@ class OneHub:
 
     name: str
     deployment: Deployment
-    """The deployment with this hub, and its namespace, as the first one."""
+    """The deployment with this hub as `hub` and its namespace as `namespaces.hub`."""
     first: bool = False
 
     @property
     def gateway_secret(self) -> str:
-        """Name of the Secret that holds the gateway's copy of the token of the hub's service."""
+        """Name of the Secret that holds the gateway's copy of the hub's service token."""
         return "kernelpod-hub" if self.first else f"kernelpod-hub-{self.name}"
 
     @property
     def token_folder(self) -> str:
-        """Where the gateway, and the hub itself, see that token."""
+        """Mount path of that token in the gateway and in the hub."""
         return "/run/secrets/kernelpod" if self.first else f"/run/secrets/kernelpod-{self.name}"
 
 
 def load_deployment(path: Path) -> Deployment:
-    """Return the deployment of a YAML file.
+    """Return the deployment that a YAML file describes.
 
-    Raises SettingsError naming the file and every wrong key, those below `settings` included.
+    Raises SettingsError, which names the file and every wrong key, including those below `settings`.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error}. deploy.example.yaml is one to begin with."
-        ) from error
+        raise SettingsError(f"{path} cannot be read: {error}. Start with deploy.example.yaml.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
-        raise SettingsError(f"{path} must hold a mapping; deploy.example.yaml is one to begin with.")
+        raise SettingsError(f"{path} must hold a mapping. Start with deploy.example.yaml.")
     wrong = []
     try:
         Settings.model_validate(data.get("settings", {}))
@@ -279,5 +278,5 @@ def load_deployment(path: Path) -> Deployment:
     except ValidationError as error:
         wrong = [*(f"  {line}" for line in sentences(error, Deployment)), *wrong]
     if wrong:
-        raise SettingsError("\n".join([f"{path} cannot be used:", *wrong]))
+        raise SettingsError("\n".join([f"{path} is invalid:", *wrong]))
     return deployment

@@ -1,4 +1,4 @@
-"""The smoke test: one user's way from the login page to a kernel's output, and where it must not lead."""
+"""The smoke test: logs in, runs code in a kernel, and checks that the kernel cannot reach forbidden addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kernelpod.deploy.z2jh import TRIAL
 from kernelpod.errors import KernelpodError
 
 CONNECT_SECONDS = 4
-# Runs in the kernel: prints the names of the places it could connect to.
+# Runs in the kernel and prints the names of the places that it can connect to.
 CONNECT = """\
 import concurrent.futures, json, socket
 def reached(place):
@@ -35,24 +35,25 @@ with concurrent.futures.ThreadPoolExecutor() as pool:
 
 
 class SmokeError(KernelpodError):
-    """Something that must work does not, or something that must not work does."""
+    """Something does not work, or something works that must be forbidden."""
 
 
 def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
-    """Return if a user gets a kernel with their home, and it reaches nothing it must not. Raises SmokeError.
+    """Check that a user gets a kernel with their home, and that it cannot reach forbidden addresses.
 
-    Raises ClusterError if the cluster does not answer. The test's server, kernel and file are removed.
+    Removes the test's server, kernel and file. Raises SmokeError if a check fails, ClusterError if the cluster
+    does not answer.
     """
     name, password = _user(cluster, deployment)
     with closing(Browser(public_url(cluster, deployment), name)) as browser:
         with progress(f"hub at {browser.url}"):
-            # Ready in the cluster is not yet reached from here.
+            # A hub that is ready in the cluster may not be reachable from this machine yet.
             wait_until(lambda: hub_answers(browser.url), f"the hub at {browser.url}")
         with progress(f"login of {name}"):
             browser.login(password)
         if browser.has_server():
             raise SmokeError(
-                f"{name} has a server already, and the smoke test would stop it: name somebody else in smoke.user"
+                f"{name} already has a server, which the smoke test would stop. Set smoke.user to another user"
             )
         try:
             with progress("server"):
@@ -62,13 +63,13 @@ def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
             with suppress(KernelpodError):
                 browser.stop_server()
             raise
-        with progress("server and kernel are gone"):
+        with progress("server and kernel removed"):
             browser.stop_server()
             wait_until(lambda: not kernel_pods(cluster, deployment, kernel_id), "the end of the kernel's pod")
 
 
 def hub_answers(url: str) -> bool:
-    """Return whether there is a healthy hub. Raises SmokeError if its certificate is not trusted."""
+    """Return whether a healthy hub answers. Raises SmokeError if its certificate is not trusted."""
     try:
         with new_session(url) as session:
             return session.get(f"{url}/hub/health", timeout=5).status_code == 200
@@ -76,8 +77,8 @@ def hub_answers(url: str) -> bool:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             why = str(error).partition("CERTIFICATE_VERIFY_FAILED] ")[2].partition(" (_ssl")[0]
             raise SmokeError(
-                f"the certificate of {url} is not trusted: {why}. It must name this host, or hub.url one that it "
-                "names; where only its authority is not known here: SSL_CERT_FILE=authority.pem kernelpod smoke"
+                f"the certificate of {url} is not trusted: {why}. The certificate must name the host of hub.url. "
+                "If only its authority is unknown here, run: SSL_CERT_FILE=authority.pem kernelpod smoke"
             ) from error
         return False
 
@@ -94,7 +95,7 @@ def _user(cluster: Cluster, deployment: Deployment) -> tuple[str, str]:
             "the smoke test needs a user who logs in with a password: set smoke.user and smoke.password_file"
         )
     if deployment.hub.courses and not given.user:
-        raise SmokeError("the smoke test needs somebody who is in a course: set smoke.user")
+        raise SmokeError("the smoke test needs a user who is in a course: set smoke.user")
     where = TRIAL if deployment.hub.install == "z2jh" else HUB_TOKENS
     password = cluster.read_secret(where, deployment.namespaces.hub).get("trial_password", "")
     if not password:
@@ -108,17 +109,17 @@ def _kernel_works(cluster: Cluster, deployment: Deployment, browser: Browser, pr
         listed = browser.api("GET", "kernelspecs").json().get("kernelspecs", {})
         if spec not in listed:
             raise SmokeError(
-                f"the kernelspec {spec} is not among {', '.join(sorted(listed)) or 'the none there are'}"
+                f"the kernelspec {spec} is not listed; there are: {', '.join(sorted(listed)) or 'none'}"
             )
     with progress(f"kernel {spec}"):
         kernel = browser.start_notebook("smoke.ipynb", spec)
     with closing(kernel):
-        with progress("a file of the kernel, seen by the server"), _file(browser) as file:
+        with progress("file of the kernel visible in the server"), _file(browser) as file:
             text = uuid.uuid4().hex
             said = kernel.run(f"open({file!r}, 'w').write({text!r}); print('written')")
             answer = browser.api("GET", f"contents/{file}?type=file&format=text")
             if "written" not in said or answer.status_code != 200 or answer.json()["content"] != text:
-                raise SmokeError(f"server and kernel do not share the home: the kernel said {said[-200:]!r}")
+                raise SmokeError(f"server and kernel do not share the home; output of the kernel: {said[-200:]!r}")
         with progress("connections that must fail"):
             network_is_closed(cluster, deployment, kernel)
     return kernel.kernel_id
@@ -134,7 +135,7 @@ def _file(browser: Browser) -> Iterator[str]:
 
 
 def network_is_closed(cluster: Cluster, deployment: Deployment, kernel: Kernel) -> None:
-    """Return if a kernel reaches nothing it must not, or the file accepts that it does. Raises SmokeError."""
+    """Check that a kernel cannot reach forbidden addresses, unless the file accepts it. Raises SmokeError."""
     places = [
         ("the API server", _service_address(cluster, "kubernetes", "default"), 443),
         (
@@ -148,11 +149,11 @@ def network_is_closed(cluster: Cluster, deployment: Deployment, kernel: Kernel) 
     try:
         reached = json.loads(said)
     except ValueError as error:
-        raise SmokeError(f"the kernel could not try: {said[-300:]}") from error
+        raise SmokeError(f"the kernel could not run the connection test: {said[-300:]}") from error
     if reached and not deployment.allow_unenforced_network:
         raise SmokeError(
-            f"a kernel reaches {', '.join(reached)}: the cluster's network does not enforce NetworkPolicy. "
-            "Install one that does, such as Calico or Cilium, or accept it with allow_unenforced_network: true"
+            f"a kernel can reach {', '.join(reached)}: the cluster's network does not enforce NetworkPolicy. "
+            "Install a network that does, such as Calico or Cilium, or set allow_unenforced_network: true"
         )
 
 

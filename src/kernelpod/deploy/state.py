@@ -1,4 +1,4 @@
-"""What of a deployment is there: where people reach it, and whether it works."""
+"""Reports the state of a deployment: its URL, whether it is ready, and its problems."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ PUBLIC_SERVICE = "proxy-public"
 
 @dataclass(frozen=True)
 class State:
-    """A deployment as it is now."""
+    """The current state of a deployment."""
 
     url: str
     release: str
-    """Status and revision of the gateway's Helm release; empty if there is none."""
+    """Status and revision of the gateway's Helm release. Empty if there is none."""
     gateway: str
     hub: str
     more_hubs: dict[str, str]
-    """By name: whether it is ready, and where people reach it."""
+    """State and URL of each additional hub by name."""
     servers: int
     kernels: int
     problems: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the state as a dict for JSON."""
         return {**asdict(self), "problems": list(self.problems)}
 
     def as_text(self) -> str:
-        """Return it for a person to read."""
+        """Return the state as lines of text."""
         rows = {key: value for key, value in self.as_dict().items() if key not in ("problems", "more_hubs")}
         rows.update({f"hub {name}": said for name, said in self.more_hubs.items()})
         lines = [f"  {name:<8} {value if value != '' else '-'}" for name, value in rows.items()]
@@ -41,7 +41,7 @@ class State:
 
 
 def state_of(cluster: Cluster, deployment: Deployment) -> State:
-    """Return what is there. Raises ClusterError if the cluster does not answer."""
+    """Return the state of a deployment. Raises ClusterError if the cluster does not answer."""
     names, problems = deployment.namespaces, []
     release = _release(cluster, deployment)
     gateway = _ready(cluster, names.gateway, f"app.kubernetes.io/instance={deployment.release}")
@@ -58,7 +58,7 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
             url = public_url(cluster, deployment)
         except ClusterError as error:
             problems.append(error.message)
-    more = {one.name: _further(cluster, one) for one in deployment.hubs()[1:]}
+    more = {one.name: _more_hub(cluster, one) for one in deployment.hubs()[1:]}
     problems += [f"hub {name} is {said}" for name, said in more.items() if not said.startswith("ready")]
     return State(
         url=url,
@@ -72,7 +72,7 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
     )
 
 
-def _further(cluster: Cluster, one: OneHub) -> str:
+def _more_hub(cluster: Cluster, one: OneHub) -> str:
     ready = _ready(cluster, one.deployment.namespaces.hub, "component=hub")
     try:
         return f"{ready}, {public_url(cluster, one.deployment)}" if ready.startswith("ready") else ready
@@ -81,13 +81,13 @@ def _further(cluster: Cluster, one: OneHub) -> str:
 
 
 def count_servers(cluster: Cluster, deployment: Deployment) -> int:
-    """Return how many servers run, of all hubs."""
+    """Return the number of running servers of all hubs."""
     spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
     return sum(len(cluster.items("pods", space, "component=singleuser-server")) for space in spaces)
 
 
 def kernel_pods(cluster: Cluster, deployment: Deployment, kernel_id: str = "") -> list[dict[str, Any]]:
-    """Return the pods of this deployment's kernels, or of one of them."""
+    """Return the pods of this deployment's kernels, or only those of `kernel_id`."""
     labels = {**release_labels(deployment.release), **({LABEL_KERNEL_ID: kernel_id} if kernel_id else {})}
     return cluster.items("pods", deployment.namespaces.kernels, selector(labels))
 
@@ -112,7 +112,7 @@ def _ready(cluster: Cluster, space: str, selector: str) -> str:
 
 
 def public_url(cluster: Cluster, deployment: Deployment) -> str:
-    """Return where people reach the hub. Raises ClusterError if that is not known."""
+    """Return the hub's public URL. Raises ClusterError if it is not known."""
     if deployment.hub.url:
         return deployment.hub.url.rstrip("/")
     service = cluster.get("service", PUBLIC_SERVICE, deployment.namespaces.hub)
@@ -126,8 +126,8 @@ def public_url(cluster: Cluster, deployment: Deployment) -> str:
         for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress", []):
             return f"{scheme}://{_host(entry.get('ip') or entry['hostname'])}"
         raise ClusterError(
-            f"the service {PUBLIC_SERVICE} has no address yet: nothing in the cluster hands out addresses to load "
-            "balancers (metallb does), or set hub.service: NodePort"
+            f"the service {PUBLIC_SERVICE} has no address yet. Install a load balancer that assigns addresses, "
+            "such as metallb, or set hub.service: NodePort"
         )
     return f"{scheme}://{_host(spec['clusterIP'])}"
 

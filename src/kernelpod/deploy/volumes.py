@@ -1,7 +1,7 @@
-"""Static volumes of a deployment that are bound to a claim which is gone: freed for the next claim of its name.
+"""Frees static volumes of a deployment whose claim was deleted, so that a new claim of the same name can bind.
 
-A volume remembers its claim by uid. Where a namespace is deleted by hand it stays, `Released`, and is bound to no
-other claim.
+A volume refers to its claim by uid. If a namespace is deleted by hand, its volumes stay in the phase `Released`
+and do not bind to any other claim.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from kernelpod.deploy.settings import Deployment
 
 
 def left_behind(cluster: Cluster, deployment: Deployment) -> list[str]:
-    """Return the names of the deployment's volumes, the chart's among them, whose claim is gone."""
+    """Return the names of the deployment's volumes, including the chart's, whose claim was deleted."""
     return [volume["metadata"]["name"] for volume in _own(cluster, deployment) if _claim_is_gone(cluster, volume)]
 
 
 def free(cluster: Cluster, volume: str) -> None:
-    """Let the next claim of the same namespace and name have a volume; nobody else gets it."""
+    """Free a volume for the next claim of the same namespace and name. Other claims cannot bind to it."""
     patch = json.dumps({"spec": {"claimRef": {"uid": None, "resourceVersion": None}}})
     cluster.kubectl("patch", "persistentvolume", volume, "--type", "merge", "-p", patch)
 
@@ -30,7 +30,7 @@ def _own(cluster: Cluster, deployment: Deployment) -> list[dict[str, Any]]:
     names = rendered.volume_names(deployment)
     ours = cluster.items("persistentvolumes", selector=selector(rendered.MANAGED))
     chart = {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": deployment.release}
-    # Releases of two namespaces may have one name; this is how helm itself knows what is its own.
+    # Releases in two namespaces may have the same name. Helm tells their objects apart by this annotation.
     space = ("meta.helm.sh/release-namespace", deployment.namespaces.gateway)
     of_chart = cluster.items("persistentvolumes", selector=selector(chart))
     return [

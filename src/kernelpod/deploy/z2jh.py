@@ -1,4 +1,4 @@
-"""`hub.install: z2jh`: Zero to JupyterHub by helm, with values made from the gateway's settings."""
+"""Installs Zero to JupyterHub with helm (`hub.install: z2jh`), with values made from the gateway's settings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import z2jh_values
 
 RELEASE = "hub"
-# The chart has a Secret `hub` of its own, and makes the token of every service there.
+# The name `hub` is taken: the chart stores the tokens of all services in its own Secret of that name.
 TRIAL = "kernelpod-trial"
 
 
 def values(deployment: Deployment, settings: Settings, password: str) -> dict[str, Any]:
-    """Return the values of the chart. Raises SettingsError for settings that they cannot express."""
+    """Return the values for the chart. Raises SettingsError for settings that values cannot express."""
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
     made = z2jh_values(settings, deployment.namespaces.gateway, image, chart_version=deployment.hub.z2jh.version)
     config = overlay.hub_config(deployment)
-    # The chart's own value decides on the image.
+    # The chart sets the image from its own value.
     del config["KubeSpawner"]["image"]
     if password:
         config["DummyAuthenticator"] = {"password": password, **config.get("DummyAuthenticator", {})}
@@ -33,7 +33,7 @@ def values(deployment: Deployment, settings: Settings, password: str) -> dict[st
 
 
 def trial_password(cluster: Cluster, deployment: Deployment) -> str:
-    """Return the password of all users, made once; empty if there is an authenticator."""
+    """Return the password of all users, which is created once. Empty unless the authenticator is `dummy`."""
     if deployment.hub.authenticator != rendered.DUMMY:
         return ""
     space = deployment.namespaces.hub
@@ -44,7 +44,7 @@ def trial_password(cluster: Cluster, deployment: Deployment) -> str:
 
 
 def install(cluster: Cluster, one: OneHub, settings: Settings) -> None:
-    """Install or upgrade the chart and hand its token of the gateway's service on. Raises ClusterError."""
+    """Install or upgrade the chart, and copy its token for the gateway to the gateway. Raises ClusterError."""
     deployment = one.deployment
     hub, names = deployment.hub.z2jh, deployment.namespaces
     if storage := rendered.hub_storage(deployment, settings):
@@ -60,5 +60,7 @@ def install(cluster: Cluster, one: OneHub, settings: Settings) -> None:
     service = settings.hubs[0].service
     token = cluster.read_secret("hub", names.hub).get(f"hub.services.{service}.apiToken")
     if not token:
-        raise ClusterError(f"The chart made no token of the service {service} (Secret hub in {names.hub}).")
+        raise ClusterError(
+            f"The chart did not create a token for the service {service} (Secret hub in {names.hub})."
+        )
     cluster.apply(rendered.secret(one.gateway_secret, names.gateway, {"token": token}))

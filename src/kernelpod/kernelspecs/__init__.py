@@ -1,5 +1,5 @@
-"""Kernelspecs and their releases: the form of kernel.json, what a gateway lists, what lint finds, images.
+"""Kernelspecs: the model of kernel.json, the published listing, lint, image checks and releases.
 
-What a user may wish for within the bounds of a kernelspec is decided in `start`. Taking over foreign kernelspecs
-is the work of `importers`.
+The package `start` decides what a user may request within the bounds of a kernelspec. The package `importers`
+imports kernelspecs of other gateways.
 """

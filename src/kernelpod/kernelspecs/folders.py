@@ -1,4 +1,4 @@
-"""All kernelspecs of a folder that is about to be published, listed or pulled."""
+"""Reads all kernelspecs of a folder, and lists their images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from kernelpod.kernelspecs.stock.form import read_any
 
 
 def read_all(folder: Path) -> list[KernelSpec]:
-    """Return all kernelspecs and profiles of a folder, in either form. Raises KernelpodError."""
+    """Return all kernelspecs and profiles of a folder, both our own and built for a stock gateway.
+
+    Raises KernelpodError.
+    """
     found: list[KernelSpec] = []
     for path in spec_folders(folder):
         try:
@@ -23,5 +26,5 @@ def read_all(folder: Path) -> list[KernelSpec]:
 
 
 def images_of(specs: Iterable[KernelSpec]) -> list[str]:
-    """Return the images of kernelspecs, each once."""
+    """Return the images of kernelspecs, sorted and each once."""
     return sorted({spec.image for spec in specs})

@@ -1,4 +1,4 @@
-"""The form of a kernel.json: Jupyter's own keys, and our stanza `metadata.kernelpod`."""
+"""The model of kernel.json: Jupyter's keys and the stanza `metadata.kernelpod`."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ from kernelpod.kernelspecs.resources import Resources
 NATIVE_NAMES = frozenset({"python", "python2", "python3"})
 SPEC_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 LOGOS = ("logo-32x32.png", "logo-64x64.png", "logo-svg.svg")
-# What can be a word of a command line or a value of an environment.
+# A word of a command line or the value of an environment variable.
 _Word = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
-# What every kernel gets from its plan.
+# Environment variables that every kernel gets from its plan.
 GIVEN_VARIABLES = frozenset({"HOME", "USER", "LOGNAME", "KERNEL_ID", "KERNEL_USERNAME"})
 _IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,250}$"
 
 
 class Variant(PodKeys):
-    """What a kernelspec says of its kernels, and a profile may say otherwise."""
+    """The keys of a kernelspec that its profiles can override."""
 
     image: str = Field(pattern=_IMAGE)
-    """Image of the kernel's pod; any image that holds the kernel."""
+    """Image of the kernel's pod. Any image that contains the kernel works."""
     resources: Resources = Resources()
-    """What a kernel is guaranteed and may use."""
+    """Guaranteed and maximum resources of a kernel."""
     groups: tuple[str, ...] = ()
-    """Hub groups that may use it; empty: everybody."""
+    """Hub groups that may use it. Empty: everybody."""
     network: Name = "default"
-    """Egress profile of the chart (`networkPolicy.profiles`): what the kernel's pod may reach."""
+    """Egress profile of the chart (`networkPolicy.profiles`), which limits what the kernel's pod can reach."""
     mounts: tuple[Name, ...] | None = None
-    """Mounts of the settings that kernels get, by name, if the user may have them; absent: all of the user's."""
+    """Names of mounts of the settings that kernels get, if the user may have them. Absent: all of the user's."""
     cull_idle_seconds: float | None = Field(None, ge=0)
-    """Instead of `culling.idle_seconds`, and at most that; where that is 0, any number, and 0 never culls."""
+    """Replaces `culling.idle_seconds` and must not exceed it. If that is 0, any number may be set; 0: never."""
     prewarm: int = Field(0, ge=0, le=3)
-    """Kernels kept ready, for `start.spare_seconds`, for each user who has started one; the next start that asks
-    for the same takes one over."""
+    """Number of kernels kept ready for each user who has started one, for `start.spare_seconds`. The user's next
+    start with the same plan uses one of them."""
 
 
 class Profile(Variant):
-    """A variant of a kernelspec, addressed as `<spec>.<profile>`; what it leaves out is the spec's."""
+    """A variant of a kernelspec, addressed as `<spec>.<profile>`. It inherits keys that it does not set."""
 
     display_name: str = Field(min_length=1, max_length=100)
-    """What users see in Lab."""
+    """Name shown in Lab."""
     image: str = Field("", pattern=_IMAGE)
-    """Image of the kernel's pod; absent: the spec's."""
+    """Image of the kernel's pod. Absent: the kernelspec's."""
 
 
 class Stanza(Variant):
     """`metadata.kernelpod` of a kernel.json."""
 
     transport: Literal["ipc", "tcp"] = "ipc"
-    """How a local runtime connects; `tcp` for a kernel that cannot do ipc. Pods always use tcp."""
+    """How the local runtime connects. Use `tcp` for kernels that do not support ipc. Pods always use tcp."""
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")], Profile] = Field({})
-    """Variants, by the name that follows the dot in `<spec>.<profile>`."""
+    """Variants by name, which is the part after the dot in `<spec>.<profile>`."""
 
 
 class KernelSpec(Variant):
-    """One way to start a kernel: a kernelspec, or one of its profiles, with nothing left to merge."""
+    """A kernelspec or one of its profiles, with all inherited keys filled in."""
 
     spec: str
     profile: str = ""
@@ -79,7 +79,7 @@ class KernelSpec(Variant):
     debugger: bool
     folder: Path
     logos: tuple[str, ...] = ()
-    """Names of the logo files that are there."""
+    """Names of the existing logo files."""
 
     @property
     def address(self) -> str:
@@ -87,12 +87,12 @@ class KernelSpec(Variant):
         return f"{self.spec}.{self.profile}" if self.profile else self.spec
 
     def is_for(self, groups: tuple[str, ...]) -> bool:
-        """Return whether it is for users in these hub groups."""
+        """Return whether users in these hub groups may use it."""
         return not self.groups or not set(self.groups).isdisjoint(groups)
 
 
 class _Metadata(BaseModel):
-    """Jupyter's free-form metadata: ours is checked, the rest (process_proxy above all) is ignored."""
+    """Jupyter's free-form metadata. Only our keys are validated; others such as process_proxy are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -115,7 +115,7 @@ class KernelJson(BaseModel):
     @model_validator(mode="after")
     def _connects(self) -> KernelJson:
         if not any("{connection_file}" in word for word in self.argv):
-            said = "argv must hold {connection_file}, or the kernel would never hear of its connection"
+            said = "argv must contain {connection_file}, or the kernel cannot find its connection file"
             raise PydanticCustomError("connection_file", "{said}", {"said": said})
         if self.argv[0] == "" or "{connection_file}" in self.argv[0]:
             raise ValueError("argv must begin with the command")
@@ -126,19 +126,19 @@ class KernelJson(BaseModel):
         stanza = self.metadata.kernelpod
         for variant in (stanza, *stanza.profiles.values()):
             if twice := sorted((self.env.keys() | GIVEN_VARIABLES) & variant.secret_env.keys()):
-                raise ValueError(f"secret_env: {twice[0]} has a value already")
+                raise ValueError(f"secret_env: {twice[0]} is already set by env or by the gateway")
         return self
 
 
 def image_is_allowed(image: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether an image fits one of the patterns of `kernelspecs.allowed_images`; without any, all do."""
+    """Return whether an image matches a pattern of `kernelspecs.allowed_images`. Without patterns, all match."""
     return not patterns or any(fnmatchcase(image, pattern) for pattern in patterns)
 
 
 def read_folder(folder: Path) -> tuple[KernelSpec, ...]:
-    """Return the kernelspec of one folder, then its profiles in the order of the file.
+    """Return the kernelspec of one folder, followed by its profiles in the order of the file.
 
-    Raises ValueError with a sentence that names the wrong key and what to write.
+    Raises ValueError, which names the wrong key and says how to fix it.
     """
     name = folder.name
     if name in NATIVE_NAMES or not SPEC_NAME.match(name):
@@ -148,11 +148,11 @@ def read_folder(folder: Path) -> tuple[KernelSpec, ...]:
     except OSError as error:
         raise ValueError(f"kernel.json: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"kernel.json is not JSON: {error}") from error
+        raise ValueError(f"kernel.json is not valid JSON: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("metadata"), dict):
-        raise ValueError('kernel.json needs a metadata.kernelpod stanza; the least is {"image": "..."}')
+        raise ValueError('kernel.json needs a metadata.kernelpod stanza with at least {"image": "..."}')
     if "kernelpod" not in data["metadata"]:
-        raise ValueError('kernel.json has no metadata.kernelpod stanza; the least is {"image": "..."}')
+        raise ValueError('kernel.json has no metadata.kernelpod stanza; add one with at least {"image": "..."}')
     try:
         parsed = KernelJson.model_validate(data)
     except ValidationError as error:
@@ -161,7 +161,7 @@ def read_folder(folder: Path) -> tuple[KernelSpec, ...]:
 
 
 def variants(folder: Path, parsed: KernelJson) -> tuple[KernelSpec, ...]:
-    """Return the kernelspec of a folder, then its profiles in the order of the file."""
+    """Return the kernelspec of a folder, followed by its profiles in the order of the file."""
     stanza = parsed.metadata.kernelpod
     whole = KernelSpec(
         spec=folder.name,

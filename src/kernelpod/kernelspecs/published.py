@@ -1,4 +1,4 @@
-"""The published folder: what may be started, read again when a file in it changes."""
+"""The published kernelspecs of a gateway, which are read again when a file changes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 class _State(NamedTuple):
-    """What tells whether something changed: the release, and of each kernelspec its kernel.json and its folder."""
+    """A fingerprint of the folder: the release, and the stamps of each kernelspec's kernel.json and folder."""
 
     root: Path
     specs: tuple[tuple[str, ...], ...]
 
 
 class PublishedKernelspecs:
-    """The kernelspecs of exactly one folder; a bad one is left out of the listing, with a line in the log."""
+    """The kernelspecs of one folder. Invalid kernelspecs are logged and not listed."""
 
     def __init__(self, settings: Kernelspecs, culling: Culling = NO_CULLING) -> None:
         self._settings, self._culling = settings, culling
@@ -35,7 +35,7 @@ class PublishedKernelspecs:
         self._findings: dict[str, str] = {}
 
     def all(self) -> dict[str, KernelSpec]:
-        """Return every usable kernelspec and profile by its address; empty if the folder cannot be read."""
+        """Return all valid kernelspecs and profiles by address. Empty if the folder cannot be read."""
         now = time.monotonic()
         if now - self._looked_at >= self._settings.refresh_seconds:
             self._looked_at = now
@@ -43,9 +43,9 @@ class PublishedKernelspecs:
         return self._specs
 
     def get(self, spec: str, profile: str) -> KernelSpec:
-        """Return the kernelspec or profile of that name.
+        """Return the kernelspec or profile of this name.
 
-        Raises NotFound if there is none, StartFailed (kernelspec_unusable) if its kernel.json is bad.
+        Raises NotFound if there is none, and StartFailed (kernelspec_unusable) if its kernel.json is invalid.
         """
         address = f"{spec}.{profile}" if profile else spec
         if found := self.all().get(address):
@@ -54,7 +54,7 @@ class PublishedKernelspecs:
             raise StartFailed("kernelspec_unusable", f"The kernelspec {spec!r} cannot be used: {finding}")
         raise NotFound(
             "kernelspec_not_found",
-            f"There is no kernelspec {address[:100]!r}; reload the page to see which there are.",
+            f"There is no kernelspec {address[:100]!r}. Reload the page to update the list of kernels.",
         )
 
     def _refresh(self) -> None:
@@ -87,7 +87,7 @@ class PublishedKernelspecs:
 
     def _look(self) -> _State:
         state = []
-        # The link is followed once, so that all of a listing is of one release.
+        # The link is followed only once, so that a listing never mixes two releases.
         root = Path(os.path.realpath(self._settings.path))
         try:
             for folder in sorted(root.iterdir()):
@@ -100,7 +100,7 @@ class PublishedKernelspecs:
 
 
 def _stamp(path: Path) -> str:
-    """Return what changes with a file's content, or with the names in a folder; empty if there is none."""
+    """Return a text that changes with a file's content or a folder's entries. Empty if there is no such path."""
     try:
         status = path.stat()
     except FileNotFoundError:

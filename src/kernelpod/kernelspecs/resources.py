@@ -1,4 +1,4 @@
-"""What a kernelspec says of resources: guaranteed, the most, and how far a wish may go."""
+"""The resources of a kernelspec: requests, limits, and bounds for what users may request."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class _Form(BaseModel):
 
 
 class Amounts(_Form):
-    """An amount of each resource, in Kubernetes notation ("500m", "2Gi"); held as millicores and bytes."""
+    """Amounts of CPU and memory in Kubernetes notation ("500m", "2Gi"), stored as millicores and bytes."""
 
     cpu: Millicores = 1000
-    """Processor time."""
+    """CPU time, such as 500m."""
     memory: Bytes = 2**30
-    """Memory."""
+    """Memory, such as 2Gi."""
 
 
 class Gpus(_Form):
-    """Whole GPUs, guaranteed and limited at once: Kubernetes knows no other way."""
+    """Whole GPUs. In Kubernetes, their request always equals their limit."""
 
     count: GpuCount = 1
-    """GPUs of a kernel whose user wishes nothing."""
+    """Number of GPUs of a kernel by default."""
     bound: GpuCount | None = None
-    """The most a user may wish for; absent: the count."""
+    """The most GPUs a user may request. Absent: the count."""
     resource: str = Field(
         "nvidia.com/gpu", pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9_.-]{0,61}$"
     )
-    """Name of the resource that the nodes' device plugin announces."""
+    """Name of the resource of the nodes' device plugin."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Gpus:
@@ -47,25 +47,25 @@ class Gpus(_Form):
 
     @property
     def most(self) -> int:
-        """The most a user may have."""
+        """The most GPUs a user may request."""
         return self.bound or self.count
 
 
 class Resources(_Form):
-    """What a kernel is guaranteed, what it may use, and how far a user's wish may go."""
+    """Guaranteed resources, default limits, and the bounds of what a user may request."""
 
     requests: Amounts = Amounts.model_validate({"cpu": "100m", "memory": "256Mi"})
-    """Guaranteed to the kernel; the scheduler counts it."""
+    """Guaranteed to the kernel, and counted by the scheduler."""
     limits: Amounts = Amounts()
-    """The most the kernel may use when the user wishes nothing."""
+    """The most the kernel may use by default."""
     bounds: Amounts | None = None
-    """The most a user may wish for; absent: the limits."""
+    """The most a user may request. Absent: the limits."""
     gpus: Gpus | None = None
-    """GPUs; absent: none."""
+    """GPUs. Absent: none."""
 
     @property
     def most(self) -> Amounts:
-        """The most a user may have."""
+        """The most CPU and memory a user may request."""
         return self.bounds or self.limits
 
     @model_validator(mode="after")
@@ -79,7 +79,7 @@ class Resources(_Form):
 
 
 class Excess(NamedTuple):
-    """A resource of which a kernelspec gives more than it may."""
+    """A resource of a kernelspec that exceeds the bounds of the settings."""
 
     resource: Literal["cpu", "memory", "gpus"]
     given: str
@@ -87,7 +87,7 @@ class Excess(NamedTuple):
 
 
 def excesses(given: Resources, bounds: Bounds, *, wishes: bool) -> Iterator[Excess]:
-    """Yield what is more than the bounds; with `wishes`, also what users may wish for."""
+    """Yield the resources that exceed the bounds. With `wishes`, also check what users may request."""
     most, gpus = (given.most if wishes else given.limits), given.gpus
     count = 0 if gpus is None else gpus.most if wishes else gpus.count
     if bounds.cpu is not None and most.cpu > bounds.cpu:

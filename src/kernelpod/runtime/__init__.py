@@ -1,4 +1,4 @@
-"""Where kernels run: one interface of a few verbs, and a folder for each runtime that has them.
+"""Runtimes that start, watch and stop kernels: one interface, and one package for each implementation.
 
-A third runtime is a folder here and one line in `gateway.app`. What will run was decided in `start`.
+To add a runtime, add a package here and one line in `gateway.app`. The package `start` decides what will run.
 """

@@ -1,4 +1,4 @@
-"""Where kernels run: the verbs every runtime has, and nothing else."""
+"""The interface that every runtime implements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernelpod.start.record import KernelRecord
 
 @dataclass(frozen=True)
 class RunningKernel:
-    """A kernel that was started: its record, how the gateway reaches it, and which start this was."""
+    """A started kernel: its record, its connection, and the id of this start (`incarnation`)."""
 
     record: KernelRecord
     connection: Connection
@@ -23,7 +23,7 @@ class RunningKernel:
 
 @dataclass(frozen=True)
 class Ended:
-    """Why a kernel no longer runs: a sentence for its user, a stable code, more for the operator's log."""
+    """Why a kernel no longer runs: a sentence for the user, a stable code, and details for the operator's log."""
 
     reason: str
     code: str = "kernel_exited"
@@ -31,39 +31,39 @@ class Ended:
 
     @property
     def by_itself(self) -> bool:
-        """Whether the kernel's own process ended: only then is it started again without being asked."""
+        """Return whether the kernel's own process ended. Only then is it restarted automatically."""
         return self.code == "kernel_exited"
 
 
 class Runtime(Protocol):
-    """Starts, watches, signals and stops kernels; called from one event loop only."""
+    """Starts, watches, signals and stops kernels. All methods must be called from the same event loop."""
 
     async def open(self) -> None:
-        """Make ready; raises StartFailed with the next step if this runtime cannot work here."""
+        """Prepare the runtime. Raises StartFailed, which says what to do, if it cannot work here."""
 
     async def close(self) -> None:
-        """Let go of everything but the kernels."""
+        """Release all resources. Kernels keep running."""
 
     def ready(self) -> bool:
-        """Return whether a kernel can be started now."""
+        """Return whether kernels can be started now."""
 
     async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
-        """Start the recorded plan; the kernel may not answer yet. A restart keeps its `key`.
+        """Start the recorded plan and return the kernel, which may not answer yet. A restart passes its `key`.
 
-        Raises UserError; then nothing of the start is left.
+        Raises UserError. A failed start leaves nothing behind.
         """
 
     async def running(self) -> list[RunningKernel]:
-        """Return every kernel that still runs, whoever started it; remove what is left of the others."""
+        """Return all running kernels, also of earlier gateways. Remove what ended kernels left behind."""
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
-        """Return why a kernel no longer runs, or None while it does; never blocks."""
+        """Return why a kernel no longer runs, or None while it runs. Never blocks."""
 
     async def wait_ended(self, kernel: RunningKernel) -> Ended:
-        """Return once the kernel no longer runs."""
+        """Wait until the kernel no longer runs, and return why."""
 
     async def signal(self, kernel: RunningKernel, signum: int) -> None:
-        """Send a signal to the kernel's process group; nothing happens if it has ended."""
+        """Send a signal to the kernel's process group. Does nothing if the kernel has ended."""
 
     async def stop(self, kernel: RunningKernel, grace_seconds: float) -> None:
-        """Return once the kernel and everything made for it is gone: asked first, killed after the grace."""
+        """Stop the kernel, kill it after the grace period, and wait until everything made for it is removed."""

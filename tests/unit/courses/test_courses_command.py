@@ -42,7 +42,7 @@ def test_show_prints_what_a_user_sees_and_gets() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--user", "mallory"], "'mallory' is in no course of 'hub', is not allowed, or is blocked"),
+        (["--user", "mallory"], "'mallory' is in no course of 'hub', or is not allowed, or is blocked"),
         (["--user", "dave", "--course", "stats"], "'dave' is not in stats; their courses: ml ws25"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_context_goes_with_every_question(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_command_that_hangs_is_an_error() -> None:
-    with pytest.raises(ClusterError, match="did not end within"):
+    with pytest.raises(ClusterError, match="did not finish within"):
         run(["sleep", "20"], None, 0.1)
 
 
@@ -147,5 +147,5 @@ def test_a_load_balancer_without_an_address_is_explained() -> None:
 
 
 def test_there_is_nothing_to_roll_back_to_after_one_deployment() -> None:
-    with pytest.raises(ClusterError, match="nothing to go back to"):
+    with pytest.raises(ClusterError, match="no earlier deployment to roll back to"):
         operations.rollback(Answers().cluster(), deployment(), Progress(print))

@@ -121,12 +121,12 @@ def test_deploy_frees_them_before_it_makes_anything_and_says_so() -> None:
     with pytest.raises(InterruptedError):
         operations.deploy(tools.cluster(), deployment(), Progress(said.append))
     assert tools.patched == ["hub-homes"]
-    assert said[1].endswith("volume hub-homes, freed of a claim that is gone")
+    assert said[1].endswith("volume hub-homes freed, since its claim was deleted")
 
 
 @pytest.mark.usefixtures("fitting")
 def test_a_dry_run_names_them_and_changes_nothing() -> None:
     tools = ClusterOf(volume("hub-homes", "hub/homes"))
     shown = operations.render(tools.cluster(), deployment())
-    assert shown["volumes that would be freed of claims that are gone"] == "# hub-homes"
+    assert shown["volumes that would be freed"] == "# hub-homes"
     assert {words[1] for words in tools.asked} == {"get"}

@@ -40,8 +40,8 @@ def test_the_settings_of_the_gateway_have_a_type() -> None:
 WRONG: list[tuple[Any, str]] = [
     ({**LEAST, "homess": "pvc"}, "homess"),
     ({**LEAST, "nfs": {}}, "nfs.server"),
-    ({**LEAST, "namespaces": {"hub": "gateway"}}, "a namespace each"),
-    ({"nfs": {"server": "a"}}, "hub.users: name who may log in"),
+    ({**LEAST, "namespaces": {"hub": "gateway"}}, "must be different namespaces"),
+    ({"nfs": {"server": "a"}}, "hub.users: list who may log in"),
     ({**LEAST, "settings": {"homes": {"roots": "/x"}}}, "settings.homes.roots"),
     ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
     ("- a list", "must hold a mapping"),

@@ -79,14 +79,14 @@ def test_a_user_who_has_a_server_keeps_it(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(smoke, "hub_answers", lambda _: True)
     made = deployment(hub={"users": ["alice"], "url": "http://hub"}, smoke={"user": "alice"})
     tools = Answers(kubectl_get_secret={"data": {"trial_password": "eA=="}})
-    with pytest.raises(smoke.SmokeError, match=r"name somebody else in smoke\.user"):
+    with pytest.raises(smoke.SmokeError, match=r"Set smoke\.user to another user"):
         smoke.smoke(tools.cluster(), made, lambda _: contextlib.nullcontext())
     assert asked == ["login", "GET /users/alice"]
 
 
 @pytest.mark.parametrize(
     ("reached", "allowed", "refused"),
-    [("[]", False, ""), ('["the NFS server"]', False, "a kernel reaches the NFS server"), ('["x"]', True, "")],
+    [("[]", False, ""), ('["the NFS server"]', False, "a kernel can reach the NFS server"), ('["x"]', True, "")],
 )
 def test_a_network_that_enforces_nothing_is_not_accepted(reached: str, allowed: bool, refused: str) -> None:
     pytest.importorskip("websocket")

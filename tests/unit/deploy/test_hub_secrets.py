@@ -63,8 +63,8 @@ def test_a_shell_sets_what_the_hub_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "mode", "said"),
     [
-        ("a" * 64, 0o644, "may be read by others; run: chmod 600"),
-        ("a" * 63, 0o600, "does not hold 64 hexadecimal digits; it is left as it is"),
+        ("a" * 64, 0o644, "can be read by others; run: chmod 600"),
+        ("a" * 63, 0o600, "does not hold 64 hexadecimal digits; it was not changed"),
         ("", 0o600, "does not hold 64 hexadecimal digits"),
     ],
 )
@@ -81,9 +81,9 @@ def test_a_file_that_cannot_be_one_stops_it_and_stays(tmp_path: Path, text: str,
 def test_links_and_folders_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "crypt_key").symlink_to(tmp_path / "elsewhere")
     done = run(tmp_path)
-    assert "crypt_key is no file" in done.output
+    assert "crypt_key is not a file" in done.output
     assert os.listdir(tmp_path) == ["crypt_key"]  # noqa: PTH208
-    assert "cannot be kept in" in run(Path("/dev/null/x")).output
+    assert "cannot be stored in" in run(Path("/dev/null/x")).output
 
 
 def test_of_two_at_once_one_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,5 +193,5 @@ def test_people_come_from_given_networks_only(service: str) -> None:
     assert "externalTrafficPolicy" not in str(patches(hubs(hub={"users": ["alice"]})[0]))
     with pytest.raises(ValidationError, match="allow_from"):
         hubs(hub={**limited, "allow_from": ["192.0.2.7/24"]})
-    with pytest.raises(ValidationError, match="say it in the chart"):
+    with pytest.raises(ValidationError, match="use the chart"):
         hubs(hub={**limited, "install": "z2jh"}, homes="pvc")

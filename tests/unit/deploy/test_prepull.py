@@ -82,11 +82,11 @@ def test_when_it_takes_too_long_each_node_says_what_it_waits_for() -> None:
         await_images("puller", "gateway", 0, Cluster(daemonset(1, wanted=3), pods=pods), lambda _: None)
     assert caught.value.message == (
         "After 0 s, 1 of 3 nodes have the images; one: image:1 (ErrImagePull); two: image:0 (ImagePullBackOff). "
-        "Correct prePuller.images, or raise its waitSeconds."
+        "Fix prePuller.images, or raise prePuller.waitSeconds."
     )
 
 
 def test_outside_of_a_pod_it_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(PrePullError, match="the chart starts it"):
+    with pytest.raises(PrePullError, match="The chart starts it"):
         service_account_get("/api")

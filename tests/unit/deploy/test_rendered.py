@@ -149,11 +149,11 @@ def test_the_claims_of_courses_are_where_they_are_mounted_and_are_removed_with_t
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"more_hubs": {"hub": {"users": ["a"]}}}, "every hub needs a name of its own"),
-        ({"more_hubs": {"kernels": {"users": ["a"]}}}, "which is no other namespace"),
-        ({"more_hubs": {"exam": {}}}, "more_hubs.exam.users: name who may log in"),
+        ({"more_hubs": {"hub": {"users": ["a"]}}}, "every hub needs a unique name"),
+        ({"more_hubs": {"kernels": {"users": ["a"]}}}, "is not the name of another namespace"),
+        ({"more_hubs": {"exam": {}}}, "more_hubs.exam.users: list who may log in"),
         ({"more_hubs": {"exam": {"install": "z2jh", "users": ["a"]}}}, "manifests"),
-        ({"hub": {"courses": "a.yaml"}}, "name the exported folders nfs.courses and nfs.courses_files"),
+        ({"hub": {"courses": "a.yaml"}}, "set the exported folders nfs.courses and nfs.courses_files"),
         ({"hub": {"courses": "../a.yaml"}}, "hub.courses"),
     ],
 )

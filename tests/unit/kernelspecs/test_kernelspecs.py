@@ -43,8 +43,8 @@ def changed(**changes: Any) -> str:
 
 
 BAD = {
-    "no json": ("{", "is not JSON"),
-    "too deep": ("[" * 100_000, "is not JSON"),
+    "no json": ("{", "is not valid JSON"),
+    "too deep": ("[" * 100_000, "is not valid JSON"),
     "a list": ("[]", "needs a metadata.kernelpod stanza"),
     "no metadata": ('{"argv": []}', "needs a metadata.kernelpod stanza"),
     "metadata is a list": (changed(metadata=[]), "needs a metadata.kernelpod stanza"),
@@ -60,7 +60,7 @@ BAD = {
     "limits over bounds": (changed(**stanza(resources={"bounds": {"cpu": "150m"}})), "limits at most bounds"),
     "a profile with a bad name": (changed(**stanza(profiles={"A.b": {"display_name": "x"}})), "profiles.A.b"),
     "a profile without a name": (changed(**stanza(profiles={"big": {}})), "profiles.big.display_name: Field req"),
-    "no connection file": (changed(argv=["python"]), "argv must hold {connection_file}"),
+    "no connection file": (changed(argv=["python"]), "argv must contain {connection_file}"),
     "no command": (changed(argv=[]), "argv: "),
     "the command is the file": (changed(argv=["{connection_file}"]), "argv must begin with the command"),
     "an empty command": (changed(argv=["", "{connection_file}"]), "argv must begin with the command"),
@@ -96,14 +96,14 @@ BAD = {
     ),
     "a Secret for what the plan gives": (
         changed(**stanza(secret_env={"HOME": {"secret": "s", "key": "k"}})),
-        "secret_env: HOME has a value already",
+        "secret_env: HOME is already set",
     ),
     "a Secret beside a value": (
         changed(
             env={"A": "1"},
             **stanza(profiles={"b": {"display_name": "B", "secret_env": {"A": {"secret": "s", "key": "k"}}}}),
         ),
-        "secret_env: A has a value already",
+        "secret_env: A is already set",
     ),
     "culling in the past": (changed(**stanza(cull_idle_seconds=-1)), "cull_idle_seconds: "),
     "an unknown transport": (changed(**stanza(transport="udp")), "transport: Input should be"),
@@ -129,7 +129,7 @@ def test_a_missing_or_unreadable_kernel_json_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="No such file"):
         read_folder(tmp_path / "absent")
     (write(tmp_path) / "kernel.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match="is not JSON"):
+    with pytest.raises(ValueError, match="is not valid JSON"):
         read_folder(tmp_path / "python-pod")
 
 
@@ -183,7 +183,7 @@ def test_good_ones_are_listed_beside_bad_ones_and_a_bad_one_says_why(tmp_path: P
     (tmp_path / "README.md").write_text("x", encoding="utf-8")
     specs = published(tmp_path)
     assert list(specs.all()) == ["python-pod"]
-    with pytest.raises(StartFailed, match=r"'broken' cannot be used: kernel\.json is not JSON") as caught:
+    with pytest.raises(StartFailed, match=r"'broken' cannot be used: kernel\.json is not valid JSON") as caught:
         specs.get("broken", "")
     assert caught.value.code == "kernelspec_unusable"
 

@@ -172,12 +172,12 @@ def test_a_login_is_used_where_it_is_asked_for_and_never_shown(served: Registry,
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("portal/kernel:1", "answers with something that is no image (text/html)"),
+        ("portal/kernel:1", "is not an image (text/html)"),
         ("garbage/kernel:1", "does not answer as a registry"),
         ("down/kernel:1", "answers 503"),
         ("out/kernel:1", "answers 307"),
         ("file/kernel:1", "answers 307"),
-        ("badend/kernel:1", "answers without an end"),
+        ("badend/kernel:1", "is too long"),
         ("badtoken/kernel:1", "answers without a token"),
         ("badlist/kernel:1", "answers without a token"),
         ("badjson/kernel:1", "does not answer as a registry"),
@@ -252,7 +252,7 @@ def test_what_nodes_hold() -> None:
         Answer("busybox:1", "found", "on 1 of 3 nodes"),
         Answer(f"ghcr.io/a/b:2@{DIGEST}", "found", "on 1 of 3 nodes"),
         Answer("other:1", "missing", "on 0 of 3 nodes"),
-        Answer("NO:1", "missing", "'NO:1' is no name of an image"),
+        Answer("NO:1", "missing", "'NO:1' is not a valid image name"),
     ]
     full = node(*(f"localhost/x:{number}" for number in range(50)))
     assert on_nodes(["other:1"], [full])[0].state == "unknown"

@@ -85,7 +85,7 @@ def test_a_new_kernelspec_passes_lint_but_for_its_logo(tmp_path: Path) -> None:
     run("new", "r-pod", *words, "--command", command)
     (finding,) = json.loads(run("lint", tmp_path, "--format", "json"))
     assert finding["code"] == "logo-missing"
-    assert "is there already" in run("new", "r-pod", *words, "--command", command, status=1)
+    assert "already exists" in run("new", "r-pod", *words, "--command", command, status=1)
     assert "connection_file" in run("new", "s-pod", *words, "--command", "R", status=1)
     assert "No closing quotation" in run("new", "s-pod", *words, "--command", "R 'x", status=1)
     assert json.loads((tmp_path / "r-pod" / "kernel.json").read_bytes())["interrupt_mode"] == "signal"
@@ -120,7 +120,7 @@ def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
 def test_faults_publish_nothing_and_are_named(source: Path, tmp_path: Path) -> None:
     change(source, env={"DB_PASSWORD": "hunter2"})
     said = run("sync", "--source", source, "--target", tmp_path / "nfs", *SKIP, status=1)
-    assert "nothing is published" in said
+    assert "nothing was published" in said
     assert "python-pod/kernel.json:1:" in said
     assert "hunter2" not in said
     assert not (tmp_path / "nfs").exists()
@@ -168,7 +168,7 @@ def test_a_kernelspec_of_running_kernels_is_not_taken_away(source: Path, tmp_pat
     run("sync", *where, *SKIP)
     (source / "python-pod").rename(source / "other-pod")
     said = run("sync", *where, *SKIP, *asked, status=1)
-    assert "kernels run of what would go: python-pod (2)" in said
+    assert "kernels of removed kernelspecs are running: python-pod (2)" in said
     token.write_text("wrong", encoding="utf-8")
     assert "answers 403" in run("sync", *where, *SKIP, *asked, status=1)
     assert json.loads(run("history", "--target", tmp_path / "nfs", "--json"))[1:] == []
@@ -217,16 +217,16 @@ def test_nodes_are_asked_for_images(source: Path, tmp_path: Path, monkeypatch: p
     )
     assert "missing  kernel:1  on 0 of 1 nodes" in run("check-images", source, "--nodes", status=1)
     where = ("--source", source, "--target", tmp_path / "nfs")
-    assert "nothing is published" in run("sync", *where, "--images", "nodes", status=1)
+    assert "nothing was published" in run("sync", *where, "--images", "nodes", status=1)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "Say where: one of --target, --ssh and --pvc"),
-        (("--target", "x", "--ssh", "h:/x"), "Say where: one of"),
-        (("--pvc", "specs"), "--pvc needs --namespace"),
-        (("--pvc", "specs", "--namespace", "g", "--path", "../x"), "leads out of the volume"),
+        ((), "Give exactly one of --target, --ssh and --pvc"),
+        (("--target", "x", "--ssh", "h:/x"), "Give exactly one of"),
+        (("--pvc", "specs"), "--pvc requires --namespace"),
+        (("--pvc", "specs", "--namespace", "g", "--path", "../x"), "--path must not contain"),
     ],
 )
 @pytest.mark.parametrize("verb", ["diff", "sync", "history", "rollback"])
@@ -296,7 +296,7 @@ def test_a_folder_that_changes_meanwhile_is_not_published(
 
     monkeypatch.setattr("kernelpod.cli.specs.publish.find_findings", slow)
     said = run("sync", "--source", source, "--target", tmp_path / "nfs", *SKIP, status=1)
-    assert "was changed while it was read; nothing is published" in said
+    assert "changed while it was read; nothing was published" in said
     assert not (tmp_path / "nfs").exists()
 
 

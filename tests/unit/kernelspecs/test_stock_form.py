@@ -140,7 +140,7 @@ def test_what_a_stock_gateway_cannot_keep_is_named(source: Path, settings: Setti
     assert dropped == {("a-pod", "groups"), ("a-pod", "resources.bounds"), ("a-pod.large", "network")}
     said = run("build", "--stock", "--source", source, "--into", tmp_path / "x")
     assert "a-pod: groups is dropped: a stock gateway shows every kernelspec to everybody" in said
-    assert "a-pod, a-pod-large; they belong into the chart's kernel.allowedKernels" in said
+    assert "a-pod, a-pod-large; add them to the chart's kernel.allowedKernels" in said
 
 
 def test_folders_of_profiles_have_legal_names_of_their_own(tmp_path: Path, settings: Settings) -> None:
@@ -217,7 +217,7 @@ def test_what_was_built_is_replaced_and_nothing_else(built: Path, source: Path, 
     (source / "a-pod").rename(source / "b-pod")
     run("build", "--stock", "--source", source, "--into", built)
     assert sorted(path.name for path in built.iterdir()) == ["b-pod", "b-pod-large"]
-    assert "holds b-pod, which was not built" in run(
+    assert "holds b-pod, which an earlier build did not write" in run(
         "build", "--stock", "--source", source, "--into", source, status=1
     )
     assert (source / "b-pod" / "logo-svg.svg").is_file()

@@ -112,7 +112,7 @@ def test_a_home_that_kernels_cannot_mount_is_explained(case: str) -> None:
     with pytest.raises(StartFailed, match="Kernels cannot mount your home, the claim claim-alice: ") as error:
         resolved(claim, found)
     assert error.value.code == "home_not_shared"
-    assert "share the hub's namespace" in error.value.message
+    assert "must run in the hub's namespace" in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_home_that_kernels_cannot_mount_is_explained(case: str) -> None:
             "home_missing",
             "does not exist yet. It is made when your server starts",
         ),
-        ({**CLAIM, "spec": {}, "status": {"phase": "Pending"}}, "home_missing", "has no volume yet"),
+        ({**CLAIM, "spec": {}, "status": {"phase": "Pending"}}, "home_missing", "is not bound to a volume yet"),
         (ApiSilentError("away"), "cluster_unavailable", "Try again"),
     ],
 )

@@ -38,7 +38,11 @@ RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 ENDED = {
     "gone": (None, "pod_deleted", "deleted"),
     "out of memory": (a_pod(terminated(137, "OOMKilled")), "out_of_memory", "limit of 1024 MiB"),
-    "crash": (a_pod(terminated(1, message="Traceback\nValueError: x\n")), "kernel_exited", "words: ValueError: x"),
+    "crash": (
+        a_pod(terminated(1, message="Traceback\nValueError: x\n")),
+        "kernel_exited",
+        "output: ValueError: x",
+    ),
     "silent crash": (a_pod(terminated(3)), "kernel_exited", "with exit code 3."),
     "signal": (a_pod(terminated(139)), "kernel_exited", "by signal 11"),
     "a clean end": (a_pod(terminated(0, "Completed"), phase="Succeeded"), "kernel_exited", "exit code 0"),

@@ -1,4 +1,4 @@
-"""`kernelpod specs`: kernelspecs written, looked at, published as releases, and built for a stock gateway."""
+"""`kernelpod specs`: writes, checks and publishes kernelspecs, and builds them for a stock gateway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kernelpod.cli.specs.takeover import import_spec
 @click.group()
 @click.pass_context
 def specs(context: click.Context) -> None:
-    """Check kernelspecs, publish them as releases, and go back.
+    """Check kernelspecs, publish them as releases, and roll back.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def specs(context: click.Context) -> None:
       kernelpod specs sync --pvc kernelspecs --namespace gateway
       kernelpod specs rollback --ssh admin@nfs.example.org:/srv/nfs/kernelpod
     """
-    # https://no-color.org; without it, colours are where a terminal is
+    # See https://no-color.org. If it is unset, click uses colours on terminals only.
     if os.environ.get("NO_COLOR"):
         context.color = False
 

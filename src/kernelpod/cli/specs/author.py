@@ -1,4 +1,4 @@
-"""`kernelpod specs list`, `new`, `lint`."""
+"""`kernelpod specs list`, `new`, `lint`: list, write and check kernelspecs."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ COLOURS = {"error": "red", "warning": "yellow"}
 @click.command("list")
 @source_argument
 @place_options(required=False)
-@click.option("--user", default="", help="Only what this user sees, who is in the groups of --group and no other.")
-@click.option("--group", "groups", multiple=True, help="Only what a user in this hub group sees; repeat for more.")
+@click.option("--user", default="", help="Show only what this user sees, as a member of the groups of --group.")
+@click.option(
+    "--group", "groups", multiple=True, help="Show only what members of this hub group see; repeat for more."
+)
 @json_option
 def list_specs(
     folder: Path, place: ReleasePlace, context: str, user: str, groups: tuple[str, ...], as_json: bool
 ) -> None:
-    """List kernelspecs and profiles of FOLDER, or of a live release, a line each.
+    """List the kernelspecs and profiles of FOLDER, or of the live release at --target, --ssh or --pvc.
 
     \b
     Examples:
@@ -71,12 +73,12 @@ def list_specs(
 @click.option(
     "--into", type=click.Path(path_type=Path, file_okay=False), default=Path("kernelspecs"), show_default=True
 )
-@click.option("--like", default="", help="Kernelspec to start from: one that comes with kernelpod, or a folder.")
+@click.option("--like", default="", help="Kernelspec to copy: a name shipped with kernelpod, or a folder.")
 @click.option("--image", default="", help="Image of the kernel's pod, with a tag.")
-@click.option("--language", default="", help="The language's name, such as python or R.")
-@click.option("--display-name", default="", help="What users see in Lab; else made of the name.")
+@click.option("--language", default="", help="Name of the language, such as python or R.")
+@click.option("--display-name", default="", help="Name shown in Lab. Default: made from NAME.")
 @click.option(
-    "--command", default="", help="Command line in the image; {connection_file} stands for the connection."
+    "--command", default="", help="Command line that starts the kernel; it must contain {connection_file}."
 )
 @json_option
 def new(
@@ -89,7 +91,7 @@ def new(
     command: str,
     as_json: bool,
 ) -> None:
-    """Write the folder of a new kernelspec; what neither an option nor --like says is asked for.
+    """Write the folder of a new kernelspec. Values that are neither options nor in --like are prompted for.
 
     \b
     Examples:
@@ -99,7 +101,7 @@ def new(
     """
     folder, template = into / name, _template(like)
     if folder.exists():
-        raise KernelpodError(f"{folder} is there already")
+        raise KernelpodError(f"{folder} already exists")
     try:
         spec = read_folder(template)[0] if template else None
     except ValueError as error:
@@ -124,18 +126,18 @@ def new(
 
 
 def _template(like: str) -> Path | None:
-    """Return the folder of a kernelspec by its path or its name. Raises KernelpodError."""
+    """Return the folder of the kernelspec with this path or name. Raises KernelpodError."""
     if not like:
         return None
     for folder in (Path(like), shipped.kernelspecs() / like):
         if (folder / KERNEL_JSON).is_file():
             return folder
     names = ", ".join(path.name for path in spec_folders(shipped.kernelspecs()))
-    raise KernelpodError(f"there is no kernelspec {like}; name its folder, or one of {names}")
+    raise KernelpodError(f"there is no kernelspec {like}; give its folder, or one of {names}")
 
 
 def _write(folder: Path, data: dict[str, Any], template: Path | None) -> None:
-    """Write a kernelspec with what lies beside its template. Raises KernelpodError if it cannot be used."""
+    """Write a kernelspec and copy the logos of its template. Raises KernelpodError if it is invalid."""
     folder.mkdir(parents=True)
     try:
         for path in template.glob("logo-*") if template else ():
@@ -152,9 +154,9 @@ def _write(folder: Path, data: dict[str, Any], template: Path | None) -> None:
 @source_argument
 @settings_option
 @click.option("--format", "form", type=click.Choice(list(forms.FORMS)), default="text", show_default=True)
-@click.option("--strict", is_flag=True, help="Warnings fail as well.")
+@click.option("--strict", is_flag=True, help="Exit 1 for warnings, too.")
 def lint(folder: Path, settings_file: Path | None, form: str, strict: bool) -> None:
-    """Say what is wrong with the kernelspecs of FOLDER, with place and remedy; exit 1 for errors.
+    """Check the kernelspecs of FOLDER. Print each finding with location and remedy; exit 1 for errors.
 
     \b
     Examples:
@@ -172,7 +174,7 @@ def lint(folder: Path, settings_file: Path | None, form: str, strict: bool) -> N
 
 
 def coloured(text: str) -> str:
-    """Return findings as text with their weight in its colour."""
+    """Return the text of findings with each level coloured."""
     for level, colour in COLOURS.items():
         text = text.replace(f": {level} ", f": {click.style(level, fg=colour)} ")
     return text

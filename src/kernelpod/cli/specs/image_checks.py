@@ -1,4 +1,4 @@
-"""`kernelpod specs images`, `check-images`."""
+"""`kernelpod specs images`, `check-images`: list the images of kernelspecs and check that they exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLOURS = {"found": "green", "missing": "red", "unknown": "yellow"}
 @source_argument
 @json_option
 def images(folder: Path, as_json: bool) -> None:
-    """Print the images of all kernelspecs and profiles, each once: what nodes should have pulled.
+    """Print the images of all kernelspecs and profiles, each once. Nodes should pull them beforehand.
 
     \b
     Example:
@@ -39,14 +39,14 @@ def images(folder: Path, as_json: bool) -> None:
 @click.option(
     "--nodes",
     is_flag=True,
-    help=f"Ask the cluster's nodes instead of registries; kubelet names at most {NAMED_BY_KUBELET} images each.",
+    help=f"Ask the cluster's nodes instead of registries. Each reports at most {NAMED_BY_KUBELET} images.",
 )
 @context_option
 @json_option
 def check_images(folder: Path, nodes: bool, context: str, as_json: bool) -> None:
-    """Say of each image whether it is there: found, missing, or unknown with the reason; exit 1 if any is missing.
+    """Check whether each image is found, missing, or unknown with the reason. Exit 1 if any is missing.
 
-    Logins are those of `docker login` (~/.docker/config.json).
+    Registry logins are read from `docker login` (~/.docker/config.json).
 
     \b
     Examples:
@@ -64,15 +64,15 @@ def check_images(folder: Path, nodes: bool, context: str, as_json: bool) -> None
 
 
 def check(images: list[str], choice: str, context: str) -> list[Answer]:
-    """Return what was not found, by one of CHOICES."""
+    """Return the answers for images that were not found. `choice` is one of CHOICES."""
     return [answer for answer in ask_for_images(images, choice, context) if answer.state != "found"]
 
 
 def ask_for_images(images: list[str], choice: str, context: str) -> list[Answer]:
-    """Return what registries, or the nodes of a cluster, say of images, by one of CHOICES."""
+    """Return an answer for each image, from registries or from nodes. `choice` is one of CHOICES."""
     if choice == "skip":
         return []
-    with progress()("images are asked for"):
+    with progress()("checking images"):
         if choice == "nodes":
             return on_nodes(images, Cluster(find_kubectl(context), ()).items("nodes"))
         return ask(images, Path.home() / ".docker" / "config.json")

@@ -1,4 +1,4 @@
-"""Options and forms of output that the commands of `kernelpod specs` share."""
+"""Options and output formats that the commands of `kernelpod specs` share."""
 
 from __future__ import annotations
 
@@ -31,30 +31,35 @@ source_option = click.option(
     "folder",
     type=FOLDER,
     callback=lambda *given: _source(given[2]),
-    help="Folder of kernelspecs; else those that come with kernelpod.",
+    help="Folder of kernelspecs. Default: those shipped with kernelpod.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-context_option = click.option("--context", default="", help="Context of kubectl; else its current one.")
+context_option = click.option("--context", default="", help="Context of kubectl. Default: the current one.")
 _PLACE_OPTIONS = (
     click.option(
         "--target",
         type=click.Path(path_type=Path, file_okay=False),
-        help="The folder above `kernelspecs` that gateways mount, such as an NFS folder mounted here.",
+        help="Folder of releases that gateways mount, such as an NFS folder mounted here; it holds `kernelspecs`.",
     ),
-    click.option("--ssh", default="", metavar="USER@HOST:/FOLDER", help="The same folder on another machine."),
+    click.option("--ssh", default="", metavar="USER@HOST:/FOLDER", help="Folder of releases on another machine."),
     click.option(
-        "--pvc", default="", metavar="CLAIM", help="The same folder on a claim; a short-lived pod mounts it."
+        "--pvc",
+        default="",
+        metavar="CLAIM",
+        help="Claim with the folder of releases. A short-lived pod mounts it.",
     ),
-    click.option("--namespace", default="", help="With --pvc: the claim's namespace."),
-    click.option("--path", default="", help="With --pvc: the folder in the volume; else its root."),
+    click.option("--namespace", default="", help="With --pvc: namespace of the claim."),
+    click.option("--path", default="", help="With --pvc: folder in the volume. Default: its root."),
     click.option("--pod-image", default=pod.IMAGE, show_default=True, help="With --pvc: image of the pod."),
-    click.option("--pod-uid", default=1000, show_default=True, help="With --pvc: uid that may write the folder."),
+    click.option(
+        "--pod-uid", default=1000, show_default=True, help="With --pvc: uid that can write to the folder."
+    ),
 )
 
 
 @dataclass(frozen=True)
 class ReleasePlace:
-    """Where releases are: a folder, one at the other end of ssh, or one on a claim."""
+    """The location of releases: a local folder, a folder reached by ssh, or a folder on a claim."""
 
     target: Path | None
     ssh: str
@@ -66,12 +71,12 @@ class ReleasePlace:
 
     @property
     def count(self) -> int:
-        """How many places were named."""
+        """Return how many locations were given."""
         return sum(map(bool, (self.target, self.ssh, self.pvc)))
 
     @contextmanager
     def opened(self, context: str) -> Iterator[Target]:
-        """Give the releases there. Raises KernelpodError."""
+        """Yield the releases at this location. Raises KernelpodError."""
         steps = progress()
         with ExitStack() as stack:
             if self.target:
@@ -83,26 +88,26 @@ class ReleasePlace:
             else:
                 claim = pod.MountedClaim(self.pvc, self.namespace, context, self.pod_image, self.pod_uid)
                 folder = f"{pod.MOUNTED}/{self.path.strip('/')}".rstrip("/")
-                with steps(f"a pod mounts {self.pvc}"):
+                with steps(f"mounting {self.pvc} in a pod"):
                     shell = stack.enter_context(pod.pod_shell(claim))
-            with steps("the releases there are read"):
+            with steps("reading the releases"):
                 there = stack.enter_context(remote_target(shell, folder))
             yield there
 
 
 def place_options(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return what gives a command the options of a place; it gets `place`, made of them, and `context`."""
+    """Return a decorator that adds the location options. The command gets them as `place`, and `context`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def collected(**given: Any) -> None:
             place = ReleasePlace(**{name: given.pop(name) for name in ReleasePlace.__dataclass_fields__})
             if place.count > 1 or (required and not place.count):
-                raise click.UsageError("Say where: one of --target, --ssh and --pvc.")
+                raise click.UsageError("Give exactly one of --target, --ssh and --pvc.")
             if place.pvc and not place.namespace:
-                raise click.UsageError("--pvc needs --namespace.")
+                raise click.UsageError("--pvc requires --namespace.")
             if ".." in place.path.split("/"):
-                raise click.UsageError("--path leads out of the volume.")
+                raise click.UsageError("--path must not contain '..'.")
             command(place=place, **given)
 
         for option in reversed((*_PLACE_OPTIONS, context_option)):
@@ -117,16 +122,16 @@ def words_of(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise KernelpodError(f"--command {command!r} is no command line: {error}") from error
+        raise KernelpodError(f"--command {command!r} is not a valid command line: {error}") from error
 
 
 def say_json(data: Any) -> None:
-    """Print JSON."""
+    """Print data as indented JSON."""
     click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
 def say_table(rows: list[dict[str, str]], colours: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Print rows in columns as wide as they need to be; `colours` are those of cells, by their text."""
+    """Print rows as an aligned table. `colours` maps the text of a cell to its colour."""
     if not rows:
         return
     texts = [list(rows[0]), *(list(row.values()) for row in rows)]
@@ -143,7 +148,7 @@ def _painted(cell: str, colours: Mapping[str, str]) -> str:
 
 
 def progress() -> Progress:
-    """Return what says a line a step on a terminal, and nothing elsewhere."""
+    """Return a Progress that prints to stderr if that is a terminal, and nothing otherwise."""
     return Progress(lambda line: click.secho(line, err=True, dim=True) if sys.stderr.isatty() else None)
 
 

@@ -1,4 +1,4 @@
-"""`kernelpod specs diff`, `sync`, `history`, `rollback`."""
+"""`kernelpod specs diff`, `sync`, `history`, `rollback`: publish kernelspecs as releases."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @place_options(required=True)
 @json_option
 def diff(folder: Path, place: ReleasePlace, context: str, as_json: bool) -> None:
-    """Show what `sync` would change, as a unified diff; exit 1 if anything would.
+    """Show what `sync` would change as a unified diff. Exit 1 if there are changes.
 
-    With --json only which files would be added, changed or removed.
+    With --json, list only the files that would be added, changed or removed.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def diff(folder: Path, place: ReleasePlace, context: str, as_json: bool) -> None
 
 @dataclass(frozen=True)
 class Publishing:
-    """What is looked at before anything is published, and what stays afterwards."""
+    """The checks before publishing, and the number of releases to keep."""
 
     images: str
     gateway: tuple[str, Path] | None
@@ -67,27 +67,31 @@ class Publishing:
 
 
 def publishing_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command that gets its options as `publishing`."""
+    """Return the command with the options of Publishing added; it gets them as `publishing`."""
 
     @functools.wraps(command)
     def collected(images: str, gateway: tuple[str, Path] | None, keep: int, **given: Any) -> None:
         command(publishing=Publishing(images, gateway, keep), **given)
 
     for option in (
-        click.option("--keep", type=click.IntRange(1), default=5, show_default=True, help="Releases that stay."),
+        click.option(
+            "--keep", type=click.IntRange(1), default=5, show_default=True, help="Number of releases to keep."
+        ),
         click.option(
             "--gateway",
             type=(str, click.Path(path_type=Path, exists=True, dir_okay=False)),
             metavar="URL TOKEN_FILE",
-            help="Take away no kernelspec of which this gateway runs kernels; the token needs its admin scope.",
+            help="Refuse to remove a kernelspec while this gateway runs kernels of it. The token needs the "
+            "gateway's admin scope.",
         ),
         click.option(
             "--images",
             type=click.Choice(CHOICES),
             default="registry",
             show_default=True,
-            help="Who is asked for images before: their registry, the cluster's nodes, or nobody (skip). One that "
-            "is missing refuses; one that cannot be asked for refuses only with `require`.",
+            help="Check images first in their registries (registry, require), on the cluster's nodes, or not at "
+            "all (skip). A missing image is an error. An image that cannot be checked is an error only with "
+            "`require`.",
         ),
     ):
         collected = option(collected)
@@ -110,7 +114,7 @@ def sync(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Publish kernelspecs as a new release; gateways follow by themselves.
+    """Publish kernelspecs as a new release. Gateways pick it up on their own.
 
     \b
     Examples:
@@ -123,7 +127,7 @@ def sync(
         old = target.tree()
         change = difference(old, tree)
         if dry_run:
-            click.echo(_coloured(change) or "nothing would change\n", nl=False)
+            click.echo(_coloured(change) or "no changes\n", nl=False)
             return
         if change:
             _refuse_if_running(old.specs - tree.specs, publishing.gateway)
@@ -139,7 +143,7 @@ def sync(
 @place_options(required=True)
 @json_option
 def history(place: ReleasePlace, context: str, as_json: bool) -> None:
-    """List the releases, the newest first, and say which is live and which is damaged.
+    """List all releases, newest first, and mark those that are live or damaged.
 
     \b
     Example:
@@ -165,7 +169,7 @@ def history(place: ReleasePlace, context: str, as_json: bool) -> None:
 
 @click.command()
 @place_options(required=True)
-@click.option("--to", default="", help="Name of a release; else the one before the live one.")
+@click.option("--to", default="", help="Name of a release. Default: the one before the live release.")
 @json_option
 def rollback(place: ReleasePlace, context: str, to: str, as_json: bool) -> None:
     """Make an earlier release live again.
@@ -183,22 +187,22 @@ def rollback(place: ReleasePlace, context: str, to: str, as_json: bool) -> None:
 
 
 def _looked_at(source: Path, settings: Settings) -> Tree:
-    """Return the files of a folder that lint finds no error in. Raises KernelpodError."""
+    """Return the files of a folder without lint errors. Raises KernelpodError."""
     tree = read_tree(source)
     findings = find_findings(source, settings.kernelspecs, settings.culling)
     if errors := [finding.as_text() for finding in findings if finding.level == "error"]:
-        raise KernelpodError("\n".join(["nothing is published:", *errors]))
+        raise KernelpodError("\n".join(["nothing was published:", *errors]))
     if read_tree(source) != tree:
-        raise KernelpodError(f"{source} was changed while it was read; nothing is published, try again")
+        raise KernelpodError(f"{source} changed while it was read; nothing was published. Try again")
     return tree
 
 
 def _published(target: Target, tree: Tree, changed: bool, keep: int) -> str:
-    """Return the name of the release that is live now: a new one, unless the live one is what it would be."""
+    """Return the name of the release that is live now. A new one is only made if there are changes."""
     live = target.live()
     if live is not None and not changed:
         return live.name
-    with progress()("the new release is written"):
+    with progress()("writing the new release"):
         return target.publish(tree, getpass.getuser(), keep)
 
 
@@ -209,8 +213,8 @@ def _refuse_if_running(gone: frozenset[str], gateway: tuple[str, Path] | None) -
     counts = running(url, SecretStr(token_file.read_text(encoding="utf-8").strip()))
     if used := [f"{spec} ({counts[spec]})" for spec in sorted(gone) if counts[spec]]:
         raise KernelpodError(
-            f"nothing is published: kernels run of what would go: {', '.join(used)}. Restarts of them would fail; "
-            "keep these kernelspecs until they have ended, or leave out --gateway"
+            f"nothing was published: kernels of removed kernelspecs are running: {', '.join(used)}. They "
+            "could not be restarted. Keep these kernelspecs until the kernels have ended, or leave out --gateway"
         )
 
 
@@ -222,11 +226,11 @@ def _refuse_if_missing(source: Path, choice: str, context: str) -> None:
             click.echo(f"warning: {answer.image}: {answer.reason}", err=True)
     if refused:
         lines = [f"{answer.image}: {answer.state}: {answer.reason}" for answer in refused]
-        remedy = "mend the images, or publish with --images skip"
-        raise KernelpodError("\n".join([f"nothing is published; {remedy}:", *lines]))
+        remedy = "fix the images, or publish with --images skip"
+        raise KernelpodError("\n".join([f"nothing was published; {remedy}:", *lines]))
 
 
 def _coloured(text: str) -> str:
-    """Return a unified diff in the colours of one."""
+    """Return a unified diff with coloured lines."""
     lines = text.splitlines(keepends=True)
     return "".join(click.style(line, fg=COLOURS[line[0]]) if line[0] in COLOURS else line for line in lines)

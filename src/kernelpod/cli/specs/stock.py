@@ -1,4 +1,4 @@
-"""`kernelpod specs build`."""
+"""`kernelpod specs build`: builds kernelspecs for an unmodified Enterprise Gateway."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ MARK = "scripts/launch_kubernetes.py"
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("stock"),
     show_default=True,
-    help="Folder to write; one that was built before is replaced.",
+    help="Folder to write. A folder from an earlier build is replaced.",
 )
 @json_option
 def build(folder: Path, settings_file: Path | None, stock: bool, into: Path, as_json: bool) -> None:  # noqa: ARG001
-    """Write kernelspecs for an unmodified gateway: each with its launcher, each profile as one of its own.
+    """Write kernelspecs for an unmodified gateway. Each gets a launcher; each profile becomes a kernelspec.
 
-    Namespace, homes and grace period are those of the settings.
+    Namespace, homes and grace period are taken from the settings.
 
     \b
     Example:
@@ -47,16 +47,16 @@ def build(folder: Path, settings_file: Path | None, stock: bool, into: Path, as_
         return
     for dropped in made.dropped:
         click.echo(f"{dropped.spec}: {dropped.key} is dropped: {dropped.why}")
-    click.echo(f"{into} holds {', '.join(names)}; they belong into the chart's kernel.allowedKernels")
+    click.echo(f"{into} holds {', '.join(names)}; add them to the chart's kernel.allowedKernels")
 
 
 def _write(tree: Tree, into: Path) -> None:
-    """Write the files of a folder, which appears whole. Raises KernelpodError if another one is in its place."""
+    """Write a folder in one step. Raises KernelpodError if `into` holds a folder that was not built."""
     if into.exists():
         there = read_tree(into)
         if foreign := sorted(name for name in there.specs if f"{name}/{MARK}" not in there.files):
             raise KernelpodError(
-                f"{into} holds {foreign[0]}, which was not built; name another folder with --into"
+                f"{into} holds {foreign[0]}, which an earlier build did not write; name another folder with --into"
             )
     new = into.with_name(f".{into.name}-{secrets.token_hex(4)}")
     try:

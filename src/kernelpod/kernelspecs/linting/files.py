@@ -1,4 +1,4 @@
-"""What can be wrong with the files of a kernelspec, whatever they hold."""
+"""Lint checks of a kernelspec's files: modes, names, sizes, links, logos and launchers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERYBODY_READS, EVERYBODY_ENTERS, OTHERS_WRITE = 0o444, 0o555, 0o002
 
 
 def check_folder(folder: Path) -> Iterator[Finding]:
-    """Yield the findings of all files below a kernelspec's folder. No link is followed."""
+    """Yield the findings of all files below a kernelspec's folder. Links are not followed."""
     yield from _mode(folder.name, folder.lstat().st_mode)
     for parent, folders, names in os.walk(folder):
         for name in sorted([*folders, *names]):
@@ -30,7 +30,7 @@ def check_folder(folder: Path) -> Iterator[Finding]:
 
 
 def check_text(file: str, raw: bytes) -> Iterator[Finding]:
-    """Yield what is wrong with how a text is stored."""
+    """Yield findings about a text file's byte order mark and line endings."""
     if raw.startswith(BOM):
         yield finding("bom", file)
     if b"\r" in raw:
@@ -66,7 +66,7 @@ def _logos(folder: Path) -> Iterator[Finding]:
     for name, side in LOGOS.items():
         path = folder / name
         if path.is_file() and not path.is_symlink() and (size := _png_size(path)) != (side, side):
-            said = f"It is {size[0]} x {size[1]}." if size else "It is no PNG."
+            said = f"It is {size[0]} x {size[1]}." if size else "It is not a PNG."
             yield finding("logo-size", f"{folder.name}/{name}", said=said)
 
 
@@ -79,7 +79,7 @@ def _png_size(path: Path) -> tuple[int, int] | None:
 
 
 def _launchers(folder: Path) -> Iterator[Finding]:
-    """A kernelspec for a stock gateway carries copies of our launchers in `scripts`."""
+    """Yield findings for copied launchers in `scripts` of a stock kernelspec that differ from the shipped ones."""
     for shipped in launchers().iterdir():
         copy = folder / "scripts" / shipped.name
         if shipped.is_file() and copy.is_file() and copy.read_bytes() != shipped.read_bytes():

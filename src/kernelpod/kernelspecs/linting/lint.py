@@ -1,4 +1,4 @@
-"""What is wrong with a folder of kernelspecs: every finding with a code, a place and a remedy."""
+"""Checks a folder of kernelspecs, and returns findings with code, location and remedy."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from kernelpod.settings.culling import NO_CULLING, Culling
 from kernelpod.settings.kernels import Kernelspecs
 
 KERNEL_JSON = "kernel.json"
-# pydantic's types of errors, and those that the model adds.
+# Lint codes by the error types of pydantic and of our models.
 CODES = {
     "extra_forbidden": "unknown-key",
     "missing": "missing-key",
     "over_bounds": "over-bounds",
     "connection_file": "connection-file",
 }
-# What concerns several keys at once is shown at this one.
+# Errors that concern several keys are reported at this key.
 OF_THE_WHOLE: dict[str, tuple[str, ...]] = {"connection_file": ("argv",)}
 
 
 def lint(folder: Path, settings: Kernelspecs, culling: Culling = NO_CULLING) -> list[Finding]:
-    """Return the findings of a folder of kernelspecs, in the order of files and lines. Raises OSError."""
+    """Return the findings of a folder of kernelspecs, sorted by file and line. Raises OSError."""
     found: list[Finding] = []
     names: dict[str, str] = {}
     for spec_folder in spec_folders(folder):
@@ -40,12 +40,12 @@ def lint(folder: Path, settings: Kernelspecs, culling: Culling = NO_CULLING) -> 
 
 
 def spec_folders(folder: Path) -> list[Path]:
-    """Return the folders of kernelspecs in a folder, by name: all but hidden ones. Raises OSError."""
+    """Return the folders of kernelspecs in a folder, sorted by name and without hidden ones. Raises OSError."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[str, str]) -> Iterable[Finding]:
-    """Yield the findings of one kernelspec; `names` are the display names seen so far, with their kernelspecs."""
+    """Yield the findings of one kernelspec. `names` maps the display names seen so far to their kernelspecs."""
     if folder.name in NATIVE_NAMES or not SPEC_NAME.match(folder.name):
         yield finding("name", folder.name, said=folder.name)
     yield from files.check_folder(folder)
@@ -59,9 +59,9 @@ def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[
     try:
         read = read_json(raw.removeprefix(files.BOM).decode("utf-8"))
     except UnicodeDecodeError as error:
-        yield finding("encoding", file, said=f"byte {error.start} is no UTF-8")
+        yield finding("encoding", file, said=f"Byte {error.start} is invalid.")
     except BadJson as error:
-        yield finding("bad-json", file, error.place, said="is empty" if not raw.strip() else str(error))
+        yield finding("bad-json", file, error.place, said="The file is empty." if not raw.strip() else str(error))
     else:
         yield from _lint_json(folder, file, read, settings, culling, names)
 
@@ -84,7 +84,7 @@ def _lint_json(
         yield from rules.check_spec(file, read, spec, settings, culling)
         if (other := names.setdefault(spec.display_name, spec.address)) != spec.address:
             where = ("metadata", "kernelpod", "profiles", spec.profile) if spec.profile else ("display_name",)
-            yield finding("same-name", file, read.place(where), said=f"{spec.display_name!r} is {other}, too")
+            yield finding("same-name", file, read.place(where), said=f"{other} has {spec.display_name!r}, too.")
 
 
 def _of_the_model(file: str, read: JsonFile, error: ValidationError) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What can be wrong with what a kernel.json says, beyond its form."""
+"""Lint checks of the values in kernel.json that its schema cannot express."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RANDOM_LENGTH, _RANDOM_BITS = 24, 3.7
 _RANDOM = re.compile(rf"[A-Za-z0-9+/=_-]{{{_RANDOM_LENGTH},}}")
 _OURS = re.compile(r"(KERNEL|JUPYTER|JPY)_")
 _TAGGED = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)$")
-# Of kernels that are known by a word of their command: whether they understand `interrupt_request`.
+# How known kernels, recognised by a word of their command, are interrupted. "message": by `interrupt_request`.
 _INTERRUPTED_BY: dict[str, Literal["message", "signal"]] = {
     "ipykernel": "message",
     "ipython_kernel": "message",
@@ -47,13 +47,13 @@ LANGUAGES = frozenset(_LANGUAGES.split())
 
 
 def interrupted_by(argv: Sequence[str]) -> Literal["message", "signal"] | None:
-    """Return how a known kernel is interrupted, by its command; None of one that nobody knows."""
+    """Return how the kernel with this command is interrupted, or None if the kernel is unknown."""
     command = " ".join(argv)
     return next((mode for word, mode in _INTERRUPTED_BY.items() if word in command), None)
 
 
 def check_form(file: str, read: JsonFile) -> Iterator[Finding]:
-    """Yield what is wrong in a kernel.json, also where its form is wrong."""
+    """Yield findings of single values in a kernel.json, which need not be valid as a whole."""
     for path, value in _leaves(read.data, ()):
         for code, said in _of_value(path, value):
             yield finding(code, file, read.place(path), said)
@@ -65,7 +65,7 @@ def check_form(file: str, read: JsonFile) -> Iterator[Finding]:
 def check_spec(
     file: str, read: JsonFile, spec: KernelSpec, settings: Kernelspecs, culling: Culling
 ) -> Iterator[Finding]:
-    """Yield what is wrong with a kernelspec, or with one of its profiles where they differ."""
+    """Yield findings of a valid kernelspec, or of the keys that a profile overrides."""
     stanza: Path = ("metadata", "kernelpod")
     inner = (*stanza, "profiles", spec.profile)
     if not spec.profile:
@@ -105,7 +105,7 @@ def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Find
 
 
 def _of_value(path: Path, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield code and words for one value, by its place and its text."""
+    """Yield the code and message of each finding of one value."""
     key = str(path[-1]) if path else ""
     in_env = len(path) == 2 and path[0] == "env"
     if key == "hostPath":
@@ -129,7 +129,7 @@ def _of_text(path: Path, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_secret(key: str, value: str) -> bool:
-    """Return whether a variable's name or its value looks like a secret's; a file's path is none."""
+    """Return whether a variable's name or value looks like a secret. Paths of files do not."""
     if not value or value.startswith("/"):
         return False
     named = bool(_SECRET_NAME.search(key)) and not key.endswith(("_FILE", "_PATH", "_URL"))
@@ -137,7 +137,7 @@ def _is_secret(key: str, value: str) -> bool:
 
 
 def _is_random(word: str) -> bool:
-    """Return whether a long word has the mixture and the entropy (bits a character) of a random one."""
+    """Return whether a long word looks random: mixed characters and a high entropy in bits per character."""
     kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
     counts = Counter(word).values()
     bits = -sum(count / len(word) * math.log2(count / len(word)) for count in counts)
@@ -145,7 +145,7 @@ def _is_random(word: str) -> bool:
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """Yield every value with its path, objects and lists included."""
+    """Yield every value with its path, including objects and lists."""
     yield path, value
     if isinstance(value, dict):
         for key, inner in value.items():

@@ -1,1 +1,1 @@
-"""Kernelspecs as releases: whole trees, one link to the live one, here, over ssh or on a claim."""
+"""Publishes kernelspecs as releases: in a local folder, over ssh, or on a claim."""

@@ -1,4 +1,4 @@
-"""One admin at a time: a lock file that says whose it is and since when."""
+"""A lock file that lets only one administrator publish at a time, and names its owner and age."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ NAME = ".sync.lock"
 
 
 class LockedError(KernelpodError):
-    """Somebody else is at work."""
+    """Somebody else holds the lock."""
 
 
 @contextmanager
 def locked(folder: Path, by: str) -> Iterator[None]:
-    """Hold the lock of a folder. Raises LockedError with its owner and its age.
+    """Hold the lock of a folder. Raises LockedError with its owner and age.
 
-    A lock whose process was of this machine and has ended is taken over; of other machines nobody can know.
+    If the lock's process ran on this machine and has ended, the lock is taken over. Processes of other machines
+    cannot be checked.
     """
     path = folder / NAME
     if _abandoned(_text(path)):
@@ -32,14 +33,14 @@ def locked(folder: Path, by: str) -> Iterator[None]:
     own = folder / f"{NAME}-{secrets.token_hex(6)}"
     own.write_text(new_lock(by), encoding="utf-8")
     try:
-        # A lock is there whole or not at all, on NFS too.
+        # Creating a hard link is atomic, even on NFS.
         path.hardlink_to(own)
     except (FileExistsError, FileNotFoundError):
         raise LockedError(whose(_text(path), path)) from None
     finally:
         own.unlink(missing_ok=True)
     try:
-        # Of those who were interrupted, and of those who lose to us.
+        # Remove files of processes that were interrupted or did not get the lock.
         for other in folder.glob(f"{NAME}-*"):
             other.unlink(missing_ok=True)
         yield
@@ -52,7 +53,7 @@ def _now() -> datetime:
 
 
 def _started(pid: int) -> str:
-    """Return when a process of this machine started, in clock ticks; empty if there is none."""
+    """Return the start time of a process on this machine in clock ticks. Empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except OSError:
@@ -60,18 +61,18 @@ def _started(pid: int) -> str:
 
 
 def new_lock(by: str) -> str:
-    """Return what a lock of this process says."""
+    """Return the content of a lock file of this process."""
     about = {"by": by, "host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
     return json.dumps({**about, "since": _now().isoformat()})
 
 
 def whose(text: str, path: object) -> str:
-    """Return a sentence about the lock at `path`, which says `text`: owner, age, and what to do."""
+    """Return a sentence with owner and age of the lock at `path` with the content `text`, and what to do."""
     about, age = _read(text), ""
     if isinstance(since := about.get("since"), str):
         age = f", for {(_now() - datetime.fromisoformat(since)).total_seconds():.0f} s"
     who = f"{about['by']} on {about.get('host')}{age}" if "by" in about else "somebody"
-    return f"{who} is publishing here. Wait; if that was interrupted, remove {path}"
+    return f"{who} is publishing here. Wait until it has finished. If it was interrupted, remove {path}"
 
 
 def _text(path: Path) -> str:

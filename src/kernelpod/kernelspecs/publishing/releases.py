@@ -1,4 +1,4 @@
-"""Kernelspecs as releases: whole folders side by side, and one symbolic link that says which is live.
+"""Stores releases as folders side by side, with one symbolic link to the live release.
 
 ```text
 <target>/kernelspecs -> releases/20260101T120000Z-0123456789ab
@@ -6,8 +6,8 @@
                                                /.release.json
 ```
 
-A reader that follows the link once sees the old or the new release, never a mix. Whatever is interrupted leaves
-the old one live; the next `publish` removes what is left of it.
+A reader that follows the link once sees either the old or the new release, never a mix. If publishing is
+interrupted, the old release stays live, and the next `publish` removes the incomplete one.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ RELEASES = "releases"
 MANIFEST = ".release.json"
 PARTIAL = ".partial-"
 STAMP = "%Y%m%dT%H%M%SZ"
-# A reader may still be at work on a release that is no longer live.
+# Readers may still use a release for a while after it is no longer live.
 KEPT_FOR = timedelta(hours=1)
 
 
 class ReleaseError(KernelpodError):
-    """Nothing was published or switched; the release that was live still is."""
+    """Publishing or switching failed. The live release is unchanged."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Release:
     digest: str
     live: bool
     damage: str = ""
-    """What differs from the manifest; empty if nothing does."""
+    """How the files differ from the manifest. Empty if they do not."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The folder above `kernelspecs`, as gateways mount it."""
+    """A folder of releases, as gateways mount it. It holds the link `kernelspecs`."""
 
     folder: Path
 
     def live(self) -> Path | None:
-        """Return the folder of the live release; None if there is none yet. Raises ReleaseError."""
+        """Return the folder of the live release, or None if there is none yet. Raises ReleaseError."""
         link = self.folder / LINK
         if not link.is_symlink():
             if link.exists():
@@ -70,7 +70,7 @@ class Target:
         return self.folder / link.readlink()
 
     def tree(self) -> Tree:
-        """Return the files of the live release; none if somebody damaged it. Raises ReleaseError."""
+        """Return the files of the live release. Empty if it is damaged. Raises ReleaseError."""
         live = self.live()
         try:
             return read_tree(live) if live else EMPTY
@@ -78,14 +78,14 @@ class Target:
             return EMPTY
 
     def history(self) -> list[Release]:
-        """Return all releases, the newest first, each looked at for damage."""
+        """Return all releases, newest first, and check each for damage."""
         live = self.live()
         return [self._release(path, live) for path in reversed(self._folders())]
 
     def publish(self, tree: Tree, by: str, keep: int, now: datetime | None = None) -> str:
-        """Make a release of these files live and return its name; the `keep` newest ones stay.
+        """Publish these files as the live release and return its name. The `keep` newest releases are kept.
 
-        Raises ReleaseError or LockedError, and then nothing has changed for readers.
+        Raises ReleaseError or LockedError. Then nothing has changed for readers.
         """
         now = now or datetime.now(timezone.utc)
         with _explained(self.folder):
@@ -100,9 +100,9 @@ class Target:
         return name
 
     def rollback(self, by: str, to: str = "") -> str:
-        """Make the release before the live one live again, or the one named; return its name.
+        """Make the previous release or the release `to` live, and return its name.
 
-        Raises ReleaseError if there is none or if it is damaged, LockedError.
+        Raises ReleaseError if there is no such release or it is damaged, and LockedError.
         """
         with _explained(self.folder), locked(self.folder, by):
             history = self.history()
@@ -134,12 +134,12 @@ class Target:
         return Release(folder.name, created, by, digest, folder == live, damage)
 
     def _new_name(self, tree: Tree, now: datetime) -> str:
-        """Return a name after all others, also when the clock went backwards."""
+        """Return a name that sorts after all others, even if the clock was set back."""
         newest = max((_stamped(path.name) for path in self._folders()), default=now - timedelta(seconds=1))
         return f"{max(now, newest + timedelta(seconds=1)).strftime(STAMP)}-{tree.digest[:12]}"
 
     def _write(self, name: str, tree: Tree, by: str) -> None:
-        """Write a release beside the others, look at it again, and give it its name."""
+        """Write a release under a temporary name, verify it, and rename it."""
         releases = self.folder / RELEASES
         releases.mkdir(exist_ok=True)
         with _partial(releases) as partial:
@@ -149,7 +149,7 @@ class Target:
             about = {"created": _stamped(name).isoformat(), "by": by, "digest": tree.digest, "files": sums}
             _put(partial / MANIFEST, json.dumps(about, indent=1).encode())
             if damage := _damage(partial, sums):
-                raise ReleaseError(f"what was written is not what can be read: {damage}. Look at the storage")
+                raise ReleaseError(f"the written release cannot be read back: {damage}. Check the storage")
             for parent, _, _ in os.walk(partial):
                 Path(parent).chmod(0o755)
                 _fsync(Path(parent))
@@ -157,7 +157,7 @@ class Target:
         _fsync(releases)
 
     def _switch(self, name: str) -> None:
-        """Make a release live in one step."""
+        """Make a release live atomically."""
         new = self.folder / f".{LINK}-{secrets.token_hex(4)}"
         new.symlink_to(Path(RELEASES, name))
         try:
@@ -168,14 +168,14 @@ class Target:
         _fsync(self.folder)
 
     def _clean(self) -> None:
-        """Remove what an interrupted `publish` left behind."""
+        """Remove files that an interrupted `publish` left behind."""
         for left in (self.folder / RELEASES).glob(f"{PARTIAL}*"):
             shutil.rmtree(left)
         for left in self.folder.glob(f".{LINK}-*"):
             left.unlink()
 
     def _prune(self, keep: int, now: datetime) -> None:
-        """Remove releases beyond the newest `keep`, if they have not been the newest for an hour."""
+        """Remove all but the newest `keep` releases, except those that were the newest within the last hour."""
         folders, live = self._folders(), self.live()
         for folder, successor in list(pairwise(folders))[: max(0, len(folders) - keep)]:
             if folder != live and now - _stamped(successor.name) > KEPT_FOR:
@@ -183,7 +183,7 @@ class Target:
 
 
 def _stamped(name: str) -> datetime:
-    """Return when a release was made, by its name; long ago if that is no name of ours."""
+    """Return the creation time of a release from its name, or 1970 if the name has another form."""
     try:
         return datetime.strptime(name.partition("-")[0], STAMP).replace(tzinfo=timezone.utc)
     except ValueError:
@@ -191,7 +191,7 @@ def _stamped(name: str) -> datetime:
 
 
 def _damage(folder: Path, sums: dict[str, str]) -> str:
-    """Return what differs between a release's files and their checksums; empty if nothing does."""
+    """Return how a release's files differ from their checksums. Empty if they do not."""
     there = {path: hashlib.sha256(content).hexdigest() for path, content in read_tree(folder).files.items()}
     for path in sorted({*there, *sums}):
         if path not in there:
@@ -205,7 +205,7 @@ def _damage(folder: Path, sums: dict[str, str]) -> str:
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Turn what the storage says into a sentence."""
+    """Turn an OSError into a ReleaseError."""
     try:
         yield
     except OSError as error:
@@ -214,7 +214,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _partial(releases: Path) -> Iterator[Path]:
-    """Give a new folder; if it is still there at the end, it is removed."""
+    """Yield a new folder, and remove it afterwards unless it was renamed."""
     folder = releases / f"{PARTIAL}{secrets.token_hex(6)}"
     folder.mkdir()
     try:
@@ -224,7 +224,7 @@ def _partial(releases: Path) -> Iterator[Path]:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Write a file that everybody may read, and return when it is stored."""
+    """Write a file that everybody can read, and flush it to the storage."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         file.write(content)

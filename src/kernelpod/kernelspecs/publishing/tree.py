@@ -1,4 +1,4 @@
-"""The files of a folder of kernelspecs, read once: what a release holds, and what two of them differ in."""
+"""Reads the files of a folder of kernelspecs into memory, and compares two such trees."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LARGEST_BYTES = 2**20
 
 
 class TreeError(KernelpodError):
-    """A folder cannot be read as a folder of kernelspecs."""
+    """A folder is not a valid folder of kernelspecs."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Files by their path relative to the folder, in order."""
+    """The content of files by their path relative to the folder, sorted by path."""
 
     files: Mapping[str, bytes]
 
@@ -43,9 +43,9 @@ EMPTY = Tree({})
 
 
 def read_tree(folder: Path) -> Tree:
-    """Return the files of all kernelspecs in a folder; what is hidden there is left out.
+    """Return the files of all kernelspecs in a folder. Hidden folders are left out.
 
-    Raises TreeError for links, special files, files over 1 MiB, and where something cannot be read.
+    Raises TreeError for links, special files, files over 1 MiB, and files that cannot be read.
     """
     try:
         files = {str(path.relative_to(folder)): _content(path) for path in _files(folder)}
@@ -58,7 +58,7 @@ def _files(folder: Path) -> Iterator[Path]:
     for spec in sorted(folder.iterdir()):
         if not spec.name.startswith(".") and (spec.is_dir() or spec.is_symlink()):
             if spec.is_symlink():
-                raise TreeError(f"{spec} is a symbolic link; put the folder itself there")
+                raise TreeError(f"{spec} is a symbolic link; replace it with the folder itself")
             for parent, folders, names in os.walk(spec, onerror=_raise):
                 linked = [name for name in folders if Path(parent, name).is_symlink()]
                 yield from (Path(parent, name) for name in sorted([*names, *linked]))
@@ -69,12 +69,12 @@ def _raise(error: OSError) -> None:
 
 
 def _content(path: Path) -> bytes:
-    """Return a file's content; the file that is looked at is the one that is read, whatever happens beside."""
+    """Return a file's content. Checks and reads the same open file, so that it cannot be swapped in between."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
-            raise TreeError(f"{path} is a symbolic link; put the file itself there") from error
+            raise TreeError(f"{path} is a symbolic link; replace it with the file itself") from error
         raise
     with os.fdopen(opened, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -86,7 +86,7 @@ def _content(path: Path) -> bytes:
 
 
 def changes(old: Tree, new: Tree) -> dict[str, str]:
-    """Return what happens to each file that is not the same in both: added, changed or removed; in order."""
+    """Return "added", "changed" or "removed" for each file that differs, sorted by path."""
     paths = sorted({*old.files, *new.files})
     found = {path: (old.files.get(path), new.files.get(path)) for path in paths}
     return {
@@ -97,7 +97,7 @@ def changes(old: Tree, new: Tree) -> dict[str, str]:
 
 
 def difference(old: Tree, new: Tree) -> str:
-    """Return what changes from old to new as a unified diff; empty if nothing does."""
+    """Return a unified diff from old to new. Empty if they are equal."""
     parts: list[str] = []
     for path in changes(old, new):
         before, after = old.files.get(path), new.files.get(path)

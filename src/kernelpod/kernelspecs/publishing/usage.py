@@ -1,4 +1,4 @@
-"""Which kernelspecs run: asked of a gateway before one is taken away."""
+"""Asks a gateway which kernelspecs have running kernels, before one is removed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ TIMEOUT_SECONDS = 15
 
 
 class UsageError(KernelpodError):
-    """The gateway does not say which kernels run."""
+    """The gateway's running kernels cannot be listed."""
 
 
 class _StaysHere(HTTPRedirectHandler):
-    """Follows no redirect: the token would go along, wherever it leads."""
+    """Follows no redirects, since a redirect could send the token elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
-        """Return no further request: the redirect is then an error."""
+        """Return None, which turns the redirect into an error."""
 
 
 def running(gateway: str, token: SecretStr) -> Counter[str]:
-    """Return how many kernels of each kernelspec run, profiles counted with it.
+    """Return the number of running kernels of each kernelspec, including its profiles.
 
-    The token must hold the admin scope, or only its owner's kernels are seen. Raises UsageError.
+    Without the admin scope, the token lists only its owner's kernels. Raises UsageError.
     """
     if not gateway.startswith(("http://", "https://")):
-        raise UsageError(f"{gateway} is no address of a gateway; write http:// or https:// before it")
+        raise UsageError(f"{gateway} is not the URL of a gateway; begin it with http:// or https://")
     headers = {"Authorization": f"token {token.get_secret_value()}"}
     request = Request(f"{gateway.rstrip('/')}/api/kernels", headers=headers)  # noqa: S310 - looked at above
     try:
@@ -41,6 +41,6 @@ def running(gateway: str, token: SecretStr) -> Counter[str]:
         return Counter(str(model["name"]).partition(".")[0] for model in models)
     except HTTPError as error:
         with error:
-            raise UsageError(f"{gateway} answers {error.code}; the token must hold the admin scope") from error
+            raise UsageError(f"{gateway} answers {error.code}; the token needs the admin scope") from error
     except (URLError, HTTPException, OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{gateway} does not say which kernels run: {error}") from error
+        raise UsageError(f"the running kernels of {gateway} cannot be listed: {error}") from error

@@ -1,1 +1,1 @@
-"""Whether the images that are named exist: asked of their registries, or of the nodes."""
+"""Checks in registries or on nodes whether images exist."""

@@ -1,4 +1,4 @@
-"""Names of images: what a registry is asked for, and which of them nodes hold already."""
+"""Parses names of images, and finds out which images the nodes of a cluster have pulled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 DOCKER_HUB, DOCKER_HUB_API = "docker.io", "registry-1.docker.io"
-# kubelet names no more in a node's status, unless nodeStatusMaxImages says so.
+# kubelet lists at most this many images in a node's status, unless nodeStatusMaxImages is set.
 NAMED_BY_KUBELET = 50
 _REFERENCE = re.compile(
     r"(?:(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/)?(?P<path>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -18,7 +18,7 @@ State = Literal["found", "missing", "unknown"]
 
 
 class Answer(NamedTuple):
-    """What was said of one image."""
+    """The result of looking up one image."""
 
     image: str
     state: State
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """An image's name in its parts."""
+    """The parts of an image's name."""
 
     host: str
     path: str
@@ -35,23 +35,23 @@ class Reference(NamedTuple):
 
     @property
     def version(self) -> str:
-        """What is asked for: the digest, else the tag."""
+        """The digest if there is one, else the tag."""
         return self.digest or self.tag
 
     @property
     def names(self) -> set[str]:
-        """The names by which a node knows it."""
+        """The full names under which a node lists the image."""
         whole = f"{self.host}/{self.path}"
         return {f"{whole}@{self.digest}"} if self.digest else {f"{whole}:{self.tag}"}
 
 
 def parse(image: str) -> Reference:
-    """Return the parts of an image's name, with what container runtimes fill in. Raises ValueError."""
+    """Return the parts of an image's name, with the defaults of container runtimes. Raises ValueError."""
     first, _, rest = image.partition("/")
     named = bool(rest) and (first == "localhost" or "." in first or ":" in first)
     found = _REFERENCE.fullmatch(image if named else f"{DOCKER_HUB}/{image}")
     if not found:
-        raise ValueError(f"{image!r} is no name of an image")
+        raise ValueError(f"{image!r} is not a valid image name")
     path = found["path"]
     if found["host"] == DOCKER_HUB and "/" not in path:
         path = f"library/{path}"
@@ -59,9 +59,9 @@ def parse(image: str) -> Reference:
 
 
 def on_nodes(images: Iterable[str], nodes: Iterable[Mapping[str, Any]]) -> list[Answer]:
-    """Return which images the nodes of a cluster hold, by what kubelet says of each node."""
+    """Return for each image on how many nodes it is present, according to the nodes' status."""
     held = [_held(node) for node in nodes]
-    # A node that names as many as it may can hold others.
+    # A node that lists the maximum may have more images.
     full = any(len(node.get("status", {}).get("images", [])) >= NAMED_BY_KUBELET for node in nodes)
     answers = []
     for image in images:
@@ -75,12 +75,12 @@ def on_nodes(images: Iterable[str], nodes: Iterable[Mapping[str, Any]]) -> list[
         if count or not full:
             answers.append(Answer(image, "found" if count else "missing", said))
         else:
-            answers.append(Answer(image, "unknown", f"kubelet names {NAMED_BY_KUBELET} images of a node at most"))
+            answers.append(Answer(image, "unknown", f"nodes report at most {NAMED_BY_KUBELET} images each"))
     return answers
 
 
 def _held(node: Mapping[str, Any]) -> set[str]:
-    """Return the whole names of a node's images."""
+    """Return the full names of a node's images."""
     found: set[str] = set()
     for image in node.get("status", {}).get("images", []):
         for name in image.get("names") or []:

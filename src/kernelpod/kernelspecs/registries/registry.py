@@ -1,4 +1,4 @@
-"""Asks registries whether images are there, without pulling them.
+"""Checks in registries whether images exist, without pulling them.
 
 Source: OCI Distribution Specification 1.1, "Checking if content exists"; the challenge is Docker Registry v2's.
 """
@@ -22,7 +22,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_o
 
 from kernelpod.kernelspecs.registries.images import DOCKER_HUB, DOCKER_HUB_API, Answer, Reference, parse
 
-# All registries together, so that a laptop without a network loses no more.
+# Time limit for all registries together, so that a command without a network is not delayed longer.
 DEADLINE_SECONDS = 5.0
 TIMEOUT_SECONDS = 4.0
 AT_ONCE = 12
@@ -35,16 +35,16 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
-# Docker's own name of its registry in its configuration.
+# The name of Docker Hub in docker's config.json.
 _DOCKER_HUB_LOGIN = "index.docker.io"
 
 
 class _Unknown(Exception):
-    """A registry's answer says nothing; the text is the reason."""
+    """It is unknown whether an image exists; the message is the reason."""
 
 
 def ask(images: Iterable[str], logins: Path, seconds: float = DEADLINE_SECONDS) -> list[Answer]:
-    """Return what the registries say of each image, within `seconds`; `logins` is docker's config.json."""
+    """Return an answer for each image, after at most `seconds`. `logins` is the path of docker's config.json."""
     wanted = list(dict.fromkeys(images))
     known = _logins(logins)
     todo: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -60,7 +60,7 @@ def ask(images: Iterable[str], logins: Path, seconds: float = DEADLINE_SECONDS) 
                 return
             done.put(_ask(image, known))
 
-    # Nobody waits for a thread of these: a name server can be silent for longer than any time-out.
+    # These threads are never joined, since name resolution can block for longer than any timeout.
     for _ in range(min(AT_ONCE, len(wanted))):
         threading.Thread(target=work, daemon=True).start()
     answers: dict[str, Answer] = {}
@@ -101,7 +101,7 @@ def _is_there(reference: Reference, login: str) -> bool:
     if status == 200:
         kind = headers.get("Content-Type", "").partition(";")[0].strip()
         if kind not in MANIFESTS and "Docker-Content-Digest" not in headers:
-            raise _Unknown(f"{reference.host} answers with something that is no image ({kind or 'nothing'})")
+            raise _Unknown(f"the answer of {reference.host} is not an image ({kind or 'no content type'})")
         return True
     if status == 404:
         return False
@@ -110,7 +110,7 @@ def _is_there(reference: Reference, login: str) -> bool:
 
 
 def _head(opener: OpenerDirector, url: str, authorization: str) -> tuple[int, Message]:
-    """Return status and headers."""
+    """Return the status and headers of a HEAD request."""
     request = Request(url, method="HEAD", headers={"Accept": ", ".join(MANIFESTS)})  # noqa: S310 - _scheme chose it
     if authorization:
         request.add_unredirected_header("Authorization", authorization)
@@ -123,7 +123,7 @@ def _head(opener: OpenerDirector, url: str, authorization: str) -> tuple[int, Me
 
 
 def _authorization(opener: OpenerDirector, challenge: str, reference: Reference, login: str) -> str:
-    """Return the header that a registry asks for: the login itself, or a token that it gives for it."""
+    """Return the Authorization header that a registry asks for: basic authentication or a bearer token."""
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic" and login:
         return f"Basic {login}"
@@ -132,7 +132,7 @@ def _authorization(opener: OpenerDirector, challenge: str, reference: Reference,
     words = dict(_CHALLENGE.findall(rest))
     realm = urlsplit(words.get("realm", ""))
     if realm.scheme != _scheme(realm.netloc) or not realm.hostname:
-        raise _Unknown(f"{reference.host} names no place for tokens that can be asked")
+        raise _Unknown(f"{reference.host} names no usable address for tokens")
     scope = words.get("scope", f"repository:{reference.path}:pull")
     query = urlencode({"scope": scope} | ({"service": words["service"]} if "service" in words else {}))
     request = Request(f"{words['realm']}{'&' if realm.query else '?'}{query}")  # noqa: S310 - looked at above
@@ -147,7 +147,7 @@ def _authorization(opener: OpenerDirector, challenge: str, reference: Reference,
                 f"{realm.hostname} gives no token ({error.code}); `docker login` to {reference.host}"
             ) from error
     if len(text) > LARGEST_TOKEN:
-        raise _Unknown(f"{realm.hostname} answers without an end")
+        raise _Unknown(f"the answer of {realm.hostname} is too long")
     made = json.loads(text)
     token = made.get("token") or made.get("access_token") if isinstance(made, dict) else None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
@@ -156,10 +156,10 @@ def _authorization(opener: OpenerDirector, challenge: str, reference: Reference,
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows redirects with HEAD and without what was only for the first host."""
+    """Follows redirects with HEAD and without the headers that were only meant for the first host."""
 
     def redirect_request(self, req: Request, *about: Any) -> Request | None:
-        """Return the next request; none where it would leave https."""
+        """Return the next request, or None if it would leave https."""
         made = super().redirect_request(req, *about)
         if made is None or made.type != _scheme(made.host):
             return None
@@ -168,12 +168,12 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def _scheme(host: str) -> str:
-    """Return http for this machine, https for any other."""
+    """Return http for this machine and https for all others."""
     return "http" if urlsplit(f"//{host}").hostname in LOOPBACK else "https"
 
 
 def _logins(file: Path) -> dict[str, str]:
-    """Return the logins of docker's config.json by host, as header values; none if it cannot be read."""
+    """Return the logins of docker's config.json by host as header values. Empty if it cannot be read."""
     try:
         auths: Any = json.loads(file.read_text(encoding="utf-8"))["auths"]
         return {_host(name): _login(about) for name, about in auths.items() if _login(about)}

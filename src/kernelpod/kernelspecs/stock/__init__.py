@@ -1,1 +1,1 @@
-"""Kernelspecs of an unmodified Enterprise Gateway: their form, their build, and the identity that a hub signs."""
+"""Support for an unmodified Enterprise Gateway: kernelspecs built for it, and the identity that a hub signs."""

@@ -1,4 +1,4 @@
-"""Builds folders of kernelspecs that an unmodified Enterprise Gateway reads, each complete in itself."""
+"""Builds kernelspecs for an unmodified Enterprise Gateway, each with its own copy of the launchers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from kernelpod.kernelspecs.stock import form as stockform
 from kernelpod.settings.sections import Settings
 
 KERNEL_JSON = "kernel.json"
-# Of a stanza and its profiles; any other key has no place under a stock gateway.
+# Keys of a stanza and its profiles that a stock gateway supports.
 _KEPT = frozenset({"image", "resources", "profiles", "display_name"})
 _KEPT_RESOURCES = frozenset({"requests", "limits"})
 _WHY = {
     "groups": "a stock gateway shows every kernelspec to everybody",
-    "network": "the pod has no label that network policies choose it by",
-    "resources.bounds": "nobody's wish for resources is granted",
+    "network": "the pod has no label for network policies to select",
+    "resources.bounds": "users cannot request resources",
     "transport": "pods always use tcp",
 }
-_NO_PLACE = "a stock gateway and its launcher have no place for it"
+_NO_PLACE = "a stock gateway and its launcher do not support it"
 
 
 class StockError(KernelpodError):
@@ -35,7 +35,7 @@ class StockError(KernelpodError):
 
 
 class Dropped(NamedTuple):
-    """A key that means nothing there."""
+    """A key that a stock gateway does not support, and why."""
 
     spec: str
     key: str
@@ -44,14 +44,14 @@ class Dropped(NamedTuple):
 
 @dataclass(frozen=True)
 class Built:
-    """The folders, and what they do not hold."""
+    """The built folders, and the keys that were dropped."""
 
     tree: Tree
     dropped: tuple[Dropped, ...]
 
 
 def build(source: Path, settings: Settings) -> Built:
-    """Return all kernelspecs of a folder, each profile a kernelspec of its own. Raises StockError, TreeError."""
+    """Build all kernelspecs of a folder. Each profile becomes a kernelspec. Raises StockError, TreeError."""
     given = read_tree(source)
     files: dict[str, bytes] = {}
     dropped: list[Dropped] = []
@@ -74,7 +74,7 @@ def build(source: Path, settings: Settings) -> Built:
 
 
 def _folder(spec: KernelSpec, taken: Iterable[str]) -> str:
-    """Return the name of a profile's own kernelspec: `<spec>-<profile>`, shortened where that cannot be one."""
+    """Return the name of a profile's kernelspec: `<spec>-<profile>`, shortened with a hash if it is not valid."""
     name = f"{spec.spec}-{spec.profile}"
     if name in taken or not SPEC_NAME.match(name):
         name = f"{name[:30].rstrip('-')}-{hashlib.sha256(spec.address.encode()).hexdigest()[:8]}"
@@ -98,7 +98,7 @@ def _kernel_json(data: dict[str, Any], spec: KernelSpec, settings: Settings) -> 
 
 
 def _scripts(settings: Settings) -> dict[str, bytes]:
-    """Return what lies beside each kernel.json: the launchers, and what they know of the site."""
+    """Return the files of each `scripts` folder: the launchers and their settings."""
     homes = settings.homes
     if homes.volume.own:
         raise KernelpodError("homes.volume: a stock gateway needs homes in one claim or one NFS folder")
@@ -114,7 +114,7 @@ def _scripts(settings: Settings) -> dict[str, bytes]:
 
 
 def _lost(data: dict[str, Any], spec: KernelSpec) -> list[str]:
-    """Return the keys of a kernelspec, or those that its profile adds, that the stock form does not hold."""
+    """Return the keys of a kernelspec or its profile that a stock gateway does not support."""
     stanza: dict[str, Any] = data["metadata"]["kernelpod"]
     own = stanza["profiles"][spec.profile] if spec.profile else stanza
     resources = [f"resources.{key}" for key in own.get("resources", {}) if key not in _KEPT_RESOURCES]

@@ -1,6 +1,7 @@
-"""The form of a kernelspec for an unmodified Enterprise Gateway: argv is our launcher, the kernel's command below.
+"""Reads kernelspecs that were built for an unmodified Enterprise Gateway.
 
-`lint` and `images` look at it as the kernelspec that it was built from: one set of rules for both forms.
+In these, argv starts our launcher, and the kernel's own command is in the stanza. They are converted back, so that
+`lint` and `images` need only one set of rules.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ARGV = ["python3", LAUNCHER, "{resource_dir}", "{kernel_id}", "{response_address
 NAMESPACE = "KERNEL_NAMESPACE"
 SCRIPTS = ("launch_kubernetes.py", "kernel_launcher.py", "signed_identity.py", "kernel-pod.yaml.j2")
 SETTINGS = "settings.json"
-# Where the stock form has what the other form has elsewhere.
+# Paths of keys in the stock form, and where our own form has them.
 _MOVED: dict[Path, Path] = {
     ("metadata", "kernelpod", "argv"): ("argv",),
     ("metadata", "kernelpod", "env"): ("env",),
@@ -42,7 +43,7 @@ def is_stock(data: Any) -> bool:
 
 
 def as_ours(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the kernel.json that Kernelpod's own gateway would read, as far as the stock form holds it."""
+    """Return the stock kernel.json converted to the form of Kernelpod's own gateway."""
     metadata = dict(data["metadata"])
     config = metadata.pop("process_proxy").get("config")
     stanza = metadata.get("kernelpod")
@@ -52,14 +53,14 @@ def as_ours(data: dict[str, Any]) -> dict[str, Any]:
         inner["image"] = config["image_name"]
     if isinstance(outer, dict) and isinstance(env, dict):
         env = {**{name: value for name, value in outer.items() if name != NAMESPACE}, **env}
-    # The launcher passes signals on, so that either way works.
+    # The launcher forwards signals, so both interrupt modes work.
     known = interrupted_by([word for word in argv if isinstance(word, str)]) if isinstance(argv, list) else None
     changed = {"argv": argv, "env": env, "interrupt_mode": known or "message"}
     return {**data, **changed, "metadata": {**metadata, "kernelpod": inner}}
 
 
 def with_places(read: JsonFile) -> JsonFile:
-    """Return `as_ours` of a file, each value with the place that it has in the file."""
+    """Return `as_ours` of a file, with the location of each value in the original file."""
     places = {path: place for path, place in read.places.items() if path[:1] != ("argv",)}
     for path, place in read.places.items():
         for old, new in _MOVED.items():
@@ -69,7 +70,7 @@ def with_places(read: JsonFile) -> JsonFile:
 
 
 def check(folder: Folder, file: str, read: JsonFile) -> Iterator[Finding]:
-    """Yield what is wrong with what only the stock form has."""
+    """Yield findings about keys and files that only the stock form has."""
     env = read.data.get("env")
     if not isinstance(env, dict) or not isinstance(env.get(NAMESPACE), str):
         yield finding("missing-key", file, read.place(("env",)), f"{NAMESPACE}, the namespace of the kernel's pod")
@@ -79,7 +80,7 @@ def check(folder: Folder, file: str, read: JsonFile) -> Iterator[Finding]:
 
 
 def read_any(folder: Folder) -> tuple[KernelSpec, ...]:
-    """Return the kernelspec of a folder and its profiles, in either form. Raises ValueError."""
+    """Return the kernelspec of a folder and its profiles, in our own or the stock form. Raises ValueError."""
     try:
         data = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

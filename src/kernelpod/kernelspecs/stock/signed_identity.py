@@ -1,8 +1,8 @@
-"""What a hub says of a user, signed: how a stock Enterprise Gateway learns whose home a kernel may mount.
+"""Signs and verifies a user's identity, so that a stock Enterprise Gateway knows whose home a kernel may mount.
 
-The hub signs the identity behind each server and hands it over as KERNEL_SIGNED_IDENTITY;
-`launchers/launch_kubernetes.py` reads it. Standard library only, and nothing else of this package: the launcher's
-folder holds a copy of this file.
+The hub signs the identity of each server's user and passes it as KERNEL_SIGNED_IDENTITY;
+`launchers/launch_kubernetes.py` verifies it. This module imports only the standard library, since it is copied
+next to the launcher.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ SHORTEST_KEY = 32
 
 
 class SignedIdentityError(ValueError):
-    """A signed identity that proves nothing; the text is a sentence for the user."""
+    """A signed identity is invalid. The message is for the user."""
 
 
 class SignedIdentity(NamedTuple):
-    """Whose server it is, the home as KERNEL_PATH names it, the ids that kernels run as, and for how long."""
+    """The owner of a server, their home (as in KERNEL_PATH), the ids of their kernels, and the expiry."""
 
     user: str
     server: str
-    """The name of a named server; "" for the default one."""
+    """The name of a named server, or "" for the default server."""
     path: str
     uid: int
     gid: int
     expires: int
-    """Seconds since 1970; a start after that moment is refused, a kernel that runs goes on."""
+    """Expiry in seconds since 1970. Later starts are refused; running kernels continue."""
 
 
 def sign_identity(key: str, identity: SignedIdentity) -> str:
-    """Return the signed identity as one word of letters, digits, "-", "_" and one ".".
+    """Return the signed identity as a string of letters, digits, "-", "_" and one ".".
 
-    Raises ValueError when the key has fewer than 32 characters.
+    Raises ValueError if the key has fewer than 32 characters.
     """
     body = base64.urlsafe_b64encode(json.dumps(identity._asdict()).encode()).decode().rstrip("=")
     return f"{body}.{_signature(key, body)}"
 
 
 def read_signed_identity(key: str, text: str, now: float) -> SignedIdentity:
-    """Return what a signed identity says.
+    """Return the identity that `sign_identity` signed.
 
-    Raises SignedIdentityError unless it was signed with this key and is valid at `now`.
+    Raises SignedIdentityError unless it was signed with this key and has not expired at `now`.
     """
     body, _, signature = text.partition(".")
     if not hmac.compare_digest(signature.encode(), _signature(key, body).encode()):

@@ -1,1 +1,1 @@
-"""Kernels as pods. `apiserver` is the only module of the project that imports the Kubernetes client."""
+"""Runs kernels as pods. Only the module `apiserver` imports the Kubernetes client."""

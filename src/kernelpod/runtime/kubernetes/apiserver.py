@@ -1,7 +1,7 @@
-"""Requests to the Kubernetes API server, as plain JSON: the only module that imports the Kubernetes client.
+"""Sends requests to the Kubernetes API server as plain JSON. Only this module imports the Kubernetes client.
 
-Configuration, authentication and transport are the client's; its typed API is not touched, because importing its
-models costs more memory than the rest of a gateway.
+The client provides configuration, authentication and transport. Its typed API is not used, because importing its
+models takes more memory than the rest of the gateway.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ AUTHENTICATION = ["BearerToken"]
 USER_AGENT = "kernelpod-gateway"
 EXEC_PROTOCOL = "v4.channel.k8s.io"
 EXEC_STATUS_CHANNEL = 3
-# The API server sends a bookmark about every minute; a connection that is silent for longer is dead.
+# The API server sends a bookmark about every minute. A connection without data for this long is dead.
 SILENCE_SECONDS = 150
-# From here on it is the server that is unwell, or asks to be asked later: the same request may succeed.
+# Transient HTTP statuses: the server is overloaded or unavailable, and the same request may succeed later.
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
 TRY_AGAIN_SECONDS = (0.2, 5.0)
 
 
 def try_again(until: float = math.inf) -> Iterator[float]:
-    """Yield the pauses after which a request is repeated, until this time of `time.monotonic`.
+    """Yield the pauses between attempts in seconds, until this time of `time.monotonic`.
 
-    All kernels of a gateway, and all gateways, wait for the same API server: they do not come back at once.
+    The pauses have jitter, so that kernels and gateways do not all retry at the same moment.
     """
     return back_off(*TRY_AGAIN_SECONDS, jitter=0.5, until=until)
 
 
 class ApiSilentError(KernelpodError):
-    """The API server cannot be reached, or did not answer in time."""
+    """The API server cannot be reached or did not answer in time."""
 
 
 class ApiRefusedError(KernelpodError):
-    """The API server answered that it will not: `status` is HTTP's, `reason` Kubernetes' word for it."""
+    """The API server refused a request, with its HTTP `status` and the Kubernetes `reason`."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -58,19 +58,19 @@ class ApiRefusedError(KernelpodError):
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same request may succeed a little later."""
+        """Return whether the same request may succeed later."""
         return self.status in _MAY_PASS
 
 
 class ApiServer:
-    """One session with an API server; every call has a time-out."""
+    """A session with the API server. Every call has a timeout."""
 
     def __init__(self, settings: Kubernetes) -> None:
         self._settings = settings
         self._client: ApiClient | None = None
 
     async def open(self) -> None:
-        """Read where the cluster is and who we are there. Raises KernelpodError; nothing is asked yet."""
+        """Load the cluster's address and credentials. Sends no request. Raises KernelpodError."""
         configuration = Configuration()
         kubeconfig = self._settings.kubeconfig
         try:
@@ -86,8 +86,8 @@ class ApiServer:
                 )
         except (ConfigException, OSError) as error:
             raise KernelpodError(
-                f"no way to the cluster: {error}. In a pod the service account's token must be mounted; elsewhere "
-                "name a file in runtime.kubernetes.kubeconfig."
+                f"no configuration for the cluster: {error}. In a pod, mount the service account's token. "
+                "Elsewhere, set runtime.kubernetes.kubeconfig to a kubeconfig file."
             ) from error
         configuration.retries = None
         self._client = ApiClient(configuration)
@@ -102,7 +102,7 @@ class ApiServer:
     async def call(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
     ) -> dict[str, Any]:
-        """Return the answer's JSON. Raises ApiRefusedError and ApiSilentError; neither holds what was sent."""
+        """Return the response as JSON. Raises ApiRefusedError or ApiSilentError, which never hold the request."""
         timeout = aiohttp.ClientTimeout(total=self._settings.request_timeout_seconds)
         try:
             async with await self._send(method, path, query, body, timeout) as response:
@@ -115,7 +115,7 @@ class ApiServer:
             raise _silence(method, path, error) from error
 
     async def events(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Yield the events of a watch until the server ends it. Raises as `call` does."""
+        """Yield the events of a watch until the server ends it. Raises the errors of `call`."""
         seconds = self._settings.request_timeout_seconds
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=SILENCE_SECONDS)
         try:
@@ -128,7 +128,7 @@ class ApiServer:
             raise _silence("WATCH", path, error) from error
 
     async def execute(self, path: str, container: str, command: list[str]) -> None:
-        """Run a command in a container. Raises ApiRefusedError with what it said if it fails; see `call`."""
+        """Run a command in a container. If it fails, raises ApiRefusedError with its output; see also `call`."""
         if self._client is None:
             raise ApiSilentError("the session with the API server is closed")
         query = [("container", container), ("stdout", "true"), ("stderr", "true")]
@@ -140,7 +140,7 @@ class ApiServer:
         )
         session = self._client.rest_client.pool_manager
         if session is None:
-            raise ApiSilentError("nothing was asked of the API server yet")
+            raise ApiSilentError("no connection to the API server has been opened yet")
         try:
             async with session.ws_connect(
                 request[1],
@@ -173,7 +173,7 @@ class ApiServer:
 
 
 async def _ran(socket: aiohttp.ClientWebSocketResponse) -> None:
-    """Read what a command says until its status comes. Source: k8s.io/apimachinery remotecommand, channel 3."""
+    """Read a command's output until its status arrives. Source: k8s.io/apimachinery remotecommand, channel 3."""
     said = b""
     async for message in socket:
         channel, data = message.data[0], message.data[1:]
@@ -184,7 +184,7 @@ async def _ran(socket: aiohttp.ClientWebSocketResponse) -> None:
                 raise ApiRefusedError(500, status.get("reason", ""), text)
             return
         said += data
-    raise ApiSilentError("the command's end was never told")
+    raise ApiSilentError("the connection ended before the command's exit status arrived")
 
 
 def _refusal(status: int, text: bytes) -> ApiRefusedError:

@@ -1,6 +1,6 @@
-"""Homes that are claims of the hub's namespace: which folder of the NFS server each of them is bound to.
+"""Finds the NFS folder behind a home that is a claim in the hub's namespace.
 
-Kernels run in another namespace, where no claim of the hub's can be named; an NFS folder can be mounted anywhere.
+Kernels run in another namespace and cannot mount that claim, but they can mount its NFS folder.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from kernelpod.homes.volumes import Volume
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.start.plan import KernelPlan
 
-# The driver of csi-driver-nfs, whose volumes say their folder in attributes.
+# The name of csi-driver-nfs, whose volumes name their folder in volumeAttributes.
 NFS_DRIVER = "nfs.csi.k8s.io"
 
 
 async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
-    """Return the plan with the home's NFS folder in place of its claim; a plan without such a home as it is.
+    """Return the plan with the home's NFS folder in place of its claim. Other plans are returned unchanged.
 
-    The claim is looked up for every start, since it may have been made anew; a kernel that a restarted gateway
-    found keeps the folder it had. Raises StartFailed where there is no claim, or where its volume is not a folder
-    of the settings' NFS server below `homes.root`.
+    The claim is looked up at every start, since it may have been recreated. Kernels that a restarted gateway finds
+    keep their folder. Raises StartFailed if there is no claim, or if its volume is not a folder below `homes.root`
+    on the NFS server of the settings.
     """
     home = plan.mounts.home
     if home.volume.kind != "dynamic":
@@ -31,13 +31,13 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     claims = f"/api/v1/namespaces/{home.volume.namespace}/persistentvolumeclaims/{claim}"
     found = await _asked(api, claims, claim)
     if found.get("status", {}).get("phase") != "Bound":
-        raise home_missing(f"home, the claim {claim},", lacks="has no volume yet")
+        raise home_missing(f"home, the claim {claim},", lacks="is not bound to a volume yet")
     volume = await _asked(api, f"/api/v1/persistentvolumes/{found['spec']['volumeName']}", claim)
     server, path = _folder(volume, found, claim)
     below = path == posixpath.normpath(path) and path.startswith(root.rstrip("/") + "/")
     if server != home.volume.server or not below:
         wanted = f"{home.volume.server}:{root} (homes.volume.server and homes.root)"
-        raise _not_shared(claim, f"it is {server}:{path}, not below {wanted}")
+        raise _not_shared(claim, f"its folder is {server}:{path}, which is not below {wanted}")
     nfs = Volume(kind="nfs", server=server)
     mounts = plan.mounts.model_copy(update={"home": home.model_copy(update={"path": path, "volume": nfs})})
     return plan.model_copy(update={"mounts": mounts})
@@ -49,15 +49,15 @@ async def _asked(api: ApiServer, path: str, claim: str) -> dict[str, Any]:
     except ApiRefusedError as error:
         if error.status == 404:
             raise home_missing(f"home, the claim {claim},", detail=str(error)) from error
-        said = "the gateway may not look at it (the chart grants that where homes.volume.kind is dynamic)"
+        said = "the gateway may not read it (the chart grants this if homes.volume.kind is dynamic)"
         raise _not_shared(claim, said, detail=str(error)) from error
     except ApiSilentError as error:
-        sentence = "The cluster does not answer; running kernels go on. Try again in a minute."
+        sentence = "The cluster does not answer. Running kernels continue. Try again in a minute."
         raise StartFailed("cluster_unavailable", sentence, detail=str(error)) from error
 
 
 def _folder(volume: dict[str, Any], claim: dict[str, Any], name: str) -> tuple[str, str]:
-    """Return server and path of a volume that is a folder of an NFS server, and this claim's.
+    """Return the server and path of a claim's NFS volume. Raises StartFailed if it is another kind of volume.
 
     Source: k8s.io/api/core/v1 PersistentVolumeSpec; csi-driver-nfs, pkg/nfs/nfs.go (volume attributes).
     """
@@ -71,13 +71,13 @@ def _folder(volume: dict[str, Any], claim: dict[str, Any], name: str) -> tuple[s
         said = {key.lower(): value for key, value in (csi.get("volumeAttributes") or {}).items()}
         parts = (said.get("share", "/"), said.get("subdir", "").lstrip("/"))
         return said.get("server", ""), posixpath.join(*parts).rstrip("/")
-    raise _not_shared(name, f"its volume {volume['metadata']['name']} is no NFS folder")
+    raise _not_shared(name, f"its volume {volume['metadata']['name']} is not an NFS folder")
 
 
 def _not_shared(claim: str, why: str, *, detail: str = "") -> StartFailed:
     return StartFailed(
         "home_not_shared",
-        f"Kernels cannot mount your home, the claim {claim}: {why}. Tell an admin: either homes are folders of "
-        "one NFS server, or kernels share the hub's namespace.",
+        f"Kernels cannot mount your home, the claim {claim}: {why}. Tell your administrator: homes must be "
+        "folders of one NFS server, or kernels must run in the hub's namespace.",
         detail=detail,
     )

@@ -1,4 +1,4 @@
-"""FairLimiter: a few starts at a time, first come first served, fair between users."""
+"""Limits how many kernels start at the same time, fairly between users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class FairLimiter:
-    """Lets `at_once` holders in; those who wait are let in one of each user in turn, each user's own in order."""
+    """A semaphore that serves waiting users in turn, first come first served for each user."""
 
     def __init__(self, at_once: int) -> None:
         self._free = at_once
@@ -17,7 +17,7 @@ class FairLimiter:
 
     @asynccontextmanager
     async def turn(self, user: Hashable) -> AsyncIterator[None]:
-        """Hold a turn for as long as the block runs."""
+        """Wait for a turn of the user and hold it while the block runs."""
         await self._take(user)
         try:
             yield
@@ -25,7 +25,7 @@ class FairLimiter:
             self._pass_on()
 
     async def _take(self, user: Hashable) -> None:
-        if self._free > 0:  # nobody waits then: a turn that is given back goes to who waits
+        if self._free > 0:  # then nobody waits, since a returned turn goes to a waiting user first
             self._free -= 1
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -38,7 +38,7 @@ class FairLimiter:
             raise
 
     def _pass_on(self) -> None:
-        """Give the turn to the user who has waited longest for one; who was served goes to the end of the row."""
+        """Give the turn to the first user in the queue, and move this user to the end of the queue."""
         while self._waiting:
             user = next(iter(self._waiting))
             queue = self._waiting.pop(user)

@@ -1,4 +1,4 @@
-"""From a created pod to its open shell port, or to the reason why that will not be."""
+"""Waits until a new pod's shell port is open, or finds out why the pod does not start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)
 
-# A start that takes longer is looked into after these times: only events tell that a mount fails.
+# A slow start is checked after these pauses in seconds: only events report that a mount fails.
 LOOK_SECONDS = (1.5, 1, 1.5, 2, 3)
 PROBE_SECONDS = (0.03, 0.5)
 PROBE_TIMEOUT_SECONDS = 5
@@ -28,7 +28,7 @@ PROBE_TIMEOUT_SECONDS = 5
 async def address_of(name: str, plan: KernelPlan, watch: PodWatch, troubles: Troubles) -> str:
     """Return a pod's address once its shell port is open. Raises StartFailed with the cluster's reason.
 
-    A dead pod's address does not refuse, it hangs; so the probe runs beside the watch.
+    Connections to a dead pod hang instead of being refused, so the watch runs at the same time as the probe.
     """
     opened = asyncio.ensure_future(_opened(name, watch))
     hindered = asyncio.ensure_future(troubles.of(name, plan))
@@ -58,14 +58,17 @@ async def _opened(name: str, watch: PodWatch) -> str:
 
 
 class Troubles:
-    """Finds what keeps pods from running; what may heal has `heal_seconds` to do so."""
+    """Finds out why pods do not start.
+
+    Permanent failures abort a start at once, transient ones after `heal_seconds`.
+    """
 
     def __init__(self, api: ApiServer, watch: PodWatch, events_path: str, heal_seconds: float) -> None:
         self._api, self._watch, self._events_path = api, watch, events_path
         self._heal_seconds = heal_seconds
 
     async def of(self, name: str, plan: KernelPlan) -> Ended:
-        """Return what keeps a pod from running, once it is final or has not healed in time."""
+        """Wait until the pod has a permanent failure, or a transient one for `heal_seconds`, and return it."""
         looks, since = iter(LOOK_SECONDS), 0.0
         told: reasons.Obstacle | None = None
         while True:
@@ -80,7 +83,7 @@ class Troubles:
                 continue
             since = since or time.monotonic()
             if found != told:
-                log.info("kernel %s waits: %s", plan.kernel_id, found.ended.reason)
+                log.info("kernel %s is waiting: %s", plan.kernel_id, found.ended.reason)
             told = found
             if found.final or time.monotonic() - since > self._heal_seconds:
                 return found.ended

@@ -1,4 +1,4 @@
-"""All kernel pods of this installation as the cluster sees them, from one watch."""
+"""Keeps the state of all kernel pods of this installation up to date with one watch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Pod = dict[str, Any]
 
-# The server ends a watch after this long, and the next one goes on where it ended.
+# The server ends a watch after this many seconds, and the next watch continues from there.
 WATCH_SECONDS = 290
 BACK_OFF_SECONDS = (0.1, 5.0)
-# Gone: the server no longer knows the version we want to go on from.
+# HTTP 410 Gone: the server no longer has the resource version to continue from.
 GONE = 410
 
 
 class PodWatch:
-    """The pods behind `path` with `selector`; what is seen here may be late, never early."""
+    """The pods at `path` that match `selector`. Their state may lag behind the cluster."""
 
     def __init__(self, api: ApiServer, path: str, selector: str) -> None:
         self._api, self._path, self._selector = api, path, selector
@@ -34,10 +34,10 @@ class PodWatch:
         self._task: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
         self.synced = False
-        """Whether the watch runs; while it does not, what is known may be old."""
+        """Whether the watch is running. If not, the state of the pods may be out of date."""
 
     async def open(self, seconds: float) -> None:
-        """Start to watch; return once all pods are known. Raises ApiSilentError after `seconds`."""
+        """Start watching and return once all pods are listed. Raises ApiSilentError after `seconds`."""
         self._task = asyncio.ensure_future(self._run())
         try:
             await asyncio.wait_for(self._first.wait(), seconds)
@@ -45,36 +45,36 @@ class PodWatch:
             raise ApiSilentError(f"the API server did not list the kernel pods within {seconds:g} s") from error
 
     async def close(self) -> None:
-        """Stop to watch."""
+        """Stop watching."""
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
     def pods(self) -> dict[str, Pod]:
-        """Return the pods by name."""
+        """Return all pods by name."""
         return dict(self._pods)
 
     def pod(self, name: str) -> Pod | None:
-        """Return a pod, or None if there is none."""
+        """Return the pod of this name, or None if there is none."""
         return self._pods.get(name)
 
     def expect(self, pod: Pod) -> None:
-        """Note a pod that was just created, before the watch tells of it."""
+        """Add a pod that was just created, before the watch reports it."""
         self._pods.setdefault(pod["metadata"]["name"], pod)
 
     async def until(self, name: str, answer: Callable[[Pod | None], T | None]) -> T:
-        """Return `answer` of a pod as soon as it is not None; asked now and at every news of the pod."""
+        """Return `answer(pod)` as soon as it is not None. It is called now and whenever the pod changes."""
         while (found := answer(self._pods.get(name))) is None:
             news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._listening.setdefault(name, set()).add(news)
             try:
                 await news
             finally:
-                self._deafen(name, news)
+                self._stop_listening(name, news)
         return found
 
-    def _deafen(self, name: str, news: asyncio.Future[None]) -> None:
+    def _stop_listening(self, name: str, news: asyncio.Future[None]) -> None:
         others = self._listening.get(name, set())
         others.discard(news)
         if not others:
@@ -104,7 +104,7 @@ class PodWatch:
         self.synced = False
 
     async def _list(self) -> None:
-        before = set(self._pods)  # what `expect` adds meanwhile may be newer than the list
+        before = set(self._pods)  # pods that `expect` adds during the request may be newer than the list
         answer = await self._api.call("GET", self._path, {"labelSelector": self._selector})
         listed = {pod["metadata"]["name"]: pod for pod in answer["items"]}
         for name in before - listed.keys():

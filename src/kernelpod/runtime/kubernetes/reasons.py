@@ -1,7 +1,8 @@
-"""Why a kernel's pod does not run: what Kubernetes says of it, in sentences for the kernel's user.
+"""Explains to the user why a kernel's pod does not run, based on the pod's status and events.
 
-Pure functions of a pod (and its events) as the API server gives them. Sources: k8s.io/api/core/v1 types.go (pod
-phases, conditions, container states), pkg/kubelet/images/types.go (reasons of waiting), kubelet's events.
+All functions are pure functions of a pod (and its events) as the API server returns them. Sources:
+k8s.io/api/core/v1 types.go (pod phases, conditions, container states), pkg/kubelet/images/types.go (waiting
+reasons), kubelet's events.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ _ON_ITS_WAY = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What keeps a pod from running; `final` if waiting cannot help."""
+    """What keeps a pod from running. `final` means that the failure is permanent."""
 
     ended: Ended
     final: bool = False
 
 
 def address(pod: Pod | None) -> str | None:
-    """Return the pod's address once its kernel's container runs."""
+    """Return the pod's IP address, or None unless its kernel container runs."""
     if pod is None or not _state(pod, KERNEL_CONTAINER).get("running"):
         return None
     return pod["status"].get("podIP") or None
 
 
 def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
-    """Return why a kernel no longer runs or never will; None as long as it runs or is on its way."""
+    """Return why a kernel no longer runs or can never start, or None while it runs or starts."""
     if pod is None:
         return Ended("The kernel's pod was deleted.", "pod_deleted")
     check = _state(pod, HOME_CHECK, "initContainerStatuses").get("terminated") or {}
@@ -66,7 +67,7 @@ def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
 
 
 def obstacle(pod: Pod | None, events: Iterable[dict[str, Any]], plan: KernelPlan) -> Obstacle | None:
-    """Return what keeps a pod from running, or None if nothing is known to."""
+    """Return what keeps a pod from running, or None if no obstacle is known."""
     if pod is None:
         return None
     for container, place in ((KERNEL_CONTAINER, "containerStatuses"), (HOME_CHECK, "initContainerStatuses")):
@@ -78,22 +79,22 @@ def obstacle(pod: Pod | None, events: Iterable[dict[str, Any]], plan: KernelPlan
     unscheduled = _condition(pod, "PodScheduled")
     if unscheduled.get("status") == "False":
         said = _said(unscheduled.get("message", ""))
-        return Obstacle(Ended(f"No node of the cluster has room for the kernel: {said}", "unschedulable"))
+        return Obstacle(Ended(f"No node of the cluster can run the kernel: {said}", "unschedulable"))
     return _mount_trouble(events, plan)
 
 
 def may_hide_a_mount(pod: Pod | None) -> bool:
-    """Return whether a pod is on a node and nothing is said of it: only events tell that a mount fails."""
+    """Return whether a pod is scheduled but reports no error yet: only events report that a mount fails."""
     if pod is None or _condition(pod, "PodScheduled").get("status") != "True":
         return False
     return (_state(pod, KERNEL_CONTAINER).get("waiting") or {}).get("reason", "") in _ON_ITS_WAY
 
 
 def refused(message: str) -> Ended:
-    """Return why the API server would not have the pod: quota, limit range, Pod Security, admission policy."""
+    """Return why the API server refused the pod: quota, limit range, Pod Security or an admission policy."""
     said = _said(message)
     if "exceeded quota" in message:
-        return Ended(f"There is no quota left for another kernel. Stop one first. ({said})", "quota_exceeded")
+        return Ended(f"The quota for kernels is used up. Stop another kernel first. ({said})", "quota_exceeded")
     return Ended(f"The cluster does not allow the kernel's pod: {said}", "refused_by_cluster", message)
 
 
@@ -103,7 +104,7 @@ def _no_home(plan: KernelPlan, detail: str) -> Ended:
 
 
 def _before_the_kernel(pod: Pod, plan: KernelPlan) -> Ended | None:
-    """Return which of the site's init containers failed: the kernel then never starts."""
+    """Return an error if one of the site's init containers failed, since the kernel then never starts."""
     for one in plan.additions.init_containers:
         ended = _state(pod, one.name, "initContainerStatuses").get("terminated") or {}
         if code := ended.get("exitCode"):
@@ -114,12 +115,14 @@ def _before_the_kernel(pod: Pod, plan: KernelPlan) -> Ended | None:
 
 
 def _site_waits(waiting: dict[str, Any], one: AddedContainer) -> Obstacle | None:
-    """Return what keeps one of the site's containers from being made; one that is restarted hinders nobody."""
-    if found := _no_image(waiting, f"The image {one.image!r} of a container of this site's, {one.name!r},"):
+    """Return what keeps one of the site's containers from being created. Restarts are not obstacles."""
+    if found := _no_image(
+        waiting, f"The image {one.image!r} of the container {one.name!r}, which this site adds,"
+    ):
         return found
     reason, message = waiting.get("reason", ""), _said(waiting.get("message", ""))
     if reason in _CONTAINER_NEVER:
-        sentence = f"{_site_container(one)} cannot be made: {message or reason}"
+        sentence = f"{_site_container(one)} cannot be created: {message or reason}"
         return Obstacle(Ended(sentence, "site_container_failed", message), final=True)
     return None
 
@@ -133,7 +136,7 @@ def _no_image(waiting: dict[str, Any], which: str) -> Obstacle | None:
     if reason not in _IMAGE_TROUBLE and reason not in _IMAGE_NEVER:
         return None
     final = reason in _IMAGE_NEVER or bool(_NO_SUCH_IMAGE.search(message))
-    return Obstacle(Ended(f"{which} cannot be had: {message or reason}", "image_unavailable", message), final)
+    return Obstacle(Ended(f"{which} cannot be pulled: {message or reason}", "image_unavailable", message), final)
 
 
 def _waiting(waiting: dict[str, Any], plan: KernelPlan) -> Obstacle | None:
@@ -160,7 +163,7 @@ def _mount_trouble(events: Iterable[dict[str, Any]], plan: KernelPlan) -> Obstac
 def _not_created(reason: str, message: str, plan: KernelPlan) -> Ended:
     if _NO_SUCH_COMMAND.search(message) and plan.argv[0] in message:
         return _no_such_command(plan, message)
-    return Ended(f"The kernel's container cannot be made: {message or reason}", "container_refused", message)
+    return Ended(f"The kernel's container cannot be created: {message or reason}", "container_refused", message)
 
 
 def _exited(pod: Pod, terminated: dict[str, Any], plan: KernelPlan) -> Ended:
@@ -170,7 +173,7 @@ def _exited(pod: Pod, terminated: dict[str, Any], plan: KernelPlan) -> Ended:
     if terminated.get("reason") in ("StartError", "ContainerCannotRun"):
         return _not_created(terminated["reason"], _said(said), plan)
     how = f"by signal {code - 128}" if isinstance(code, int) and code > 128 else f"with exit code {code}"
-    last = f" Its last words: {said.splitlines()[-1][:_SAID]}" if said else ""
+    last = f" Its last output: {said.splitlines()[-1][:_SAID]}" if said else ""
     return Ended(f"The kernel ended {how}.{last}", "kernel_exited", said)
 
 
@@ -182,19 +185,19 @@ def _no_such_command(plan: KernelPlan, message: str) -> Ended:
 def _out_of_memory(plan: KernelPlan) -> Ended:
     limit = plan.resources.memory_limit_bytes / 2**20
     return Ended(
-        f"The kernel used more memory than its limit of {limit:g} MiB and was ended. Use less at once, or choose "
-        "a larger profile.",
+        f"The kernel was stopped because it used more memory than its limit of {limit:g} MiB. Use less memory, or "
+        "choose a larger profile.",
         "out_of_memory",
     )
 
 
 def _taken_away(pod: Pod) -> Ended | None:
-    """Return why the cluster took a pod away, where it says so. Source: pod condition DisruptionTarget."""
+    """Return why the cluster evicted a pod, or None. Source: pod condition DisruptionTarget."""
     condition, status = _condition(pod, "DisruptionTarget"), pod.get("status", {})
     if condition.get("status") != "True" and not status.get("reason"):
         return None
     said = _said(condition.get("message", "") or status.get("message", "") or status.get("reason", ""))
-    return Ended(f"The cluster took the kernel away: {said}", "evicted")
+    return Ended(f"The cluster stopped the kernel: {said}", "evicted")
 
 
 def _state(pod: Pod, container: str, place: str = "containerStatuses") -> dict[str, Any]:
@@ -212,6 +215,6 @@ def _condition(pod: Pod, kind: str) -> dict[str, Any]:
 
 
 def _said(text: str) -> str:
-    """Return what the cluster says on one line of bounded length."""
+    """Return a message of the cluster on one line of bounded length."""
     line = " ".join(text.split())
     return line if len(line) <= _SAID else f"{line[:_SAID]}..."

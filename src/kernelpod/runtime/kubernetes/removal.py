@@ -1,4 +1,4 @@
-"""Removes a kernel's Pod and Secret, as often as it takes."""
+"""Removes a kernel's Pod and Secret, and retries until they are gone."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)
 
-# After its grace a pod has this long to go before it is removed from the API server's books by force.
+# Seconds after the grace period until a pod is force deleted.
 FORCE_SECONDS = 15
-# How long deletes are repeated while the API server is away; what is left then is the next gateway's to remove.
+# How many seconds deletes are retried while the API server is unavailable. The next gateway removes the rest.
 PERSIST_SECONDS = 600
 
 
 class Removal:
-    """Everything that is on its way out; a name is removed by one task only."""
+    """All removals in progress. Each name is removed by exactly one task."""
 
     def __init__(self, api: ApiServer, watch: PodWatch, pods_path: str, secrets_path: str) -> None:
         self._api, self._watch = api, watch
@@ -30,9 +30,9 @@ class Removal:
         self._going: dict[str, asyncio.Task[None]] = {}
 
     def remove(self, name: str, plan: KernelPlan | None = None, grace_seconds: float = 0) -> asyncio.Task[None]:
-        """Begin to remove; return the task that ends when Pod and Secret are gone.
+        """Start a removal and return its task, which ends when Pod and Secret are gone.
 
-        With a grace the kernel has half of it to end by itself, the other half after it was asked by SIGTERM.
+        The kernel has the first half of the grace period to end on its own, and the second half after SIGTERM.
         """
         if name not in self._going:
             task = asyncio.ensure_future(self._remove(name, plan, grace_seconds))
@@ -41,12 +41,12 @@ class Removal:
         return self._going[name]
 
     def of_kernel(self, kernel_id: str) -> list[asyncio.Task[None]]:
-        """Return what removes earlier starts of a kernel."""
+        """Return the tasks that remove earlier pods of a kernel."""
         mine = f"-{kernel_id.replace('-', '')}-"
         return [task for name, task in self._going.items() if mine in name]
 
     async def close(self) -> None:
-        """Leave the rest to the next gateway."""
+        """Cancel all removals. The next gateway removes what is left."""
         tasks = list(self._going.values())
         for task in tasks:
             task.cancel()
@@ -57,7 +57,7 @@ class Removal:
             with contextlib.suppress(asyncio.TimeoutError):
                 by_itself = self._watch.until(name, lambda pod: reasons.ended(pod, plan))
                 await asyncio.wait_for(by_itself, grace_seconds / 2)
-        grace = max(1, round(grace_seconds / 2))  # 0 would free the name while the kernel may still run
+        grace = max(1, round(grace_seconds / 2))  # 0 would force delete the pod while the kernel may still run
         deadline = time.monotonic() + PERSIST_SECONDS
         await asyncio.gather(
             self._delete(f"{self._pods_path}/{name}", grace, deadline),
@@ -67,7 +67,7 @@ class Removal:
         try:
             await asyncio.wait_for(gone, grace + FORCE_SECONDS)
         except asyncio.TimeoutError:
-            log.warning("pod %s does not end; it is deleted by force", name)
+            log.warning("pod %s did not terminate in time; force deleting it", name)
             await self._delete(f"{self._pods_path}/{name}", 0, deadline)
 
     async def _delete(self, path: str, grace: int | None, deadline: float) -> None:
@@ -86,6 +86,6 @@ class Removal:
             except ApiSilentError as error:
                 log.info("%s", error)
             if (pause := next(pauses, None)) is None:
-                log.error("%s is left behind; the next gateway removes it", path)
+                log.error("%s could not be deleted; the next gateway will remove it", path)
                 return
             await asyncio.sleep(pause)

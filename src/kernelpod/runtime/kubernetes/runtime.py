@@ -1,6 +1,7 @@
-"""Kernels as pods: a Secret with the connection, owning a Pod that carries the record; nothing else is kept.
+"""Runs each kernel as a Pod that carries its record, owned by a Secret that holds its connection.
 
-What is known of a running kernel comes from one watch; the API server is asked only to start and to stop.
+There is no other state. The state of running kernels comes from one watch; other requests to the API server are
+only sent to start and stop kernels.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ OPEN_SECONDS = 60
 
 
 class KubernetesRuntime:
-    """Runs plans as pods of one namespace; sees no pod but those of its own release."""
+    """Runs plans as pods in one namespace. Only sees pods of its own release."""
 
     def __init__(self, settings: Kubernetes) -> None:
         self._settings = settings
@@ -50,22 +51,22 @@ class KubernetesRuntime:
         self._limiter = FairLimiter(settings.starts_at_once)
 
     async def open(self) -> None:
-        """Find the cluster and list the pods; raises StartFailed with the next step if that fails."""
+        """Connect to the cluster and list the pods. Raises StartFailed, which says what to do."""
         try:
             await self._api.open()
             await self._watch.open(OPEN_SECONDS)
         except (KernelpodError, OSError) as error:
             await self.close()
-            raise StartFailed("cluster_unavailable", f"The gateway cannot work here: {error}") from error
+            raise StartFailed("cluster_unavailable", f"The gateway cannot use the cluster: {error}") from error
 
     async def close(self) -> None:
-        """Stop watching and asking; pods live on."""
+        """Stop the watch and end the session. Pods keep running."""
         await self._watch.close()
         await self._removal.close()
         await self._api.close()
 
     def ready(self) -> bool:
-        """Return whether the watch runs: without it no start would ever be seen to end."""
+        """Return whether the watch is running. Without it, starts would never complete."""
         return self._watch.synced
 
     async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
@@ -87,7 +88,7 @@ class KubernetesRuntime:
         return RunningKernel(record, connection.at(ip), incarnation)
 
     async def running(self) -> list[RunningKernel]:
-        """Return the kernels of this release that run; remove the Secrets and pods of the others.
+        """Return the running kernels of this release. Remove the Secrets and Pods of all others.
 
         Raises StartFailed if the API server does not answer.
         """
@@ -101,35 +102,35 @@ class KubernetesRuntime:
             try:
                 kernel = _found(pods.pop(name, None), secret)
             except RecordError as error:
-                log.error("pod %s is left alone: %s", name, error)
+                log.error("pod %s is ignored: %s", name, error)
                 continue
             if kernel is None:
-                log.warning("%s was left by a kernel that ended or a start that never finished", name)
+                log.warning("removing %s, which an ended kernel or an incomplete start left behind", name)
                 self._removal.remove(name)
             else:
                 found.append(kernel)
         for name in pods:
-            log.warning("pod %s has no Secret any more and is removed", name)
+            log.warning("removing pod %s, which no longer has a Secret", name)
             self._removal.remove(name)
         return found
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
-        """Return why the kernel's pod no longer runs, as the watch last heard."""
+        """Return why the kernel's pod no longer runs, or None, according to the watch."""
         return reasons.ended(self._watch.pod(_name(kernel)), kernel.record.plan)
 
     async def wait_ended(self, kernel: RunningKernel) -> Ended:
-        """Return as soon as the watch tells that the pod no longer runs."""
+        """Wait until the watch reports that the pod no longer runs, and return why."""
         return await self._watch.until(_name(kernel), lambda pod: reasons.ended(pod, kernel.record.plan))
 
     async def signal(self, kernel: RunningKernel, signum: int) -> None:
-        """Signal the kernel's processes by `pods/exec`. Raises UserError (interrupt_unsupported)."""
+        """Send a signal to the kernel's processes with `pods/exec`. Raises UserError (interrupt_unsupported)."""
         if not self._settings.exec_signals:
             raise UserError(
                 "interrupt_unsupported",
                 f"A {kernel.record.plan.display_name} kernel can only be interrupted by a signal, which is not "
                 "allowed here (runtime.kubernetes.exec_signals). Restart the kernel instead.",
             )
-        # Process 1 is the pod's own, which kill spares; every other process of this user is the kernel's.
+        # `kill -1` skips process 1, which is the pod's own; all other processes of this user are the kernel's.
         path, kill = f"{self._pods_path}/{_name(kernel)}/exec", f"kill -{signum} -1"
         try:
             await self._api.execute(path, KERNEL_CONTAINER, ["sh", "-c", kill])
@@ -138,7 +139,7 @@ class KubernetesRuntime:
             raise UserError("interrupt_unsupported", sentence, detail=str(error)) from error
 
     async def stop(self, kernel: RunningKernel, grace_seconds: float) -> None:
-        """Let the kernel end by itself for half the grace, then delete its pod with the rest; return when gone."""
+        """Wait half of the grace period for the kernel to end, then delete its pod, and return when it is gone."""
         await asyncio.shield(self._removal.remove(_name(kernel), kernel.record.plan, grace_seconds))
 
     async def _create(self, manifest: Manifest, plan: KernelPlan) -> None:
@@ -154,18 +155,18 @@ class KubernetesRuntime:
         except ApiRefusedError as error:
             raise _failed(reasons.refused(str(error))) from error
         except ApiSilentError as error:
-            sentence = "The cluster does not answer; running kernels go on. Try again in a minute."
+            sentence = "The cluster does not answer. Running kernels continue. Try again in a minute."
             raise StartFailed("cluster_unavailable", sentence, detail=str(error)) from error
         self._watch.expect(pod)
 
     async def _room_after(self, plan: KernelPlan) -> bool:
-        """Wait for this kernel's earlier pod, which a restart does not, and return whether there was one."""
+        """Wait until this kernel's earlier pods are removed, and return whether there were any."""
         if going := self._removal.of_kernel(plan.kernel_id):
             await asyncio.wait(going)
         return bool(going)
 
     async def _persist(self, method: str, path: str, body: Any) -> dict[str, Any]:
-        """Return the answer, asking again while the server is away; a start's own time-out ends that."""
+        """Return the response. Retries while the API server is unavailable; the start's timeout ends this."""
         pauses, repeated = try_again(), False
         while True:
             try:
@@ -181,14 +182,20 @@ class KubernetesRuntime:
             repeated = True
 
     async def _made_before(self, path: str, name: str) -> dict[str, Any]:
-        """Return what our own earlier request made, although its answer never came: the name is random."""
+        """Return the object that our earlier request created, although its response was lost.
+
+        Nobody else could have created it, since its name is random.
+        """
         listed = await self._api.call("GET", path, {"fieldSelector": f"metadata.name={name}"})
         made: dict[str, Any] = listed["items"][0]
         return made
 
 
 def _found(pod: Pod | None, secret: dict[str, Any]) -> RunningKernel | None:
-    """Return the kernel of a pod that runs and is nobody's to end; raises RecordError if it cannot be read."""
+    """Return the kernel of a running pod that is not being deleted, else None.
+
+    Raises RecordError if its record or its connection cannot be read.
+    """
     if pod is None or "deletionTimestamp" in pod["metadata"]:
         return None
     record = read(pod["metadata"].get("annotations", {}).get(names.ANNOTATION_RECORD, ""))

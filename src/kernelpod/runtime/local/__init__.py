@@ -1,1 +1,1 @@
-"""Kernels as processes of this machine, each in a bubblewrap sandbox with its user's home."""
+"""Runs kernels as processes on this machine, each in a bubblewrap sandbox with its user's home."""

@@ -1,4 +1,4 @@
-"""What of a plan this machine has: where its places lie, whether they are there, and what only a cluster gives."""
+"""Checks whether this machine can run a plan, and maps paths in the kernel to paths on this machine."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from kernelpod.start.plan import KernelPlan
 
 
 def check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
-    """Return the working directory that exists, and a note where it is not the wished one.
+    """Return the working directory to use, and a note if the requested one does not exist.
 
-    Raises StartFailed (home_missing, home_escapes) before anything is made.
+    Raises StartFailed (home_missing, home_escapes). Creates nothing.
     """
     for mount in plan.mounts.all():
         root = mount.path.removesuffix(mount.sub_path) if mount.sub_path else mount.path
         if os.path.realpath(mount.path) != os.path.normpath(Path(os.path.realpath(root)) / mount.sub_path):
             raise StartFailed(
                 "home_escapes",
-                f"Your folder {mount.path!r} is a symbolic link; an admin must replace it by a folder.",
+                f"Your folder {mount.path!r} is a symbolic link. Ask an administrator to replace it.",
             )
         if not Path(mount.path).is_dir():
             what = "home folder" if mount is plan.mounts.home else "folder"
             raise home_missing(f"{what} {mount.path!r}")
     home = plan.mounts.home.mount_path
     if plan.working_dir != home and not Path(on_disk(plan, plan.working_dir)).is_dir():
-        return home, (f"The folder {plan.working_dir!r} does not exist; the kernel started in {home!r}.",)
+        return home, (f"The folder {plan.working_dir!r} does not exist, so the kernel started in {home!r}.",)
     return plan.working_dir, ()
 
 
 def on_disk(plan: KernelPlan, place: str) -> str:
-    """Return the path on this machine of a place in the kernel."""
+    """Return the path on this machine of a path in the kernel."""
     inner_first = sorted(plan.mounts.all(), key=lambda mount: len(mount.mount_path), reverse=True)
     for mount in inner_first:
         if place == mount.mount_path or place.startswith(mount.mount_path + "/"):
@@ -40,12 +40,12 @@ def on_disk(plan: KernelPlan, place: str) -> str:
 
 
 def refuse_what_needs_a_pod(plan: KernelPlan) -> None:
-    """Raise StartFailed for a kernel that would lack what its kernelspec promises: GPUs, values of Secrets."""
+    """Raise StartFailed if the kernelspec needs GPUs, a service account or Secrets, which only a cluster has."""
     missing = ["GPUs"] if plan.resources.gpus else []
     missing += ["a service account"] if plan.service_account else []
     missing += [f"the Secret of {name}" for name, key in plan.secret_env.items() if not key.optional]
     if missing:
         raise StartFailed(
             "needs_a_pod",
-            f"The kernelspec {plan.address!r} needs {missing[0]}, which only a cluster gives. Choose another one.",
+            f"The kernelspec {plan.address!r} needs {missing[0]}, which only a cluster has. Choose another.",
         )

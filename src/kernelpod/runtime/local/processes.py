@@ -1,7 +1,7 @@
-"""One local process and everything below it: started, watched, signalled, ended for certain.
+"""Starts, watches, signals and kills a local process together with all its child processes.
 
-A sandboxed process is known by PID 1 of its PID namespace: when that one goes, the kernel removes all the
-others. Pids are kept with the process's start time, so a reused pid is never taken for the old process.
+A sandboxed process is identified by PID 1 of its PID namespace: when PID 1 ends, Linux kills all others. Pids are
+stored with the start time of the process, so that a reused pid is never mistaken for the old process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRANSCRIPT_BYTES = 64 * 1024
 
 
 class Transcript:
-    """The first 64 KiB a process writes to stdout and stderr: in memory, bounded, gone with the process."""
+    """The first 64 KiB that a process writes to stdout and stderr, kept in memory only."""
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("kernel-output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -34,7 +34,7 @@ class Transcript:
         fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
 
     def tail(self, characters: int = 2000) -> str:
-        """Return the end of what was written."""
+        """Return the last characters that were written."""
         text = os.pread(self.fd, TRANSCRIPT_BYTES, 0).rstrip(b"\0").decode("utf-8", "replace").strip()
         return text[-characters:]
 
@@ -45,7 +45,7 @@ class Transcript:
 
 @dataclass
 class Process:
-    """A process group this user started, maybe through an earlier gateway."""
+    """A process group that this gateway or an earlier one started."""
 
     pid: int
     start_ticks: int
@@ -55,7 +55,7 @@ class Process:
 
     @classmethod
     def found(cls, identity: dict[str, Any]) -> Process | None:
-        """Return the process of `identity()` if it still lives, else None. Raises ValueError on a bad identity."""
+        """Return the process of an `identity()`, or None if it has ended. Raises ValueError if it is malformed."""
         try:
             process = cls(int(identity["pid"]), int(identity["start_ticks"]), bool(identity["sandboxed"]))
         except (KeyError, TypeError) as error:
@@ -63,11 +63,11 @@ class Process:
         return process if _start_ticks(process.pid) == process.start_ticks else None
 
     def identity(self) -> dict[str, Any]:
-        """Return what finds this process again."""
+        """Return the data with which `found` finds this process again."""
         return {"pid": self.pid, "start_ticks": self.start_ticks, "sandboxed": self.sandboxed}
 
     def watch(self, loop: asyncio.AbstractEventLoop, ended: Callable[[int | None], None]) -> None:
-        """Call `ended` once with the exit code (None if an earlier gateway started it) when the process goes."""
+        """Call `ended` once with the exit code when the process ends; None if an earlier gateway started it."""
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -88,14 +88,14 @@ class Process:
             self._pidfd = -1
 
     def signal(self, signum: int) -> None:
-        """Signal the command's process group; nothing happens if it has gone."""
+        """Send a signal to the command's process group. Does nothing if it has ended."""
         target = payload_pid(self.pid) if self.sandboxed else self.pid
         if target is not None and _start_ticks(self.pid) == self.start_ticks:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(os.getpgid(target), signum)
 
     def kill(self) -> None:
-        """End the process and all below it at once."""
+        """Kill the process and all its child processes at once."""
         if _start_ticks(self.pid) == self.start_ticks:
             with contextlib.suppress(ProcessLookupError):
                 if self.sandboxed:
@@ -107,7 +107,7 @@ class Process:
         if self.popen is None:
             return None
         try:
-            # bubblewrap's outer process follows its child at once; nothing else is waited for.
+            # bubblewrap's outer process ends right after its child, so this wait is short.
             code = self.popen.wait(timeout=1)
         except subprocess.TimeoutExpired:
             return None
@@ -117,9 +117,10 @@ class Process:
 async def spawn(
     command: Callable[[int | None], list[str]], env: dict[str, str], cwd: str, *, sandboxed: bool
 ) -> tuple[Process, Transcript]:
-    """Return the started process and its transcript; `command` gets the descriptor for bubblewrap's answer.
+    """Return the started process and its transcript.
 
-    Raises OSError if the process cannot be started; then none is left.
+    `command` is called with the descriptor to which bubblewrap writes its information (None without a sandbox).
+    Raises OSError if the process cannot be started; then no process is left.
     """
     transcript = Transcript()
     if not sandboxed:
@@ -136,7 +137,7 @@ async def spawn(
     pid = await asyncio.to_thread(_read_child_pid, reader)
     ticks = _start_ticks(pid) if pid else None
     if pid is None or ticks is None:
-        # The sandbox itself failed, or all is over already: its outer process tells by its exit code.
+        # The sandbox failed or the command has already ended. The exit code of the outer process tells which.
         pid, ticks = popen.pid, _start_ticks(popen.pid) or 0
     return Process(pid, ticks, sandboxed=True, popen=popen), transcript
 
@@ -152,13 +153,13 @@ def _popen(
         stdout=transcript.fd,
         stderr=transcript.fd,
         start_new_session=True,
-        umask=0o022,  # the gateway's own is for its own files
+        umask=0o022,  # the gateway's umask is only meant for its own files
         pass_fds=() if keep is None else (keep,),
     )
 
 
 def _read_child_pid(reader: int) -> int | None:
-    """Return `child-pid` of bubblewrap's answer, None if it gives up; closes the descriptor."""
+    """Return the `child-pid` that bubblewrap reports, or None if it fails. Closes the descriptor."""
     with os.fdopen(reader, "rb", buffering=0) as file:
         said = b""
         while select.select([file], [], [], SPAWN_TIMEOUT_SECONDS)[0] and (part := file.read(4096)):
@@ -169,9 +170,9 @@ def _read_child_pid(reader: int) -> int | None:
 
 
 def find_process(argument: str) -> Process | None:
-    """Return the sandbox of this user whose command line holds `argument`, or None.
+    """Return this user's sandbox process whose command line contains `argument`, or None.
 
-    For starts that a gateway did not live to note down; a process that only poses as one is its user's own.
+    Finds starts that a gateway could not record before it ended. Only processes of this user are considered.
     """
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -188,7 +189,7 @@ def find_process(argument: str) -> Process | None:
 def _start_ticks(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None if it is gone or a zombie.
 
-    Source: proc(5), /proc/pid/stat; the name in parentheses may hold spaces and parentheses.
+    Source: proc(5), /proc/pid/stat; the name in parentheses may contain spaces and parentheses.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

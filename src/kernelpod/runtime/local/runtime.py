@@ -1,9 +1,8 @@
-"""Kernels as processes of this machine: the plan of a pod, run in a sandbox.
+"""Runs each kernel as a sandboxed process on this machine.
 
-Each start has a folder `<state_dir>/<kernel id>-<incarnation>`: `record.json`,
-`connection.json` and `process.json` (0600) for the gateway, and `c/` (0700, the kernel's uid) with the
-kernel's own connection file and the ipc sockets. The folder is
-the only trace; whoever opens the runtime next finds the kernel by it.
+Each start has a folder `<state_dir>/<kernel id>-<incarnation>`. It holds `record.json`, `connection.json` and
+`process.json` (0600) for the gateway, and `c/` (0700, the kernel's uid) with the kernel's own connection file and
+the ipc sockets. There is no other state: the next gateway finds the kernel by this folder.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ KILL_TIMEOUT_SECONDS = 10
 
 @dataclass
 class _Local:
-    """What is known of one running start; `transcript` only by the gateway that started it."""
+    """The state of one running kernel. Only the gateway that started it has its `transcript`."""
 
     folder: Path
     process: Process
@@ -52,7 +51,7 @@ class _Local:
 
 
 class LocalRuntime:
-    """Runs plans as local processes; `state_dir` must belong to this gateway alone."""
+    """Runs plans as local processes. No other gateway may use the same `state_dir`."""
 
     def __init__(self, settings: Local) -> None:
         self._settings = settings
@@ -60,7 +59,7 @@ class LocalRuntime:
         self._kernels: dict[str, _Local] = {}
 
     async def open(self) -> None:
-        """Make the state folder; raises StartFailed (sandbox_missing) where a sandbox is required and absent."""
+        """Create the state folder. Raises StartFailed (sandbox_missing) if the required sandbox does not work."""
         if self._sandboxed:
             await asyncio.to_thread(require_sandbox)
         else:
@@ -70,29 +69,29 @@ class LocalRuntime:
         state.chmod(0o711)
         if state.stat().st_uid != os.getuid():
             raise StartFailed(
-                "kernel_start_failed", f"{state} belongs to another user; choose runtime.local.state_dir"
+                "kernel_start_failed", f"{state} belongs to another user; change runtime.local.state_dir"
             )
 
     async def close(self) -> None:
-        """Stop watching; kernels live on."""
+        """Stop watching. Kernels keep running."""
         loop = asyncio.get_running_loop()
         for kernel in self._kernels.values():
             kernel.process.unwatch(loop)
         self._kernels.clear()
 
     def ready(self) -> bool:
-        """Return True: what this machine can do was seen when the runtime was opened."""
+        """Return True, since `open` has already checked this machine."""
         return True
 
     async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
-        """Start the plan in its sandbox; see `Runtime.start`."""
+        """Start the plan in a sandbox; see `Runtime.start`."""
         incarnation = secrets.token_hex(3)
         folder = self._folder(record.kernel_id, incarnation)
         task = asyncio.ensure_future(self._start(record, key, incarnation, folder))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            # Half a start cannot be undone; a whole one can.
+            # A start cannot be undone halfway, so finish it and then stop the kernel.
             with contextlib.suppress(KernelpodError, OSError):
                 await self.stop(await task, 0)
             raise
@@ -133,7 +132,7 @@ class LocalRuntime:
         return kernel
 
     async def running(self) -> list[RunningKernel]:
-        """Return the kernels whose folders hold a living process; remove the other folders."""
+        """Return the kernels whose processes are still running. Remove the folders of all others."""
         found = []
         for folder in sorted(self._settings.state_dir.glob("*-*")):
             try:
@@ -141,10 +140,10 @@ class LocalRuntime:
                 connection = read_connection((folder / "connection.json").read_text(encoding="utf-8"))
                 process = Process.found(json.loads((folder / "process.json").read_text(encoding="utf-8")))
             except KernelpodError as error:
-                log.error("%s is left alone: %s", folder.name, error)
+                log.error("%s is ignored: %s", folder.name, error)
                 continue
             except (OSError, ValueError) as error:
-                log.warning("%s was left by a start that never finished: %s", folder.name, type(error).__name__)
+                log.warning("removing %s, left by an incomplete start: %s", folder.name, type(error).__name__)
                 if stray := find_process(str(folder / "c")):
                     stray.kill()
                 process = None
@@ -158,25 +157,25 @@ class LocalRuntime:
         return found
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
-        """Return why the kernel ended; a kernel this runtime does not know has ended."""
+        """Return why the kernel ended, or None while it runs. An unknown kernel counts as ended."""
         local = self._kernels.get(_key(kernel))
         return local.ended if local else Ended("The kernel no longer runs.")
 
     async def wait_ended(self, kernel: RunningKernel) -> Ended:
-        """Return once the kernel's process is gone."""
+        """Wait until the kernel's process has ended, and return why."""
         local = self._kernels.get(_key(kernel))
         if local:
             await local.gone.wait()
         return (local and local.ended) or Ended("The kernel no longer runs.")
 
     async def signal(self, kernel: RunningKernel, signum: int) -> None:
-        """Signal the kernel's process group."""
+        """Send a signal to the kernel's process group."""
         local = self._kernels.get(_key(kernel))
         if local and not local.ended:
             local.process.signal(signum)
 
     async def stop(self, kernel: RunningKernel, grace_seconds: float) -> None:
-        """Wait half the grace for the kernel to end, ask it with SIGTERM, kill the rest of it."""
+        """Wait half of the grace period for the kernel to end, send SIGTERM, and kill it after the other half."""
         local = self._kernels.get(_key(kernel))
         if local is None:
             return
@@ -216,7 +215,7 @@ class LocalRuntime:
         return mount.mount_path if self._sandboxed else mount.path
 
     def _connection(self, plan: KernelPlan, folder: Path, key: SecretStr | None) -> Connection:
-        """Return the connection as the gateway sees it: sockets in the kernel's folder, or free ports."""
+        """Return the connection from the gateway's view: ipc sockets in the kernel's folder, or free ports."""
         if plan.transport == "ipc":
             return new_connection("ipc", str(folder / "c" / "s"), [1, 2, 3, 4, 5], plan.address, key)
         return new_connection("tcp", "127.0.0.1", _free_ports(5), plan.address, key)
@@ -224,11 +223,11 @@ class LocalRuntime:
     def _write(self, record: KernelRecord, connection: Connection, folder: Path) -> None:
         plan = record.plan
         folder.mkdir()
-        folder.chmod(0o711)  # whatever the umask: without a sandbox the kernel's uid passes through
+        folder.chmod(0o711)  # regardless of the umask: without a sandbox, the kernel's uid must reach `c/`
         private = folder / "c"
         private.mkdir(mode=0o700)
         _write_private(folder / "record.json", record.to_json())
-        # The next gateway reads this one: the kernel's own copy is the kernel's to change.
+        # The next gateway reads this file. It cannot trust the kernel's own copy, which the kernel can change.
         _write_private(folder / "connection.json", connection.to_json())
         seen = connection.at(f"{INSIDE}/s") if self._sandboxed and plan.transport == "ipc" else connection
         _write_private(private / "connection.json", seen.to_json())
@@ -269,11 +268,11 @@ def _explain(plan: KernelPlan, exit_code: int | None, transcript: Transcript | N
     if exit_code is not None and exit_code > 128:
         how = f" by signal {exit_code - 128}"
     last = said.splitlines()[-1][:200] if said else ""
-    return Ended(f"The kernel ended{how}." + (f" Its last words: {last}" if last else ""), "kernel_exited", said)
+    return Ended(f"The kernel ended{how}." + (f" Its last output: {last}" if last else ""), "kernel_exited", said)
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now; a kernel that cannot do ipc has no better offer on this machine."""
+    """Return TCP ports that are free now, for kernels that do not support ipc."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -282,7 +281,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, whole or not at all."""
+    """Write a file atomically that only this user can read."""
     part = path.with_suffix(".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,6 +1,6 @@
-"""The command line that runs a process with a user's mounts and nobody else's: bubblewrap.
+"""Builds the bubblewrap command line that runs a process with only its own user's mounts.
 
-Used for kernels by `runtime/local.py` and for servers by the demo's spawner, so both see the same places.
+`LocalRuntime` uses it for kernels and `SandboxSpawner` for servers, so both see the same paths.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kernelpod.errors import StartFailed
 
 CHECK_TIMEOUT_SECONDS = 10
 
-# What a program needs of /etc; no password hashes, no keys, no configuration of this machine's services.
+# Files of /etc that programs need. Password hashes, keys and the configuration of services are left out.
 _ETC = (
     "alternatives",
     "ca-certificates",
@@ -44,7 +44,7 @@ _ETC = (
 
 @dataclass(frozen=True)
 class Bind:
-    """A folder of this machine at a place in the sandbox."""
+    """A folder of this machine and its path in the sandbox."""
 
     source: str
     target: str
@@ -53,7 +53,7 @@ class Bind:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What a process may see and be: its binds, its ids, its folder, its memory."""
+    """What a sandboxed process gets: its binds, ids, working directory and memory limit in bytes."""
 
     binds: tuple[Bind, ...]
     uid: int
@@ -64,11 +64,11 @@ class Sandbox:
 
 
 def in_sandbox(sandbox: Sandbox, argv: list[str], info_fd: int | None = None) -> list[str]:
-    """Return the command that runs `argv` in the sandbox; the environment is passed on as it is.
+    """Return the command that runs `argv` in the sandbox. The environment is passed on unchanged.
 
-    System folders are read-only, /tmp and /dev/shm are its own, other processes and homes are absent, the
-    network is kept. As root the process gets the sandbox's ids and no capability; otherwise it keeps the
-    caller's. With `info_fd`, bubblewrap writes a JSON object with `child-pid` to that descriptor.
+    System folders are read-only, and /tmp and /dev/shm are private. Other processes and homes are not visible. The
+    network is shared. If the caller is root, the process gets the sandbox's ids and no capabilities; otherwise it
+    keeps the caller's ids. With `info_fd`, bubblewrap writes a JSON object with `child-pid` to that descriptor.
     """
     command = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try", "--new-session"]
     if os.getuid() != 0:
@@ -78,7 +78,7 @@ def in_sandbox(sandbox: Sandbox, argv: list[str], info_fd: int | None = None) ->
     for place in ("/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
         command += ["--perms", "1777", "--tmpfs", place]
     for bind in sandbox.binds:
-        # bubblewrap makes the folders above a bind with mode 0700, which only root could pass.
+        # bubblewrap creates parent folders of a bind with mode 0700, which only root could enter.
         for parent in reversed(PurePosixPath(bind.target).parents[:-1]):
             command += ["--perms", "0755", "--dir", str(parent)]
         command += ["--ro-bind" if bind.read_only else "--bind", bind.source, bind.target]
@@ -92,7 +92,7 @@ def in_sandbox(sandbox: Sandbox, argv: list[str], info_fd: int | None = None) ->
 
 
 def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
-    """Return the command that gives up rights and sets limits, then becomes `argv` (exit 127: no such command)."""
+    """Return the command that drops privileges, sets limits and runs `argv` (exit 127: command not found)."""
     command = []
     if os.getuid() == 0:
         groups = ["--groups", ",".join(map(str, sandbox.groups))] if sandbox.groups else ["--clear-groups"]
@@ -105,7 +105,7 @@ def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
 
 
 def payload_pid(child_pid: int) -> int | None:
-    """Return the pid (as this machine sees it) of the command in a sandbox, or None if it has ended.
+    """Return the pid, outside of the sandbox, of the command in a sandbox, or None if it has ended.
 
     `child_pid` is bubblewrap's first process, PID 1 of the sandbox; the command is always PID 2 there.
     """
@@ -121,7 +121,7 @@ def payload_pid(child_pid: int) -> int | None:
 
 
 def require_sandbox() -> None:
-    """Return if a sandbox can be made here. Raises StartFailed (sandbox_missing) with the next step."""
+    """Check that a sandbox works here. Raises StartFailed (sandbox_missing), which says what to do."""
     if shutil.which("bwrap") is None:
         raise StartFailed(
             "sandbox_missing",
@@ -138,17 +138,18 @@ def require_sandbox() -> None:
             text=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise StartFailed("sandbox_missing", f"bubblewrap cannot be run here: {error}") from error
+        raise StartFailed("sandbox_missing", f"bubblewrap cannot run here: {error}") from error
     if done.returncode != 0:
         raise StartFailed(
             "sandbox_missing",
-            f"bubblewrap is installed but cannot make a sandbox here: {done.stderr.strip()[:300]}. It needs root, "
-            "or user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for bwrap).",
+            f"bubblewrap is installed but cannot create a sandbox here: {done.stderr.strip()[:300]}. It needs "
+            "root or user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for "
+            "bwrap).",
         )
 
 
 def _top_level() -> list[str]:
-    """Return how /bin, /lib and the like appear: as links on a merged-/usr system, else bound."""
+    """Return the options that show /bin, /lib etc.: as links on a merged-/usr system, otherwise as binds."""
     made: list[str] = []
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/") / name

@@ -1,8 +1,8 @@
-# Changes which release of a folder is live, in one step; with files on standard input, publishes them before.
-#   $1 folder            $2 word for names of its own   $3 lock to hold      $4 lock that its owner has left, or ""
-#   $5 link, or "", as it was seen   $6 release to make live   $7 checksum of the files that come as tar, or ""
-#   $8... releases to remove
-# Whatever happens before the last `mv`, the release that was live still is. Exit status 75: somebody else is at work.
+# Makes a release live atomically. With files as tar on standard input, publishes them as this release first.
+#   $1 folder                         $2 unique word for temporary names   $3 lock to hold
+#   $4 abandoned lock to remove, or ""   $5 expected target of the link, or ""   $6 release to make live
+#   $7 checksum of the files, or ""   $8... releases to remove
+# Until the last `mv`, the live release is unchanged. Exit status 75: somebody else holds the lock.
 set -eu
 umask 022
 root=$1 word=$2 lock=$3 left=$4 seen=$5 name=$6 sum=$7
@@ -19,8 +19,8 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM PIPE
-# A lock is there whole or not at all, on NFS too. Whoever has it removes the names of those who lose to it, and may
-# have gone before it was looked at: then once more.
+# Creating a hard link is atomic, even on NFS. The owner of the lock removes the files of others, and may be done
+# before its lock is read here; then try again.
 tries=0
 until printf '%s' "$lock" >"$own" && ln "$own" .sync.lock 2>/dev/null; do
   cat .sync.lock 2>/dev/null && exit 75
@@ -31,20 +31,20 @@ until printf '%s' "$lock" >"$own" && ln "$own" .sync.lock 2>/dev/null; do
   fi
 done
 locked=yes
-# Of those who were interrupted, and of those who lose to us.
+# Remove files of processes that were interrupted or did not get the lock.
 rm -rf .sync.lock-* releases/.partial-* .kernelspecs-*
 if [ "$(readlink kernelspecs || true)" != "$seen" ]; then
-  say "another release was made live meanwhile; look at it, and try again"
+  say "another release was made live in the meantime; check it, and try again"
   exit 1
 fi
 if [ -n "$sum" ]; then
   partial=releases/.partial-$word
   mkdir -p "$partial"
   tar -xof - -C "$partial"
-  # The names are the tar's own, each ended by a zero byte: a name may hold anything else.
+  # .names comes with the tar and separates names by zero bytes, since names may contain any other byte.
   read_again=$(cd "$partial" && xargs -0 cat -- <.names | sha256sum)
   if [ "${read_again%% *}" != "$sum" ]; then
-    say "what was written is not what can be read; look at the storage"
+    say "the written release cannot be read back; check the storage"
     exit 1
   fi
   rm "$partial/.names"
@@ -52,7 +52,7 @@ if [ -n "$sum" ]; then
   mv -T "$partial" "releases/$name"
 fi
 if [ ! -d "releases/$name" ]; then
-  say "the release $name is gone; try again"
+  say "the release $name no longer exists; try again"
   exit 1
 fi
 ln -s "releases/$name" ".kernelspecs-$word"

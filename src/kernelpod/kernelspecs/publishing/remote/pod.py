@@ -1,4 +1,4 @@
-"""A shell in a pod that lives for one command and mounts the claim of the kernelspecs."""
+"""A shell in a short-lived pod that mounts the claim of the kernelspecs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kernelpod.base.clustertools import find_kubectl
 from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, asked
 
 IMAGE = "docker.io/library/busybox:1.37"
-"""Whatever has sh, tar, xargs, sha256sum and mv -T; nothing of ours."""
+"""Any image with sh, tar, xargs, sha256sum and mv -T."""
 LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "kernelspecs-sync"}
 MOUNTED = "/volume"
 READY_SECONDS = 120
-# The pod ends by itself when nobody is left to delete it.
+# The pod ends on its own after this many seconds, in case it is never deleted.
 LIFE_SECONDS = 900
 KUBECTL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class MountedClaim:
-    """A persistent volume claim, and how a pod is made that mounts it."""
+    """A persistent volume claim, and the options of the pod that mounts it."""
 
     name: str
     namespace: str
@@ -42,16 +42,16 @@ class PodShell:
     pod: str
 
     def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
-        """Return what the script prints. Raises RemoteError."""
+        """Return the output of the script. Raises RemoteError."""
         return asked([*self.words, "exec", "-i", self.pod, "--", "sh", "-c", script, "sh", *words], given)
 
 
 @contextmanager
 def pod_shell(claim: MountedClaim) -> Iterator[PodShell]:
-    """Give the shell of a new pod; the pod is gone afterwards. Raises RemoteError, ToolsMissing."""
+    """Yield the shell of a new pod, and delete the pod afterwards. Raises RemoteError, ToolsMissing."""
     name = f"kernelspecs-sync-{secrets.token_hex(3)}"
     words = (*find_kubectl(claim.context), "--namespace", claim.namespace)
-    # Of those who ended without a word.
+    # Delete pods of earlier commands that did not clean up.
     chosen = ",".join(f"{key}={value}" for key, value in LABELS.items())
     for phase in ("Succeeded", "Failed"):
         ended = f"--field-selector=status.phase={phase}"
@@ -66,7 +66,7 @@ def pod_shell(claim: MountedClaim) -> Iterator[PodShell]:
 
 
 def document(name: str, claim: MountedClaim) -> dict[str, Any]:
-    """Return the pod: it fits Pod Security `restricted`, unless its uid is 0."""
+    """Return the manifest of the pod. It complies with Pod Security `restricted` unless its uid is 0."""
     container = {
         "name": "shell",
         "image": claim.image,
@@ -98,7 +98,7 @@ def document(name: str, claim: MountedClaim) -> dict[str, Any]:
 
 
 def _wait(words: tuple[str, ...], name: str) -> None:
-    """Return when the pod runs. Raises RemoteError with what the cluster says about it."""
+    """Wait until the pod is ready. Raises RemoteError with the last event of the pod."""
     limit = f"--timeout={READY_SECONDS}s"
     try:
         asked([*words, "wait", "--for=condition=Ready", f"pod/{name}", limit], seconds=READY_SECONDS + 30)

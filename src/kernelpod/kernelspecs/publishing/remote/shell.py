@@ -1,4 +1,4 @@
-"""A POSIX shell somewhere else: what a script prints there."""
+"""Runs scripts in a remote POSIX shell, and returns their output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACE = re.compile(r"(?P<host>[A-Za-z0-9_][^\s:/]*|[A-Za-z0-9_][^\s:/]*@\[[0-9a
 
 
 class RemoteError(KernelpodError):
-    """The other end cannot be reached, or did not do what was asked."""
+    """The remote machine cannot be reached, or a command failed there."""
 
     def __init__(self, message: str, status: int = 0, output: bytes = b"") -> None:
         super().__init__(message)
@@ -26,22 +26,22 @@ class RemoteError(KernelpodError):
 
 
 class Shell(Protocol):
-    """Where scripts run."""
+    """A shell that runs scripts."""
 
     def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
-        """Return what the script prints; `words` are its $1, $2 ..., `given` is its input. Raises RemoteError."""
+        """Return the output of a script with the arguments `words` and the input `given`. Raises RemoteError."""
         ...
 
 
 def asked(command: list[str], given: bytes = b"", seconds: float = SECONDS) -> bytes:
-    """Return what a command prints. Raises RemoteError with its last words if it fails or takes too long."""
+    """Return the output of a command. Raises RemoteError with the end of stderr if it fails or times out."""
     name = command[0]
     try:
         done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=seconds)
     except FileNotFoundError as error:
         raise RemoteError(f"{name} is not on PATH; install it") from error
     except subprocess.TimeoutExpired as error:
-        raise RemoteError(f"{name} did not end within {seconds:g} s") from error
+        raise RemoteError(f"{name} did not finish within {seconds:g} s") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()[-LAST_WORDS:] or f"exit status {done.returncode}"
         raise RemoteError(f"{name}: {said}", done.returncode, done.stdout)
@@ -50,12 +50,12 @@ def asked(command: list[str], given: bytes = b"", seconds: float = SECONDS) -> b
 
 @dataclass(frozen=True)
 class SshShell:
-    """The shell of a login that needs no password here: a key, or an agent."""
+    """A shell over ssh. The login must work without a password prompt, with a key or an agent."""
 
     host: str
 
     def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
-        """Return what the script prints. Raises RemoteError."""
+        """Return the output of the script. Raises RemoteError."""
         options = [
             "-o",
             "BatchMode=yes",
@@ -71,5 +71,5 @@ def ssh_place(text: str) -> tuple[str, str]:
     """Return host and folder of USER@HOST:/FOLDER. Raises RemoteError."""
     found = _PLACE.fullmatch(text)
     if not found:
-        raise RemoteError(f"{text!r} is no place for ssh; write USER@HOST:/FOLDER")
+        raise RemoteError(f"{text!r} is not a valid location for ssh; write USER@HOST:/FOLDER")
     return found["host"], found["folder"]

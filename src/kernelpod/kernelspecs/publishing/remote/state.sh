@@ -1,4 +1,4 @@
-# Prints as tar what is in the folder $1: the link, the lock, and the releases with all their files.
+# Prints the content of the folder $1 as tar: the link, the lock, and the releases with all their files.
 [ -e "$1" ] || exit 0
 cd "$1" || exit
 shift

@@ -1,7 +1,7 @@
-"""Releases in a folder at the other end of a shell.
+"""Publishes releases to a folder that is reached through a remote shell.
 
-What is there is copied into a temporary folder, where `Target` answers and decides as it does for any folder; what
-it changed in the copy, one script then does over there, under the lock there.
+The remote folder is copied into a temporary folder, where `Target` works as on any local folder. One script then
+repeats the changes in the remote folder, while it holds the remote lock.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _STATE, _CHANGE = (Path(__file__).with_name(f"{name}.sh") for name in ("state", 
 
 @dataclass(frozen=True)
 class RemoteTarget(Target):
-    """A copy of the folder above `kernelspecs`; `publish` and `rollback` change the original as well."""
+    """A local copy of a remote folder of releases. `publish` and `rollback` also change the original."""
 
     shell: Shell
     original: str
 
     def publish(self, tree: Tree, by: str, keep: int, now: datetime | None = None) -> str:
-        """Make a release of these files live there and return its name; the `keep` newest ones stay."""
+        """Publish these files as the live release and return its name. The `keep` newest releases are kept."""
         return self._repeat(by, lambda: Target.publish(self, tree, by, keep, now))
 
     def rollback(self, by: str, to: str = "") -> str:
-        """Make the release before the live one live again, or the one named; return its name."""
+        """Make the previous release or the release `to` live, and return its name."""
         return self._repeat(by, lambda: Target.rollback(self, by, to))
 
     def _repeat(self, by: str, change: Callable[[], str]) -> str:
@@ -71,7 +71,7 @@ class RemoteTarget(Target):
 
 @contextmanager
 def remote_target(shell: Shell, folder: str) -> Iterator[RemoteTarget]:
-    """Give the releases of a folder there. Raises RemoteError."""
+    """Yield the releases of a remote folder. Raises RemoteError."""
     with tempfile.TemporaryDirectory() as made:
         copy = Path(made)
         _unpack(shell.run(_STATE.read_text(encoding="utf-8"), folder), copy)
@@ -88,7 +88,7 @@ def _text(path: Path) -> str:
 
 
 def _unpack(tar: bytes, folder: Path) -> None:
-    """Write what came as tar. Nothing of it leaves the folder: links come last, and in no other's place.
+    """Extract a tar archive into a folder. Links are created last, so that no file is written through a link.
 
     Raises RemoteError.
     """
@@ -110,11 +110,11 @@ def _unpack(tar: bytes, folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(_inside(to) if path == folder / LINK else to)
     except (tarfile.TarError, OSError, ValueError, KeyError) as error:
-        raise RemoteError(f"what comes from there is not what was asked for: {error}; try again") from error
+        raise RemoteError(f"the copy of the remote folder is invalid: {error}; try again") from error
 
 
 def _inside(name: str) -> PurePosixPath:
-    """Return a path that stays in its folder. Raises ValueError for any other."""
+    """Return a relative path. Raises ValueError if it leaves its folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r} leaves the folder")
@@ -122,7 +122,7 @@ def _inside(name: str) -> PurePosixPath:
 
 
 def _packed(folder: Path) -> tuple[bytes, str]:
-    """Return a release as tar, with the list of its files, and the checksum of their contents in that order."""
+    """Return a release as a tar archive with a list of its files, and the checksum of their contents in order."""
     stored, whole = io.BytesIO(), hashlib.sha256()
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     with tarfile.open(fileobj=stored, mode="w", format=tarfile.GNU_FORMAT) as packed:
