@@ -123,7 +123,7 @@ def test_an_nfs_server_that_comes_back_in_time_heals_a_start(site: Site) -> None
     with ThreadPoolExecutor(1) as pool:
         with stopped("nfs"):
             start = pool.submit(site.bob.post)
-            eventually(lambda: "waits: The folder 'home'" in site.gateway.log, what="the start waits")
+            eventually(lambda: "is waiting: The folder 'home'" in site.gateway.log, what="the start waits")
         assert start.result().status_code == 201, start.result().text
 
 
