@@ -12,7 +12,7 @@ from typing import Any
 import click
 import yaml
 
-from kernelpod.cli.settings_reference import settings_schema
+from kernelpod.cli.settings import settings_schema
 
 CHART = Path(__file__).parent / "kernelpod"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kernelpod.deploy import microk8s, operations
+from kernelpod.deploy import microk8s, operations, prepull
 from kernelpod.deploy.cluster import Cluster, find_cluster
 from kernelpod.deploy.install import gateway_revision
 from kernelpod.deploy.progress import Progress
@@ -170,4 +170,18 @@ def destroy(file: Path, yes: bool, homes: bool) -> None:
     operations.destroy(cluster, deployment, Progress(click.echo), homes=homes)
 
 
-COMMANDS = (deploy, upgrade, rollback, status, smoke, destroy)
+@click.command(hidden=True)
+@click.argument("daemonset")
+@click.option("--namespace", required=True)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=600, show_default=True)
+def await_images(daemonset: str, namespace: str, seconds: float) -> None:
+    """Wait until all pods of DAEMONSET have pulled their images. Must run inside a pod.
+
+    \b
+    Example:
+      kernelpod await-images kernelpod-hook-image-puller --namespace gateway
+    """
+    prepull.await_images(daemonset, namespace, seconds, prepull.service_account_get, click.echo)
+
+
+COMMANDS = (deploy, upgrade, rollback, status, smoke, destroy, await_images)

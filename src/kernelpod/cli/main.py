@@ -1,4 +1,4 @@
-"""The `kernelpod` command: registers all subcommands and turns errors into exit codes."""
+"""The `kernelpod` command: runs the gateway, registers all other commands and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from click.shell_completion import get_completion_class
 
 from kernelpod import __version__
 from kernelpod.cli import deploy
-from kernelpod.cli.await_images import await_images
 from kernelpod.cli.courses import courses
 from kernelpod.cli.demo import demo
-from kernelpod.cli.gateway import gateway
 from kernelpod.cli.hub import hub
+from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.render import render
 from kernelpod.cli.settings import settings
 from kernelpod.cli.specs import specs
@@ -54,6 +53,23 @@ def main() -> None:
 
 
 @main.command()
+@settings_option
+def gateway(settings_file: Path | None) -> None:
+    """Run the gateway until SIGTERM. Kernels keep running, and the next gateway finds them again.
+
+    \b
+    Example:
+      kernelpod gateway --settings /etc/kernelpod/settings.yaml
+    """
+    settings = load_settings(settings_file)
+    try:
+        from kernelpod.gateway.app import run  # noqa: PLC0415 - only this command needs Enterprise Gateway
+    except ImportError as error:
+        raise KernelpodError(f"{error}. Install the gateway: pip install 'kernelpod[gateway]'") from error
+    run(settings)
+
+
+@main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell.
@@ -69,7 +85,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (await_images, courses, demo, gateway, hub, render, settings, specs, submissions, *deploy.COMMANDS):
+for command in (courses, demo, hub, render, settings, specs, submissions, *deploy.COMMANDS):
     main.add_command(command)
 
 

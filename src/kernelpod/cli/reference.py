@@ -10,13 +10,33 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from pydantic import BaseModel
 
 from kernelpod import errors
-from kernelpod.cli.courses_reference import courses_markdown, courses_schema
 from kernelpod.cli.main import main
-from kernelpod.cli.settings_reference import NOTE, settings_markdown, settings_schema
+from kernelpod.cli.settings import NOTE, settings_markdown, settings_schema, tables
+from kernelpod.courses import model, theme
+from kernelpod.courses.model import HubFile
+from kernelpod.homes.volumes import Volume
 from kernelpod.kernelspecs.linting.kinds import KINDS
 from kernelpod.kernelspecs.model import KernelJson
+
+COURSES_SECTIONS: dict[str, type[BaseModel]] = {
+    "": model.HubFile,
+    "theme": theme.Theme,
+    "theme.colours": theme.Colours,
+    "theme.announcement, .login_announcement": theme.Announcement,
+    "storage": model.Storage,
+    "lists": model.Lists,
+    "courses.<id>": model.Course,
+    "courses.<id>.resources, .sizes.<title>": model.ServerResources,
+    "courses.<id>.folder, .mounts.<name>": model.Folder,
+    "courses.<id>.folder.access": model.ByRole,
+    "courses.<id>.volumes.<name>": model.ExtraVolume,
+    "courses.<id>.volumes.<name>.volume": Volume,
+    "courses.<id>.exchange": model.Exchange,
+    "courses.<id>.roles.<role>": model.Role,
+}
 
 
 def cli_markdown() -> str:
@@ -61,6 +81,22 @@ def kernelspec_schema() -> str:
     schema = KernelJson.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=2) + "\n"
+
+
+def courses_schema() -> str:
+    """Return the JSON schema of a courses file. No key is required, since an included file may set it."""
+    schema = HubFile.model_json_schema()
+    for part in schema["$defs"].values():
+        part.pop("required", None)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def courses_markdown() -> str:
+    """Return the reference of all keys as Markdown, with one table for each section."""
+    lines = [NOTE, "", "# Keys of a courses file", ""]
+    lines += ["[courses.md](courses.md) explains how to write one. `defaults` has the same keys as a course.", ""]
+    return "\n".join([*lines, *tables(COURSES_SECTIONS.items())])
 
 
 PAGES = {

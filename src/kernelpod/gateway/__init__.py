@@ -4,10 +4,6 @@ This room holds the pages, the kernel managers and the requests to the hub. `sta
 start and with which plan; `runtime` runs it.
 """
 
-from kernelpod.gateway.compat import supply_distutils
-from kernelpod.gateway.without_addresses import leave_out_addresses
-from kernelpod.gateway.without_ssh import leave_out_ssh
+from kernelpod.gateway.compat import prepare_import
 
-supply_distutils()
-leave_out_addresses()
-leave_out_ssh()
+prepare_import()

@@ -17,12 +17,11 @@ from tornado.netutil import bind_sockets
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
 from kernelpod.gateway.handlers import ROUTES
-from kernelpod.gateway.hub_courses import HubCourses
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.gateway.orphans import Orphans
-from kernelpod.gateway.services import Services
+from kernelpod.gateway.services import HubCourses, Services
 from kernelpod.gateway.spares import Spares
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.runtime.interface import Runtime

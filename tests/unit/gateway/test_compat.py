@@ -1,4 +1,4 @@
-"""What Enterprise Gateway imports and newer Pythons lack is there, and no more than that."""
+"""What Enterprise Gateway needs at its import is there, and no more than that."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import sys
 import pytest
 
 from kernelpod.gateway.compat import strtobool, supply_distutils
+
+# As in a container without `ip` and `ifconfig` whose name is in no list.
+ALONE = """
+import socket
+def nothing(*_): raise socket.gaierror("no such name")
+socket.gethostbyname_ex = nothing
+import kernelpod.gateway.app
+from enterprise_gateway.services.processproxies import processproxy
+print(processproxy.local_ip)
+"""
 
 
 @pytest.fixture
@@ -57,3 +67,10 @@ def test_the_gateway_loads_no_setuptools() -> None:
     code = "import sys, kernelpod.gateway.app as _; print({'setuptools', 'pkg_resources'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_a_machine_without_an_address_will_do() -> None:
+    command = [sys.executable, "-c", ALONE]
+    environment = {"PATH": "/nonexistent"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "127.0.0.1\n"), done.stderr

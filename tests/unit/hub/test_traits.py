@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kernelpod.cli.hubconfig import NEEDS_JUPYTERHUB
+from kernelpod.cli.hub.config import NEEDS_JUPYTERHUB
 
 hub = pytest.mark.hub
 CHECKOUT = Path(__file__).parents[3]

@@ -6,12 +6,12 @@ import pytest
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 
-from kernelpod.gateway import listings
-from kernelpod.gateway.listings import Listings
+from kernelpod.gateway import services
+from kernelpod.gateway.services import Listings
 
 
 def test_a_listing_is_made_once_for_each_set_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listings, "MOST", 2)
+    monkeypatch.setattr(services, "MOST_LISTINGS", 2)
     made: list[str] = []
     found, specs = Listings(), {}
 

@@ -1,4 +1,4 @@
-"""`kernelpod hub`: values, checks, secrets and imports for a JupyterHub."""
+"""`kernelpod hub values`, `check-values`: make and check values for Zero to JupyterHub."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from pathlib import Path
 import click
 
 from kernelpod.base import yamltext
-from kernelpod.cli.hubconfig import check_config
-from kernelpod.cli.hubimport import import_hub
-from kernelpod.cli.hubsecrets import make_secrets
-from kernelpod.cli.onetime import one_time
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.check import check_courses
 from kernelpod.courses.load import load_courses
@@ -39,21 +35,7 @@ chart_version_option = click.option(
 )
 
 
-@click.group()
-def hub() -> None:
-    """Configure and check a JupyterHub that uses the gateway.
-
-    \b
-    Examples:
-      kernelpod hub values --settings settings.yaml
-      kernelpod hub check-values --settings settings.yaml yours.yaml
-      kernelpod hub check-config config.yaml
-      kernelpod hub secrets --folder hub-secrets
-      kernelpod hub import old/config.yaml --to hub
-    """
-
-
-@hub.command()
+@click.command()
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
 @click.option("--image", help="Image of servers as NAME:TAG. Default: the chart's.")
@@ -87,7 +69,7 @@ def values(
     click.echo(yamltext.dump(made).rstrip())
 
 
-@hub.command("check-values")
+@click.command("check-values")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
@@ -136,7 +118,3 @@ def _name_of(hub: str, settings: Settings) -> str:
             f"{Path(hub).name} in the hub's pod"
         )
     return name
-
-
-for command in (check_config, import_hub, make_secrets, one_time):
-    hub.add_command(command)

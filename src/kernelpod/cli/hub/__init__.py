@@ -1,0 +1,29 @@
+"""`kernelpod hub`: values, checks, secrets and imports for a JupyterHub."""
+
+from __future__ import annotations
+
+import click
+
+from kernelpod.cli.hub.config import check_config
+from kernelpod.cli.hub.importing import import_hub
+from kernelpod.cli.hub.onetime import one_time
+from kernelpod.cli.hub.secrets import make_secrets
+from kernelpod.cli.hub.values import check_values, values
+
+
+@click.group()
+def hub() -> None:
+    """Configure and check a JupyterHub that uses the gateway.
+
+    \b
+    Examples:
+      kernelpod hub values --settings settings.yaml
+      kernelpod hub check-values --settings settings.yaml yours.yaml
+      kernelpod hub check-config config.yaml
+      kernelpod hub secrets --folder hub-secrets
+      kernelpod hub import old/config.yaml --to hub
+    """
+
+
+for command in (values, check_values, check_config, import_hub, make_secrets, one_time):
+    hub.add_command(command)
