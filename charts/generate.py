@@ -1,6 +1,6 @@
-"""The file of the chart that repeats the code: the schema of its values.
+"""Generates the schema of the chart's values from values.schema.yaml and the settings.
 
-`python charts/generate.py` writes them, `--check` fails when one is not what the code says.
+`python charts/generate.py` writes the file; with `--check` it fails if the file is out of date.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ CHART = Path(__file__).parent / "kernelpod"
 
 
 def values_schema() -> str:
-    """Return values.schema.json: the hand-written values.schema.yaml, completed by the schema of the settings.
+    """Return values.schema.json: the hand-written values.schema.yaml with the schema of the settings added.
 
-    It is draft 7, which every Helm 3 knows. Sections are whole in values.yaml, so each key is required: what is
-    missing there was removed with `null`, and a template would fail on it without a sentence.
+    It is draft 7, which every Helm 3 supports. values.yaml contains every key, so every key is required: a missing
+    key was removed with `null`, and a template would fail on it without a clear message.
     """
     schema = yaml.safe_load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
     _require_all(schema)
@@ -43,7 +43,7 @@ FILES = {"values.schema.json": values_schema}
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail when a file is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is out of date.")
 def generate(check: bool) -> None:
     """Write the generated files of the chart."""
     stale = []
@@ -53,7 +53,7 @@ def generate(check: bool) -> None:
             stale.append(name)
             if not check:
                 path.write_text(text, encoding="utf-8")
-    hint = "stale; run .venv/bin/python charts/generate.py" if check and stale else "changed"
+    hint = "out of date; run .venv/bin/python charts/generate.py" if check and stale else "changed"
     click.echo(f"charts/kernelpod: {', '.join(stale) or 'nothing'} {hint}")
     raise SystemExit(1 if check and stale else 0)
 

@@ -39,26 +39,26 @@ CODES: dict[str, str] = {
     "page_not_found": "The gateway has no such page.",
     "home_missing": "The user's home folder does not exist.",
     "home_not_shared": "The user's home is a claim whose volume is not an NFS folder below `homes.root`.",
-    "home_escapes": "The user's home is a symbolic link, or leads outside `homes.root`.",
+    "home_escapes": "The user's home or another mounted folder is or contains a symbolic link.",
     "command_not_found": "The kernelspec's command does not exist where the kernel runs.",
-    "needs_a_pod": "The kernelspec needs GPUs or Secrets, which the local runtime does not have.",
+    "needs_a_pod": "The kernelspec needs GPUs, a service account or Secrets, which only a cluster has.",
     "sandbox_missing": "`runtime.local.sandbox` is `required`, but bubblewrap cannot be used on this machine.",
     "kernel_exited": "The kernel's process ended before it answered.",
-    "kernel_start_failed": "The runtime refused to start the kernel.",
+    "kernel_start_failed": "The runtime could not start the kernel.",
     "image_unavailable": "The kernel's image cannot be pulled.",
-    "unschedulable": "No node of the cluster has room for the kernel.",
+    "unschedulable": "No node of the cluster can run the kernel.",
     "mount_failed": "A folder of the kernel cannot be mounted.",
-    "container_refused": "The node cannot create the kernel's container; the message is the node's.",
-    "site_container_failed": "A container that the site adds (`pods.kernels`) keeps the kernel from starting.",
-    "quota_exceeded": "The quota of the kernels' namespace is used up.",
-    "refused_by_cluster": "The API server rejected the kernel's pod; the message is the server's.",
+    "container_refused": "The kernel's container cannot be created; the message is the node's.",
+    "site_container_failed": "A container that the site adds (`pods.kernels`) failed or cannot be created.",
+    "quota_exceeded": "The quota for kernels is used up: the ResourceQuota of their namespace.",
+    "refused_by_cluster": "The cluster does not allow the kernel's pod; the message is the API server's.",
     "out_of_memory": "The kernel used more memory than its limit.",
-    "evicted": "The cluster evicted the kernel's pod.",
+    "evicted": "The cluster stopped the kernel by evicting its pod.",
     "pod_deleted": "The kernel's pod was deleted, but not by the gateway.",
     "interrupt_unsupported": "The kernel can only be interrupted by signals, which the operator has not enabled.",
-    "cluster_unavailable": "The Kubernetes API server does not answer; running kernels keep running.",
+    "cluster_unavailable": "The cluster's API server does not answer. Running kernels continue.",
     "start_timeout": "The kernel runs but did not answer kernel_info within the launch time-out.",
-    "hub_unavailable": "The hub did not answer, so callers cannot be authenticated and no kernel can be started.",
+    "hub_unavailable": "The hub does not answer, so tokens cannot be checked and no new kernel can be started.",
     "tools_missing": "Programs that the command needs are missing; the message says how to install them.",
     "internal": "An error inside the gateway; the operator's log has the details at the time of the request.",
 }
@@ -148,13 +148,11 @@ def kernel_not_found(kernel_id: str) -> NotFound:
 def home_missing(
     what: str, *, lacks: str = "does not exist yet", by_admin: bool = False, detail: str = ""
 ) -> StartFailed:
-    """Return the one answer where a user's home is not there: `what` and what it lacks, and what the user does.
+    """Return the error for a missing home: "Your `what` `lacks`", followed by what the user can do.
 
-    `by_admin` is for homes that the hub does not make, because the settings say so.
+    `by_admin` is for homes that the hub may not create according to the settings.
     """
-    remedy = (
-        "It is made when your server starts: stop and start your server, and ask an admin if it stays missing."
-    )
+    remedy = "It is created when your server starts. Restart your server; if it is still missing, ask an admin."
     if by_admin:
-        remedy = "An admin must make it: the hub makes no folders here (homes.create_local)."
+        remedy = "An admin must create it: the hub creates no folders here (homes.create_local)."
     return StartFailed("home_missing", f"Your {what} {lacks}. {remedy}", detail=detail)

@@ -109,14 +109,14 @@ ADMITTED: dict[str, Change] = {
 }
 
 REFUSED: dict[str, tuple[Change, str]] = {
-    "another server": (with_nfs(server="10.0.0.6"), "volumes: nfs only"),
-    "one server's folder of another": (with_nfs(path="/export/course"), "volumes: nfs only"),
-    "the folder above": (with_nfs(path="/export"), "volumes: nfs only"),
-    "the root": (with_nfs(path="/"), "volumes: nfs only"),
-    "a sibling": (with_nfs(path="/export/homes2/a"), "volumes: nfs only"),
-    "a way out": (with_nfs(path="/export/homes/../secret"), "volumes: nfs only"),
-    "a way out at the end": (with_nfs(path="/export/homes/.."), "volumes: nfs only"),
-    "a second nfs volume": (with_volume(nfs={"server": "10.0.0.6", "path": "/x"}), "volumes: nfs only"),
+    "another server": (with_nfs(server="10.0.0.6"), "volumes: nfs is only allowed"),
+    "one server's folder of another": (with_nfs(path="/export/course"), "volumes: nfs is only allowed"),
+    "the folder above": (with_nfs(path="/export"), "volumes: nfs is only allowed"),
+    "the root": (with_nfs(path="/"), "volumes: nfs is only allowed"),
+    "a sibling": (with_nfs(path="/export/homes2/a"), "volumes: nfs is only allowed"),
+    "a way out": (with_nfs(path="/export/homes/../secret"), "volumes: nfs is only allowed"),
+    "a way out at the end": (with_nfs(path="/export/homes/.."), "volumes: nfs is only allowed"),
+    "a second nfs volume": (with_volume(nfs={"server": "10.0.0.6", "path": "/x"}), "volumes: nfs is only allowed"),
     "an iscsi volume": (
         with_volume(iscsi={"targetPortal": "10.0.0.6", "iqn": "iqn.2001-04.com.example:x", "lun": 0}),
         "volumes: only configMap",

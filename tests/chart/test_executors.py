@@ -95,22 +95,22 @@ def volumes(**volume: Any) -> Pod:
 REFUSED: dict[str, tuple[Pod, str]] = {
     "an NFS volume": (volumes(nfs={"server": "10.0.0.5", "path": "/"}), "volume type"),
     "a folder of the node": (volumes(hostPath={"path": "/"}), "volume type"),
-    "a Secret": (volumes(secret={"secretName": "x"}), "emptyDir and downwardAPI only"),
-    "a claim": (volumes(persistentVolumeClaim={"claimName": "homes"}), "emptyDir and downwardAPI only"),
+    "a Secret": (volumes(secret={"secretName": "x"}), "only have emptyDir and downwardAPI"),
+    "a claim": (volumes(persistentVolumeClaim={"claimName": "homes"}), "only have emptyDir and downwardAPI"),
     "a projected token": (
         volumes(projected={"sources": [{"serviceAccountToken": {"path": "token"}}]}),
-        "emptyDir and downwardAPI only",
+        "only have emptyDir and downwardAPI",
     ),
     "another service account": (
         changed(serviceAccountName="default", automountServiceAccountToken=False),
         "executors run as `executor`",
     ),
-    "a token of its account": (changed(automountServiceAccountToken=True), "emptyDir and downwardAPI only"),
+    "a token of its account": (changed(automountServiceAccountToken=True), "only have emptyDir and downwardAPI"),
     "a value of a Secret": (
         container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y"}}}]),
-        "no values of Secrets",
+        "not use values of Secrets",
     ),
-    "all values of a Secret": (container(envFrom=[{"secretRef": {"name": "x"}}]), "no values of Secrets"),
+    "all values of a Secret": (container(envFrom=[{"secretRef": {"name": "x"}}]), "not use values of Secrets"),
     "the node's network": (changed(hostNetwork=True), "PodSecurity"),
     "a privileged container": (container(securityContext={"privileged": True}), "PodSecurity"),
 }

@@ -174,7 +174,7 @@ def test_a_home_of_somebody_else_is_not_taken(site: Deployed) -> None:
     site.home("dave").mkdir()
     shutil.chown(site.home("dave"), 4242, 100)
     try:
-        with pytest.raises(KernelpodError, match="belongs to the user id 4242"):
+        with pytest.raises(KernelpodError, match="belongs to user id 4242"):
             site.server("dave")
         assert site.home("dave").stat().st_uid == 4242
     finally:

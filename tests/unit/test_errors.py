@@ -14,15 +14,15 @@ SOURCE = Path(kernelpod.__file__).parent
 def test_what_is_missing_and_what_to_do_is_said() -> None:
     said = home_missing("home folder '/homes/alice'", detail="for the log")
     assert said.message == (
-        "Your home folder '/homes/alice' does not exist yet. It is made when your server starts: "
-        "stop and start your server, and ask an admin if it stays missing."
+        "Your home folder '/homes/alice' does not exist yet. It is created when your server starts. "
+        "Restart your server; if it is still missing, ask an admin."
     )
     assert (said.code, said.detail) == ("home_missing", "for the log")
 
 
 def test_a_home_that_the_hub_does_not_make_is_the_admins() -> None:
     said = home_missing("folder '/homes/alice'", by_admin=True)
-    assert "An admin must make it" in said.message
+    assert "An admin must create it" in said.message
     assert "stop and start" not in said.message
 
 

@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of the gateway's objects; 40 characters leave room for what is appended. */}}
+{{/* The name of the gateway's objects, at most 40 characters because suffixes are appended. */}}
 {{- define "kernelpod.fullname" -}}
 {{- $name := .Values.fullnameOverride -}}
 {{- if not $name -}}
@@ -12,7 +12,7 @@
 {{- $name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of objects without a namespace. */}}
+{{/* The name of cluster-wide objects. */}}
 {{- define "kernelpod.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "kernelpod.fullname" .) -}}
 {{- end -}}
@@ -43,7 +43,7 @@ app.kubernetes.io/instance: {{ $.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
-{{/* The labels that select this release's kernel pods: `release_labels` in names.py, which no override changes. */}}
+{{/* The labels that select this release's kernel pods, as in `release_labels` of names.py; nameOverride has no effect. */}}
 {{- define "kernelpod.kernelSelector" -}}
 app.kubernetes.io/name: kernelpod
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -51,7 +51,7 @@ app.kubernetes.io/component: kernel
 app.kubernetes.io/managed-by: kernelpod
 {{- end -}}
 
-{{/* The Secret that holds the hub service's token; empty: none. */}}
+{{/* The Secret with the token of the hub's service; empty: none. */}}
 {{- define "kernelpod.hubSecret" -}}
 {{- if .Values.hub.existingSecret -}}
 {{- .Values.hub.existingSecret -}}
@@ -60,14 +60,14 @@ app.kubernetes.io/managed-by: kernelpod
 {{- end -}}
 {{- end -}}
 
-{{/* The claim the kernelspecs lie on; empty: they are in the image. */}}
+{{/* The claim with the kernelspecs; empty: they are in the image. */}}
 {{- define "kernelpod.kernelspecsClaim" -}}
 {{- if eq .Values.kernelspecs.source "volume" -}}
 {{- .Values.kernelspecs.volume.existingClaim | default (printf "%s-kernelspecs" (include "kernelpod.fullname" .)) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Pod Security labels of the kernels' namespace: `restricted` knows no inline NFS volumes. */}}
+{{/* Pod Security labels of the kernels' namespace: `restricted` does not allow inline NFS volumes. */}}
 {{- define "kernelpod.podSecurity" -}}
 {{- if include "kernelpod.inlineNFS" . | fromJsonArray -}}
 pod-security.kubernetes.io/enforce: baseline

@@ -1,6 +1,6 @@
 {{/*
-The network part of a CIDR as a string: "4" or "6", then its bits. One block contains another exactly if its string
-begins the other's; Helm has no functions for addresses.
+The network part of a CIDR as a string: "4" or "6", then its bits. A CIDR contains another one exactly if its string is
+a prefix of the other string. Helm has no functions for addresses.
 */}}
 {{- define "kernelpod.networkBits" -}}
 {{- $address := first (splitList "/" .) -}}
@@ -24,12 +24,12 @@ begins the other's; Helm has no functions for addresses.
 {{- end -}}
 {{- end -}}
 
-{{/* Addresses that nobody of ours reaches: among them are the clouds' metadata servers. */}}
+{{/* Addresses that neither gateway nor kernels may reach, such as the metadata servers of clouds. */}}
 {{- define "kernelpod.linkLocal" -}}
 ["169.254.0.0/16", "fe80::/10"]
 {{- end -}}
 
-{{/* What no kernel reaches: link-local addresses, NFS servers that are given as addresses, networkPolicy.deny. */}}
+{{/* CIDRs that no kernel may reach: link-local addresses, NFS servers given by address, networkPolicy.deny. */}}
 {{- define "kernelpod.denied" -}}
 {{- $denied := include "kernelpod.linkLocal" . | fromJsonArray -}}
 {{- $servers := list -}}
@@ -46,8 +46,8 @@ begins the other's; Helm has no functions for addresses.
 {{- end -}}
 
 {{/*
-A list of one peer: a block without what is denied; the argument is (list cidr denied except). Denied blocks that are
-not within the block are left out, since Kubernetes refuses them.
+A list of one peer: a CIDR without denied CIDRs; the argument is (list cidr denied except). Denied CIDRs that are not
+within the CIDR are left out, because Kubernetes rejects them.
 */}}
 {{- define "kernelpod.block" -}}
 {{- $bits := include "kernelpod.networkBits" (index . 0) -}}
@@ -90,8 +90,7 @@ not within the block are left out, since Kubernetes refuses them.
 {{- end -}}
 
 {{/*
-A list of one egress rule, as given, with denied addresses excepted from its blocks; the argument is
-(list rule denied).
+A list of one egress rule, as given, with denied addresses excluded from its CIDRs; the argument is (list rule denied).
 */}}
 {{- define "kernelpod.extraRule" -}}
 {{- $denied := index . 1 -}}

@@ -66,7 +66,7 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* Annotations of what is there before an upgrade and gone after it; the argument is the order. */}}
+{{/* Annotations of objects that exist only during an installation or upgrade; the argument is the order. */}}
 {{- define "kernelpod.hook" -}}
 helm.sh/hook: pre-install,pre-upgrade
 helm.sh/hook-weight: {{ . | quote }}

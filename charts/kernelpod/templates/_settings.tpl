@@ -1,6 +1,6 @@
 {{/*
-What the release decides, by the key in the settings: its value and where to change it. With `unlessGiven` the
-settings may say otherwise; any other contradiction is refused in checks.yaml.
+Settings that the chart sets, by their keys: the value, and where to change it. With `unlessGiven`, a value in the
+settings wins; checks.yaml rejects any other difference.
 */}}
 {{- define "kernelpod.decided" -}}
 gateway.ip:
@@ -49,14 +49,14 @@ servers.gateway_url:
   unlessGiven: true
 {{- end -}}
 
-{{/* The settings as given, with the release's hub as a section instead of a list; further ones are extraHubs. */}}
+{{/* The given settings, with the release's hub as a section instead of a list; further hubs are in extraHubs. */}}
 {{- define "kernelpod.given" -}}
 {{- $given := deepCopy .Values.settings -}}
 {{- $_ := set $given "hubs" (first ($given.hubs | default (list dict))) -}}
 {{- toJson $given -}}
 {{- end -}}
 
-{{/* The gateway's settings: the given ones, completed by what the release decides. */}}
+{{/* The gateway's settings: the given ones and those that the chart sets. */}}
 {{- define "kernelpod.settings.sections" -}}
 {{- $settings := include "kernelpod.given" . | fromJson -}}
 {{- range $key, $decided := include "kernelpod.decided" . | fromYaml -}}
@@ -87,7 +87,7 @@ servers.gateway_url:
 {{- toJson $found -}}
 {{- end -}}
 
-{{/* What the values say about where kernel pods are scheduled. */}}
+{{/* The values for the scheduling of kernel pods. */}}
 {{- define "kernelpod.scheduling" -}}
 {{- $given := dict -}}
 {{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" "runtimeClassName" "schedulerName" -}}

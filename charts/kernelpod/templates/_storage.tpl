@@ -1,4 +1,4 @@
-{{/* What the static NFS volumes of the chart have in common; the argument is (list values path accessMode). */}}
+{{/* Common parts of the chart's static NFS volumes; the argument is (list values path accessMode). */}}
 {{- define "kernelpod.staticVolume" -}}
 {{- $volume := index . 0 -}}
 capacity:
@@ -12,7 +12,7 @@ nfs:
   path: {{ index . 1 | quote }}
 {{- end -}}
 
-{{/* The exported folder that the claim of the homes begins at. */}}
+{{/* The exported folder that is the root of the homes' claim. */}}
 {{- define "kernelpod.homesPath" -}}
 {{- .Values.homes.persistentVolume.path | default .Values.settings.homes.root -}}
 {{- end -}}

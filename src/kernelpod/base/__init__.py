@@ -1,5 +1,5 @@
-"""What every room uses: names of objects, quantities, types of settings, YAML as Go reads it, shipped files.
+"""Helpers for all packages: names of objects, quantities, types of settings, YAML for Go, shipped files.
 
-Here belongs what knows nothing of kernels, users or the hub, and what at least three rooms need. What knows the
-settings or a user does not belong here.
+A module belongs here if at least three packages need it and it does not depend on kernels, users, the hub or the
+settings.
 """

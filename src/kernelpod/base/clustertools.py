@@ -1,4 +1,4 @@
-"""The commands that reach a cluster: `kubectl` and `helm`, or those that MicroK8s brings."""
+"""Finds the commands for a cluster: `kubectl` and `helm`, or those of MicroK8s."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Tools = Literal["auto", "kubectl", "microk8s"]
 
 @dataclass(frozen=True)
 class ClusterTools:
-    """The first words of each command, the context included."""
+    """The first words of each command, including the context."""
 
     kubectl: tuple[str, ...]
     helm: tuple[str, ...]
@@ -21,16 +21,16 @@ class ClusterTools:
 
 
 def find_kubectl(context: str = "") -> tuple[str, ...]:
-    """Return the first words of a kubectl command. Raises ToolsMissing without kubectl and microk8s."""
+    """Return the first words of a kubectl command. Raises ToolsMissing if there is no kubectl and no microk8s."""
     tools = _tools(context, _chosen("auto"))
     require("microk8s" if tools.microk8s else "kubectl")
     return tools.kubectl
 
 
 def find_cluster_tools(context: str = "", tools: Tools = "auto") -> ClusterTools:
-    """Return the commands of kubectl and helm. Raises ToolsMissing, which names what is not on PATH.
+    """Return the commands of kubectl and helm. Raises ToolsMissing, which names the commands not on PATH.
 
-    `auto` takes kubectl and helm, unless there is no kubectl and a microk8s.
+    `auto` uses those of microk8s if there is microk8s but no kubectl.
     """
     found = _tools(context, _chosen(tools))
     require(*(("microk8s",) if found.microk8s else ("kubectl", "helm")))
@@ -46,6 +46,6 @@ def _chosen(tools: Tools) -> Tools:
 def _tools(context: str, tools: Tools) -> ClusterTools:
     kubectl = ("kubectl", "--context", context) if context else ("kubectl",)
     if tools == "microk8s":
-        # Its helm3 knows the one context of MicroK8s only.
+        # helm3 of MicroK8s only supports the context of MicroK8s.
         return ClusterTools(("microk8s", *kubectl), ("microk8s", "helm3"), microk8s=True)
     return ClusterTools(kubectl, ("helm", "--kube-context", context) if context else ("helm",), microk8s=False)

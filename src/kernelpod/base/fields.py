@@ -1,4 +1,4 @@
-"""What settings are made of: sections, paths in their plain form, names and patterns, seconds, sizes."""
+"""Types of the settings: sections, normalized paths, names and patterns, seconds, sizes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _IMAGE = re.compile(
 
 
 def _absolute(path: str) -> str:
-    # To pathlib "//etc" is in its plain form.
+    # pathlib does not normalize "//etc".
     if not path.startswith("/") or path != str(PurePosixPath(path)) or path[1:2] == "/" or ".." in path.split("/"):
-        raise ValueError("write an absolute path in its plain form, without '..', '//' or a trailing '/'")
+        raise ValueError("write an absolute path without '..', '//' or a trailing '/'")
     return path
 
 
 def _template(path: str) -> str:
     if path.startswith("/") or not path or path != str(PurePosixPath(path)) or ".." in path.split("/"):
-        raise ValueError("write a relative path in its plain form, such as '{username}' or '{hub}/{username}'")
+        raise ValueError("write a relative path without '..' or '//', such as '{username}' or '{hub}/{username}'")
     try:
         names = {name for _, name, _, _ in string.Formatter().parse(path) if name is not None}
     except ValueError as error:
@@ -40,7 +40,7 @@ def _template(path: str) -> str:
 def _name_template(name: str) -> str:
     filled = name.replace("{username}", "u").replace("{hub}", "h")
     if not _NAME.match(filled):
-        raise ValueError("write a name of lower-case letters, digits and '-', which may hold {username} and {hub}")
+        raise ValueError("write a name of lower-case letters, digits and '-'; {username} and {hub} are allowed")
     return name
 
 
@@ -53,7 +53,7 @@ def _image(text: str) -> str:
 
 
 class Section(BaseModel):
-    """A part of a file of settings: read-only, and no unknown key passes."""
+    """A section of a settings file. It is immutable and rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

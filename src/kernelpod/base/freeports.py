@@ -1,10 +1,10 @@
-"""Ports of loopback for processes that this one starts: nobody else is given a port while it is held.
+"""Reserves loopback ports for child processes.
 
-A port that was found free and is let go may be anybody's by the time that the child listens. Here it stays bound,
-by a socket that does not listen: Linux then gives it to nobody who asks for any port, and lets the child listen,
-since both have SO_REUSEADDR (as every server of tornado has). Two that ask for the same port could bind it so as
-well; hence a lock for each port, the name of an abstract socket: of this network, as ports are, and gone with the
-process.
+A free port that is not reserved may be taken before the child listens. Here it stays bound by a socket that does
+not listen. Linux then does not assign it to a process that asks for any free port. The child can still listen,
+because both sockets have SO_REUSEADDR, as in every Tornado server. Two processes could bind the same port this
+way, so each port also has a lock: the name of an abstract socket. Like the port, the lock belongs to the network
+namespace and is released when the process ends.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class HeldPort:
     _sockets: tuple[socket.socket, ...]
 
     def release(self) -> None:
-        """Let others have the port; the child that listens keeps it as long as it listens."""
+        """Release the port. A child that listens on it keeps it."""
         for one in self._sockets:
             one.close()
 
 
 def hold_port(wished: int = 0) -> HeldPort:
-    """Return `wished`, if nobody has it, else another port. Raises KernelpodError if there is none."""
+    """Return the port `wished` if it is free, else another one. Raises KernelpodError if no port is free."""
     for port in (wished, *([0] * ATTEMPTS)):
         if held := _hold(port):
             return held
-    raise KernelpodError("There is no free port on 127.0.0.1: end something that listens, and try again.")
+    raise KernelpodError("There is no free port on 127.0.0.1: stop a process that listens, and try again.")
 
 
 def _hold(port: int) -> HeldPort | None:
     with contextlib.ExitStack() as sockets:
         bound = sockets.enter_context(socket.socket())
         lock = sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        # Connections of a demo that has just ended would keep its ports from the next one for a minute.
+        # Otherwise connections of a demo that has just ended would block its ports for a minute.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             if port:

@@ -1,4 +1,4 @@
-"""Programs that a command needs: which are missing on this machine, and the command that installs them here."""
+"""Finds which programs that a command needs are missing on this machine, and how to install them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from kernelpod.errors import KernelpodError
 
 
 class ToolsMissing(KernelpodError):
-    """Programs that a command needs are not there; the message names all of them, and what installs them."""
+    """Programs that a command needs are missing; the message lists all of them and how to install them."""
 
     code = "tools_missing"
 
 
 @dataclass(frozen=True)
 class Tool:
-    """Where a program comes from: a package, which some distributions call otherwise or lack, or a page."""
+    """How to get a program: from a package, whose name may differ by distribution, or by a page's instructions."""
 
     package: str = ""
     otherwise: Mapping[str, str] = field(default_factory=dict)
-    """Names of the package by package manager; empty where the distribution has none."""
+    """Other names of the package, by package manager; empty if there is no package."""
     page: str = ""
 
     def package_of(self, manager: str) -> str:
-        """Return the package's name for a package manager; empty if it has none."""
+        """Return the package's name for a package manager; empty if there is no package."""
         return self.otherwise.get(manager, self.package)
 
 
@@ -48,7 +48,7 @@ INSTALL = {
     "apk": "apk add",
     "pacman": "pacman -S",
 }
-# What ID and ID_LIKE of /etc/os-release say, see os-release(5).
+# By ID or ID_LIKE of /etc/os-release, see os-release(5).
 _MANAGERS = {
     "debian": "apt-get",
     "ubuntu": "apt-get",
@@ -63,7 +63,7 @@ _MANAGERS = {
 
 
 def package_manager() -> str:
-    """Return the package manager of this distribution, one of INSTALL; empty if it has none of these."""
+    """Return this distribution's package manager, a key of INSTALL; empty if it has none of these."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -75,20 +75,20 @@ def package_manager() -> str:
 
 
 def how_to_install(tools: Iterable[str], manager: str) -> str:
-    """Return a sentence that says how to get all these programs, those without a package by their pages."""
+    """Return how to install these programs, in sentences. Programs without a package are linked to a page."""
     named = {tool: TOOLS[tool].package_of(manager) for tool in tools}
     packages = " ".join(dict.fromkeys(filter(None, named.values())))
     said = []
     if packages and manager:
-        said.append(f"Install what is missing, as root: {INSTALL[manager]} {packages}.")
+        said.append(f"Run as root: {INSTALL[manager]} {packages}.")
     elif packages:
-        said.append(f"Install, by this system's package manager: {packages}.")
+        said.append(f"Install with this system's package manager: {packages}.")
     said += [f"How to install {tool}: {TOOLS[tool].page}" for tool, package in named.items() if not package]
     return " ".join(said)
 
 
 def require(*tools: str, wished: tuple[str, ...] = ()) -> None:
-    """Return if all `tools` are there. Raises ToolsMissing, which names all that are not, `wished` ones too."""
+    """Raise ToolsMissing if any of `tools` is not on PATH. The error also lists missing ones of `wished`."""
     if all(map(shutil.which, tools)):
         return
     missing = [tool for tool in (*tools, *wished) if not shutil.which(tool)]

@@ -1,8 +1,7 @@
-"""Names of pods, labels, annotations and homes: total, collision-free, valid for Kubernetes.
+"""Makes names of pods, labels, annotations and homes: defined for every input, unique, valid for Kubernetes.
 
-The slugs are KubeSpawner's "safe" scheme (kubespawner/slugs.py, `slug_scheme = "safe"`), so that the
-folder that the spawner mounts as `{username}` and the one the gateway computes are the same for every
-user name. A contract test compares the two.
+Slugs follow KubeSpawner's "safe" scheme (kubespawner/slugs.py, `slug_scheme = "safe"`), so the spawner's
+`{username}` and the gateway's folder are the same for every user name. A contract test compares the two.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-# Fixed once and for all: another prefix would orphan every running kernel.
+# Never change it: with another prefix the gateway would not find the running kernels.
 PREFIX = "kernelpod.io"
 
 LABEL_KERNEL_ID = f"{PREFIX}/kernel-id"
@@ -22,7 +21,7 @@ LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"
 
-USER_SLUG_LENGTH = 48  # what KubeSpawner uses for {username}
+USER_SLUG_LENGTH = 48  # KubeSpawner's limit for {username}
 _HASH_LENGTH = 8
 _OBJECT_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
@@ -33,20 +32,20 @@ def safe_slug(name: str, max_length: int) -> str:
     """Return `name` if it is a DNS label of at most `max_length` characters, else a hashed slug.
 
     The slug is 1 to 63 characters of a-z, 0-9 and "-", starts with a letter and ends with a letter or
-    digit. Names that hold "--" are always hashed, so no name can pose as another's slug.
-    Raises ValueError if `max_length` leaves no room for the hash (12 is the least).
+    digit. Names that contain "--" are always hashed, so no name equals the slug of another name.
+    Raises ValueError if `max_length` is too small for the hash (the minimum is 12).
     """
     if "--" not in name and len(name) <= max_length and _OBJECT_NAME.match(name):
         return name
     room = max_length - (_HASH_LENGTH + 3)
     if room < 1:
-        raise ValueError(f"no room for a hash in {max_length} characters")
+        raise ValueError(f"{max_length} characters are too few for a hash")
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
     return f"{_readable(name, room)}---{digest}"
 
 
 def _readable(name: str, length: int) -> str:
-    """Return the part of a hashed slug that people recognise; collisions are the hash's business."""
+    """Return the readable part of a hashed slug; it need not be unique."""
     text = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-")[:length].rstrip("-")
     if text and not text[0].isalpha():
         text = "x-" + text[: length - 2]
@@ -59,7 +58,7 @@ def user_slug(username: str) -> str:
 
 
 def server_log(username: str) -> str:
-    """Return the name of the log of a user's server, where servers have files of their own."""
+    """Return the file name of the log of a user's server, if each server has its own log file."""
     return f"server-{user_slug(username)}.log"
 
 
@@ -78,7 +77,7 @@ def label_value(text: str) -> str:
 
 
 def release_labels(release: str) -> dict[str, str]:
-    """Return what the objects of all kernels of one installation have in common, and nobody else's have."""
+    """Return the labels that identify the objects of all kernels of one installation."""
     return {
         "app.kubernetes.io/name": "kernelpod",
         LABEL_INSTANCE: release,
@@ -93,7 +92,7 @@ def selector(labels: dict[str, str]) -> str:
 
 
 def labels(release: str, hub: str, username: str, spec: str, kernel_id: str, network: str) -> dict[str, str]:
-    """Return the labels of everything that belongs to one kernel, recommended ones included."""
+    """Return the labels of all objects of one kernel, including those recommended by Kubernetes."""
     return {
         **release_labels(release),
         LABEL_NETWORK: network,

@@ -1,4 +1,4 @@
-"""What a kernelspec may say of its pod alone: pulling, scheduling, shared memory, Secrets."""
+"""Keys of a kernelspec that apply only to its pod: pulling, scheduling, shared memory, Secrets."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pydantic_core import PydanticCustomError
 
 from kernelpod.base.quantities import Bytes
 
-# Kubernetes' own forms: names of objects, keys and values of labels.
+# As Kubernetes defines them: names of objects, keys and values of labels.
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 LabelKey = Annotated[
     str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
 ]
 LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
-# What a pod's spec says of where it runs and who pulls its image; never what it can reach.
+# Keys of a pod's spec that affect scheduling and image pulling; none affects what the pod can reach.
 SchedulingKey = Literal[
     "affinity",
     "imagePullSecrets",
@@ -36,60 +36,60 @@ class _Part(BaseModel):
 
 
 class Toleration(_Part):
-    """A taint of nodes that the pod does not mind; as in a pod's `tolerations`."""
+    """A node taint that the pod tolerates, as in a pod's `tolerations`."""
 
     key: LabelKey | Literal[""] = ""
-    """Key of the taint; empty with `Exists`: every taint."""
+    """Key of the taint; with `Exists`, empty matches every taint."""
     operator: Literal["Exists", "Equal"] = "Equal"
-    """Whether the taint's value counts."""
+    """`Equal` compares the taint's value; `Exists` ignores it."""
     value: LabelValue = ""
     """Value of the taint, for `Equal`."""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
-    """Effect of the taint; empty: every effect."""
+    """Effect of the taint; empty matches every effect."""
 
     @model_validator(mode="after")
     def _as_kubernetes_has_it(self) -> Toleration:
         if (self.operator == "Exists" and self.value) or (self.operator == "Equal" and not self.key):
             raise PydanticCustomError(
-                "toleration", "a toleration with Exists has no value; one with Equal has a key"
+                "toleration", "a toleration with Exists must have no value; a toleration with Equal needs a key"
             )
         return self
 
 
 class SecretKey(_Part):
-    """One value of a Secret in the kernels' namespace; only its name is known here."""
+    """A reference to one value of a Secret in the kernels' namespace; the value itself is never read."""
 
     secret: ObjectName
     """Name of the Secret."""
     key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
-    """Key in it."""
+    """Key of the value in the Secret."""
     optional: bool = False
-    """Start without the variable if there is no such Secret or key."""
+    """Whether the kernel may start without the variable if the Secret or key does not exist."""
 
 
 class PodKeys(_Part):
-    """What is said of the pod alone."""
+    """Keys that apply only to the pod."""
 
     pull_policy: PullPolicy = "IfNotPresent"
-    """When a node pulls the image."""
+    """When nodes pull the image."""
     pull_secrets: tuple[ObjectName, ...] = ()
-    """Secrets of the kernels' namespace that hold a registry's credentials."""
+    """Secrets of the kernels' namespace with the credentials of registries."""
     runtime_class: ObjectName | None = None
     """RuntimeClass of the pod, such as `nvidia`."""
     shm: Bytes | None = None
-    """Size of a memory volume at /dev/shm; it counts as the kernel's memory. Absent: the 64 MiB of a container."""
+    """Size of a memory volume at /dev/shm; it counts towards the kernel's memory. Absent: the usual 64 MiB."""
     node_selector: dict[LabelKey, LabelValue] = {}
     """Labels that the pod's node must have."""
     tolerations: tuple[Toleration, ...] = ()
-    """Taints of nodes that the pod does not mind."""
+    """Node taints that the pod tolerates."""
     service_account: ObjectName | None = None
-    """Service account of the kernels' namespace whose token the kernel gets, if `kernelspecs.service_accounts` has
-    it; absent: none, and no token. Its rights are those of every user of the kernelspec."""
+    """Service account of the kernels' namespace whose token the kernel gets. `kernelspecs.service_accounts` must
+    list it. Absent: no token. Every user of the kernelspec has the permissions of the account."""
     secret_env: dict[VariableName, SecretKey] = {}
-    """Variables whose values are in Secrets. The kernel's user runs code there, so they can read them."""
+    """Variables whose values are in Secrets. Users of the kernel can read the values."""
 
     def scheduling(self, everywhere: Mapping[SchedulingKey, Any]) -> dict[SchedulingKey, Any]:
-        """Return what the pod's spec says of scheduling: what all kernels get (`everywhere`), and these on top."""
+        """Return the scheduling keys of the pod's spec: those of all kernels (`everywhere`), with these added."""
         made: dict[SchedulingKey, Any] = dict(everywhere)
         if self.runtime_class:
             made["runtimeClassName"] = self.runtime_class

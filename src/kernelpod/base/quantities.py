@@ -1,4 +1,4 @@
-"""Kubernetes resource quantities ("500m", "1.5", "2Gi") as whole millicores and bytes."""
+"""Converts Kubernetes resource quantities ("500m", "1.5", "2Gi") to whole millicores and bytes, and back."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MEMORY_UNITS = {
 
 
 def parse_millicores(text: str) -> int:
-    """Return CPU in thousandths of a core for "2", "0.5" or "500m", rounded up to at least 1.
+    """Return CPU in millicores for "2", "0.5" or "500m", rounded up to at least 1.
 
-    Raises ValueError with a sentence otherwise. Source: Kubernetes, "Resource units".
+    Raises ValueError for any other text. Source: Kubernetes, "Resource units".
     """
     match = _NUMBER.match(text)
     if not match or match[2] not in ("", "m") or Decimal(match[1]) == 0:
@@ -38,7 +38,7 @@ def parse_millicores(text: str) -> int:
 def parse_bytes(text: str) -> int:
     """Return memory in bytes for "512Mi", "2G" or "1000000".
 
-    Raises ValueError with a sentence otherwise. Source: Kubernetes, "Resource units".
+    Raises ValueError for any other text. Source: Kubernetes, "Resource units".
     """
     match = _NUMBER.match(text)
     amount = int(Decimal(match[1]) * _MEMORY_UNITS.get(match[2], 0)) if match else 0
@@ -48,7 +48,7 @@ def parse_bytes(text: str) -> int:
 
 
 def format_millicores(millicores: int) -> str:
-    """Return the quantity Kubernetes prints: whole cores where possible, else millicores."""
+    """Return the quantity as Kubernetes prints it: in whole cores if possible, else in millicores."""
     return str(millicores // 1000) if millicores % 1000 == 0 else f"{millicores}m"
 
 

@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again."""
+"""Computes the pauses between attempts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def back_off(
     clock: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Iterator[float]:
-    """Yield the pauses between attempts, in seconds: each `factor` times the one before, at most `longest`.
+    """Yield the pauses between attempts, in seconds: each is `factor` times the previous one, at most `longest`.
 
-    Up to the share `jitter` of a pause is left out by chance, so that clients which failed together do not come
-    back together. There is no further pause once `clock` has passed `until`; then the caller gives up.
+    Each pause is shortened at random by up to the share `jitter`, so that clients that failed together do not
+    retry together. The iterator ends once `clock` has passed `until`; then the caller gives up.
     """
     pause = first
     while clock() <= until:

@@ -1,4 +1,4 @@
-"""Files that come with kernelpod, in the installed package or in a checkout."""
+"""Finds files that are shipped with kernelpod, in the installed package or in a checkout."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def shipped(packaged: str, in_checkout: str) -> Path:
-    """Return a file or folder: where the package has it, else where a checkout has it."""
+    """Return the path of a file or folder in the package if it exists there, else in the checkout."""
     inside = _PACKAGE / packaged
     return inside if inside.exists() else _PACKAGE.parents[1] / in_checkout
 
 
 def launchers() -> Path:
-    """Return the folder of the launchers for a stock gateway, and of their pod template."""
+    """Return the folder with the launchers for a stock gateway and their pod template."""
     return shipped("launchers", "launchers")
 
 

@@ -1,4 +1,4 @@
-"""YAML that is read alike by Python and by Go, which kubectl, kustomize and Helm are written in."""
+"""Writes YAML that Python and Go (kubectl, kustomize, Helm) read alike."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 import yaml
 
-# Between single quotes they would be read as an ordinary line break, or as a space.
+# In single quotes they would be read as an ordinary line break or as a space.
 _UNUSUAL_BREAK = re.compile("[\x85\u2028\u2029]")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that Go takes for something else, and writes no anchors, which say nothing to people."""
+    """Quotes strings that Go would read as another type, and writes no anchors, which are hard to read."""
 
     def ignore_aliases(self, _data: Any) -> bool:
-        """Return whether a value that is there twice is written twice."""
+        """Return True: a repeated value is written in full each time."""
         return True
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Return a string's node; with an unusual line break in double quotes, where PyYAML escapes it."""
+    """Return a string's node. Unusual line breaks need double quotes, in which PyYAML escapes them."""
     style = '"' if _UNUSUAL_BREAK.search(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 
 _Dumper.add_representer(str, _text)
 
-# PyYAML writes `n`, `1e3`, `08` and `0o7` plain: to Go the first is a truth value, the others are numbers.
+# PyYAML does not quote `n`, `1e3`, `08` and `0o7`: Go reads the first as a boolean, the others as numbers.
 # Source: go.yaml.in/yaml/v2, resolve.go.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), list("yYnN"))
 _Dumper.add_implicit_resolver(
@@ -39,11 +39,11 @@ _Dumper.add_implicit_resolver(
 
 
 def dump(data: Any, width: int | None = None) -> str:
-    """Return one document, with keys in their order; lines are folded at `width` characters, 80 by default."""
+    """Return one document. Keys keep their order; lines are folded at `width` characters, 80 by default."""
     return dump_all([data], width)
 
 
 def dump_all(documents: Iterable[Any], width: int | None = None) -> str:
-    """Return documents, each as `dump` does."""
+    """Return several documents, each formatted like `dump`."""
     text: str = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
     return text

@@ -266,7 +266,7 @@ def load_deployment(path: Path) -> Deployment:
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
-        raise SettingsError(f"{path} must hold a mapping. Start with deploy.example.yaml.")
+        raise SettingsError(f"{path} must be a mapping. Start with deploy.example.yaml.")
     wrong = []
     try:
         Settings.model_validate(data.get("settings", {}))

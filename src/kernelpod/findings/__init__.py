@@ -1,5 +1,5 @@
-"""Findings in files, at their line: one Finding, readers of YAML and JSON that know lines, and printed forms.
+"""Findings in files: the Finding with its line, readers of YAML and JSON that know lines, and printed forms.
 
-Here belongs what lint, the check of courses and the importers share. Which findings there are belongs to the room
-of the file, such as `kernelspecs.linting` and `courses`.
+Lint, the check of courses and the importers share these. The checks themselves are in the package of each file's
+kind, such as `kernelspecs.linting` and `courses`.
 """

@@ -1,4 +1,4 @@
-"""One thing that is wrong in a file: where, how bad, what, and what to do."""
+"""Finding: one problem in a file, with its place, level, text and remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Level = Literal["error", "warning"]
 
 
 class Place(NamedTuple):
-    """Where something begins; both count from 1."""
+    """A line and column in a file; both count from 1."""
 
     line: int = 1
     column: int = 1
@@ -24,19 +24,19 @@ START = Place()
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One finding at one place of a file."""
+    """One problem at one place in a file."""
 
     file: Path
     place: Place
     text: str
-    """What is wrong; without a remedy, also what to do."""
+    """What is wrong. It also says what to do if `remedy` is empty."""
     level: Level = "error"
     code: str = ""
-    """A stable word for this kind of finding, where the checker has such words."""
+    """Stable code of this kind of finding; empty if the checker has no codes."""
     remedy: str = ""
 
     def as_text(self) -> str:
-        """Return it as compilers do, `file:line:column: ...`, so that editors jump there."""
+        """Return the finding as `file:line:column: ...`, like compilers, so that editors can jump there."""
         line, column = self.place
         kind = f"{self.level} {self.code}".rstrip()
         remedy = f" -- {self.remedy}" if self.remedy else ""
@@ -44,7 +44,7 @@ class Finding:
 
 
 class FindingsError(SettingsError):
-    """A file cannot be used; the message has one line for each finding."""
+    """A file that cannot be used; the message has one line for each finding."""
 
     def __init__(self, findings: Sequence[Finding], what: str = "the file") -> None:
         lines = [f"{what} cannot be used:", *(f"  {finding.as_text()}" for finding in findings)]
@@ -53,5 +53,5 @@ class FindingsError(SettingsError):
 
 
 def unusable(file: Path, text: str, place: Place = START) -> FindingsError:
-    """Return the error of a file with one finding."""
+    """Return the error for a file with one finding."""
     return FindingsError([Finding(file, place, text)])

@@ -1,4 +1,4 @@
-"""Findings in the forms that people, scripts and code hosts read."""
+"""Formats findings as text, JSON, GitHub annotations and SARIF."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def text(findings: Sequence[Finding]) -> str:
-    """Return one line for each finding, as compilers write them."""
+    """Return one line for each finding, like compilers."""
     return "".join(f"{finding.as_text()}\n" for finding in findings)
 
 
@@ -23,7 +23,7 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 
 def github(findings: Sequence[Finding]) -> str:
-    """Return workflow commands: GitHub shows each finding at its line."""
+    """Return GitHub workflow commands, which show each finding at its line."""
     lines = []
     for finding in findings:
         line, column = finding.place
@@ -34,7 +34,7 @@ def github(findings: Sequence[Finding]) -> str:
 
 
 def sarif(findings: Sequence[Finding]) -> str:
-    """Return SARIF 2.1.0, the form of code scanning."""
+    """Return SARIF 2.1.0, the format of code scanning."""
     remedies = {finding.code: finding.remedy for finding in findings}
     rules = [{"id": code, "help": {"text": remedy}} for code, remedy in sorted(remedies.items())]
     results = []
@@ -70,7 +70,7 @@ def _about(finding: Finding) -> dict[str, Any]:
 
 
 def _escaped(words: str, also: str = "") -> str:
-    """Return words without what ends a workflow command, or one of its properties."""
+    """Return text with the characters escaped that would end a workflow command or one of its properties."""
     for character in f"%\r\n{also}":
         words = words.replace(character, f"%{ord(character):02X}")
     return words

@@ -1,4 +1,4 @@
-"""JSON with the place of everything in it, for messages that point."""
+"""Reads JSON together with the line and column of each value, for findings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 class BadJson(ValueError):
-    """Text that is not JSON; the text is a sentence."""
+    """Text that is not JSON, with the place of the error."""
 
     def __init__(self, said: str, place: Place) -> None:
         super().__init__(said)
@@ -24,15 +24,15 @@ class BadJson(ValueError):
 
 @dataclass(frozen=True)
 class JsonFile:
-    """What a file holds, and where."""
+    """The content of a file, and the place of each value."""
 
     data: Any
     places: Mapping[Path, Place]
     repeated: tuple[Path, ...] = field(default=())
-    """Keys that an object has twice; JSON readers keep the last one."""
+    """Keys that occur twice in an object; JSON readers keep the last one."""
 
     def place(self, path: Path) -> Place:
-        """Return where the value at `path` begins, or the innermost of what surrounds it."""
+        """Return where the value at `path` begins; if it does not exist, where the closest parent begins."""
         for length in range(len(path), -1, -1):
             if found := self.places.get(path[:length]):
                 return found
@@ -40,7 +40,7 @@ class JsonFile:
 
 
 def read_json(text: str) -> JsonFile:
-    """Return what the text holds. Raises BadJson with the place of the fault."""
+    """Return the content of the text. Raises BadJson with the place of the error."""
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
@@ -57,9 +57,9 @@ def read_json(text: str) -> JsonFile:
 
 
 def _nodes(text: str) -> Iterator[tuple[Path, Place, bool]]:
-    """Yield every value's path and place, and whether its key was there before.
+    """Yield the path and place of every value and key, and whether it is a repeated key.
 
-    JSON is YAML but for tabs; a text that YAML still does not take has no places.
+    The places come from a YAML parser, because JSON without tabs is YAML. If it fails, there are no places.
     """
     try:
         top = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
@@ -88,5 +88,5 @@ def _place(node: yaml.Node) -> Place:
 
 
 def _text(value: Any) -> str:
-    """Return a key as JSON has it: YAML leaves the two halves of an escaped character beyond U+FFFF apart."""
+    """Return a key as in JSON: YAML does not join the surrogates of an escaped character beyond U+FFFF."""
     return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

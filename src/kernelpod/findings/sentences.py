@@ -1,4 +1,4 @@
-"""What is wrong in a file, in sentences that name the place and the next step; made of pydantic's errors."""
+"""Turns pydantic's errors into sentences that name the key and what to write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return what is wrong, one sentence a mistake: a list with wrong items is not called too short as well."""
+    """Return one sentence for each mistake. A list with invalid items is not also reported as too short."""
     details = error.errors(include_url=False)
     above = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     return [
@@ -20,7 +20,7 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
-    """Return one pydantic error as "key.path: what is wrong, and what to write" (values are not repeated)."""
+    """Return a pydantic error as "key.path: what is wrong, and what to write", without the value."""
     path = tuple(error["loc"])
     key = ".".join(str(part) for part in path)
     if error["type"] == "extra_forbidden":
@@ -34,7 +34,7 @@ def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Return the keys a section at `path` may have; empty where the path leads to no section."""
+    """Return the keys that the section at `path` may have; empty if there is no section at the path."""
     key_of_mapping = False
     for part in path:
         if isinstance(part, int) or key_of_mapping:

@@ -1,4 +1,4 @@
-"""A YAML file with the place of everything in it; small, however its anchors multiply."""
+"""Reads YAML together with the line and column of each value; limits size, depth and aliases."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import yaml
 from kernelpod.findings.finding import START, Finding, FindingsError, Place, unusable
 
 MAX_BYTES = 2 * 1024 * 1024
-# Values after all aliases are followed.
+# Number of values after all aliases are expanded.
 MAX_VALUES = 200_000
 MAX_DEPTH = 20
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# The keys and numbers that lead to a value.
+# The path of a value: keys of mappings and indexes of lists.
 Keys = tuple[str | int, ...]
 
 
@@ -30,25 +30,25 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True)
 class YamlTree:
-    """What one or several files hold, and where: `spots` by the way to each value."""
+    """The content of one or more files; `spots` has the place of each value by its path."""
 
     data: dict[str, Any]
     spots: dict[Keys, Spot]
 
     def spot(self, keys: Keys) -> Spot:
-        """Return where a value begins, or the innermost of what surrounds it."""
+        """Return where a value begins; if it does not exist, where the closest parent begins."""
         known = (self.spots.get(keys[:length]) for length in range(len(keys), -1, -1))
         return next(spot for spot in known if spot)
 
     def said_as(self, keys: Keys) -> Keys:
-        """Return how the file says a value: a course may have it from `defaults`."""
+        """Return the path at which the file gives a value: a value of a course may come from `defaults`."""
         general = ("defaults", *keys[2:])
         from_defaults = keys[:1] == ("courses",) and len(keys) > 2 and general in self.spots
         return general if from_defaults and self.spots[general] == self.spots.get(keys) else keys
 
 
 def read_tree(path: Path) -> YamlTree:
-    """Return what a file holds. Raises FindingsError with the line of each finding."""
+    """Return the content of a file. Raises FindingsError with the line of each finding."""
     text = _text(path)
     loader = _LOADER(text)
     try:
@@ -68,7 +68,7 @@ def read_tree(path: Path) -> YamlTree:
     finally:
         loader.dispose()
     if not isinstance(data, dict):
-        raise unusable(path, "the file must hold a mapping of keys such as hub: and courses:")
+        raise unusable(path, "the file must be a mapping with keys such as hub: and courses:")
     return YamlTree(data, {(): Spot(path, START), **spots})
 
 
@@ -79,7 +79,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise unusable(path, f"the file cannot be read: {error.strerror}") from error
     if len(raw) > MAX_BYTES:
-        raise unusable(path, f"the file is larger than {MAX_BYTES} bytes; put users into lists of their own")
+        raise unusable(path, f"the file is larger than {MAX_BYTES} bytes; move users to separate lists")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -88,30 +88,30 @@ def _text(path: Path) -> str:
 
 
 def _check_depth(path: Path, text: str) -> None:
-    """Refuse what is nested deeply before it is composed: that is recursive in C, and would end the process."""
+    """Raise FindingsError for deeply nested YAML: composing it recurses in C and could crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise unusable(path, f"more than {MAX_DEPTH} values are nested in each other", _place(event))
+            raise unusable(path, f"values are nested more than {MAX_DEPTH} levels deep", _place(event))
 
 
 def _spots(path: Path, top: yaml.Node | None) -> tuple[dict[Keys, Spot], list[Finding]]:
-    """Return the place of every value, and the keys that are there twice. Raises FindingsError for too many."""
+    """Return the place of every value, and findings for repeated keys. Raises FindingsError over the limits."""
     spots: dict[Keys, Spot] = {}
     findings = []
     for number, (keys, node, again) in enumerate(_below(top, ()) if top else ()):
         if number >= MAX_VALUES or len(keys) > MAX_DEPTH:
-            said = f"with its aliases followed this holds more than {MAX_VALUES} values, or {MAX_DEPTH} levels"
+            said = f"with aliases expanded there are more than {MAX_VALUES} values or {MAX_DEPTH} levels"
             raise unusable(path, said, _place(node))
         spots[keys] = Spot(path, _place(node))
         if again:
-            findings.append(Finding(path, _place(node), f"{_shown(keys)}: the key is there twice; keep one"))
+            findings.append(Finding(path, _place(node), f"{_shown(keys)}: the key occurs twice; keep one"))
     return spots, findings
 
 
 def _below(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, yaml.Node, bool]]:
-    """Yield every value, and then every key of mappings: the key is what a message points at."""
+    """Yield every value, then each mapping's keys, so that messages point at the key."""
     yield keys, node, False
     if isinstance(node, yaml.MappingNode):
         seen = set()

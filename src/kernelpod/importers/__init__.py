@@ -1,4 +1,5 @@
-"""Taking over what exists: hubs of Zero to JupyterHub, courses of older hubs, foreign kernelspecs.
+"""Imports existing configuration: values of Zero to JupyterHub, courses of older hubs, other kernelspecs.
 
-Reads foreign forms, makes files of this project, and reports what became of each value. Starts nothing.
+The importers read other formats, create files of this project, and report what happened to each value. They start
+nothing.
 """

@@ -1,4 +1,4 @@
-"""What is made of an old configuration: new files, and a note for each difference, at its place in the old one."""
+"""The result of an import: new files, and a note on each value, with its place in the old configuration."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Change = Literal["kept", "changed", "added", "dropped", "warning"]
 
 
 class ImportingError(KernelpodError):
-    """The source cannot be used, or the new files cannot be written; the message names every place."""
+    """The source cannot be used or the new files cannot be written; the message lists every place."""
 
 
 class Note(NamedTuple):
-    """What became of one thing."""
+    """What happened to one value."""
 
     spot: Spot
     key: str
@@ -28,14 +28,14 @@ class Note(NamedTuple):
     why: str
 
     def as_text(self) -> str:
-        """Return it as file:line:column, so that editors jump there."""
+        """Return the note as file:line:column: ..., so that editors can jump there."""
         file, place = self.spot
         said = ": ".join(word for word in (self.key, self.why) if word)
-        # Names of the source are in it: one line each, and nothing that a terminal obeys.
+        # The text contains names of the source, so control characters are replaced.
         return _CONTROL.sub("?", f"{file}:{place.line}:{place.column}: {self.change}: {said}")
 
     def as_dict(self) -> dict[str, str | int]:
-        """Return it as JSON has it."""
+        """Return the note as an object for JSON."""
         file, (line, column) = self.spot
         where: dict[str, str | int] = {"file": str(file), "line": line, "column": column}
         return {**where, "key": self.key, "change": self.change, "why": self.why}
@@ -43,33 +43,33 @@ class Note(NamedTuple):
 
 @dataclass
 class Imported:
-    """New files by their path below the new folder, and what is not as it was."""
+    """The new files, by their paths below the new folder, and the notes."""
 
     tree: YamlTree
     files: dict[str, bytes] = field(default_factory=dict)
     courses: list[str] = field(default_factory=list)
-    """Those of the files that are courses files."""
+    """Paths of the courses files among them."""
     secret: bool = False
-    """Whether the files hold secrets."""
+    """Whether the files contain secrets."""
     notes: list[Note] = field(default_factory=list)
 
     def note(self, keys: Keys, change: Change, why: str = "") -> None:
-        """Remember what became of a value of the source."""
+        """Add a note on a value of the source."""
         self.notes.append(Note(self.tree.spot(keys), ".".join(map(str, keys)), change, why))
 
     def note_file(self, spot: Spot, change: Change, why: str) -> None:
-        """Remember what became of something in another file, or of all of it."""
+        """Add a note on another file or a place in it."""
         self.notes.append(Note(spot, "", change, why))
 
     def write_yaml(self, path: str, data: dict[str, Any]) -> None:
-        """Add a file of YAML."""
+        """Add a YAML file."""
         head = f"# Made by `kernelpod hub import` of {self.tree.spot(()).file.name}.\n"
         text = yamltext.dump(data, width=110)
         self.files[path] = (head + text).encode()
 
 
 class Part:
-    """A mapping of the source. What nobody took of it in the end is told as dropped."""
+    """A mapping of the source. `drop` reports the keys that were not taken."""
 
     def __init__(self, made: Imported, keys: Keys, data: Any) -> None:
         self.made, self.keys = made, keys
@@ -86,15 +86,15 @@ class Part:
         return key in self._data
 
     def below(self, key: str) -> Keys:
-        """Return the way to a key; that to the mapping itself for an empty one."""
+        """Return the path of a key; for an empty key, the path of the mapping itself."""
         return (*self.keys, key) if key else self.keys
 
     def note(self, key: str, change: Change, why: str = "") -> None:
-        """Remember what became of a key; of the mapping itself for an empty one."""
+        """Add a note on a key; for an empty key, on the mapping itself."""
         self.made.note(self.below(key), change, why)
 
     def take(self, key: str) -> Any:
-        """Return a value and count it as taken; None if there is none."""
+        """Return a value and mark it as taken; None if there is none."""
         return self._data.pop(key, None)
 
     def section(self, key: str) -> Part:
@@ -107,22 +107,22 @@ class Part:
             yield key, self.section(key)
 
     def numbered(self, key: str) -> list[Part]:
-        """Take mappings that are in a list, or in a mapping by numbers."""
+        """Take mappings from a list, or from a mapping by number."""
         value, keys = self.take(key), self.below(key)
         if isinstance(value, list):
             return [Part(self.made, (*keys, number), one) for number, one in enumerate(value)]
         return [part for _, part in Part(self.made, keys, value).sections()]
 
     def text(self, key: str) -> str:
-        """Take words or a number; empty if there is none, or something else, which is told."""
+        """Take a string or a number as text; empty if there is none. Other values are reported as dropped."""
         value = self.take(key)
         if value is None or isinstance(value, (str, int, float)):
             return "" if value is None else str(value).strip()
-        self.note(key, "dropped", "a word was expected here")
+        self.note(key, "dropped", "a string was expected here")
         return ""
 
     def flag(self, key: str) -> bool | None:
-        """Take yes or no; None if there is none."""
+        """Take a boolean; None if there is none. Other values are reported as dropped."""
         value = self.take(key)
         if value is None or isinstance(value, bool):
             return value
@@ -130,7 +130,7 @@ class Part:
         return None
 
     def words(self, key: str) -> list[tuple[Keys, str]]:
-        """Take a list of words, each with the way to it; a single one counts as a list."""
+        """Take a list of strings, each with its path; a single string counts as a list."""
         value, keys = self.take(key), self.below(key)
         given = list(enumerate(value)) if isinstance(value, list) else [(-1, value)]
         found: list[tuple[Keys, str]] = []
@@ -139,11 +139,11 @@ class Part:
             if isinstance(one, (str, int, float)) and str(one).strip():
                 found.append((place, str(one).strip()))
             elif one is not None:
-                self.made.note(place, "dropped", "a word was expected here")
+                self.made.note(place, "dropped", "a string was expected here")
         return found
 
     def drop(self, why: str) -> None:
-        """Tell whatever has not been taken as dropped."""
+        """Report all keys that have not been taken as dropped."""
         for key in self._data:
             self.note(key, "dropped", why)
         self._data = {}

@@ -1,4 +1,5 @@
-"""What Kubernetes is given: the Secret and Pod of a kernel, the volumes of a server, and what both have in common.
+"""Builds objects for Kubernetes: the Secret and Pod of a kernel, the volumes of a server, and parts of both.
 
-Pure functions of the plan and of mounts, with plain dicts as results. Asking Kubernetes is `runtime.kubernetes`.
+All functions are pure functions of the plan or of mounts and return plain dicts. `runtime.kubernetes` sends them
+to Kubernetes.
 """

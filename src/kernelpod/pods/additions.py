@@ -1,4 +1,4 @@
-"""What a site adds to a pod (`pods` of the settings), as Kubernetes takes it: the same for kernels and servers."""
+"""Builds the parts that a site adds to pods (`pods` of the settings), for kernels and servers alike."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.pods.parts import literal, restricted
 from kernelpod.settings.pods import AddedContainer, ContainerAmounts, PodAdditions
 
-# Nobody's elsewhere; the second where the user has the first.
+# User ids of the site's containers, which no user should have; the second is used if the user has the first.
 ADDED_IDS = (65532, 65531)
 
 
 def init_containers(added: PodAdditions, uid: int) -> list[dict[str, Any]]:
-    """Return the site's containers for a pod whose user has the id `uid`: those that end, then the sidecars.
+    """Return the site's init containers for a pod whose user has the id `uid`, followed by its sidecars.
 
-    A sidecar is an init container that is restarted (Kubernetes 1.29): the pod ends with its own container,
-    sidecars or not, and `containerStatuses` tells of that container alone.
-    None runs under `uid`: containers of a kernel's pod share their processes, and through /proc those of one user
-    id see each other's files, which are the home here.
+    A sidecar is an init container that is restarted (Kubernetes 1.29). So the pod ends with its main container,
+    and `containerStatuses` lists only that container.
+    No container runs as `uid`: the containers of a kernel's pod share a process namespace, and processes with the
+    same user id can read each other's files through /proc, including the home.
     """
     own = next(one for one in ADDED_IDS if one != uid)
     once = [_container(one, own) for one in added.init_containers]

@@ -1,7 +1,7 @@
-"""The Secret and the Pod of a plan, as plain dicts: a pure function of record and connection.
+"""Builds the Secret and the Pod of a plan as plain dicts: a pure function of the record and the connection.
 
-Nothing is rendered and nothing read back, so text of users and admins is a value wherever it stands. The template
-in `launchers/` makes pods for a stock gateway only; a test compares the two.
+No template is used, so texts of users and admins can only become values. The template in `launchers/` is for a
+stock gateway only; a test checks that both give the same pod.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ KERNEL_CONTAINER = "kernel"
 HOME_CHECK = "home-check"
 HOMES_FOLDER = "/homes"
 
-# Below the ephemeral range (32768 and up), where an outgoing connection could hold a port already.
+# Below the ephemeral range (32768 and up), because an outgoing connection could use a port in that range.
 POD_PORTS = [20001, 20002, 20003, 20004, 20005]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A Secret that holds connection.json and nothing else, and the Pod that reads it."""
+    """A Secret that contains only connection.json, and the Pod that reads it."""
 
     secret: dict[str, Any]
     pod: dict[str, Any]
 
     def to_yaml(self) -> str:
-        """Return both documents as YAML, the key in clear."""
+        """Return both documents as YAML, with the key in clear."""
         return yamltext.dump_all([self.secret, self.pod], width=110)
 
 
 def kernel_manifest(record: KernelRecord, connection: Connection, incarnation: str) -> Manifest:
-    """Return Secret and Pod for a plan; `incarnation` (six hex digits) makes the name unique per start."""
+    """Return the Secret and Pod of a plan; `incarnation` (six hex digits) makes their name unique per start."""
     name = names.pod_name(record.plan.owner.name, record.plan.kernel_id, incarnation)
     return Manifest(_secret(record.plan, name, connection), _pod(record, name, connection))
 
@@ -92,7 +92,7 @@ def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]
         **({"serviceAccountName": plan.service_account} if plan.service_account else {}),
         "automountServiceAccountToken": bool(plan.service_account),
         "enableServiceLinks": False,
-        # The pause process is PID 1 then, so that SIGTERM reaches a kernel that installs no handler for it.
+        # PID 1 is then the pause process, so SIGTERM also ends a kernel that has no handler for it.
         "shareProcessNamespace": True,
         "securityContext": {
             "runAsNonRoot": True,
@@ -111,7 +111,7 @@ def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]
 
 
 def _lists(plan: KernelPlan) -> dict[str, Any]:
-    """Return what of the pod's spec the site may add to, where there is any."""
+    """Return the lists of the pod's spec that the site may extend; empty lists are left out."""
     checks = [_home_check(plan)] if plan.home_check_image else []
     made = {
         "tolerations": [*plan.scheduling.get("tolerations", []), *additions.tolerations(plan.additions)],
@@ -159,7 +159,7 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
                 **gpus,
             },
         },
-        # What the kernel said last is then part of the pod's status: no right to read logs is needed.
+        # The kernel's last output is then in the pod's status, so no permission to read logs is needed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": no_privileges(),
         "volumeMounts": [
@@ -176,7 +176,7 @@ def _secret_value(key: SecretKey) -> dict[str, Any]:
 
 
 def _home_check(plan: KernelPlan) -> dict[str, Any]:
-    """Return a container that fails unless the home exists; kubelet would make it, for root, a moment later."""
+    """Return a container that fails if the home is missing; kubelet would later create it, owned by root."""
     home = plan.mounts.home
     return {
         "name": HOME_CHECK,

@@ -1,4 +1,4 @@
-"""Parts of pods that kernels and servers have in common: what a mount is there, what a container may not do."""
+"""Builds parts that pods of kernels and servers have in common: volumes, mounts and security contexts."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from kernelpod.homes.mounts import Mount
 from kernelpod.homes.volumes import Volume
 
 SHM = "shm"
-# By whatever user and group a container has: all in a pod are its user's.
+# Readable by any user id, because all containers of a pod belong to its user.
 _READABLE = 0o444
 
 
 def literal(text: str) -> str:
-    """Return `text` so that kubelet, for whom "$$" is "$", expands no "$(NAME)" in it.
+    """Return `text` with every "$" doubled, so that kubelet does not expand "$(NAME)" in it.
 
-    Every "$" is doubled: of "$$$(NAME)" the first two would be one "$", and the rest a variable.
+    Kubelet replaces "$$" by "$". Doubling only the "$" before "(" would fail for a text such as "$$(NAME)".
     Source: Kubernetes API, Container.command; k8s.io/kubernetes/third_party/forked/golang/expansion.
     """
     return text.replace("$", "$$")
 
 
 def no_privileges() -> dict[str, Any]:
-    """Return a container's security context without any privilege; a new one each time."""
+    """Return a container's security context without privileges, as a new dict."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def restricted() -> dict[str, Any]:
-    """Return a container's security context as Pod Security's `restricted` wants it; a new one each time."""
+    """Return a container's security context that Pod Security's `restricted` level accepts, as a new dict."""
     return {**no_privileges(), "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def shared_memory(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a memory volume of this size, and where a container sees it instead of its own 64 MiB."""
+    """Return a memory volume of this size, and its mount at /dev/shm, which replaces the default of 64 MiB."""
     volume = {"name": SHM, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
     return volume, {"name": SHM, "mountPath": "/dev/shm"}  # noqa: S108
 
 
 def volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
-    """Return the volumes of mounts: of a claim the whole claim, once.
+    """Return the volumes of mounts. Each claim is listed once, as a whole.
 
-    Kubelet tells volumes apart by what they are, not by their names: a pod that names one claim twice waits for
-    the second one until it is deleted.
+    Kubelet identifies volumes by their source, not by their name. A pod that lists one claim twice never starts,
+    because it waits for the second one.
     """
     of: dict[str, list[Mount]] = {}
     for mount, name in _with_volumes(mounts):
@@ -78,7 +78,7 @@ def _csi(volume: Volume, *, read_only: bool) -> dict[str, Any]:
 
 
 def volume_mounts(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
-    """Return where a container sees mounts; of a claim, the part that the mount is."""
+    """Return the volume mounts of a container; a mount of a claim has the mount's path as its subPath."""
     found = []
     for mount, name in _with_volumes(mounts):
         made: dict[str, Any] = {"name": name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
@@ -89,7 +89,7 @@ def volume_mounts(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
 
 
 def _with_volumes(mounts: Sequence[Mount]) -> list[tuple[Mount, str]]:
-    """Return each mount with the name of its volume: its own, or that of the first mount of its claim."""
+    """Return each mount with the name of its volume. Mounts of one claim share the name of the first of them."""
     names: dict[str, str] = {}
     return [
         (mount, names.setdefault(mount.volume.claim, mount.name) if mount.volume.kind == "pvc" else mount.name)

@@ -1,6 +1,7 @@
-"""What a user's server pod holds beside Lab: mounts, ids, and the container that makes the home.
+"""Builds parts of a user's server pod: volumes, mounts, ids, and the container that creates the home.
 
-Pure functions of the settings, without JupyterHub: the spawner and the values for Zero to JupyterHub share them.
+All functions are pure functions of the settings and do not import JupyterHub. The spawner and the values for Zero
+to JupyterHub share them.
 """
 
 from __future__ import annotations
@@ -22,49 +23,49 @@ HOMES_FOLDER = "/homes"
 COURSES_VOLUME = "courses"
 COURSES_FOLDER = "/courses"
 
-# Arguments: the home as this container sees it, the home as admins see it, user id, group id, then folders of the
-# exchange. What is as it should be is left alone, and so is a volume of the user's own (a home that ends with a
-# slash) where everybody may write. With root_squash, root is nobody on the server: nothing can be
-# made there, or nothing given away, and the admin has to.
+# Arguments: the home's path in this container, the home's path for admins, user id, group id, then folders of the
+# exchange. Correct folders are not changed. A user's own volume (a home that ends with a slash) is not changed
+# either if everyone may write to it. With root_squash, root is mapped to nobody on the NFS server and may not
+# create folders or change their owner; then an admin must do so.
 MAKE_HOME = """\
 home=$1 path=$2 uid=$3 gid=$4
 shift 4
 fail() { echo "$1" >&2; exit 1; }
 for folder; do
-  if [ -L "$folder" ]; then fail "The folder ${folder#/courses/} of the courses is a symbolic link; remove it."; fi
+  if [ -L "$folder" ]; then fail "The courses' folder ${folder#/courses/} is a symbolic link; remove it."; fi
   if [ -d "$folder" ]; then continue; fi
   umask 002
   mkdir -p "$(dirname "$folder")" 2>/dev/null
-  # A folder of graders and one student, or of graders; whoever has it mounted sees nothing beside it.
+  # A folder for graders, or for graders and one student. Users with this mount cannot see the folders beside it.
   if ! { mkdir -m 0770 "$folder" && chown "$uid:$gid" "$folder"; } 2>/dev/null && [ ! -d "$folder" ]; then
-    fail "The folder ${folder#/courses/} of the courses cannot be made: root may not write there (root_squash). \
+    fail "The courses' folder ${folder#/courses/} cannot be created: root may not write there (root_squash). \
 On the NFS server run there: mkdir -p -m 0770 ${folder#/courses/} && chown $uid:$gid ${folder#/courses/}"
   fi
 done
-if [ -L "$home" ]; then fail "The home $path is a symbolic link; an admin must put a folder in its place."; fi
+if [ -L "$home" ]; then fail "The home $path is a symbolic link; an admin must replace it with a folder."; fi
 case $home in */) case $(stat -c %a "$home") in *7) exit 0 ;; esac ;; esac
 owner=$(stat -c %u "$home" 2>/dev/null)
 if [ "$owner" = "$uid" ]; then exit 0; fi
 fix="On the NFS server run: mkdir -p -m 0700 $path && chown $uid:$gid $path"
 if [ -n "$owner" ] && [ "$owner" != 0 ]; then
-  fail "The home $path belongs to the user id $owner, but this user has $uid. On the NFS server run: \
+  fail "The home $path belongs to user id $owner, but this user has $uid. On the NFS server run: \
 chown -R $uid:$gid $path"
 fi
 umask 022
 mkdir -p "$(dirname "$home")" 2>/dev/null
 if [ -z "$owner" ] && ! mkdir -m 0700 "$home" 2>/dev/null; then
-  fail "The home $path cannot be made: root may not write there (root_squash). $fix"
+  fail "The home $path cannot be created: root may not write there (root_squash). $fix"
 fi
 if ! { chown "$uid:$gid" "$home" && chmod 0700 "$home"; } 2>/dev/null; then
   if [ -z "$owner" ]; then rmdir "$home" 2>/dev/null; fi
-  fail "The home $path cannot be given to its user: root may not do so there (root_squash). $fix"
+  fail "The owner of the home $path cannot be changed: root may not do so there (root_squash). $fix"
 fi
 """
 
 
 @dataclass(frozen=True)
 class Ids:
-    """User id, group id and further group ids of a user's servers and kernels."""
+    """User id, group id and supplemental group ids of a user's servers and kernels."""
 
     uid: int
     gid: int
@@ -74,15 +75,15 @@ class Ids:
 def volumes(mounts: UserMounts) -> list[dict[str, Any]]:
     """Return the volumes of a server pod.
 
-    The home is a subPath of the volume that holds all homes, for NFS too: kubelet mounts every volume before the
-    container that makes the home has run. The server's container sees nothing but the subPath. So are the folders
-    of a course.
+    The home is mounted as a subPath of the volume with all homes, for NFS too, because kubelet mounts all volumes
+    before the init container creates the home. The server's container sees only the subPath. The same is true of
+    the folders of a course.
     """
     return podparts.volumes(_wholes(mounts))
 
 
 def _wholes(mounts: UserMounts) -> list[Mount]:
-    """Return all homes, all courses if the user has one, and the other mounts as they are."""
+    """Return a mount of all homes, one of all courses if the user is in one, and the other mounts unchanged."""
     course = [mount for mount in mounts.shared if _is_of_course(mount)]
     rest = [mount for mount in mounts.shared if not _is_of_course(mount)]
     return [_whole(mounts.home, HOMES_VOLUME), *(_whole(mount, COURSES_VOLUME) for mount in course[:1]), *rest]
@@ -98,7 +99,7 @@ def _whole(mount: Mount, name: str) -> Mount:
 
 
 def volume_mounts(mounts: UserMounts) -> list[dict[str, Any]]:
-    """Return where the server sees its volumes: home and course by their subPaths, the rest as kernels do."""
+    """Return the server's volume mounts: home and course with subPaths, the rest as in kernels."""
     home, wholes = mounts.home, _wholes(mounts)
     seen = dict(zip((mount.name for mount in wholes), podparts.volume_mounts(wholes), strict=True))
     own = {"name": HOMES_VOLUME, "mountPath": home.mount_path}
@@ -122,9 +123,9 @@ def _in_course(mount: Mount, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def home_container(
     settings: Settings, mounts: UserMounts, ids: Ids, exchange: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the init container that makes a missing home: nothing else of a user's runs as root.
+    """Return the init container that creates a missing home. No other container of the user runs as root.
 
-    It makes the folders of the `exchange` too, given below the courses' root.
+    It also creates the folders of the `exchange`, whose paths are relative to the courses' root.
     """
     home = mounts.home
     inside = f"{HOMES_FOLDER}/{home.sub_path}"
@@ -158,7 +159,7 @@ def home_container(
 
 
 def claim_traits(settings: Settings, hub: Hub) -> dict[str, Any]:
-    """Return KubeSpawner's traits that make a user's own claim before their server starts, if they have one."""
+    """Return KubeSpawner's traits that create a user's own claim before the server starts; empty without one."""
     homes = settings.homes
     if homes.volume.kind == "none" or not homes.volume.own:
         return {}
@@ -169,6 +170,6 @@ def claim_traits(settings: Settings, hub: Hub) -> dict[str, Any]:
         "storage_capacity": homes.claims.size,
         "storage_access_modes": ["ReadWriteMany"],
         **({"storage_class": homes.claims.storage_class} if homes.claims.storage_class else {}),
-        # The files of a home outlive the account.
+        # The files of a home are kept when the account is deleted.
         "delete_pvc": False,
     }

@@ -44,7 +44,7 @@ def load(path: Path | None) -> Settings:
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise SettingsError(f"settings file {path} must hold a mapping of sections such as homes: and hubs:")
+        raise SettingsError(f"settings file {path} must be a mapping with sections such as homes: and hubs:")
     try:
         return Settings.model_validate(data)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Values for the chart Zero to JupyterHub, by its versions, and this package as one file for its hub.
+"""Values for the chart of Zero to JupyterHub, its versions, and this package as one file for the chart's hub.
 
-What a deployment does with the chart is in `deploy`; what the hub then loads is `hub`.
+`deploy` installs the chart. `hub` has the code that the hub then loads.
 """

@@ -1,4 +1,4 @@
-"""This package as one file, for a hub whose image does not hold it: Python imports from a zip archive."""
+"""Packs this package as a zip archive, which Python can import, for a hub whose image does not contain it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import zipfile
 from collections.abc import Iterator
 from importlib.resources import files
 
-# What Zero to JupyterHub's hub loads; what that imports is packed, too.
+# The module that Zero to JupyterHub's hub loads; the modules that it imports are packed, too.
 ENTRY = "kernelpod.z2jh.hook"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 def packed() -> bytes:
-    """Return the modules that the hub loads as a zip archive: the same bytes for the same modules."""
+    """Return a zip archive of the modules that the hub loads. The same modules give the same bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, source in sorted(_modules(ENTRY)):
@@ -23,13 +23,13 @@ def packed() -> bytes:
 
 
 def templates() -> dict[str, str]:
-    """Return the templates of the hub's pages by their names: Jinja reads none from an archive."""
+    """Return the templates of the hub's pages by name, because Jinja cannot read them from an archive."""
     place = files("kernelpod.hub.pages").joinpath("templates")
     return {one.name: one.read_text(encoding="utf-8") for one in sorted(place.iterdir(), key=lambda one: one.name)}
 
 
 def _modules(entry: str) -> Iterator[tuple[str, bytes]]:
-    """Yield path and source of a module, of all that it imports of this package, and of the packages above."""
+    """Yield the path and source of a module, of all modules that it imports from this package, and of parents."""
     waiting, seen = [entry], set[str]()
     while waiting:
         name = waiting.pop()
@@ -41,7 +41,7 @@ def _modules(entry: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _source(name: str) -> tuple[str, bytes] | None:
-    """Return path and source of a module; None for what is no module, such as a class in one."""
+    """Return the path and source of a module of this package; None for other names, such as a class."""
     root, *parts = name.split(".")
     if root != "kernelpod":
         return None
@@ -53,7 +53,7 @@ def _source(name: str) -> tuple[str, bytes] | None:
 
 
 def _imports(source: bytes) -> Iterator[str]:
-    """Yield every name that is imported, a module's or what is in one."""
+    """Yield every imported name: of a module, or of something in a module."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module

@@ -1,4 +1,4 @@
-"""Courses at Zero to JupyterHub's own hub: what values (`hub.values`) cannot say, said in its configuration."""
+"""Configures courses in Zero to JupyterHub's own hub, because the chart's values cannot express them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kernelpod.settings.loading import load
 
 
 def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) -> None:
-    """Let the courses file decide on servers and logins of the chart's hub, whose values hold all the rest.
+    """Let the courses file control servers and logins of the chart's hub. The values configure everything else.
 
-    `templates` is where the values put those of this package, which is a zip archive there.
+    `templates` is the folder of this package's templates in the hub's pod, where the package is a zip archive.
 
-    Called by the last block of `hub.extraConfig`, once the authenticator is chosen. Raises SettingsError.
+    Called by the last block of `hub.extraConfig`, after the authenticator is set. Raises SettingsError.
     """
     settings = load(Path(settings_file))
     hub = settings.hub(hub_name)

@@ -1,6 +1,7 @@
-"""What an admin's own values for Zero to JupyterHub change of ours, and what that breaks.
+"""Finds which generated values an admin's own values for Zero to JupyterHub override, and what that breaks.
 
-Helm lays the admin's file over ours: mappings are merged, everything else, lists too, is replaced, `null` removes.
+Helm merges the admin's file over the generated one: mappings are merged, all other values, lists included, are
+replaced, and `null` removes a key.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, order=True)
 class Override:
-    """One value of the admin's file that changes or adds to what servers and kernels rely on."""
+    """One value of the admin's file that overrides a generated value or affects servers and kernels."""
 
     path: str
     said: str
@@ -31,9 +32,9 @@ class Override:
 @dataclass(frozen=True)
 class _Rule:
     path: str
-    """Dotted path of a value; `*` is any text, dots included."""
+    """Dotted path of a value; `*` matches any text, including dots."""
     bad: Callable[[Any, Any], bool]
-    """Whether the admin's value breaks something; asked with ours, None where we say nothing, and the admin's."""
+    """Returns whether the admin's value breaks something; gets the generated value or None, and the admin's."""
     said: str
     level: Literal["error", "warning"] = "error"
 
@@ -67,7 +68,7 @@ def _is_off(_: Any, yours: Any) -> bool:
 
 
 def _is_no_template(_: Any, yours: Any) -> bool:
-    """Return whether KubeSpawner's str.format would fail on a text, or fill something in by accident."""
+    """Return whether KubeSpawner's str.format would fail on a text or replace something by accident."""
     if not isinstance(yours, str):
         return False
     try:
@@ -77,61 +78,61 @@ def _is_no_template(_: Any, yours: Any) -> bool:
     return not fields <= {"username", "unescaped_username", "servername", "unescaped_servername", "userid"}
 
 
-_HOME = "server and kernels would have different homes; change homes in the settings instead"
-_ARGUMENTS = "our arguments are lost: Lab would show every kernel as Unknown; leave cmd out"
-_OTHER_NAMES = "with this chart other than plain names have different homes in server and kernel; leave it out"
-_RULE = "the list replaces ours, and our entries are not in it; copy them"
+_HOME = "servers and kernels would have different homes; set homes in the settings instead"
+_ARGUMENTS = "the generated arguments are lost, so Lab would show every kernel as Unknown; remove cmd"
+_OTHER_NAMES = "in this chart's version, other names have different homes in servers and kernels; remove it"
+_LIST = "this list replaces the generated one and lacks its entries; copy them, because"
 _CULLING = "set culling.idle_seconds instead"
-# The first rule that fits a path speaks.
+# The first rule whose path matches is used.
 RULES = (
-    _Rule("hub.loadRoles.*.scopes", _lacks_ours, "servers may not use the gateway without our scopes; add them"),
+    _Rule("hub.loadRoles.*.scopes", _lacks_ours, "servers need the generated scopes to use the gateway; add them"),
     _Rule("hub.loadRoles.user", _is_null, "without this role the hub does not start"),
-    _Rule("hub.loadRoles.*", _is_null, "a role that is null keeps the hub from starting"),
-    _Rule("hub.config.Spawner.server_token_scopes", _lacks_ours, "servers' tokens need our scopes; add them"),
+    _Rule("hub.loadRoles.*", _is_null, "if a role is null, the hub does not start"),
+    _Rule("hub.config.Spawner.server_token_scopes", _lacks_ours, "servers need the generated scopes; add them"),
     _Rule("hub.config.Authenticator.username_pattern", _replaced, _OTHER_NAMES),
-    _Rule("hub.config.KubeSpawner.delete_grace_period", _smaller, "servers end before they deleted their kernels"),
+    _Rule("hub.config.KubeSpawner.delete_grace_period", _smaller, "servers end before their kernels are deleted"),
     _Rule("hub.config.KubeSpawner.container_security_context", _differs, "servers may get privileges", "warning"),
-    _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub forgets servers and kernels"),
-    _Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_RULE}: the gateway asks the hub who somebody is"),
+    _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub loses all running servers"),
+    _Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_LIST} the gateway must reach the hub"),
     _Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),
     _Rule("hub.extraConfig.90-kernelpod", _differs, "the hub needs these lines for its courses"),
-    _Rule("hub.extraVolume*", _lacks_ours, f"{_RULE}: the hub reads its courses there"),
-    _Rule("hub.services.*", _is_null, "the gateway is a service of the hub"),
+    _Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses there"),
+    _Rule("hub.services.*", _is_null, "the gateway must be a service of the hub"),
     _Rule("singleuser.cmd", _differs, _ARGUMENTS),
     _Rule("singleuser.extraEnv.KERNEL_PATH", lambda ours, yours: ours != yours, _HOME),
-    _Rule("singleuser.extraEnv.JUPYTER_GATEWAY_*", _differs, "servers would not find or not enter the gateway"),
-    _Rule("singleuser.extraEnv.*_ACTIVITY_*", _differs, f"servers say too late that kernels compute; {_CULLING}"),
+    _Rule("singleuser.extraEnv.JUPYTER_GATEWAY_*", _differs, "servers could not reach or use the gateway"),
+    _Rule("singleuser.extraEnv.*_ACTIVITY_*", _differs, f"servers report busy kernels too late; {_CULLING}"),
     _Rule("singleuser.extraEnv.HOME", _differs, _HOME),
-    _Rule("singleuser.extraEnv.*", _is_no_template, "KubeSpawner fills in braces: double those that are meant"),
+    _Rule("singleuser.extraEnv.*", _is_no_template, "KubeSpawner replaces {...}; double literal braces"),
     _Rule("singleuser.storage.type", _differs, _HOME),
     _Rule("singleuser.storage.homeMountPath", _differs, _HOME),
-    _Rule("singleuser.storage.extraVolume*", _lacks_ours, f"{_RULE}: the home is among them"),
-    _Rule("singleuser.initContainers", _lacks_ours, f"{_RULE}: one of them makes homes"),
-    _Rule("singleuser.uid", _differs, "server and kernels would have different ids; set policy.uid instead"),
-    _Rule("singleuser.fsGid", _differs, "server and kernels would have different ids; set policy.gid instead"),
-    _Rule("singleuser.networkPolicy.enabled", _is_off, "servers reach everything, also nodes and NFS", "warning"),
-    _Rule("singleuser.networkPolicy.egress", _lacks_ours, f"{_RULE}: servers reach the gateway by it"),
+    _Rule("singleuser.storage.extraVolume*", _lacks_ours, f"{_LIST} one of them is the home"),
+    _Rule("singleuser.initContainers", _lacks_ours, f"{_LIST} one of them creates homes"),
+    _Rule("singleuser.uid", _differs, "servers and kernels would have different ids; set policy.uid instead"),
+    _Rule("singleuser.fsGid", _differs, "servers and kernels would have different ids; set policy.gid instead"),
+    _Rule("singleuser.networkPolicy.enabled", _is_off, "servers can reach all addresses, even NFS", "warning"),
+    _Rule("singleuser.networkPolicy.egress", _lacks_ours, f"{_LIST} servers must reach the gateway"),
     _Rule(
         "singleuser.networkPolicy.egressAllowRules.privateIPs",
         _is_on,
-        "servers reach private addresses, also nodes and NFS; name what they need in egress",
+        "servers can reach private addresses, even nodes and NFS; list those that they need in egress",
         "warning",
     ),
-    _Rule("cull.enabled", _differs, f"the gateway's kernels follow another number; {_CULLING}"),
-    _Rule("cull.timeout", _smaller, f"servers end before their kernels; {_CULLING}"),
-    _Rule("cull.every", _is_null, f"the culler looks by a number of its own; {_CULLING}", "warning"),
-    _Rule("cull.maxAge", _is_on, "servers end while their kernels compute", "warning"),
+    _Rule("cull.enabled", _differs, f"kernels are culled by another setting; {_CULLING}"),
+    _Rule("cull.timeout", _smaller, f"servers are culled before their kernels; {_CULLING}"),
+    _Rule("cull.every", _is_null, f"the culler uses its own default interval; {_CULLING}", "warning"),
+    _Rule("cull.maxAge", _is_on, "servers are culled while their kernels are busy", "warning"),
     _Rule("singleuser.allowPrivilegeEscalation", _is_on, "servers may get privileges", "warning"),
 )
 
 
 def overrides(ours: Values, yours: Values) -> list[Override]:
-    """Return what the admin's values break or change of ours, by path."""
+    """Return the generated values that the admin's values break or change, sorted by path."""
     return sorted(_found(ours, yours, ""))
 
 
 def read_values(path: Path) -> Values:
-    """Return an admin's values. Raises SettingsError for what is no mapping of sections."""
+    """Return an admin's values. Raises SettingsError if the file is not a mapping of sections."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -139,7 +140,7 @@ def read_values(path: Path) -> Values:
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data or {}, dict):
-        raise SettingsError(f"{path} must hold a mapping of sections such as hub: and singleuser:")
+        raise SettingsError(f"{path} must be a mapping with sections such as hub: and singleuser:")
     return data or {}
 
 
@@ -151,7 +152,7 @@ def _found(ours: Any, yours: Values, before: str) -> Iterator[Override]:
             yield from _found(mine, value, f"{path}.")
             continue
         if isinstance(mine, dict) and mine:
-            # A whole section replaced by null, or by something that is no section: all in it is lost.
+            # The whole section is replaced by null or by another value, so all values in it are lost.
             yield from _lost(mine, value, path)
         else:
             yield from _one(path, mine, value)
@@ -159,7 +160,7 @@ def _found(ours: Any, yours: Values, before: str) -> Iterator[Override]:
 
 def _lost(mine: dict[str, Any], value: Any, path: str) -> Iterator[Override]:
     rule = _broken(path, mine, value)
-    said = rule.said if rule else "the section is removed, and all that we say in it"
+    said = rule.said if rule else "the section is removed, with all generated values in it"
     yield Override(path, said, rule.level if rule else "error")
 
 
@@ -167,7 +168,7 @@ def _one(path: str, mine: Any, value: Any) -> Iterator[Override]:
     if rule := _broken(path, mine, value):
         yield Override(path, rule.said, rule.level)
     elif mine is not None and mine != value:
-        yield Override(path, "replaces ours", "note")
+        yield Override(path, "replaces the generated value", "note")
 
 
 def _broken(path: str, mine: Any, value: Any) -> _Rule | None:

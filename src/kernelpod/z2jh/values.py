@@ -1,8 +1,9 @@
-"""Values for Zero to JupyterHub: what `configure` and `configure_kubespawner` set, as its chart takes it.
+"""Generates values for Zero to JupyterHub that have the effect of `configure` and `configure_kubespawner`.
 
-Pure functions of the settings, without JupyterHub. The chart's own hub does not know this package, so what differs
-by user must fit into KubeSpawner's `{username}`; what does not is refused. With courses it does not fit: then the
-values bring this package along (`packed`), and its spawner.
+All functions are pure functions of the settings and do not import JupyterHub. The chart's own hub does not contain
+this package, so values that differ by user must be expressed with KubeSpawner's `{username}`; other settings are
+rejected. Courses cannot be expressed that way. With courses the values contain this package (`packed`) and use its
+spawner.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from kernelpod.settings.sections import Settings
 from kernelpod.z2jh import versions as charts
 from kernelpod.z2jh.bundle import packed, templates
 
-# A user whose slug is the name itself; it is replaced by KubeSpawner's placeholder of the slug.
+# A user name that is its own slug; it is later replaced by KubeSpawner's placeholder of the slug.
 STAND_IN = "kernelpodstandin"
 PLACEHOLDER = "{username}"
-# With courses: where the hub finds this package, and the claim of the courses files.
+# With courses: the folder of this package in the hub's pod, and the claim of the courses files.
 PLACE = "/usr/local/share/jupyterhub"
 TEMPLATES = f"{PLACE}/kernelpod-templates"
 COURSES_FILES = "courses-files"
@@ -45,17 +46,17 @@ def z2jh_values(
     hub_name: str = "",
     chart_version: str = charts.NEWEST,
 ) -> dict[str, Any]:
-    """Return the values; `image` (NAME:TAG) is that of servers, else the chart's own.
+    """Return the values. `image` (NAME:TAG) is the image of servers; by default it is the chart's.
 
-    `kernel_images` are pulled by the chart's pre-puller, on the nodes of servers. `hub_name` is the hub's in the
-    settings, where they have several.
+    The chart's pre-puller pulls `kernel_images` on the nodes of servers. `hub_name` is the hub's name in the
+    settings, needed if they have several hubs.
     Raises SettingsError for settings that these values cannot express.
     """
     hub = settings.hub(hub_name)
     _check(settings, hub)
     home = mounts_for(settings, hub.name, STAND_IN, ()).home
     policy = settings.policy
-    # With courses the home differs by user in more than the name: the spawner says it.
+    # With courses the path of a home depends on more than the user name, so the spawner sets it.
     path = {} if hub.courses else {"KERNEL_PATH": home.path}
     singleuser: dict[str, Any] = {
         "cmd": ["jupyterhub-singleuser", *servers.arguments(settings)],
@@ -63,7 +64,7 @@ def z2jh_values(
         "uid": policy.uid,
         "fsGid": policy.gid,
         "allowPrivilegeEscalation": False,
-        # It needs a privileged container; the network policy denies link-local addresses.
+        # It would need a privileged container, and the network policy denies link-local addresses anyway.
         "cloudMetadata": {"blockWithIptables": False},
         "extraEnv": _per_user(
             {
@@ -92,15 +93,15 @@ def z2jh_values(
 
 
 def _image(image: str) -> dict[str, str]:
-    """Return NAME:TAG in two parts; the chart joins them by a colon, which makes NAME@sha256:DIGEST whole, too."""
+    """Return the two parts of NAME:TAG or NAME@sha256:DIGEST; the chart joins them again with a colon."""
     name, _, tag = image.rpartition(":")
-    if not name or "/" in tag:  # no tag: the colon, if there is one, is a port's
-        raise SettingsError(f"the image {image} has no tag; the chart of Zero to JupyterHub needs NAME:TAG")
+    if not name or "/" in tag:  # no tag: a colon, if there is one, belongs to a port
+        raise SettingsError(f"the image {image} has no tag; write NAME:TAG for the chart of Zero to JupyterHub")
     return {"name": name, "tag": tag}
 
 
 def _check(settings: Settings, hub: Hub) -> None:
-    """Refuse what would be different for server and kernel."""
+    """Raise SettingsError for settings that would differ between servers and kernels."""
     if not hub.courses and any(mount.users or mount.groups or mount.writers for mount in settings.mounts):
         raise SettingsError(
             "mounts: Zero to JupyterHub cannot mount a folder for some users only; leave out users, groups and "
@@ -113,11 +114,11 @@ def _check(settings: Settings, hub: Hub) -> None:
         )
     if not settings.runtime.kubernetes.home_check_image:
         raise SettingsError(
-            "runtime.kubernetes.home_check_image: name an image with a shell, such as the gateway's, to make homes"
+            "runtime.kubernetes.home_check_image: set an image with a shell, such as the gateway's"
         )
     if urlsplit(settings.servers.gateway_url).hostname in ("127.0.0.1", "localhost", "::1"):
         raise SettingsError(
-            "servers.gateway_url: servers are pods; give the gateway's address in the cluster, such as "
+            "servers.gateway_url: servers are pods; set the gateway's address in the cluster, such as "
             "http://kernelpod.gateway:8888"
         )
 
@@ -145,7 +146,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         **(_courses(settings, hub, hub.courses) if hub.courses else {}),
         **({"templateVars": notes} if (notes := servers.page_notes(settings)) else {}),
         "config": config,
-        # The chart makes the token: Secret `hub`, key `hub.services.<name>.apiToken`.
+        # The chart creates the token: Secret `hub`, key `hub.services.<name>.apiToken`.
         "services": {hub.service: {"display": False}},
         "loadRoles": roles,
         "networkPolicy": {"ingress": [_rule("from", gateway_namespace, HUB_PORT)]},
@@ -153,7 +154,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
 
 
 def _cull(settings: Settings) -> dict[str, Any]:
-    """Return the chart's culling; its own defaults know nothing of kernels, so it is off where we end nothing."""
+    """Return the chart's culling. Its defaults ignore kernels, so it is off if the settings cull nothing."""
     if not settings.culling.idle_seconds:
         return {"enabled": False}
     made = servers.culling(settings)
@@ -166,7 +167,7 @@ def _cull(settings: Settings) -> dict[str, Any]:
 
 
 def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
-    """Return what lets the chart's hub read the courses file: this package, the settings, and the volume."""
+    """Return the values that let the chart's hub read the courses file: package, settings and volume."""
     tokens: Any = {"__all__": {"token"}}
     text = yamltext.dump(settings.model_dump(mode="json", exclude={"hubs": tokens}))
     code = f"{PLACE}/kernelpod.zip"
@@ -180,7 +181,7 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
             },
         },
         "extraConfig": {
-            # The chart runs these in the order of their names.
+            # The chart runs these scripts in the order of their names.
             "90-kernelpod": "import sys\n"
             f"sys.path.insert(0, {code!r})\n"
             "from kernelpod.z2jh.hook import configure_zero\n"
@@ -195,13 +196,13 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
 
 def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
     if hub.courses:
-        # The spawner mounts what is the user's.
+        # The spawner mounts the user's folders.
         return {"storage": {"type": "none", "homeMountPath": settings.homes.mount_path}}
     mounts = mounts_for(settings, hub.name, STAND_IN, ())
     ids = pods.Ids(settings.policy.uid, settings.policy.gid)
     return {
         "storage": {
-            # The volumes below are the home, too: the same whether it is on a claim or on NFS.
+            # The volumes below contain the home, whether it is on a claim or on NFS.
             "type": "none",
             "homeMountPath": mounts.home.mount_path,
             "extraVolumes": _per_user(pods.volumes(mounts)),
@@ -215,7 +216,7 @@ def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
 
 
 def _additions(settings: Settings) -> dict[str, Any]:
-    """Return `pods.servers` but its containers; with courses the spawner adds all of it."""
+    """Return `pods.servers` without its containers. With courses the spawner adds all of it."""
     added = settings.pods.servers
     aliases = additions.host_aliases(added)
     made = {
@@ -236,7 +237,7 @@ def _rule(direction: str, namespace: str, port: int) -> dict[str, Any]:
 
 
 def _per_user(value: Any) -> Any:
-    """Return a value as KubeSpawner expands it: every brace doubled but those of the slug's placeholder."""
+    """Return a value for KubeSpawner to expand: all braces are doubled but those of the slug's placeholder."""
     if isinstance(value, str):
         return value.replace("{", "{{").replace("}", "}}").replace(STAND_IN, PLACEHOLDER)
     if isinstance(value, dict):

@@ -47,12 +47,12 @@ def test_the_distribution_decides_then_what_is_there(
 @pytest.mark.parametrize(
     ("manager", "said"),
     [
-        ("apt-get", "Install what is missing, as root: apt-get install bubblewrap util-linux."),
-        ("dnf", "Install what is missing, as root: dnf install bubblewrap util-linux."),
-        ("zypper", "Install what is missing, as root: zypper install bubblewrap util-linux."),
-        ("apk", "Install what is missing, as root: apk add bubblewrap util-linux."),
-        ("pacman", "Install what is missing, as root: pacman -S bubblewrap util-linux."),
-        ("", "Install, by this system's package manager: bubblewrap util-linux."),
+        ("apt-get", "Run as root: apt-get install bubblewrap util-linux."),
+        ("dnf", "Run as root: dnf install bubblewrap util-linux."),
+        ("zypper", "Run as root: zypper install bubblewrap util-linux."),
+        ("apk", "Run as root: apk add bubblewrap util-linux."),
+        ("pacman", "Run as root: pacman -S bubblewrap util-linux."),
+        ("", "Install with this system's package manager: bubblewrap util-linux."),
     ],
 )
 def test_one_command_installs_all_of_them(manager: str, said: str) -> None:
@@ -61,7 +61,7 @@ def test_one_command_installs_all_of_them(manager: str, said: str) -> None:
 
 def test_where_there_is_no_package_a_page_is_named_and_no_command() -> None:
     assert how_to_install(["helm"], "apt-get") == "How to install helm: https://helm.sh/docs/intro/install/"
-    assert how_to_install(["helm"], "pacman") == "Install what is missing, as root: pacman -S helm."
+    assert how_to_install(["helm"], "pacman") == "Run as root: pacman -S helm."
 
 
 def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,8 +69,7 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ToolsMissing) as caught:
         require("bash", "prlimit", "setpriv", wished=("bwrap",))
     assert caught.value.message == (
-        "prlimit, setpriv, bwrap are not on PATH. "
-        "Install what is missing, as root: apt-get install util-linux bubblewrap."
+        "prlimit, setpriv, bwrap are not on PATH. Run as root: apt-get install util-linux bubblewrap."
     )
     assert caught.value.code == "tools_missing"
 

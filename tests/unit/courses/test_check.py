@@ -59,13 +59,13 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "no-course": [(1, 1, "the hub has no course")],
     "no-image": [(2, 3, "there is no image")],
     "none-in-capitals": [(6, 62, "did you mean none?")],
-    "not-a-mapping": [(1, 1, "must hold a mapping")],
+    "not-a-mapping": [(1, 1, "must be a mapping")],
     "not-yaml": [(3, 1, "this is not YAML")],
     "path-dots": [(6, 14, "without '..'")],
     "relative-mount": [(6, 32, "write an absolute path")],
     "same-mount-path": [(6, 32, "another mount at /course"), (8, 26, "another mount at /course")],
     "semester-number": [(1, 1, "put it in quotes")],
-    "twice": [(6, 5, "the key is there twice")],
+    "twice": [(6, 5, "the key occurs twice")],
     "two-courses-one-exchange": [(2, 14, "defaults.exchange.path: exchange/ws26 is, or is in,")],
     "two-courses-one-folder": [(10, 14, "courses/all of courses.ml.folder.path")],
     "uid-and-one-home": [(7, 16, "a home could have two owners")],
@@ -172,7 +172,7 @@ def test_an_anchor_bomb_costs_nothing() -> None:
 def test_deep_nesting_does_not_end_the_process(tmp_path: Path, text: str) -> None:
     path = tmp_path / "deep.yaml"
     path.write_text(text, encoding="utf-8")
-    assert "nested in each other" in check_courses(path, Settings())[0].text
+    assert "levels deep" in check_courses(path, Settings())[0].text
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"nfs": {"server": "a"}}, "hub.users: list who may log in"),
     ({**LEAST, "settings": {"homes": {"roots": "/x"}}}, "settings.homes.roots"),
     ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
-    ("- a list", "must hold a mapping"),
+    ("- a list", "must be a mapping"),
     ("a: [", "is not YAML"),
     ("a: " + "[" * 20_000, "is not YAML"),
 ]

@@ -89,7 +89,7 @@ def test_no_name_reaches_another_claim(user: str) -> None:
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"homes": {"volume": {"kind": "dynamic", "claim": "claim-{username}"}}}, "kind dynamic needs server"),
     ({"homes": {"volume": {"kind": "dynamic", "server": "n", "claim": "homes"}}}, "claim-{username}"),
-    ({"homes": {"volume": {"claim": "{user}"}}}, "which may hold {username} and {hub}"),
+    ({"homes": {"volume": {"claim": "{user}"}}}, "{username} and {hub} are allowed"),
     ({"homes": {"volume": {"claim": "../x"}}}, "lower-case letters"),
     ({"homes": {"claims": {"size": "much"}}}, "homes.claims.size"),
     ({"mounts": [{"name": "m", "root": "/m", "mount_path": "/m", "volume": NONE}]}, "needs kind pvc or nfs"),

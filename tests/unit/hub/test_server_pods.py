@@ -142,12 +142,12 @@ def test_a_folder_of_the_exchange_that_root_may_not_make_is_told_to_the_admin(tm
     folder = tmp_path / "inbound"
     done = make_home(tmp_path / "alice", os.getuid(), "mkdir() { return 1; }\n", folder)
     assert done.returncode == 1
-    assert "cannot be made: root may not write there (root_squash)" in done.stderr
+    assert "cannot be created: root may not write there (root_squash)" in done.stderr
 
 
 FAILURES = {
-    "root_squash, nothing may be made": ("mkdir() { return 1; }\n", "cannot be made: root may not write there"),
-    "root_squash, nothing may be given away": ("chown() { return 1; }\n", "cannot be given to its user"),
+    "root_squash, nothing may be made": ("mkdir() { return 1; }\n", "cannot be created: root may not write there"),
+    "root_squash, nothing may be given away": ("chown() { return 1; }\n", "cannot be changed: root may not do so"),
 }
 
 
@@ -170,7 +170,7 @@ def test_somebody_elses_folder_and_a_link_are_not_taken(tmp_path: Path) -> None:
     home.mkdir()
     # `stat` stands in for an owner that is neither root nor the user, since a test need not be root.
     done = make_home(home, 1000, before="stat() { echo 4242; }\n")
-    assert "belongs to the user id 4242, but this user has 1000" in done.stderr
+    assert "belongs to user id 4242, but this user has 1000" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,8 @@ async def test_the_claim_that_the_spawner_makes_is_the_one_that_server_and_kerne
 def test_what_the_home_container_said_ends_the_start(state: str) -> None:
     from kernelpod.hub.spawners.pod import HomeNotMadeError, PodSpawner
 
-    ended = {"terminated": {"exitCode": 1, "message": "The home /homes/a cannot be made.\n"}}
+    ended = {"terminated": {"exitCode": 1, "message": "The home /homes/a cannot be created.\n"}}
     pod = {"status": {"initContainerStatuses": [{"name": "home", state: ended}]}}
     with pytest.raises(HomeNotMadeError) as error:
         PodSpawner.is_pod_running(SimpleNamespace(), pod)
-    assert error.value.jupyterhub_message == "The home /homes/a cannot be made."
+    assert error.value.jupyterhub_message == "The home /homes/a cannot be created."

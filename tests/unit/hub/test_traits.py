@@ -62,8 +62,8 @@ MISTAKES = {
     "JupyterHub: {db_url: 'sqlite://hub:a#b@h/x'}": "JupyterHub.db_url: the password is cut off at one of its",
     "JupyterHub: {db_url: 'maria://h/x'}": "SQLAlchemy knows no database maria; write mysql+pymysql or",
     "JupyterHub: {db_url: 'mysql+mysqldb://h/x'}": "needs the package MySQLdb, which is not installed here",
-    "[Authenticator]": "the file must hold a mapping of keys",
-    "Authenticator: {allow_all: true, allow_all: false}": "allow_all: the key is there twice; keep one",
+    "[Authenticator]": "the file must be a mapping with keys",
+    "Authenticator: {allow_all: true, allow_all: false}": "allow_all: the key occurs twice; keep one",
     "Authenticator: {allow_all: true": "this is not YAML",
 }
 

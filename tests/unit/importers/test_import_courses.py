@@ -29,13 +29,13 @@ def test_seed_bug_header_fb02uid_instead_of_username(tmp_path: Path) -> None:
     assert "lists" not in new_hub(made)
     assert made.files["lists/teaching/ml.csv"] == b"Username\nalice\n"
     assert any(
-        "'FB02UID' is 'Username' there" in note.as_text() and "ml.csv:1:1:" in note.as_text()
+        "'FB02UID' is renamed to 'Username'" in note.as_text() and "ml.csv:1:1:" in note.as_text()
         for note in made.notes
     )
 
 
 def test_a_list_without_a_header_is_not_guessed(tmp_path: Path) -> None:
-    with pytest.raises(ImportingError, match=r"ml\.csv:1:1: .*it says 'alice': write 'Username'"):
+    with pytest.raises(ImportingError, match=r"ml\.csv:1:1: .*user names 'Username'; it is 'alice'"):
         imported_courses(hub_of(tmp_path, {}, {"nbgrader/teaching/ml.csv": "alice\nbob\n"}))
 
 
@@ -49,7 +49,7 @@ def test_seed_bug_course_id_taken_literally(tmp_path: Path) -> None:
     made = imported_courses(hub_of(tmp_path, mounts(("/srv/sheets", "sheets/course_id"))))
     assert new_hub(made)["defaults"]["mounts"]["sheets"]["path"] == "sheets/{course}"
     key = "server.hub.extra_mounts.volume_mounts.1.subPath"
-    assert notes(made, key) == [("changed", "sheets/{course}: the old one was taken literally")]
+    assert notes(made, key) == [("changed", "it is sheets/{course} now; the old hub took the words literally")]
 
 
 @pytest.mark.parametrize("folder", ["users/allowlist", "allowlist", "users/whitelist"])
@@ -74,7 +74,7 @@ def test_allow_lists_in_both_folders_are_both_taken(tmp_path: Path) -> None:
 def test_seed_bug_duplicate_mounts_deleted_while_iterating(tmp_path: Path) -> None:
     made = imported_courses(hub_of(tmp_path, mounts(*[("/srv/data", "data")] * 4, ("/srv/more", "more"))))
     assert list(new_hub(made)["defaults"]["mounts"]) == ["data", "more"]
-    assert sum(note.why == "it is there twice" for note in made.notes) == 3
+    assert sum(note.why == "it occurs twice" for note in made.notes) == 3
 
 
 def test_seed_bug_fallback_path_crash(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_list_that_is_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> N
     (tmp_path / "secret.csv").write_text("Username\nroot\n", encoding="utf-8")
     config = hub_of(tmp_path / "old", {}, {"nbgrader/teaching/other.csv": "Username\n"})
     (tmp_path / "old" / "nbgrader" / "teaching" / "ml.csv").symlink_to(tmp_path / "secret.csv")
-    with pytest.raises(ImportingError, match="leads out of the folder"):
+    with pytest.raises(ImportingError, match="leads out of the imported folder"):
         imported_courses(config)
     (tmp_path / "old" / "nbgrader" / "teaching" / "ml.csv").unlink()
     (tmp_path / "old" / "nbgrader" / "teaching" / "ml.csv").symlink_to(tmp_path / "nowhere")
@@ -162,5 +162,5 @@ def test_a_list_that_is_a_pipe_does_not_hang(tmp_path: Path) -> None:
     config = hub_of(tmp_path, {}, {})
     (tmp_path / "nbgrader" / "teaching").mkdir(parents=True)
     os.mkfifo(tmp_path / "nbgrader" / "teaching" / "ml.csv")
-    with pytest.raises(ImportingError, match="this is no file"):
+    with pytest.raises(ImportingError, match="this is not a regular file"):
         imported_courses(config)

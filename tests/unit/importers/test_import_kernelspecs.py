@@ -96,7 +96,7 @@ def test_an_r_kernel_of_a_stock_gateway() -> None:
 
 
 def test_a_language_that_nobody_knows_needs_its_command() -> None:
-    with pytest.raises(ImportingError, match=r"which scala runs behind it; give .* with --command"):
+    with pytest.raises(ImportingError, match=r"the scala command that it runs is unknown; set .* with --command"):
         imported({**JEG, "language": "scala"})
     command = ["almond", "--connection-file", "{connection_file}"]
     assert imported({**JEG, "language": "scala"}, command=command).kernel_json["argv"] == command

@@ -19,7 +19,7 @@ def test_seed_bug_cull_enable(tmp_path: Path) -> None:
     made, new, settings = values_of(tmp_path, {"cull": {"enable": True, "timeout": 60}})
     assert "cull" not in new
     assert settings == {"culling": {"idle_seconds": 60}}
-    said = "it is culling.idle_seconds of the settings, also for kernels"
+    said = "it is culling.idle_seconds of the settings now, also for kernels"
     assert notes(made, "cull.enable") == notes(made, "cull.timeout") == [("changed", said)]
 
 
@@ -154,7 +154,7 @@ def test_a_claim_and_the_command_agree_on_where_homes_begin(tmp_path: Path) -> N
     made, _, _ = values_of(
         tmp_path, {"singleuser": {"storage": storage, "extraEnv": {"KERNEL_PATH": "/x/{username}"}}}
     )
-    assert ("warning", "server and kernels had different homes; the server's path counts now") in notes(
+    assert ("warning", "servers and kernels had different homes; now both have the server's") in notes(
         made, "singleuser.storage.static"
     )
 

@@ -83,10 +83,10 @@ BAD = {
     "an unknown pull policy": (changed(**stanza(pull_policy="Sometimes")), "pull_policy: Input should be"),
     "a runtime class with structure": (changed(**stanza(runtime_class="a\nb")), "runtime_class: "),
     "a node's label with spaces": (changed(**stanza(node_selector={"a b": "c"})), "node_selector.a b"),
-    "a toleration of nothing": (changed(**stanza(tolerations=[{}])), "one with Equal has a key"),
+    "a toleration of nothing": (changed(**stanza(tolerations=[{}])), "with Equal needs a key"),
     "a toleration with a value": (
         changed(**stanza(tolerations=[{"key": "a", "operator": "Exists", "value": "b"}])),
-        "with Exists has no value",
+        "with Exists must have no value",
     ),
     "a toleration's typo": (changed(**stanza(tolerations=[{"keys": "a"}])), "did you mean key?"),
     "a value instead of a Secret": (changed(**stanza(secret_env={"A": "secret"})), "secret_env.A: "),

@@ -121,7 +121,7 @@ def test_a_home_that_kernels_cannot_mount_is_explained(case: str) -> None:
         (
             ApiRefusedError(404, "NotFound", "no"),
             "home_missing",
-            "does not exist yet. It is made when your server starts",
+            "does not exist yet. It is created when your server starts",
         ),
         ({**CLAIM, "spec": {}, "status": {"phase": "Pending"}}, "home_missing", "is not bound to a volume yet"),
         (ApiSilentError("away"), "cluster_unavailable", "Try again"),

@@ -121,7 +121,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a toleration with both": (
         {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
         "tolerations.0",
-        "Exists has no value",
+        "Exists must have no value",
     ),
     "an alias without an address": (
         {"host_aliases": [{"ip": "hub", "hostnames": ["a"]}]},

@@ -80,7 +80,7 @@ def test_a_value_is_never_repeated_since_it_may_be_a_secret(tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ["- a\n- b", "just words", "42"])
 def test_a_file_that_is_no_mapping(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match="must hold a mapping of sections"):
+    with pytest.raises(SettingsError, match="must be a mapping with sections"):
         load(tmp_path / "s.yaml")
 
 

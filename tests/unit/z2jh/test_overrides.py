@@ -33,35 +33,35 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 
 
 DANGERS: list[tuple[str, Any, str, str]] = [
-    ("singleuser/networkPolicy/enabled", False, "warning", "servers reach everything"),
+    ("singleuser/networkPolicy/enabled", False, "warning", "servers can reach all addresses"),
     ("singleuser/networkPolicy/egressAllowRules/privateIPs", True, "warning", "private addresses"),
-    ("singleuser/networkPolicy/egress", [], "error", "servers reach the gateway by it"),
+    ("singleuser/networkPolicy/egress", [], "error", "servers must reach the gateway"),
     ("singleuser/cmd", ["start-singleuser.sh"], "error", "Unknown"),
     ("singleuser/cmd", None, "error", "Unknown"),
     ("singleuser/storage/type", "static", "error", "different homes"),
     ("singleuser/storage/type", "dynamic", "error", "different homes"),
     ("singleuser/storage/homeMountPath", "/home/x", "error", "different homes"),
-    ("singleuser/storage/extraVolumes", [], "error", "the home is among them"),
-    ("singleuser/initContainers", [{"name": "mine"}], "error", "one of them makes homes"),
+    ("singleuser/storage/extraVolumes", [], "error", "one of them is the home"),
+    ("singleuser/initContainers", [{"name": "mine"}], "error", "one of them creates homes"),
     ("singleuser/extraEnv/KERNEL_PATH", "/x/{username}", "error", "different homes"),
-    ("singleuser/extraEnv/JUPYTER_GATEWAY_URL", "http://x", "error", "find or not enter the gateway"),
-    ("singleuser/extraEnv/KERNEL_VOLUMES", '[{"name": "h"}]', "error", "double those that are meant"),
-    ("singleuser/extraEnv/MINE", "{", "error", "double those that are meant"),
+    ("singleuser/extraEnv/JUPYTER_GATEWAY_URL", "http://x", "error", "reach or use the gateway"),
+    ("singleuser/extraEnv/KERNEL_VOLUMES", '[{"name": "h"}]', "error", "double literal braces"),
+    ("singleuser/extraEnv/MINE", "{", "error", "double literal braces"),
     ("singleuser/uid", 4000, "error", "set policy.uid instead"),
     ("singleuser/fsGid", None, "error", "set policy.gid instead"),
     ("singleuser/allowPrivilegeEscalation", True, "warning", "privileges"),
-    ("hub/db/type", "sqlite-memory", "error", "forgets servers and kernels"),
+    ("hub/db/type", "sqlite-memory", "error", "loses all running servers"),
     ("hub/loadRoles/user", None, "error", "does not start"),
-    ("hub/loadRoles/other", None, "error", "from starting"),
+    ("hub/loadRoles/other", None, "error", "does not start"),
     ("hub/loadRoles/user/scopes", ["self"], "error", "add them"),
-    ("hub/config/KubeSpawner/delete_grace_period", 1, "error", "before they deleted their kernels"),
+    ("hub/config/KubeSpawner/delete_grace_period", 1, "error", "servers end before their kernels are deleted"),
     ("hub/config/Spawner/server_token_scopes", ["users:activity!user"], "error", "add them"),
-    ("hub/networkPolicy/ingress", [], "error", "asks the hub who somebody is"),
+    ("hub/networkPolicy/ingress", [], "error", "the gateway must reach the hub"),
     ("hub/services/kernelpod", None, "error", "a service of the hub"),
     ("hub/services", None, "error", "the section is removed"),
     ("singleuser/storage", None, "error", "the section is removed"),
     ("cull/enabled", True, "error", "set culling.idle_seconds instead"),
-    ("cull/maxAge", 86400, "warning", "while their kernels compute"),
+    ("cull/maxAge", 86400, "warning", "while their kernels are busy"),
 ]
 
 
@@ -75,9 +75,9 @@ def test_a_dangerous_value_is_named_with_what_it_breaks(path: str, value: Any, l
 WITH_CULLING: list[tuple[str, Any, str, str]] = [
     ("cull/enabled", False, "error", "set culling.idle_seconds instead"),
     ("cull/enabled", None, "error", "set culling.idle_seconds instead"),
-    ("cull/timeout", 1800, "error", "servers end before their kernels"),
-    ("cull/timeout", None, "error", "servers end before their kernels"),
-    ("cull/every", None, "warning", "a number of its own"),
+    ("cull/timeout", 1800, "error", "servers are culled before their kernels"),
+    ("cull/timeout", None, "error", "servers are culled before their kernels"),
+    ("cull/every", None, "warning", "its own default interval"),
     ("cull", None, "error", "the section is removed"),
     ("singleuser/extraEnv/JUPYTERHUB_ACTIVITY_INTERVAL", "3600", "error", "too late"),
     ("singleuser/extraEnv/KERNELPOD_ACTIVITY_SECONDS", None, "error", "too late"),
@@ -143,9 +143,7 @@ def test_the_command_says_it_and_exits_1_for_what_breaks(tmp_path: Path) -> None
     assert CliRunner().invoke(main, words).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("text", "said"), [("[1]", "must hold a mapping"), ("{", "is not YAML"), (None, "be read")]
-)
+@pytest.mark.parametrize(("text", "said"), [("[1]", "must be a mapping"), ("{", "is not YAML"), (None, "be read")])
 def test_what_are_no_values_is_said(tmp_path: Path, text: str | None, said: str) -> None:
     settings, yours = tmp_path / "settings.yaml", tmp_path / "yours.yaml"
     settings.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")

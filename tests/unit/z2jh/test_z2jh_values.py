@@ -110,9 +110,9 @@ def test_with_an_older_chart_only_those_log_in_whose_home_is_the_same(name: str)
         ("3.3", WITH_COURSES, "courses need 4.0 or later"),
         ("3.2.1", SECTIONS, "3.3 or later"),
         ("2.0.0", SECTIONS, "3.3 or later"),
-        ("latest", SECTIONS, "write one such as 4.4"),
-        ("4", SECTIONS, "write one such as 4.4"),
-        ("4.4\n", SECTIONS, "write one such as 4.4"),
+        ("latest", SECTIONS, "write a version such as 4.4"),
+        ("4", SECTIONS, "write a version such as 4.4"),
+        ("4.4\n", SECTIONS, "write a version such as 4.4"),
     ],
 )
 def test_a_chart_that_cannot_do_it_is_refused(version: str, sections: dict[str, Any], said: str) -> None:

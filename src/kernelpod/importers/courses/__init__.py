@@ -1,1 +1,1 @@
-"""Takes over the courses of a hub that is configured by `config.yaml` and folders of CSV lists."""
+"""Imports the courses of a hub that is configured by `config.yaml` and folders of CSV lists."""

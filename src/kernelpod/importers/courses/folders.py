@@ -1,4 +1,4 @@
-"""Exchange, extra mounts and their storage of one hub of the old layout."""
+"""Imports the exchange, the extra mounts and their storage of one hub of the old layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kernelpod.courses.model import Storage
 from kernelpod.importers.courses.parts import fits
 from kernelpod.importers.report import Part
 
-# Where the code of the old hub had every course's exchange.
+# The paths of every course's exchange in the code of the old hub.
 EXCHANGE = {"path": "_nbgrader/exchange/{course}", "mount_path": "/srv/nbgrader/exchange/{course}"}
 _KINDS: dict[str, TypeAdapter[str]] = {"subPath": TypeAdapter(FolderPath), "mountPath": TypeAdapter(MountPath)}
 _LITERAL = {"course_id": "{course}", "semester_id": "{semester}", "username": "{username}"}
@@ -22,27 +22,27 @@ _WORDS = {**_LITERAL, "{username}": "{username}"}
 
 
 def exchange_of(part: Part, mode: str) -> dict[str, Any]:
-    """Take `nbgrader`: which folders of the exchange are personal."""
+    """Take `nbgrader`; return the exchange, with its personal folders."""
     nbgrader = part.section("nbgrader")
     said = {key: nbgrader.flag(f"personalized_{key}") for key in ("inbound", "outbound", "feedback")}
-    # In an exam nobody sees what others hand in; else it is so unless the source says no.
+    # In an exam students never see submissions of others. Otherwise this is only the default.
     asked = {**said, "feedback": said["feedback"] is not False, "inbound": said["inbound"] is not False}
     personal = [key for key, yes in asked.items() if yes or (mode == "exam" and key != "outbound")]
     for key, given in said.items():
         if given is None:
             continue
         if given != (key in personal):
-            nbgrader.note(f"personalized_{key}", "changed", "in an exam nobody sees what others hand in")
+            nbgrader.note(f"personalized_{key}", "changed", "in an exam students never see submissions of others")
         elif given:
-            why = f"folders are {key}/<user>, not personalized-{key}/...: move what is there"
+            why = f"folders are {key}/<user>, not personalized-{key}/...: move the existing ones"
             nbgrader.note(f"personalized_{key}", "changed", why)
         else:
             nbgrader.note(f"personalized_{key}", "kept")
     if "assignment_id" in nbgrader:
         nbgrader.take("assignment_id")
-        nbgrader.note("assignment_id", "dropped", "the exchange shows all assignments that are handed out")
-    nbgrader.drop("not known")
-    part.note("", "added", "exchange: where the old hub's code had it, below storage.root")
+        nbgrader.note("assignment_id", "dropped", "the exchange shows all released assignments")
+    nbgrader.drop("unknown key")
+    part.note("", "added", "exchange: at the paths in the old hub's code, below storage.root")
     return {**EXCHANGE, "personalised": personal}
 
 
@@ -54,7 +54,7 @@ def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {}
     volumes = {one.text("name"): one for one in extra.numbered("volumes")}
     wanted = [(one, one.text("name")) for one in extra.numbered("volume_mounts")]
-    extra.drop("not known")
+    extra.drop("unknown key")
     if not wanted:
         return {}, {}
     main = Counter(name for _, name in wanted).most_common(1)[0][0]
@@ -62,7 +62,7 @@ def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
     seen: dict[str, tuple[str, str]] = {}
     for one, volume in wanted:
         if volume != main:
-            why = f"courses have one storage, which is {main!r}; mount this one by `mounts` of the settings"
+            why = f"courses have only one storage, which is {main!r}; use `mounts` of the settings for this one"
             one.note("", "dropped", why)
             continue
         if made := _mount(one, mode, seen):
@@ -71,32 +71,32 @@ def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _mount(one: Part, mode: str, seen: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    """Return a mount; empty if it cannot be one, or if another one is at its place."""
+    """Return a mount; empty if it is invalid or if another mount has the same mount path."""
     path, mount_path = _path(one, "subPath"), _path(one, "mountPath")
     read_only = bool(one.flag("readOnly"))
     if not path or not mount_path:
-        one.drop("its mount is dropped")
+        one.drop("the mount is dropped")
         return {}
     if mount_path in seen:
         same = seen[mount_path] == (path, mount_path)
-        one.note("", "dropped", "it is there twice" if same else f"{mount_path} is taken by the mount before it")
+        one.note("", "dropped", "it occurs twice" if same else f"{mount_path} is used by an earlier mount")
         return {}
     seen[mount_path] = (path, mount_path)
     access = dict.fromkeys(("student", "grader", "admin"), "ro" if read_only else "rw")
     if mode == "exam" and not read_only:
         access["student"] = "ro"
-        one.note("", "changed", "students of an exam only read it: else it would lead from one to another")
+        one.note("", "changed", "read-only in an exam, because students could exchange files in it")
     else:
-        one.note("", "kept", "for reading" if read_only else "students may write it, as before")
-    one.drop("courses say path, place and access")
+        one.note("", "kept", "read-only" if read_only else "students can write to it, as before")
+    one.drop("mounts of courses have only path, mount_path and access")
     return {"path": path, "mount_path": mount_path, "access": access}
 
 
 def _path(one: Part, key: str) -> str:
-    """Return a path in its plain form, with placeholders; empty, and told, if it cannot be."""
+    """Return a normalized path with placeholders; empty, with a note, if it is invalid."""
     given = one.text(key)
     if not given:
-        one.note(key, "dropped", "a mount needs a folder below its volume, and a place")
+        one.note(key, "dropped", "a mount needs subPath and mountPath")
         return ""
     words = given.strip("/").split("/") if ".." in given.split("/") else posixpath.normpath(given).split("/")
     named = [_WORDS.get(word) or re.sub(r"([{}])", r"\1\1", word) for word in words]
@@ -106,7 +106,7 @@ def _path(one: Part, key: str) -> str:
         one.note(key, "dropped", why)
         return ""
     if set(words) & set(_LITERAL):
-        one.note(key, "changed", f"{path}: the old one was taken literally")
+        one.note(key, "changed", f"it is {path} now; the old hub took the words literally")
     return path
 
 
@@ -123,7 +123,7 @@ def _name(mount_path: str, taken: dict[str, Any]) -> str:
 def _storage(part: Part, volumes: dict[str, Part], main: str) -> dict[str, Any]:
     for name, volume in volumes.items():
         if name != main:
-            volume.note("", "dropped", "no mount that is taken over uses it")
+            volume.note("", "dropped", "no imported mount uses it")
     volume = volumes.get(main) or Part(part.made, part.keys, {})
     nfs, claim = volume.section("nfs"), volume.section("persistentVolumeClaim").text("claimName")
     made: dict[str, Any] = {}
@@ -138,5 +138,5 @@ def _storage(part: Part, volumes: dict[str, Part], main: str) -> dict[str, Any]:
         made = {}
     if made:
         volume.note("", "kept", "it is the storage of all courses")
-        volume.drop("a volume is an NFS folder or a claim")
+        volume.drop("only NFS folders and claims are imported")
     return made

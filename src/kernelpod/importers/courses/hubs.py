@@ -1,4 +1,4 @@
-"""From `config.yaml` with `server.<hub>`, and its lists, to one courses file a hub."""
+"""Converts a `config.yaml` with `server.<hub>`, and its lists, to one courses file for each hub."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from kernelpod.importers.report import Imported, ImportingError, Part
 
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
 _TITLE: TypeAdapter[str] = TypeAdapter(Title)
-# Of a command in `after_start`.
+# Maximum length of a command in `after_start`.
 MAX_COMMAND = 4096
 _MODES = ("teaching", "exam")
 
 
 def imported_courses(config: Path, image: str = "", kernelspecs: Sequence[str] = ()) -> Imported:
-    """Return courses files, lists and settings made of a `config.yaml` and the folders beside it.
+    """Return courses files, lists and settings for a `config.yaml` and the folders beside it.
 
-    `image` is for hubs whose own is not fixed, `kernelspecs` are those of exams. Raises ImportingError.
+    `image` is for hubs whose image has no fixed tag. `kernelspecs` are those of exams. Raises ImportingError.
     """
     try:
         return _imported(config, image, kernelspecs)
@@ -40,17 +40,19 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     made = Imported(read_tree(config))
     top = Part(made, (), made.tree.data)
     servers = top.section("server")
-    top.drop("not known")
+    top.drop("unknown key")
     if not servers:
-        raise unusable(config, "there is no server.<hub>: this is no configuration of the layout courses-config")
+        raise unusable(config, "there is no server.<hub>: the file does not have the layout courses-config")
     lists = OldLists(made, config.parent)
     hubs = {}
     for name, part in servers.sections():
         legal = _hub_name(name)
         if legal in hubs or legal == "settings":
-            raise unusable(config, f"two hubs or files would be called {legal!r}", made.tree.spot(part.keys).place)
+            raise unusable(
+                config, f"two hubs or files would have the name {legal!r}", made.tree.spot(part.keys).place
+            )
         if legal != name:
-            part.note("", "changed", f"the hub is called {legal}: lower-case letters, digits and '-', at most 30")
+            part.note("", "changed", f"its name is {legal} now: at most 30 lower-case letters, digits and '-'")
         hubs[legal] = _hub(part, legal, lists, image, kernelspecs)
     _allowed(made, lists)
     _left(made, lists)
@@ -64,7 +66,7 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
 
 
 def _settings(name: str, hub: dict[str, Any]) -> dict[str, Any]:
-    """Return what the settings say of a hub: its courses may name the claim of their storage."""
+    """Return the settings of a hub, which allow its courses to mount the claim of their storage."""
     claim = hub.get("storage", {}).get("volume", {}).get("claim")
     return {"name": name, **({"courses_may_mount": [f"pvc/{claim}"]} if claim else {})}
 
@@ -75,14 +77,14 @@ def _hub_name(name: str) -> str:
 
 
 def _hub(part: Part, name: str, lists: OldLists, image: str, kernelspecs: Sequence[str]) -> dict[str, Any]:
-    """Return one courses file, whose column of names is not known yet."""
+    """Return one courses file, still without the column of user names."""
     mode = _mode(part)
     hub: dict[str, Any] = {"hub": name, "mode": mode}
     if semester := _semester(part):
         hub["semester"] = semester
     if mode == "teaching":
         hub["home"] = "{mode}/{username}"
-        part.note("", "added", "home: as before, where homes.root of the settings is the old folder `homes`")
+        part.note("", "added", "home: as before, if homes.root of the settings is the old folder `homes`")
     else:
         why = "homes are exam/<semester>/<course>/<user> below homes.root, not <course>-<user>: move old ones"
         part.note("", "changed", why)
@@ -90,21 +92,21 @@ def _hub(part: Part, name: str, lists: OldLists, image: str, kernelspecs: Sequen
     if storage:
         hub["storage"] = storage
     else:
-        part.note("", "added", "storage: nothing that can be used says what it is; the claim `courses` is taken")
+        part.note("", "added", "storage: the claim `courses`, because the source has no usable volume")
     courses, students = _courses(part, mode, lists)
     if block := _blocked(lists, name, mode, list(courses)):
         hub["block"] = block
     defaults: dict[str, Any] = {"image": image_of(part, image)}
     defaults["resources"] = resources_of(resources := part.section("resources"))
-    resources.drop("a size is CPU and memory")
+    resources.drop("only CPU and memory are imported")
     if mode == "exam":
         defaults |= {"network": "none", "kernelspecs": list(kernelspecs)}
-        part.note("", "added", "network: none, since an exam names what its kernels reach")
+        part.note("", "added", "network: none, because an exam must allow explicitly what its kernels can reach")
     defaults |= {"exchange": exchange_of(part, mode), "mounts": mounts, **profiles_of(part)}
     defaults |= {"after_start": _commands(part), "students": students}
     hub["defaults"] = {key: value for key, value in defaults.items() if value}
     hub["courses"] = courses
-    part.drop("not known")
+    part.drop("unknown key")
     return hub
 
 
@@ -125,25 +127,23 @@ def _semester(part: Part) -> str:
     if made == given:
         part.note("semester_id", "kept")
     else:
-        part.note("semester_id", "changed", f"it is {made!r}, since it is the name of folders")
+        part.note("semester_id", "changed", f"it is {made!r} now, because folders have this name")
     return made
 
 
 def _legal(name: str) -> str:
-    """Return an id that a course or semester may have; empty if nothing is left of the name."""
+    """Return a valid id for a course or semester; empty if the name has no valid characters."""
     return name if not fits(_ID, name) else re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")[:40].strip("-_")
 
 
 def _courses(part: Part, mode: str, lists: OldLists) -> tuple[dict[str, Any], str]:
-    """Return the courses, and where the lists of their students lie."""
+    """Return the courses, and the path of the lists of their students."""
     courses: dict[str, Any] = {}
     students = f"lists/{mode}/{{course}}.csv"
     for keys, name in part.words("course_list"):
         made, legal = part.made, _legal(name)
         if not legal or legal in courses:
-            made.note(
-                keys, "dropped", f"there is a {legal!r} already" if legal else "no letters for a name of folders"
-            )
+            made.note(keys, "dropped", f"{legal!r} occurs twice" if legal else "folders cannot have this name")
             continue
         courses[legal] = _course(keys, name, legal, mode, lists)
     if not courses:
@@ -156,22 +156,22 @@ def _course(keys: Keys, name: str, legal: str, mode: str, lists: OldLists) -> di
     if legal == name:
         lists.made.note(keys, "kept")
     else:
-        lists.made.note(keys, "changed", f"its id is {legal!r}, since it is the name of folders: rename them")
+        lists.made.note(keys, "changed", f"its id is {legal!r} now; rename its folders")
         if not fits(_TITLE, name):
             course["title"] = name
     if "/" in name or name in (".", ".."):
-        lists.made.note(keys, "warning", "its list would lie elsewhere; nobody is in the course")
+        lists.made.note(keys, "warning", "its list would be in another folder; the course has no users")
         return {**course, "students": []}
     source = lists.course(mode, name)
     if not os.path.lexists(source):
-        lists.made.note(keys, "warning", f"there is no list {source}; nobody is in the course")
+        lists.made.note(keys, "warning", f"there is no list {source}; the course has no users")
         return {**course, "students": []}
     path = lists.copy(source, target := f"lists/{mode}/{legal}.csv")
     return course if path == target else {**course, "students": path}
 
 
 def _blocked(lists: OldLists, hub: str, mode: str, courses: list[str]) -> str:
-    """Return the folder of who is blocked: by lists of the exam's course, and by lists of no course."""
+    """Return the folder of block lists: those of the exam's courses, and those of no course."""
     named = lists.known_courses() | set(courses)
     here = [
         path
@@ -184,7 +184,7 @@ def _blocked(lists: OldLists, hub: str, mode: str, courses: list[str]) -> str:
 
 
 def _allowed(made: Imported, lists: OldLists) -> None:
-    """Copy the lists of who may log in beside those in courses; a hub with `allow` would shut these out."""
+    """Copy the allow lists without using them: with `allow`, unlisted users of courses could not log in."""
     members = frozenset[str]()
     for path in lists.course_files():
         if lists.took(path):
@@ -192,20 +192,22 @@ def _allowed(made: Imported, lists: OldLists) -> None:
     for path in lists.folder(ALLOW):
         beside = lists.names(lists.copy(path, f"lists/allow/{path.name}")) - members
         why = (
-            f"{len(beside)} of its users are in no course: they could log in; here they need one, say as graders. "
-            f"allow: lists/allow would shut everybody else out, so it is not written"
+            f"{len(beside)} of its users are in no course. They could log in before; now add them to a course, as "
+            f"graders for example. `allow: lists/allow` is not written: it would exclude all other users"
         )
         made.note_file(Spot(path, START), "changed", why)
 
 
 def _left(made: Imported, lists: OldLists) -> None:
-    """Tell the lists that are not taken over."""
+    """Report the lists that are not imported."""
     for path in lists.course_files():
         if not lists.took(path):
-            made.note_file(Spot(path, START), "dropped", "no hub has a course of this name in this mode")
+            made.note_file(Spot(path, START), "dropped", "no hub of this mode has a course with this name")
     for path in lists.folder(BLOCK):
         if not lists.took(path):
-            why = "it blocks in exams of its course only, and here is none; take users out of the course's list"
+            why = (
+                "a course's block list is only for its exams, and it has none; remove users from the course's list"
+            )
             made.note_file(Spot(path, START), "dropped", why)
 
 
@@ -213,9 +215,9 @@ def _commands(part: Part) -> list[str]:
     commands = []
     for keys, command in part.words("commands"):
         if len(command) > MAX_COMMAND:
-            part.made.note(keys, "dropped", f"it is longer than {MAX_COMMAND} characters; put it into the image")
+            part.made.note(keys, "dropped", f"it is longer than {MAX_COMMAND} characters; add it to the image")
         else:
             commands.append(command)
     if commands:
-        part.note("commands", "changed", "after_start: they run one after another, also after one that failed")
+        part.note("commands", "changed", "after_start: they run in order, even if one of them fails")
     return commands

@@ -1,4 +1,4 @@
-"""Lists of users of the old layout: found in either of their folders, copied, and their headers made one."""
+"""Imports lists of users of the old layout: finds and copies them, and gives all the same column title."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kernelpod.findings.finding import START, Place, unusable
 from kernelpod.findings.yamlfile import Spot
 from kernelpod.importers.report import Imported
 
-# The old hub looked into the second place for what lay in the first.
+# The old hub also used the other names of these folders.
 ALLOW = ("users/allowlist", "users/whitelist", "allowlist", "whitelist")
 BLOCK = ("users/blocklist", "users/blacklist", "blocklist", "blacklist")
 USERNAME = Lists().column
-# A first line that is no such title is somebody's name, who would be lost.
+# Another first line is probably a user's name, which would be lost if it were taken as a title.
 _TITLE = re.compile(r"user|uid|login|account|name|\bid\b", re.IGNORECASE)
 
 
@@ -29,27 +29,27 @@ class _Copy:
     line: int
     title: str
     alone: bool
-    """Whether it is the only column."""
+    """Whether the list has only this column."""
 
 
 @dataclass
 class OldLists:
-    """The lists that are taken over, by their new paths."""
+    """The imported lists, by their new paths."""
 
     made: Imported
     root: Path
     _copies: dict[str, _Copy] = field(default_factory=dict)
 
     def course(self, mode: str, course: str) -> Path:
-        """Return where the old hub looked for the users of a course."""
+        """Return the path of a course's list in the old hub."""
         return self.root / "nbgrader" / mode / f"{course}.csv"
 
     def folder(self, places: tuple[str, ...]) -> list[Path]:
-        """Return the files of a kind of list, wherever they lie."""
+        """Return the files of one kind of list, from all folders that may contain it."""
         return [path for place in places for path in _csv(self.root / place)]
 
     def known_courses(self) -> set[str]:
-        """Return the courses that have a list, of any mode."""
+        """Return the courses that have a list in any mode."""
         return {path.stem for path in self.course_files()}
 
     def course_files(self) -> list[Path]:
@@ -57,9 +57,9 @@ class OldLists:
         return sorted(path for mode in ("teaching", "exam") for path in _csv(self.root / "nbgrader" / mode))
 
     def copy(self, source: Path, target: str) -> str:
-        """Take over a list; return its path, which differs from `target` where that is another list's.
+        """Import a list and return its path, which differs from `target` if another list has that path.
 
-        Raises FindingsError for what is no list.
+        Raises FindingsError if the file is not a valid list.
         """
         number = 1
         path = target
@@ -71,16 +71,16 @@ class OldLists:
         return path
 
     def took(self, source: Path) -> bool:
-        """Return whether a file is taken over."""
+        """Return whether a file is imported."""
         return any(copy.source == source for copy in self._copies.values())
 
     def names(self, path: str) -> frozenset[str]:
-        """Return the users of a list that was taken over."""
+        """Return the users of an imported list."""
         copy = self._copies[path]
         return read_names(copy.raw, Lists(column=copy.title)).names
 
     def finish(self) -> str:
-        """Add the copies to the new files; return the title that the column of names has in all of them."""
+        """Add the copies to the new files; return the title of the column of user names in all of them."""
         titles = Counter(copy.title.casefold() for copy in self._copies.values())
         title = next(iter(self._copies.values())).title if len(titles) == 1 else USERNAME
         for path, copy in self._copies.items():
@@ -91,10 +91,10 @@ class OldLists:
                 self.made.note_file(spot, "kept", said)
             elif copy.alone:
                 self.made.files[path] = with_title(copy.raw, title)
-                said = f"copied to {path}; its column {copy.title!r} is {title!r} there, as in other lists"
+                said = f"copied to {path}; the column {copy.title!r} is renamed to {title!r}, as in other lists"
                 self.made.note_file(spot, "changed", said)
             else:
-                said = f"the lists do not agree on a column, and this one has several; call it {title!r} here"
+                said = f"the lists have different column titles, and this one has several; rename it to {title!r}"
                 raise unusable(copy.source, said, spot.place)
         return title
 
@@ -107,7 +107,7 @@ class OldLists:
                 title = titles[0]
             if not title:
                 seen = ", ".join(titles)[:80]
-                said = f"the first line must name the column of user names; it says {seen!r}: write {USERNAME!r}"
+                said = f"the first line must name the column of user names {USERNAME!r}; it is {seen!r}"
                 raise unusable(source, said, Place(line))
             read_names(raw, Lists(column=title))
         except BadList as error:
@@ -120,14 +120,14 @@ def _csv(folder: Path) -> list[Path]:
 
 
 def _raw(source: Path, root: Path) -> bytes:
-    """Return a list's bytes. Raises FindingsError for what lies elsewhere, is no file, or is too large."""
+    """Return a list's bytes. Raises FindingsError if it is outside `root`, not a regular file, or too large."""
     most = Lists().max_bytes
     try:
         real = source.resolve(strict=True)
         if not real.is_relative_to(root.resolve()):
-            raise unusable(source, "this link leads out of the folder that is imported; put the list itself there")
+            raise unusable(source, "this link leads out of the imported folder; replace it with the list")
         if not stat.S_ISREG(real.stat().st_mode):
-            raise unusable(source, "this is no file; put a CSV file there", START)
+            raise unusable(source, "this is not a regular file; replace it with a CSV file", START)
         with real.open("rb") as opened:
             raw = opened.read(most + 1)
     except (OSError, RuntimeError) as error:

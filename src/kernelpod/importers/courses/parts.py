@@ -1,4 +1,4 @@
-"""Image, sizes and profiles of one hub of the old layout, as a course has them."""
+"""Imports the image, the resources and the profiles of one hub of the old layout."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _AMOUNTS: tuple[tuple[str, str, str], ...] = (
 )
 _PARSE: dict[str, Callable[[str], int]] = {"cpu": parse_millicores, "memory": parse_bytes}
 _SHOW: dict[str, Callable[[int], str]] = {"cpu": format_millicores, "memory": format_bytes}
-# KubeSpawner's units are powers of 1024; those of Kubernetes that look the same are not.
+# In KubeSpawner these units are powers of 1024; in Kubernetes they are powers of 1000.
 _SPAWNER_MEMORY = re.compile(r"\d+(\.\d+)?[KMGT]\Z")
 _IMAGE: TypeAdapter[str] = TypeAdapter(Image)
 _TITLE: TypeAdapter[str] = TypeAdapter(Title)
 
 
 def fits(kind: TypeAdapter[str], value: str) -> str:
-    """Return why a value is not of a kind; empty if it is."""
+    """Return why a value does not fit a type; empty if it fits."""
     try:
         kind.validate_python(value)
     except ValidationError as error:
@@ -38,7 +38,7 @@ def fits(kind: TypeAdapter[str], value: str) -> str:
 
 
 def image_of(part: Part, instead: str) -> str:
-    """Take `image`, which is words or name and tag; `instead` is for one that is not fixed."""
+    """Take `image`, a string or a mapping with name and tag. `instead` replaces an image without a fixed tag."""
     if "image" not in part:
         if instead:
             part.note("image", "added", "from --image")
@@ -49,20 +49,20 @@ def image_of(part: Part, instead: str) -> str:
     else:
         named = Part(part.made, part.below("image"), value)
         image = ":".join(word for word in (named.text("name"), named.text("tag")) if word)
-        named.drop("courses say name and tag; when a node pulls is the hub's affair")
+        named.drop("only name and tag are imported; the hub decides when a node pulls")
     why = fits(_IMAGE, image)
     if not why:
         part.note("image", "kept")
         return image
     if instead:
-        part.note("image", "changed", f"{image[:100]} is not fixed; it is what --image says")
+        part.note("image", "changed", f"{image[:100]} has no fixed tag; replaced by --image")
         return instead
-    part.note("image", "dropped", f"{image[:100]}: {why}; give one with --image")
+    part.note("image", "dropped", f"{image[:100]}: {why}; set one with --image")
     return ""
 
 
 def resources_of(part: Part) -> dict[str, dict[str, str]]:
-    """Take the four amounts; empty if there is none. What is missing of the four is made to fit."""
+    """Take the four amounts; empty if there is none. If only some are set, the others are added."""
     found: dict[str, dict[str, str]] = {"guarantee": {}, "limit": {}}
     for key, which, resource in _AMOUNTS:
         if key in part and (text := _amount(part, key, resource)):
@@ -76,10 +76,10 @@ def resources_of(part: Part) -> dict[str, dict[str, str]]:
         if low is None:
             most = parse(high) if high else getattr(usual.limit, resource)
             low = show(min(getattr(usual.guarantee, resource), most))
-            part.note("", "added", f"a guarantee of {low} {resource}: the source says none")
+            part.note("", "added", f"a guarantee of {low} {resource}: the source has none")
         if high is None:
             high = show(max(getattr(usual.limit, resource), parse(low)))
-            part.note("", "added", f"a limit of {high} {resource}: the source says none")
+            part.note("", "added", f"a limit of {high} {resource}: the source has none")
         found["guarantee"][resource], found["limit"][resource] = low, high
     return {which: {name: found[which][name] for name in ("cpu", "memory")} for which in found}
 
@@ -92,39 +92,39 @@ def _amount(part: Part, key: str, resource: str) -> str:
         return ""
     try:
         if re.fullmatch(r"0+(\.0+)?[A-Za-z]*", text):
-            raise ValueError("0 means that there is none")
+            raise ValueError("0 means no amount")
         _PARSE[resource](made)
     except ValueError as error:
         part.note(key, "dropped", str(error)[:200])
         return ""
     if spawners:
-        part.note(key, "changed", f"{made}: KubeSpawner counts {text[-1]} in powers of 1024")
+        part.note(key, "changed", f"it is {made} now, because {text[-1]} in KubeSpawner is a power of 1024")
     else:
         part.note(key, "kept")
     return made
 
 
 def profiles_of(part: Part) -> dict[str, Any]:
-    """Take `profile_list` as images and sizes to choose from."""
+    """Take `profile_list`; return images and sizes that users can choose."""
     listed = part.section("profile_list")
     flags = [listed.flag("enable"), listed.flag("enabled")]
     if False in flags or not listed:
         listed.drop("the profiles are switched off")
         return {}
-    listed.note("", "changed", "images and sizes are choices of their own, for all courses")
+    listed.note("", "changed", "users choose image and size separately, in all courses")
     images: dict[str, str] = {}
     sizes: dict[str, Any] = {}
     for profile in listed.numbered("profiles"):
         title = profile.text("display_name")
         if why := fits(_TITLE, title):
-            profile.note("display_name", "dropped", f"a profile without a title that can be used: {why}")
+            profile.note("display_name", "dropped", f"the profile has no valid title: {why}")
             continue
         override = profile.section("kubespawner_override")
         if "image" in override and (image := image_of(override, "")):
             images[title] = image
         if size := resources_of(override):
             sizes[title] = size
-        override.drop("a profile gives an image and a size")
-        profile.drop("the first choice is the hub's own image and size")
-    listed.drop("not known")
+        override.drop("only image and resources of a profile are imported")
+        profile.drop("the default choice is the hub's image and size")
+    listed.drop("unknown key")
     return {key: value for key, value in (("images", images), ("sizes", sizes)) if value}

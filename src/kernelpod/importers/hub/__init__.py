@@ -1,1 +1,1 @@
-"""Takes over values of Zero to JupyterHub, of any version."""
+"""Imports values of any version of Zero to JupyterHub."""

@@ -1,4 +1,4 @@
-"""`auth.*`, which Zero to JupyterHub no longer has since 0.11.0, as `hub.config`."""
+"""Converts `auth.*`, which Zero to JupyterHub removed in 0.11.0, to `hub.config`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kernelpod.findings.yamlfile import Keys
 from kernelpod.importers.hub.moves import Values
 
 _OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}
-# By auth.type: what authenticator_class is, and the class.
+# By auth.type: the value of authenticator_class, and the name of the class.
 _TYPES: dict[str, tuple[str, str]] = {
     "azuread": ("azuread", "AzureAdOAuthenticator"),
     "cilogon": ("cilogon", "CILogonOAuthenticator"),
@@ -61,7 +61,7 @@ _FOR_ALL = {
     "state.enabled": "Authenticator.enable_auth_state",
     "admin.access": "JupyterHub.admin_access",
     "admin.users": "Authenticator.admin_users",
-    # The chart never had the second and the fourth; people wrote them.
+    # The chart never had the keys with allowlist and blocklist, but people wrote them.
     "whitelist.users": "Authenticator.allowed_users",
     "allowlist.users": "Authenticator.allowed_users",
     "allowedUsers": "Authenticator.allowed_users",
@@ -71,7 +71,7 @@ _FOR_ALL = {
 
 
 def move_auth(values: Values) -> None:
-    """Move `auth` to `hub.config`; what has no new place is told as dropped."""
+    """Move `auth` to `hub.config`; report keys without a new place as dropped."""
     if values.has("auth"):
         _type(values)
         for old, trait in _FOR_ALL.items():
@@ -83,12 +83,12 @@ def move_auth(values: Values) -> None:
             for old, trait in traits.items():
                 values.move(f"auth.{kind}.{old}", f"hub.config.{_TYPES[kind][1]}.{trait}")
         for keys in _leaves(("auth",), values.pop("auth")):
-            values.note(keys, "dropped", "auth is gone, and what replaces this is not known here: see hub.config")
+            values.note(keys, "dropped", "the chart no longer has auth; set what replaces this in hub.config")
     classes = values.section("hub.config").values()
     named = {trait for one in classes if isinstance(one, dict) for trait in one}
     if not any(trait.startswith("allow") for trait in named):
         values.note(
-            "hub.config", "warning", "since JupyterHub 5 nobody may log in without allowed_users or allow_all"
+            "hub.config", "warning", "since JupyterHub 5 no user can log in without allowed_users or allow_all"
         )
 
 

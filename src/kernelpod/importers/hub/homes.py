@@ -1,4 +1,4 @@
-"""Homes and shared folders in values of Zero to JupyterHub, as settings that server and kernels share."""
+"""Converts homes and shared folders in values of Zero to JupyterHub to settings for servers and kernels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from kernelpod.importers.hub.moves import Values
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")
 _USERNAME = "{username}"
-_OURS = "of `kernelpod hub values`, which a list of yours would replace"
+_GENERATED = "of `kernelpod hub values`"
 
 
 def homes_of(values: Values) -> dict[str, Any]:
-    """Take out what values say of homes and mounts; return it as settings: `homes`, `mounts`."""
+    """Take homes and mounts out of the values; return them as settings: `homes`, `mounts`."""
     place = values.pop("singleuser.storage.homeMountPath")
     mounted = place if isinstance(place, str) else Homes().mount_path
     homes: dict[str, Any] = {"mount_path": place} if isinstance(place, str) else {}
     if homes:
         values.note("singleuser.storage.homeMountPath", "changed", "it is homes.mount_path of the settings")
     elif place is not None:
-        values.note("singleuser.storage.homeMountPath", "dropped", "it is no path")
+        values.note("singleuser.storage.homeMountPath", "dropped", "it is not a path")
     homes |= _kernel_path(values)
     mounts = _mounts(values, mounted, homes)
     _storage(values, homes)
@@ -34,14 +34,14 @@ def homes_of(values: Values) -> dict[str, Any]:
         Homes.model_validate(homes)
     except ValidationError:
         values.note(
-            "singleuser.storage", "warning", "no homes of the settings can be made of this; write them anew"
+            "singleuser.storage", "warning", "it does not give valid homes for the settings; write them yourself"
         )
         homes = {}
     return {key: value for key, value in (("homes", homes), ("mounts", mounts)) if value}
 
 
 def _kernel_path(values: Values) -> dict[str, Any]:
-    """Take the command and KERNEL_PATH; return root and template of homes where they say them."""
+    """Take the command and KERNEL_PATH; return root and template of homes if they contain them."""
     homes: dict[str, Any] = {}
     said_command = values.has("singleuser.cmd")
     command = values.pop("singleuser.cmd")
@@ -51,9 +51,9 @@ def _kernel_path(values: Values) -> dict[str, Any]:
         why = f"homes.root of the settings is {homes['root']}; the values of kernelpod set KERNEL_PATH"
         values.note("singleuser.cmd", "changed", why)
     elif found:
-        values.note("singleuser.cmd", "dropped", "KERNEL_PATH is no folder of the user by name: set homes.root")
+        values.note("singleuser.cmd", "dropped", "KERNEL_PATH does not contain the user name: set homes.root")
     elif said_command:
-        values.note("singleuser.cmd", "dropped", f"it would replace the command {_OURS}")
+        values.note("singleuser.cmd", "dropped", f"it would replace the command {_GENERATED}")
     path = values.pop("singleuser.extraEnv.KERNEL_PATH")
     if isinstance(path, str):
         said = _split(path)
@@ -70,7 +70,7 @@ def _kernel_path(values: Values) -> dict[str, Any]:
 
 
 def _split(path: str) -> dict[str, Any]:
-    """Return root and template of a home that bears the user's name; empty if it is none."""
+    """Return root and template of a home whose path contains the user name; empty for other paths."""
     named = _USER.sub(_USERNAME, path)
     words = named.split("/")
     first = next((number for number, word in enumerate(words) if _USERNAME in word), 0)
@@ -85,31 +85,31 @@ def _split(path: str) -> dict[str, Any]:
 def _storage(values: Values, homes: dict[str, Any]) -> None:
     key, kind = "singleuser.storage.type", values.pop("singleuser.storage.type")
     if kind == "static":
-        values.note(key, "changed", "`kernelpod hub values` says none: volumes of its own are the home")
+        values.note(key, "changed", f"it is none now: the volumes {_GENERATED} contain the home")
         claim = values.pop("singleuser.storage.static.pvcName")
         template = values.pop("singleuser.storage.static.subPath")
         _claim(values, "singleuser.storage.static", homes, str(claim), str(template or _USERNAME).strip("/"))
     elif kind == "dynamic" or (kind is None and "volume" not in homes):
-        why = "a claim for each user cannot be mounted by kernels: bring homes to one claim or NFS folder (homes)"
+        why = "kernels cannot mount a claim of each user: move homes to one claim or NFS folder (homes)"
         values.note(key if kind else "singleuser.storage", "warning", why)
     elif kind == "None":
-        values.note(key, "changed", "the word is none, which `kernelpod hub values` says")
+        values.note(key, "changed", f"it is none now, in the values {_GENERATED}")
     elif kind is not None:
-        values.note(key, "dropped", "`kernelpod hub values` says none: volumes of its own are the home")
+        values.note(key, "dropped", f"it is none now: the volumes {_GENERATED} contain the home")
     for beside in ("dynamic", "static", "capacity"):
-        values.drop(f"singleuser.storage.{beside}", "homes are one claim or NFS folder, by the settings")
+        values.drop(f"singleuser.storage.{beside}", "the settings have one claim or NFS folder for all homes")
 
 
 def _claim(values: Values, keys: str | Keys, homes: dict[str, Any], claim: str, template: str) -> None:
-    """Make a claim that of all homes. Where it begins on the NFS server is known from KERNEL_PATH only."""
+    """Set a claim as the volume of all homes. Only KERNEL_PATH shows which NFS folder is its root."""
     whole = posixpath.join(homes.get("root", ""), homes.get("path_template", ""))
     if not whole:
-        why = f"nothing says which NFS folder the claim begins at: homes.root is {Homes().root}"
+        why = f"the NFS folder of the claim is unknown: homes.root is {Homes().root}"
         values.note(keys, "warning", why)
     elif whole.endswith(f"/{template}"):
         homes["root"] = whole.removesuffix(f"/{template}")
     else:
-        values.note(keys, "warning", "server and kernels had different homes; the server's path counts now")
+        values.note(keys, "warning", "servers and kernels had different homes; now both have the server's")
     homes |= {"path_template": template, "volume": {"kind": "pvc", "claim": claim}}
     values.note(keys, "changed", f"homes of the settings are {template} on the claim {claim}")
 
@@ -124,25 +124,25 @@ def _mounts(values: Values, home: str, homes: dict[str, Any]) -> list[dict[str, 
         volume = _volume(volumes.get(str(one.get("name")), {}))
         place, below = str(one.get("mountPath", "")).rstrip("/"), str(one.get("subPath") or "").strip("/")
         if not volume:
-            values.note(keys, "dropped", f"only NFS folders and claims are mounts; this one is not {_OURS}")
+            values.note(keys, "dropped", "only NFS folders and claims are imported")
         elif place == home and volume["volume"]["kind"] == "pvc" and "volume" not in homes:
             _claim(values, keys, homes, volume["volume"]["claim"], below or _USERNAME)
         elif place == home and "volume" not in homes:
             homes |= {**volume, "path_template": below or _USERNAME}
-            values.note(keys, "changed", "it is homes of the settings")
+            values.note(keys, "changed", "it is homes of the settings now")
         elif made := _shared(volume, place, below, bool(one.get("readOnly")), mounts):
             mounts.append(made)
-            values.note(keys, "changed", f"it is mounts[].{made['name']} of the settings: kernels see it, too")
+            values.note(keys, "changed", f"it is mounts[].{made['name']} of the settings now, also for kernels")
         else:
             values.note(
                 keys,
                 "dropped",
-                "another mount is at its place, or a path is not plain; see mounts of the settings",
+                "another mount has the same mountPath, or a path is invalid; see mounts of the settings",
             )
     for number, one in disks:
         keys = ("singleuser", "storage", "extraVolumes", number)
         if str(one.get("name")) in used:
-            values.note(keys, "changed" if _volume(one) else "dropped", "like its mounts, which are told each")
+            values.note(keys, "changed" if _volume(one) else "dropped", "see the notes on its mounts")
         else:
             values.note(keys, "dropped", "nothing mounts it")
     values.pop("singleuser.storage.extraVolumes")
@@ -151,7 +151,7 @@ def _mounts(values: Values, home: str, homes: dict[str, Any]) -> list[dict[str, 
 
 
 def _items(values: Values, key: str) -> list[tuple[str | int, dict[str, Any]]]:
-    """Return volumes or mounts, which are a list or, since 4.0.0, a mapping."""
+    """Return volumes or mounts: a list, or since 4.0.0 also a mapping."""
     given = values.get(f"singleuser.storage.{key}")
     if given is not None and not isinstance(given, (dict, list)):
         values.note(f"singleuser.storage.{key}", "dropped", "a list was expected here")
@@ -164,7 +164,7 @@ def _items(values: Values, key: str) -> list[tuple[str | int, dict[str, Any]]]:
 
 
 def _volume(volume: dict[str, Any]) -> dict[str, Any]:
-    """Return root and volume as settings have them; empty for what is neither NFS nor a claim."""
+    """Return root and volume for the settings; empty if the volume is neither NFS nor a claim."""
     nfs, claim = volume.get("nfs"), volume.get("persistentVolumeClaim")
     if isinstance(nfs, dict):
         root = posixpath.normpath(str(nfs.get("path")))

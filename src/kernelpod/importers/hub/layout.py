@@ -1,4 +1,4 @@
-"""Which layout an old configuration has."""
+"""Detects the layout of an old configuration."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ SECTIONS = frozenset(
 
 
 def config_of(source: Path) -> Path:
-    """Return the file that is imported. Raises ImportingError if there is none."""
+    """Return the file to import. Raises ImportingError if it does not exist."""
     file = source / CONFIG if source.is_dir() else source
     if not file.is_file():
-        raise ImportingError(f"{file}: there is no such file; name a {CONFIG}, its folder, or a file of values")
+        raise ImportingError(f"{file}: there is no such file; give a {CONFIG}, its folder, or a file of values")
     return file
 
 
 def guessed(file: Path) -> Layout:
-    """Return the layout of a file, by its keys. Raises ImportingError if they are of none, or of both."""
+    """Return the layout of a file by its keys. Raises ImportingError if they match no layout or both."""
     try:
         keys = set(map(str, read_tree(file).data))
     except FindingsError as error:
         raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
     courses, values = "server" in keys, bool(keys & {*SECTIONS, "auth"})
     if courses == values:
-        raise ImportingError(f"{file}: its keys do not say which layout it has; say so with --from")
+        raise ImportingError(f"{file}: its keys do not show which layout it has; set it with --from")
     return "courses-config" if courses else "z2jh-values"

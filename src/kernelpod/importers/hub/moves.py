@@ -1,4 +1,4 @@
-"""Values of a chart as they are changed: taken out and put elsewhere, with the place where each began."""
+"""Values of a chart during the import: moves and removes values, and remembers each value's original place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kernelpod.importers.report import Change, Imported
 
 
 class Values:
-    """The new values; keys are written with dots where none of them holds one."""
+    """The new values. Paths are strings with dots, or tuples if a key contains a dot."""
 
     def __init__(self, made: Imported) -> None:
         self.made = made
@@ -24,7 +24,7 @@ class Values:
         return found
 
     def has(self, path: str | Keys) -> bool:
-        """Return whether there is a value, null included."""
+        """Return whether there is a value; null counts."""
         *above, last = keys_of(path)
         parent = self.get(tuple(above))
         return isinstance(parent, dict) and last in parent
@@ -35,7 +35,7 @@ class Values:
         return found if isinstance(found, dict) else {}
 
     def pop(self, path: str | Keys) -> Any:
-        """Take a value out, and mappings that are empty then; None if there is none."""
+        """Remove and return a value, and remove mappings that are then empty. Return None if there is no value."""
         *above, last = keys_of(path)
         parent = self.get(tuple(above))
         if not isinstance(parent, dict) or last not in parent:
@@ -47,7 +47,7 @@ class Values:
         return value
 
     def put(self, path: str | Keys, value: Any, began: str | Keys) -> bool:
-        """Put a value that began elsewhere; return False, and change nothing, if there is one already."""
+        """Set a value that was at `began`. If there is already a value, change nothing and return False."""
         *above, last = keys_of(path)
         parent: Any = self.data
         for key in above:
@@ -63,17 +63,17 @@ class Values:
         return True
 
     def move(self, old: str | Keys, new: str | Keys, why: str = "") -> None:
-        """Move a value, and tell."""
+        """Move a value and report it."""
         if not self.has(old):
             return
         place = ".".join(map(str, keys_of(new)))
         if self.put(new, self.pop(old), old):
             self.note(old, "changed", f"it is {place} now" + (f": {why}" if why else ""))
         else:
-            self.note(old, "dropped", f"it would be {place} now, which is said already")
+            self.note(old, "dropped", f"it would be {place} now, which is already set")
 
     def drop(self, path: str | Keys, why: str, change: Change = "dropped") -> Any:
-        """Take a value out and tell; return it."""
+        """Remove a value, report it, and return it."""
         if not self.has(path):
             return None
         value = self.pop(path)
@@ -81,7 +81,7 @@ class Values:
         return value
 
     def note(self, path: str | Keys, change: Change, why: str = "") -> None:
-        """Remember what became of a value, by the place where it began."""
+        """Report what happened to a value, at its original place."""
         keys = keys_of(path)
         for length in range(len(keys), 0, -1):
             if keys[:length] in self._began:
@@ -91,12 +91,12 @@ class Values:
 
 
 def keys_of(path: str | Keys) -> Keys:
-    """Return the way to a value."""
+    """Return the path of a value as a tuple."""
     return tuple(path.split(".")) if isinstance(path, str) else path
 
 
 def _apart(value: Any) -> Any:
-    """Return a copy that shares nothing, where anchors made one value of several; keys are words."""
+    """Return a deep copy in which values of YAML anchors are not shared and all keys are strings."""
     if isinstance(value, dict):
         return {str(key): _apart(inner) for key, inner in value.items()}
     return [_apart(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""Secrets in values: found by their keys and by their form, and left out unless somebody wants them."""
+"""Finds secrets in values by their keys and their format, and removes them unless they are to be kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kernelpod.importers.hub.moves import Values
 _KEY = re.compile(
     r"passw(or)?d|secret|token|crypto?_?key|(api|access|private|signing)_?key|credential", re.IGNORECASE
 )
-# Such a key says where a secret is, or how one is used.
+# Such a key is about a secret, but its value is not a secret.
 _ABOUT = re.compile(
     r"^existing|^allow|^automount|pullsecrets?$|(url|uri|scopes?|name|params|path|file|type|claim)$|expire|seconds|max_age",
     re.IGNORECASE,
@@ -24,26 +24,26 @@ _FORM = re.compile(
     r"|(passw(or)?d|secret|token|api_?key)\w*=[\w+/.-]{6,}(?=[\s\"';&]|$)",
     re.IGNORECASE,
 )
-# The chart makes these by itself.
+# The chart generates these itself.
 _MADE = {("proxy", "secretToken"), ("hub", "cookieSecret"), ("hub", "config", "CryptKeeper", "keys")}
-_WHERE = "move it to a Secret of the hub's namespace, or to values outside of any repository"
+_WHERE = "move it to a Secret in the hub's namespace, or to values outside of any repository"
 
 
 def leave_out_secrets(values: Values, keep: bool) -> None:
-    """Tell every secret, and take it out of the new values unless it is to be kept. No secret is repeated."""
+    """Report every secret, and remove it from the new values unless `keep`. Reports do not contain the secrets."""
     for keys in list(_secrets((), values.data)):
         if keep:
             values.made.secret = True
-            values.note(keys, "warning", f"a secret, written as it was: {_WHERE}")
+            values.note(keys, "warning", f"a secret, written unchanged: {_WHERE}")
             continue
-        made = "the chart makes one by itself" if keys in _MADE else f"{_WHERE}; --keep-secrets writes it"
+        made = "the chart generates a new one" if keys in _MADE else f"{_WHERE}; --keep-secrets keeps it"
         values.note(keys, "dropped", f"a secret: {made}")
         _remove(values, keys)
 
 
 def _secrets(keys: Keys, value: Any) -> Iterator[Keys]:
     if isinstance(value, dict):
-        # A variable may be {name: ..., value: ...}, whose key says nothing.
+        # A variable may be {name: ..., value: ...}; then its name decides, not its key.
         named = _is_key(str(value.get("name", ""))) and "value" in value
         for key, inner in value.items():
             if (key == "value" and named and _is_word(inner)) or (_secret_key((*keys, key)) and _is_word(inner)):
@@ -74,7 +74,7 @@ def _is_word(value: Any) -> bool:
 
 
 def _remove(values: Values, keys: Keys) -> None:
-    """Take a value out; in a list nothing moves up, since others are known by their numbers."""
+    """Remove a value. In a list it is replaced by "", so that the indexes of other values do not change."""
     if all(isinstance(key, str) for key in keys):
         values.pop(keys)
         return

@@ -1,4 +1,4 @@
-"""From values of Zero to JupyterHub, of any version, to values beside ours and settings of the gateway."""
+"""Converts values of any version of Zero to JupyterHub to additional values and settings of the gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
 
 _RENAMED = {
-    # Names before JupyterHub 1.2, and names that people took the new ones for.
+    # Names before JupyterHub 1.2, and names that people used by mistake.
     "hub.config.Authenticator.whitelist": "hub.config.Authenticator.allowed_users",
     "hub.config.Authenticator.allowlist": "hub.config.Authenticator.allowed_users",
     "hub.config.Authenticator.blacklist": "hub.config.Authenticator.blocked_users",
@@ -32,7 +32,7 @@ _RENAMED = {
     "proxy.pdb": "proxy.chp.pdb",
 }
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
-# What the chart says of `cull.timeout`.
+# The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
 _PULL = ("registry", "username", "email", "password")
 
@@ -45,7 +45,7 @@ def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
         raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
     values = Values(made)
     if not values.data.keys() & {*SECTIONS, "auth", "https"}:
-        raise ImportingError(f"{file}: there is no section of the chart, such as hub or singleuser")
+        raise ImportingError(f"{file}: the file has no section of the chart, such as hub or singleuser")
     _strays(values)
     for old, new in _RENAMED.items():
         values.move(old, new)
@@ -70,10 +70,10 @@ def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
 
 def _strays(values: Values) -> None:
     """Move `https` beside `proxy` into it, and drop sections that the chart does not have."""
-    values.move("https", "proxy.https", "beside proxy nothing read it")
+    values.move("https", "proxy.https", "outside of proxy it had no effect")
     for key in list(values.data):
         if key not in SECTIONS and key != "auth":
-            values.drop((key,), "the chart has no such section, and refuses it")
+            values.drop((key,), "the chart has no such section and would reject it")
         elif values.data[key] is None:
             values.data.pop(key)
         elif key in _MAPPINGS and not isinstance(values.data[key], dict):
@@ -87,14 +87,14 @@ def _pull_secrets(values: Values) -> None:
             values.move(f"{old}.enabled", "imagePullSecret.create")
             for key in _PULL:
                 values.move(f"{old}.{key}", f"imagePullSecret.{key}")
-            values.drop(old, "pulling is said in imagePullSecret, for hub and servers")
+            values.drop(old, "imagePullSecret is now for hub and servers")
 
 
 def _hub(values: Values) -> None:
     inverted = values.pop("singleuser.cloudMetadata.enabled")
     if isinstance(inverted, bool):
         values.put("singleuser.cloudMetadata.blockWithIptables", not inverted, "singleuser.cloudMetadata.enabled")
-        why = "it is singleuser.cloudMetadata.blockWithIptables now, the other way round"
+        why = "it is singleuser.cloudMetadata.blockWithIptables now, with the opposite value"
         values.note("singleuser.cloudMetadata.enabled", "changed", why)
     elif inverted is not None:
         values.note("singleuser.cloudMetadata.enabled", "dropped", "true or false was expected here")
@@ -106,26 +106,24 @@ def _hub(values: Values) -> None:
         values.put("hub.extraConfig", numbered, "hub.extraConfig")
         values.note("hub.extraConfig", "changed", "it is a mapping by name now")
     if code:
-        why = "Python is taken over unread: look for secrets, and for what sets mounts, commands, KERNEL_..."
+        why = "Python code is copied unchecked: look for secrets, mounts, commands and KERNEL_... variables"
         values.note("hub.extraConfig", "warning", why)
-    values.drop("singleuser.initContainers", "it would replace the container that makes homes")
+    values.drop("singleuser.initContainers", "it would replace the container that creates homes")
 
 
 def _environment(values: Values) -> None:
     for name, value in list(values.section("singleuser.extraEnv").items()):
         keys = ("singleuser", "extraEnv", name)
         if name in ("KERNEL_VOLUMES", "KERNEL_VOLUME_MOUNTS"):
-            values.drop(
-                keys, "the gateway makes mounts of kernels by its settings (homes, mounts), not of what comes"
-            )
+            values.drop(keys, "mounts of kernels come from the gateway's settings (homes, mounts)")
         elif name.startswith("KERNEL_"):
-            values.drop(keys, "what kernels get is said by kernelspecs and policy")
+            values.drop(keys, "kernelspecs and policy decide what kernels get")
         elif name.startswith("JUPYTER_GATEWAY_"):
             values.drop(keys, "the values of kernelpod set it")
         elif name == "JUPYTERHUB_SINGLEUSER_APP":
             values.drop(keys, "Jupyter Server is the default")
         elif isinstance(value, str) and set(value) & set("{}"):
-            why = "since 3.0.0 {...} is filled in by KubeSpawner: double braces that are meant as they are"
+            why = "since 3.0.0 KubeSpawner replaces {...}: double literal braces"
             values.note(keys, "warning", why)
 
 
@@ -133,7 +131,7 @@ def _network(values: Values) -> None:
     policy = "singleuser.networkPolicy"
     if values.get(f"{policy}.enabled") is False:
         why = (
-            "DANGER: without it servers reach each other and all of the cluster. "
+            "DANGER: without it servers can reach each other and the whole cluster. "
             "The policy is on now, and the values of kernelpod let servers reach the gateway"
         )
         values.drop(f"{policy}.enabled", why)
@@ -141,13 +139,15 @@ def _network(values: Values) -> None:
         why = f"it would replace the rule to the gateway {_shown(values.get(f'{policy}.egress'))}"
         values.drop(f"{policy}.egress", why)
     if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
-        values.drop(f"{policy}.egressAllowRules.privateIPs", "servers need no private address but the gateway's")
+        values.drop(
+            f"{policy}.egressAllowRules.privateIPs", "the gateway's is the only private address that servers need"
+        )
 
 
 def _shown(egress: Any) -> str:
     if egress:
         return "of `kernelpod hub values`; add rules to those"
-    return "of `kernelpod hub values`; to close the internet say egressAllowRules.nonPrivateIPs: false"
+    return "of `kernelpod hub values`; to block the internet set egressAllowRules.nonPrivateIPs: false"
 
 
 def _ids(values: Values) -> dict[str, Any]:
@@ -156,32 +156,32 @@ def _ids(values: Values) -> dict[str, Any]:
         key = f"singleuser.{old}"
         number = values.get(key)
         if isinstance(number, int) and not isinstance(number, bool) and number > 0:
-            values.drop(key, f"it is policy.{new} of the settings, for servers and kernels", "changed")
+            values.drop(key, f"it is policy.{new} of the settings now, for servers and kernels", "changed")
             policy[new] = number
         else:
-            values.drop(key, f"servers and kernels have policy.{new} of the settings")
+            values.drop(key, f"policy.{new} of the settings is used for servers and kernels")
     return {"policy": policy} if policy else {}
 
 
 def _culling(values: Values) -> dict[str, Any]:
-    """Return the one number that kernels and servers are culled by; our values say the rest."""
+    """Return the idle time after which kernels and servers are culled; the generated values have the rest."""
     if not values.section("cull"):
         return {}
     on = not any(values.get(key) is False for key in ("cull.enabled", "cull.enable"))
     seconds = values.get("cull.timeout")
     fits = type(seconds) in (int, float) and 0 < seconds <= MOST_IDLE_SECONDS
     if on and not fits:
-        values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's own default")
+        values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's default")
     for key in ("enable", "enabled", "timeout"):
-        values.drop(f"cull.{key}", "it is culling.idle_seconds of the settings, also for kernels", "changed")
+        values.drop(f"cull.{key}", "it is culling.idle_seconds of the settings now, also for kernels", "changed")
     for key in ("every", "concurrency"):
         values.drop(f"cull.{key}", "it is computed from culling.idle_seconds of the settings")
-    values.drop("cull.maxAge", "servers would end while their kernels compute")
+    values.drop("cull.maxAge", "servers would be culled while their kernels are busy")
     return {"culling": {"idle_seconds": (seconds if fits else _CULL_SECONDS) if on else 0}}
 
 
 def _kept(values: Values) -> None:
-    """Tell what stayed where it was."""
+    """Report the values that are unchanged."""
     for section, inner in values.data.items():
         for keys in [(section, key) for key in inner] if isinstance(inner, dict) else [(section,)]:
             if keys in values.made.tree.spots:

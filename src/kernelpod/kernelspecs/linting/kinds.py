@@ -87,7 +87,7 @@ KINDS = {
     "image-not-allowed": Kind(
         "error",
         "The image is not listed in `kernelspecs.allowed_images` of the settings.",
-        "Use a listed image, or ask an administrator to list it.",
+        "Use a listed image, or ask an admin to list it.",
     ),
     "language": Kind(
         "warning", "Lab does not know this language.", "Use the language name that the kernel reports."

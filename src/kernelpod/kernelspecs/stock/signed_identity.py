@@ -56,7 +56,7 @@ def read_signed_identity(key: str, text: str, now: float) -> SignedIdentity:
         identity = SignedIdentity(**json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
     except (TypeError, ValueError):
         raise SignedIdentityError(
-            "Hub and gateway have different versions of the signed identity. Tell your administrator."
+            "Hub and gateway have different versions of the signed identity. Tell an admin."
         ) from None
     if identity.expires <= now:
         raise SignedIdentityError("The signed identity of your server has expired. Stop and start your server.")

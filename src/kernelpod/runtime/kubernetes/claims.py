@@ -77,7 +77,7 @@ def _folder(volume: dict[str, Any], claim: dict[str, Any], name: str) -> tuple[s
 def _not_shared(claim: str, why: str, *, detail: str = "") -> StartFailed:
     return StartFailed(
         "home_not_shared",
-        f"Kernels cannot mount your home, the claim {claim}: {why}. Tell your administrator: homes must be "
+        f"Kernels cannot mount your home, the claim {claim}: {why}. Tell an admin: homes must be "
         "folders of one NFS server, or kernels must run in the hub's namespace.",
         detail=detail,
     )

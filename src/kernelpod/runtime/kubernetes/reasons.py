@@ -109,7 +109,7 @@ def _before_the_kernel(pod: Pod, plan: KernelPlan) -> Ended | None:
         ended = _state(pod, one.name, "initContainerStatuses").get("terminated") or {}
         if code := ended.get("exitCode"):
             said = ended.get("message", "").strip()
-            sentence = f"{_site_container(one)} failed with exit code {code}. Tell your administrator."
+            sentence = f"{_site_container(one)} failed with exit code {code}. Tell an admin."
             return Ended(sentence, "site_container_failed", said)
     return None
 

@@ -19,7 +19,7 @@ def check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
         if os.path.realpath(mount.path) != os.path.normpath(Path(os.path.realpath(root)) / mount.sub_path):
             raise StartFailed(
                 "home_escapes",
-                f"Your folder {mount.path!r} is a symbolic link. Ask an administrator to replace it.",
+                f"Your folder {mount.path!r} is a symbolic link. Ask an admin to replace it.",
             )
         if not Path(mount.path).is_dir():
             what = "home folder" if mount is plan.mounts.home else "folder"
