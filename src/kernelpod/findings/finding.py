@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from kernelpod.errors import SettingsError
 
-Level = Literal["error", "warning"]
+Level = Literal["error", "warning", "note"]
 
 
 class Place(NamedTuple):

@@ -10,23 +10,12 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import yaml
-
-from kernelpod.errors import SettingsError
+from kernelpod.findings.finding import Finding, Level
+from kernelpod.findings.yamlfile import Keys, YamlTree
 
 Values = dict[str, Any]
-
-
-@dataclass(frozen=True, order=True)
-class Override:
-    """One value of the admin's file that overrides a generated value or affects servers and kernels."""
-
-    path: str
-    said: str
-    level: Literal["error", "warning", "note"] = "error"
 
 
 @dataclass(frozen=True)
@@ -36,7 +25,7 @@ class _Rule:
     bad: Callable[[Any, Any], bool]
     """Returns whether the admin's value breaks something; gets the generated value or None, and the admin's."""
     said: str
-    level: Literal["error", "warning"] = "error"
+    level: Level = "error"
 
 
 def _differs(ours: Any, yours: Any) -> bool:
@@ -126,49 +115,30 @@ RULES = (
 )
 
 
-def overrides(ours: Values, yours: Values) -> list[Override]:
-    """Return the generated values that the admin's values break or change, sorted by path."""
-    return sorted(_found(ours, yours, ""))
+def overrides(ours: Values, yours: YamlTree) -> list[Finding]:
+    """Return the generated values that the admin's values break or change, sorted by their places in the file."""
+    return sorted(_found(ours, yours.data, yours, ()))
 
 
-def read_values(path: Path) -> Values:
-    """Return an admin's values. Raises SettingsError if the file is not a mapping of sections."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data or {}, dict):
-        raise SettingsError(f"{path} must be a mapping with sections such as hub: and singleuser:")
-    return data or {}
-
-
-def _found(ours: Any, yours: Values, before: str) -> Iterator[Override]:
+def _found(ours: Any, yours: Values, tree: YamlTree, above: Keys) -> Iterator[Finding]:
     for key, value in yours.items():
-        path = f"{before}{key}"
+        keys = (*above, key)
         mine = ours.get(key) if isinstance(ours, dict) else None
         if isinstance(value, dict):
-            yield from _found(mine, value, f"{path}.")
-            continue
-        if isinstance(mine, dict) and mine:
-            # The whole section is replaced by null or by another value, so all values in it are lost.
-            yield from _lost(mine, value, path)
-        else:
-            yield from _one(path, mine, value)
+            yield from _found(mine, value, tree, keys)
+        elif found := _said(".".join(map(str, keys)), mine, value):
+            said, level = found
+            file, place = tree.spot(keys)
+            yield Finding(file, place, f"{'.'.join(map(str, keys))}: {said}", level)
 
 
-def _lost(mine: dict[str, Any], value: Any, path: str) -> Iterator[Override]:
-    rule = _broken(path, mine, value)
-    said = rule.said if rule else "the section is removed, with all generated values in it"
-    yield Override(path, said, rule.level if rule else "error")
-
-
-def _one(path: str, mine: Any, value: Any) -> Iterator[Override]:
+def _said(path: str, mine: Any, value: Any) -> tuple[str, Level] | None:
     if rule := _broken(path, mine, value):
-        yield Override(path, rule.said, rule.level)
-    elif mine is not None and mine != value:
-        yield Override(path, "replaces the generated value", "note")
+        return rule.said, rule.level
+    if isinstance(mine, dict) and mine:
+        # The whole section is replaced by null or by another value, so all values in it are lost.
+        return "the section is removed, with all generated values in it", "error"
+    return ("replaces the generated value", "note") if mine is not None and mine != value else None
 
 
 def _broken(path: str, mine: Any, value: Any) -> _Rule | None:

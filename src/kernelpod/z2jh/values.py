@@ -54,15 +54,29 @@ def z2jh_values(
     """
     hub = settings.hub(hub_name)
     _check(settings, hub)
+    values: dict[str, Any] = {
+        "hub": _hub(settings, hub, gateway_namespace),
+        "singleuser": _singleuser(settings, hub, gateway_namespace),
+        "cull": _cull(settings),
+    }
+    values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
+    if image:
+        values["singleuser"]["image"] = _image(image)
+    if kernel_images:
+        extra = {f"kernel-{number}": _image(name) for number, name in enumerate(kernel_images)}
+        values["prePuller"] = {"extraImages": extra}
+    return values
+
+
+def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]:
     home = mounts_for(settings, hub.name, STAND_IN, ()).home
-    policy = settings.policy
     # With courses the path of a home depends on more than the user name, so the spawner sets it.
     path = {} if hub.courses else {"KERNEL_PATH": home.path}
-    singleuser: dict[str, Any] = {
+    return {
         "cmd": ["jupyterhub-singleuser", *servers.arguments(settings)],
         "startTimeout": servers.pod_timeout_seconds(settings),
-        "uid": policy.uid,
-        "fsGid": policy.gid,
+        "uid": settings.policy.uid,
+        "fsGid": settings.policy.gid,
         "allowPrivilegeEscalation": False,
         # It would need a privileged container, and the network policy denies link-local addresses anyway.
         "cloudMetadata": {"blockWithIptables": False},
@@ -78,18 +92,6 @@ def z2jh_values(
         **_storage(settings, hub),
         **({} if hub.courses else _additions(settings)),
     }
-    if image:
-        singleuser["image"] = _image(image)
-    values = {
-        "hub": _hub(settings, hub, gateway_namespace),
-        "singleuser": singleuser,
-        "cull": _cull(settings),
-    }
-    values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
-    if kernel_images:
-        extra = {f"kernel-{number}": _image(name) for number, name in enumerate(kernel_images)}
-        values["prePuller"] = {"extraImages": extra}
-    return values
 
 
 def _image(image: str) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,10 +11,12 @@ from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.check import check_courses
 from kernelpod.courses.load import load_courses
 from kernelpod.errors import SettingsError
+from kernelpod.findings import forms
 from kernelpod.findings.finding import FindingsError
+from kernelpod.findings.yamlfile import read_tree
 from kernelpod.kernelspecs.folders import images_of, read_all
 from kernelpod.settings.sections import Settings
-from kernelpod.z2jh.overrides import overrides, read_values
+from kernelpod.z2jh.overrides import overrides
 from kernelpod.z2jh.values import z2jh_values
 from kernelpod.z2jh.versions import NEWEST
 
@@ -93,12 +93,8 @@ def check_values(
     settings = load_settings(settings_file)
     name = _name_of(hub_name, settings)
     ours = z2jh_values(settings, gateway_namespace, hub_name=name, chart_version=chart_version)
-    found = overrides(ours, read_values(file))
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
-    else:
-        for one in found:
-            click.echo(f"{file}: {one.path}: {one.level}: {one.said}")
+    found = overrides(ours, read_tree(file))
+    click.echo(forms.as_json(found) if as_json else forms.text(found), nl=False)
     raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
 
 
