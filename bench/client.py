@@ -1,4 +1,4 @@
-"""Kernel clients: the gateway's websocket and a kernel's own ZeroMQ sockets, behind one `Channel`."""
+"""Kernel clients with a common interface, `Channel`: the gateway's websocket and a kernel's own ZeroMQ sockets."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from bench.processes import BenchError
 
 OUTPUTS = frozenset({"stream", "display_data", "execute_result"})
 DELIMITER = b"<IDS|MSG>"
-RECONNECT_MILLISECONDS = 5  # ZeroMQ's own 100 ms would be added to the start time of a bare kernel
+RECONNECT_MILLISECONDS = 5  # ZeroMQ's default of 100 ms would be added to the start time of a bare kernel
 
 
 class Address(Protocol):
-    """Where a kernel is reached: plain data, so that another process can open it too."""
+    """The address of a kernel, as plain data, so that another process can use it."""
 
     def open(self, timeout_seconds: float = 60.0) -> Channel:
-        """An open channel whose next `execute` loses no message."""
+        """Return an open channel; no message of a later `execute` is lost."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """The parts of a Jupyter message the benchmark looks at."""
+    """The parts of a Jupyter message that the benchmark reads."""
 
     kind: str
     parent: str
@@ -41,14 +41,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One executed cell: seconds from sending to reply *and* idle, and how many outputs came."""
+    """An executed cell: seconds from sending to reply *and* idle, and the number of outputs."""
 
     seconds: float
     outputs: int
 
 
 class Channel(ABC):
-    """One client of one kernel; not safe for threads."""
+    """A client of one kernel; not thread-safe."""
 
     def __init__(self) -> None:
         self.session = uuid.uuid4().hex
@@ -59,14 +59,14 @@ class Channel(ABC):
 
     @abstractmethod
     def receive(self, deadline: float) -> Message:
-        """The next message of shell or iopub; BenchError once `time.monotonic()` passes `deadline`."""
+        """Return the next message of shell or iopub. Raises BenchError after `deadline` (monotonic time)."""
 
     @abstractmethod
     def close(self) -> None:
-        """Release the sockets; the kernel lives on."""
+        """Release the sockets; the kernel keeps running."""
 
     def request(self, kind: str, content: dict[str, Any]) -> str:
-        """Send a request; returns its id, which every answer names as its parent."""
+        """Send a request and return its id, which is the parent id of every answer."""
         header = {
             "msg_id": uuid.uuid4().hex,
             "msg_type": kind,
@@ -79,12 +79,12 @@ class Channel(ABC):
         return str(header["msg_id"])
 
     def submit(self, code: str) -> str:
-        """Send an execute_request the way a notebook does; returns its id."""
+        """Send an execute_request as a notebook does, and return its id."""
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
         return self.request("execute_request", content | {"allow_stdin": False, "stop_on_error": True})
 
     def execute(self, code: str, timeout_seconds: float = 60.0) -> Outcome:
-        """Run a cell and wait for both its reply and the status idle."""
+        """Run a cell, and wait for both its reply and the status idle."""
         deadline = time.monotonic() + timeout_seconds
         outputs, replied, idle = 0, False, False
         start = time.perf_counter()
@@ -112,12 +112,12 @@ class WebSocketAddress:
     headers: dict[str, str] = field(default_factory=dict)
 
     def open(self, timeout_seconds: float = 60.0) -> Channel:
-        """A channel in the legacy JSON text protocol; gateways answer once the kernel has answered."""
+        """Return a channel of the legacy JSON protocol; gateways open it once the kernel has answered."""
         return WebSocketChannel(self, timeout_seconds)
 
 
 class WebSocketChannel(Channel):
-    """The kernel websocket of Jupyter Server, legacy protocol: one JSON text a message."""
+    """The kernel websocket of Jupyter Server with the legacy protocol: one JSON text for each message."""
 
     def __init__(self, address: WebSocketAddress, timeout_seconds: float) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class WebSocketChannel(Channel):
         try:
             self._socket = websocket.create_connection(url, **options)
         except websocket.WebSocketException as error:
-            raise BenchError(f"the kernel's websocket does not open: {error}") from error
+            raise BenchError(f"the kernel's websocket cannot be opened: {error}") from error
 
     def send(self, header: dict[str, Any], content: dict[str, Any]) -> None:
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
@@ -137,7 +137,7 @@ class WebSocketChannel(Channel):
         return Message(message["header"]["msg_type"], _parent(message["parent_header"]), message["content"])
 
     def _text(self, deadline: float) -> bytes:
-        """The next text; pings are looked at too, for each of them would start the socket's patience anew."""
+        """Return the next text. Pings are read too, because each of them would restart the socket's time-out."""
         try:
             while True:
                 self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -160,14 +160,14 @@ class ZmqAddress:
     connection: dict[str, Any]
 
     def open(self, timeout_seconds: float = 60.0) -> Channel:
-        """A channel whose iopub subscription is known to have arrived."""
+        """Return a channel whose iopub subscription has certainly arrived."""
         channel = ZmqChannel(self)
         channel.wait_subscribed(time.monotonic() + timeout_seconds)
         return channel
 
 
 class ZmqChannel(Channel):
-    """DEALER and SUB straight to the kernel, signed with HMAC-SHA256."""
+    """DEALER and SUB sockets connected directly to the kernel; messages are signed with HMAC-SHA256."""
 
     def __init__(self, address: ZmqAddress) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class ZmqChannel(Channel):
         return Message(header["msg_type"], _parent(parent), content)
 
     def wait_reply(self, deadline: float) -> None:
-        """Return once kernel_info is answered: the kernel takes work from here on."""
+        """Return once kernel_info is answered: the kernel then accepts work."""
         parent = self.request("kernel_info_request", {})
         while True:
             message = self.receive(deadline)
@@ -210,7 +210,7 @@ class ZmqChannel(Channel):
                 return
 
     def wait_subscribed(self, deadline: float) -> None:
-        """Return once an iopub message came; what a SUB socket missed before that is lost for good."""
+        """Return once an iopub message has arrived; a SUB socket never gets earlier messages."""
         while True:
             self.request("kernel_info_request", {})
             patience = min(deadline, time.monotonic() + 0.2)
@@ -218,7 +218,7 @@ class ZmqChannel(Channel):
                 if self.receive(patience).kind == "status":
                     return
             if time.monotonic() > deadline:
-                raise BenchError("the kernel's iopub socket stays silent")
+                raise BenchError("the kernel's iopub socket sends nothing")
 
     def close(self) -> None:
         self._context.destroy(linger=0)

@@ -1,8 +1,8 @@
 """`python -m bench.cluster`: Kernelpod against stock Enterprise Gateway, on one real cluster, in one run.
 
-One gateway after the other, each alone on the cluster, each by its own chart; bare pods are the floor.
-`make bench-cluster` runs it. Exit status 0 says that the benchmark ran, not that its goals were met:
-the table says that.
+The gateways run one after the other, each alone on the cluster, installed by its own chart. Bare pods are the
+lower bound. `make bench-cluster` runs it. Exit status 0 means that the benchmark ran; the table shows which goals
+were met.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FLOOR_NOTE = "floor: bare pods run, plus the processor time of the kernels thems
 
 
 def measure(size: ClusterSize) -> dict[str, Figures]:
-    """The figures of every peer. All that was made is removed on the way out, whatever the reason."""
+    """Return the figures of every peer. Everything that was created is removed, even after an error."""
     with ExitStack() as stack:
         homes = Homes()
         stack.callback(homes.remove)
@@ -49,7 +49,7 @@ def measure(size: ClusterSize) -> dict[str, Figures]:
 
 
 def rows(taken: dict[str, Figures], size: ClusterSize) -> list[Measure]:
-    """The table."""
+    """Return the table."""
 
     def made(measure: str, unit: str, figure: str, goal: Goal | None = None, note: str = "") -> Measure:
         values = {peer: figures[figure] for peer, figures in taken.items() if figure in figures}
@@ -84,7 +84,7 @@ def rows(taken: dict[str, Figures], size: ClusterSize) -> list[Measure]:
 
 
 def first_results(taken: dict[str, Figures], count: int, at_once: str) -> list[Measure]:
-    """The rows of the last of `count` kernels to run its first cell: one for each goal."""
+    """Return the rows for the first result of the last of `count` kernels, one for each goal."""
     values = {
         peer: figures[f"results {count}"] for peer, figures in taken.items() if f"results {count}" in figures
     }
@@ -101,7 +101,7 @@ def first_results(taken: dict[str, Figures], count: int, at_once: str) -> list[M
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The parsed command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.cluster", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as a JSON list")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also draw the picture of docs/benchmark.md")
@@ -114,10 +114,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 when the benchmark ran, 1 when it could not."""
+    """Return 0 if the benchmark ran, 1 if it could not."""
     options = arguments(argv)
     if os.geteuid() != 0:
-        print("bench.cluster: run as root: it reads what pods use from their cgroups", file=sys.stderr)
+        print(
+            "bench.cluster: run as root: it reads the resource usage of pods from their cgroups", file=sys.stderr
+        )
         return 1
     size = SMALL if options.small else ClusterSize()
     signal.signal(signal.SIGTERM, terminated)

@@ -1,4 +1,4 @@
-"""kubectl and Helm for the benchmark: namespaces of its own, pods, and how much an account asks the API server."""
+"""kubectl and Helm for the benchmark: namespaces, pods, and the number of API requests of an account."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ COUNTER = "apiserver_flowcontrol_dispatched_requests_total"
 
 
 def kubectl(*words: str, given: object = None) -> str:
-    """What kubectl prints; `given` goes to its input as JSON. BenchError with its words when it fails."""
+    """Return kubectl's output; `given` is its input as JSON. Raises BenchError with kubectl's message."""
     return run(["kubectl", *words], None if given is None else json.dumps(given))
 
 
 def helm(release: str, chart: Path, namespace: str, values: dict[str, Any]) -> None:
-    """Install a chart and return once all that it made is ready."""
+    """Install a chart and return once all its objects are ready."""
     command = ["helm", "install", release, str(chart), "--namespace", namespace, "--values", "-"]
     run([*command, "--wait", "--timeout", "120s"], json.dumps(values))
 
 
 def helm_uninstall(release: str, namespace: str) -> None:
-    """Remove a release; harmless when there is none."""
+    """Remove a release, if there is one."""
     run(["helm", "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait"])
 
 
 def run(command: list[str], text: str | None = None) -> str:
-    """What a command prints. BenchError with its words when it fails."""
+    """Return a command's output. Raises BenchError with the command's message."""
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
     )
@@ -50,7 +50,7 @@ def run(command: list[str], text: str | None = None) -> str:
 
 @contextlib.contextmanager
 def namespace(prefix: str) -> Iterator[str]:
-    """A namespace of a random name; it and all in it is gone afterwards."""
+    """Create a namespace with a random name, and remove it with its content afterwards."""
     name = f"{prefix}-{uuid.uuid4().hex[:6]}"
     kubectl("create", "namespace", name)
     try:
@@ -60,12 +60,12 @@ def namespace(prefix: str) -> Iterator[str]:
 
 
 def pod_uids(namespace_name: str) -> list[str]:
-    """The uids of the pods of a namespace."""
+    """Return the uids of the pods in a namespace."""
     return kubectl("get", "pods", "-n", namespace_name, "-o", "jsonpath={.items[*].metadata.uid}").split()
 
 
 def only_pod(namespace_name: str, selector: str) -> dict[str, Any]:
-    """The one running pod that a selector finds."""
+    """Return the only running pod that a selector matches. Raises BenchError if there are others or none."""
     text = kubectl("get", "pods", "-n", namespace_name, "-l", selector, "-o", "json")
     pods: list[dict[str, Any]] = json.loads(text)["items"]
     if len(pods) != 1:
@@ -74,17 +74,17 @@ def only_pod(namespace_name: str, selector: str) -> dict[str, Any]:
 
 
 def node_address() -> str:
-    """The address of the one node."""
+    """Return the address of the only node."""
     path = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
     return kubectl("get", "nodes", "-o", path).strip()
 
 
 @contextlib.contextmanager
 def counted(account: str, namespace_name: str) -> Iterator[str]:
-    """A name under which the API server counts what a service account asks; for `requests`.
+    """Create a flow schema with which the API server counts a service account's requests; for `requests`.
 
-    A FlowSchema of its own is the only counter of the API server's that tells accounts apart. It has the
-    priority level that service accounts have without it.
+    Only with a separate FlowSchema does the API server count an account's requests separately. Its priority level
+    is the default of service accounts.
     """
     name = f"bench-{uuid.uuid4().hex[:6]}"
     rule = {
@@ -101,7 +101,7 @@ def counted(account: str, namespace_name: str) -> Iterator[str]:
 
 
 def requests(schema: str) -> int:
-    """How many requests the API server has let through under a schema."""
+    """Return how many requests of a schema the API server has executed."""
     metrics = kubectl("get", "--raw", "/metrics")
     figures = re.findall(rf'^{COUNTER}{{.*flow_schema="{schema}".*}} (\S+)$', metrics, re.MULTILINE)
     return int(sum(map(float, figures)))
@@ -109,7 +109,7 @@ def requests(schema: str) -> int:
 
 @contextlib.contextmanager
 def proxy() -> Iterator[int]:
-    """A port of loopback where the API server takes plain HTTP, as its administrator."""
+    """Provide a loopback port where the API server accepts plain HTTP with admin permissions."""
     command = ["kubectl", "proxy", "--port=0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -121,7 +121,7 @@ def proxy() -> Iterator[int]:
 
 
 def pods_running(port: int, pods: list[dict[str, Any]]) -> list[float]:
-    """Create pods at once, each by a client of its own; seconds until each was seen to run."""
+    """Create pods at once, each with a separate client. Return the seconds until each was seen running."""
     where = f"/api/v1/namespaces/{pods[0]['metadata']['namespace']}/pods"
 
     def ask(method: str, path: str, body: str | None = None) -> http.client.HTTPResponse:

@@ -1,4 +1,4 @@
-"""What is measured of one gateway on a cluster; figures by the names that `bench.cluster` makes rows of."""
+"""Measures one gateway on a cluster. Figures have names from which `bench.cluster` makes rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from bench.cluster_peers import BarePods, ClusterPeer
 
 Figures = dict[str, list[float]]
-"""Every value taken of a figure, by the figure's name."""
+"""All values of each figure, by the figure's name."""
 
 FIRST_OUTPUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class ClusterSize(Size):
-    """`bursts`: how many kernels are started at once, and how often that is done; the last one is the fullest.
+    """The amount of work. `bursts` says how many kernels start at once, and how often; the last one is largest.
 
-    The removal before ends with one of kubelet's looks at its containers, of which there is one a second, so each
-    time begins a little later after it: a start's wait for the next look is then not the same one every time.
+    Kubelet checks its containers once a second, and the removal before a burst ends with such a check. So each
+    burst begins after a slightly longer pause; otherwise all starts would wait equally long for the next check.
     """
 
     rounds: int = 200
@@ -41,7 +41,7 @@ class ClusterSize(Size):
 
     @property
     def fullest(self) -> int:
-        """The largest number of kernels."""
+        """Return the largest number of kernels."""
         return self.bursts[-1][0]
 
 
@@ -52,7 +52,7 @@ SMALL = ClusterSize(
 
 @dataclass(frozen=True)
 class Burst:
-    """Kernels started at once: their ids, seconds from the first POST to each 201 and to each first result."""
+    """Kernels that were started at once: ids, and seconds from the first POST to each 201 and first result."""
 
     kernels: list[str]
     posts: list[float]
@@ -61,7 +61,7 @@ class Burst:
 
 
 def measured(peer: ClusterPeer, size: ClusterSize) -> Figures:
-    """All figures of one gateway: installed here, removed before this returns."""
+    """Install one gateway, return all its figures, and remove it."""
     figures: Figures = {}
 
     def note(name: str, value: float) -> None:
@@ -87,7 +87,7 @@ def measured(peer: ClusterPeer, size: ClusterSize) -> Figures:
 
 
 def one_kernel(peer: ClusterPeer, kernel_id: str, size: ClusterSize, note: Callable[[str, float], None]) -> None:
-    """Round trips and streaming, of a kernel that has the machine for itself."""
+    """Measure round trips and streaming of a kernel while no other kernel runs."""
     wait_quiet()
     for _ in range(size.turns):
         with closing(peer.address(kernel_id).open()) as channel:
@@ -102,7 +102,7 @@ def one_kernel(peer: ClusterPeer, kernel_id: str, size: ClusterSize, note: Calla
 def bursts(
     peer: ClusterPeer, count: int, schema: str, size: ClusterSize, note: Callable[[str, float], None]
 ) -> None:
-    """One burst of starts and, when it is the fullest, what a gateway with so many idle kernels costs."""
+    """Measure one burst of starts and, for the largest one, the cost of a gateway with so many idle kernels."""
     wait_quiet()
     cpu, requests = node.cpu_seconds(peer.gateway_uid), kube.requests(schema)
     taken = burst(peer, count)
@@ -121,7 +121,7 @@ def bursts(
 
 
 def returning(peer: ClusterPeer, size: ClusterSize, note: Callable[[str, float], None]) -> None:
-    """The first cell of a user who has a kernel already; where a gateway can, another one is ready."""
+    """Measure the first cell of a user who already has a kernel; another is ready if the gateway can prewarm."""
     usual, peer.kernel_name = peer.kernel_name, peer.returning_name
     kernels = [peer.start_kernel()]
     try:
@@ -129,7 +129,7 @@ def returning(peer: ClusterPeer, size: ClusterSize, note: Callable[[str, float],
             deadline = time.monotonic() + FIRST_OUTPUT_SECONDS
             while len(kube.pod_uids(peer.kernels)) < len(kernels) + peer.prewarmed:
                 if time.monotonic() > deadline:
-                    raise BenchError(f"{peer.name}: no kernel was made ready")
+                    raise BenchError(f"{peer.name}: no kernel was prewarmed")
                 time.sleep(0.2)
             wait_quiet()
             taken = burst(peer, 1)
@@ -144,7 +144,7 @@ def returning(peer: ClusterPeer, size: ClusterSize, note: Callable[[str, float],
 def idle(
     peer: ClusterPeer, kernels: int, schema: str, size: ClusterSize, note: Callable[[str, float], None]
 ) -> None:
-    """Listing, memory, processor time and API requests of a gateway whose kernels do nothing."""
+    """Measure listing, memory, CPU time and API requests of a gateway with idle kernels."""
     wait_quiet(30)
     if kernels == size.kernels:
         note("list", listing_p95(peer, size))
@@ -159,7 +159,7 @@ def idle(
 
 
 def burst(peer: ClusterPeer, count: int) -> Burst:
-    """Start `count` kernels at once and run a cell in each as soon as it is there."""
+    """Start `count` kernels at once, and run a cell in each as soon as it runs."""
     begin = time.perf_counter()
 
     def one() -> tuple[str, float, float]:
@@ -187,14 +187,14 @@ def burst(peer: ClusterPeer, count: int) -> Burst:
 
 
 def remove(peer: ClusterPeer, kernels: list[str]) -> None:
-    """End kernels and return once no pod is left."""
+    """End the kernels and return once all pods are gone."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(peer.stop_kernel, kernels))
     peer.remove_kernels()
 
 
 def bare(pods: BarePods, size: ClusterSize) -> Figures:
-    """How long bare pods take to run, so many at once."""
+    """Return how long bare pods take to start, for each number of pods."""
     figures: Figures = {}
     for count, times in size.bursts:
         for turn in range(times):
@@ -208,5 +208,5 @@ def bare(pods: BarePods, size: ClusterSize) -> Figures:
 
 
 def floor(pods_seconds: float, count: int, kernel_cpu_seconds: float) -> float:
-    """Seconds of the pods, then of the kernels' own processor time on all cores; kubelet's steps blur it."""
+    """Return the pods' seconds plus the kernels' CPU seconds over all cores; kubelet's steps make it inexact."""
     return pods_seconds + count * kernel_cpu_seconds / (os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""What a pod costs, read on its node: its processes in /proc, its processor time from its cgroup. Root only."""
+"""Measures a pod's memory and CPU time on its node, from /proc and its cgroup. It needs root."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def pids(uid: str) -> list[int]:
-    """The processes of a pod, its pause process and those that only wait to be reaped left out."""
+    """Return the pids of a pod, without its pause process and zombies."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -24,24 +24,24 @@ def pids(uid: str) -> list[int]:
 
 
 def memory_megabytes(uid: str) -> float:
-    """Resident memory of a pod's processes together, in MB of 10^6 bytes."""
+    """Return the resident memory of all processes of a pod, in MB of 10^6 bytes."""
     return sum(map(resident_megabytes, pids(uid)))
 
 
 def peak_megabytes(uid: str) -> float:
-    """The most memory that a pod ever used at once, page cache included, in MB of 10^6 bytes."""
+    """Return a pod's peak memory, including page cache, in MB of 10^6 bytes."""
     _, text = counter(uid, {"memory": "memory.max_usage_in_bytes", "": "memory.peak"})
     return int(text) / 1e6
 
 
 def cpu_seconds(uid: str) -> float:
-    """Processor time that a pod has used since it was made, of processes that ended as well."""
+    """Return the CPU seconds of a pod since its creation, including processes that have ended."""
     controllers, text = counter(uid, {"cpuacct": "cpuacct.usage", "cpu,cpuacct": "cpuacct.usage", "": "cpu.stat"})
     return int(text) / 1e9 if controllers else int(text.split()[1]) / 1e6
 
 
 def counter(uid: str, files: dict[str, str]) -> tuple[str, str]:
-    """The first file that a pod's cgroup has, and its text; `files` by hierarchy, "" being cgroup v2."""
+    """Return the first of `files` in a pod's cgroup, and its text. The keys are hierarchies; "" is cgroup v2."""
     for pid in pids(uid):
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -53,5 +53,5 @@ def counter(uid: str, files: dict[str, str]) -> tuple[str, str]:
 
 
 def _of_pod(folder: Path, uid: str) -> Path:
-    """The cgroup of the whole pod above (or at) one of its containers'."""
+    """Return the pod's cgroup, from the cgroup of one of its containers."""
     return next((place for place in (folder, *folder.parents) if uid in place.name.replace("_", "-")), folder)

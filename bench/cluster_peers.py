@@ -1,4 +1,4 @@
-"""Who is measured on a cluster: stock Enterprise Gateway and ours, each by its own chart, and bare pods."""
+"""The peers on a cluster: stock Enterprise Gateway and Kernelpod, each with its own chart, and bare pods."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ USER, UID, GID = "bench", 1000, 100
 OUR_GATEWAY, OUR_KERNEL = "localhost/kernelpod-gateway", "localhost/kernelpod-kernel-python:test"
 REQUESTS = {"cpu": "10m", "memory": "64Mi"}
 HOME_IN_POD = "/home/jovyan"
-REQUEST_SECONDS = 290  # stock needs most of a minute for thirty kernels; a slow start is a figure, not a failure
+REQUEST_SECONDS = 290  # stock needs most of a minute for thirty kernels; slow starts must not count as failures
 READY_SECONDS = 60
 
 
 class Homes:
-    """A folder of the test cluster's NFS server with one user's home, and a place for kernelspecs."""
+    """A folder on the test cluster's NFS server with one user's home, and a folder for kernelspecs."""
 
     def __init__(self) -> None:
         sys.path.append(str(ROOT / "tests" / "cluster"))
@@ -51,7 +51,7 @@ class Homes:
         (self.kernelspecs / "kernelspecs").mkdir(parents=True)
 
     def volume(self) -> dict[str, Any]:
-        """The user's home as a pod's volume."""
+        """Return the user's home as a pod's volume."""
         return {"name": "home", "nfs": {"server": self.server, "path": f"{self.root}/{USER}"}}
 
     def remove(self) -> None:
@@ -61,14 +61,14 @@ class Homes:
 
 
 class ClusterPeer(Peer):
-    """A gateway on the cluster with a namespace for itself and one for its kernels."""
+    """A gateway on the cluster, with its own namespace and one for its kernels."""
 
     kernel_name = returning_name = ""
-    """Kernelspecs: of every start, and of those of a user who comes back."""
+    """Kernelspecs of all starts, and of starts of returning users."""
     prewarmed = 0
-    """How many kernels of the latter are kept ready."""
+    """How many kernels are prewarmed for returning users."""
     account = ""
-    """The gateway's service account, for counting its requests."""
+    """The gateway's service account, whose API requests are counted."""
     gateway_labels = ""
     service = ""
 
@@ -81,11 +81,11 @@ class ClusterPeer(Peer):
 
     @abstractmethod
     def install(self) -> None:
-        """Install the chart into `self.namespace`; what else it needs is removed by `self._stack`."""
+        """Install the chart into `self.namespace`. Other objects must be removed by `self._stack`."""
 
     @abstractmethod
     def environment_wish(self) -> dict[str, str]:
-        """`env` of a POST."""
+        """Return the `env` of a POST."""
 
     def start(self) -> None:
         self.namespace = self._stack.enter_context(kube.namespace("bench"))
@@ -96,7 +96,7 @@ class ClusterPeer(Peer):
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready():
             if time.monotonic() > deadline:
-                raise BenchError(f"{self.name} does not answer at its Service")
+                raise BenchError(f"{self.name} does not answer at its Service's address")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -104,15 +104,15 @@ class ClusterPeer(Peer):
 
     @property
     def gateway_uid(self) -> str:
-        """The uid of the gateway's pod."""
+        """Return the uid of the gateway's pod."""
         return str(kube.only_pod(self.namespace, self.gateway_labels)["metadata"]["uid"])
 
     def connect(self) -> http.client.HTTPConnection:
-        """A keep-alive connection of the caller's own."""
+        """Return a keep-alive connection for the caller alone."""
         return http.client.HTTPConnection(self.host, 8888, timeout=REQUEST_SECONDS)
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Status and body of one request on a connection of its own."""
+        """Return status and body of one request on a new connection."""
         connection = self.connect()
         try:
             connection.request(method, path, None if body is None else json.dumps(body), self.headers)
@@ -139,7 +139,7 @@ class ClusterPeer(Peer):
         return WebSocketAddress(f"ws://{self.host}:8888/api/kernels/{kernel_id}/channels", self.headers)
 
     def remove_kernels(self) -> None:
-        """Return once no pod of a kernel is left; what the gateway forgot is removed as well."""
+        """Return once all pods of kernels are gone. Pods that the gateway left behind are removed."""
         kube.kubectl("delete", "pods", "--all", "-n", self.kernels, "--timeout=200s")
 
     def _ready(self) -> bool:
@@ -149,9 +149,9 @@ class ClusterPeer(Peer):
 
 
 class StockOnCluster(ClusterPeer):
-    """Stock Enterprise Gateway: its chart, its kernelspec, its launcher; faster settings than its defaults.
+    """Stock Enterprise Gateway with its chart, kernelspec and launcher, and settings faster than its defaults:
 
-    One namespace for all kernels instead of one each, no debug log, no image puller.
+    one namespace for all kernels instead of one for each, no debug log, no image puller.
     """
 
     name = "stock"
@@ -172,7 +172,7 @@ class StockOnCluster(ClusterPeer):
         kube.helm("stock", chart(), self.namespace, values)
 
     def environment_wish(self) -> dict[str, str]:
-        """The user's home is what the client says: stock's template knows no other way."""
+        """Return the client's variables for the user's home; stock's template has no other way."""
         return {
             "KERNEL_USERNAME": USER,
             "KERNEL_NAMESPACE": self.kernels,
@@ -186,7 +186,7 @@ class StockOnCluster(ClusterPeer):
 
 
 class OursOnCluster(ClusterPeer):
-    """Kernelpod: its chart, the shipped kernelspec, and a hub that proves the user."""
+    """Kernelpod with its chart, the shipped kernelspec, and a hub that authenticates the user."""
 
     name = "ours"
     kernel_name, returning_name, prewarmed = "python-pod", "warm-pod", 1
@@ -221,11 +221,11 @@ class OursOnCluster(ClusterPeer):
         kube.helm("kernelpod", ROOT / "charts" / "kernelpod", self.namespace, values)
 
     def environment_wish(self) -> dict[str, str]:
-        """Nothing: home, uid and namespace follow from the proven user."""
+        """Return no variables: home, uid and namespace follow from the authenticated user."""
         return {}
 
     def _publish(self) -> None:
-        """Publish the shipped kernelspec, with the test's image and the resources that all peers have."""
+        """Publish the shipped kernelspec with the test's image and the same resources as the other peers."""
         spec = json.loads((ROOT / "kernelspecs" / self.kernel_name / "kernel.json").read_bytes())
         stanza = {"image": OUR_KERNEL, "resources": {"requests": REQUESTS}}
         for name, prewarm in ((self.kernel_name, 0), (self.returning_name, self.prewarmed)):
@@ -236,7 +236,7 @@ class OursOnCluster(ClusterPeer):
 
 
 class BarePods:
-    """Pods that only sleep, with the volumes of a kernel's: the floor under every gateway."""
+    """Pods that only sleep, with the volumes of a kernel's pod: the lower bound for every gateway."""
 
     def __init__(self, homes: Homes, namespace: str, port: int) -> None:
         self._homes, self._namespace, self._port = homes, namespace, port
@@ -245,11 +245,11 @@ class BarePods:
         kube.kubectl("create", "-n", namespace, "-f", "-", given=given)
 
     def start(self, count: int) -> list[float]:
-        """Seconds from asking for `count` pods at once until each of them was seen to run."""
+        """Return the seconds from creating `count` pods at once until each was seen running."""
         return kube.pods_running(self._port, [self._pod() for _ in range(count)])
 
     def remove(self) -> None:
-        """Return once none is left."""
+        """Return once all pods are gone."""
         kube.kubectl("delete", "pods", "--all", "-n", self._namespace, "--grace-period=1", "--timeout=200s")
 
     def _pod(self) -> dict[str, Any]:

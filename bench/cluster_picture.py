@@ -1,6 +1,6 @@
-"""The picture of docs/benchmark.md: bars of the rows that have a figure for stock and for ours, as SVG.
+"""Draws the picture of docs/benchmark.md as SVG: bars for the rows with figures of both stock and ours.
 
-`python -m bench.cluster_picture FILE.json > FILE.svg` draws a table that was kept.
+`python -m bench.cluster_picture FILE.json > FILE.svg` draws a saved table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH, LABELS, BARS, BAR, GAP, TOP = 900, 330, 440, 13, 14, 46
 
 
 def picture(rows: Sequence[dict[str, Any]]) -> str:
-    """An SVG document; every row is drawn to its own scale, so only the bars of one row compare."""
+    """Return an SVG document. Each row has its own scale, so only bars of the same row are comparable."""
     chosen: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["measure"].startswith(SHOWN) and row["stock"] is not None and row["ours"] is not None:
@@ -37,17 +37,17 @@ def picture(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def legend() -> list[str]:
-    """What the colours mean."""
+    """Return the legend."""
     parts, x = [], LABELS
     for name, colour in COLOURS.items():
         parts.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{colour}"/>')
         parts.append(f'<text x="{x + 17}" y="24" fill="#202020">{name}</text>')
         x += 80
-    return [*parts, text(WIDTH - 8, 24, "each row to its own scale", "end")]
+    return [*parts, text(WIDTH - 8, 24, "each row has its own scale", "end")]
 
 
 def group(row: dict[str, Any], y: int) -> list[str]:
-    """One row's name and its bars, below each other."""
+    """Return one row's name and its bars, one below the other."""
     drawn = bars(row)
     largest = max(drawn.values()) or 1.0
     parts = [text(LABELS - 8, y + BAR * len(drawn) // 2 + 4, row["measure"], "end")]
@@ -62,12 +62,12 @@ def group(row: dict[str, Any], y: int) -> list[str]:
 
 
 def bars(row: dict[str, Any]) -> dict[str, float]:
-    """The figures that are drawn, in the order of the legend."""
+    """Return the figures to draw, in the order of the legend."""
     return {name: row["figures"][name] for name in COLOURS if name in row["figures"]}
 
 
 def text(x: int, y: int, words: str, anchor: str) -> str:
-    """One line of text."""
+    """Return one line of text."""
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="#202020">{escape(words)}</text>'
 
 

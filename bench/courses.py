@@ -1,6 +1,6 @@
-"""`python -m bench.courses`: reading the lists of a large hub, and looking a user up at each start.
+"""`python -m bench.courses`: reads the lists of a large hub, and looks a user up as at a start.
 
-Exit status 0 says that the benchmark ran; the table says which goals were met. There is nothing to compare with:
+Exit status 0 means that the benchmark ran; the table shows which goals were met. There is no comparison, because
 no other hub reads lists at a start.
 """
 
@@ -28,7 +28,7 @@ SMALL_TURNS = 1
 
 
 def write_hub(folder: Path) -> Path:
-    """Write a courses file whose lists hold all users, and return it."""
+    """Write a courses file whose lists contain all users, and return its path."""
     for number in range(COURSES):
         names = (f"user{(number * 67 + one) % USERS}" for one in range(PER_COURSE))
         (folder / f"c{number}.csv").write_text("\n".join(["Username", *names, ""]), encoding="utf-8")
@@ -42,15 +42,15 @@ def write_hub(folder: Path) -> Path:
 
 
 def taken(turns: int, what: Callable[[], float]) -> list[float]:
-    """Return a figure a turn."""
+    """Return a figure for each turn."""
     return [what() for _ in range(turns)]
 
 
 def measure(file: Path, turns: int) -> list[Measure]:
-    """Return the rows: the first look, and a start's look when nothing has changed."""
+    """Return the rows: the first lookup, and the lookup of a start after which nothing has changed."""
 
     def roster() -> Roster:
-        # As if the files were older than a change could hide in.
+        # As if the files were so old that no change could be missed.
         return Roster(file, Settings(), clock=lambda: time.time() + 60)
 
     def first() -> float:
@@ -78,7 +78,7 @@ def measure(file: Path, turns: int) -> list[Measure]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 when the benchmark ran."""
+    """Return the exit status: 0 if the benchmark ran."""
     parser = argparse.ArgumentParser(prog="python -m bench.courses", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as a JSON list")
     parser.add_argument("--small", action="store_true", help="one turn, for CI")

@@ -1,4 +1,4 @@
-"""A user whose cell prints without end, as a process of its own: its client must not share our GIL."""
+"""Simulates a user whose cell prints without end. It is a separate process, so that its client has its own GIL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bench.client import Address
 
-FLOOD_SECONDS = 120  # a ceiling: the kernel is ended long before
+FLOOD_SECONDS = 120  # an upper limit; the kernel is ended long before
 READY_SECONDS = 60
 CODE = f"""
 import time
@@ -28,9 +28,9 @@ while time.monotonic() < end:
 
 @contextlib.contextmanager
 def flooding(address: Address) -> Iterator[None]:
-    """The kernel at `address` floods IOPub, and a client reads it, for the length of the block.
+    """Let the kernel at `address` flood IOPub, and a client read it, for the duration of the block.
 
-    Afterwards the client is gone but the kernel still floods: the caller ends the kernel.
+    Afterwards the client has ended but the kernel still floods; the caller must end the kernel.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -41,7 +41,7 @@ def flooding(address: Address) -> Iterator[None]:
             raise BenchError("the flooding kernel sends nothing")
         yield
         if not process.is_alive():
-            raise BenchError("the client of the flooding kernel ended early; see its words above")
+            raise BenchError("the client of the flooding kernel ended early; see its output above")
     finally:
         process.kill()
         process.join(5)

@@ -1,7 +1,7 @@
 """`python -m bench.local`: Kernelpod's gateway against stock Enterprise Gateway, on one machine, in one run.
 
-The same kernel behind every peer, everything on loopback; exit status 0 says that the benchmark ran,
-not that its goals were met: the table says that.
+All peers have the same kernel and use loopback. Exit status 0 means that the benchmark ran; the table shows which
+goals were met.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def available() -> dict[str, type[Peer]]:
-    """The peers there are, by name, in the order they are asked."""
+    """Return the available peers by name, in the order of the turns."""
     peers: list[type[Peer]] = [StockPeer, StockLocalPeer, BarePeer]
     if importlib.util.find_spec("bench.ours"):
         peers.insert(1, importlib.import_module("bench.ours").OursPeer)
@@ -34,7 +34,7 @@ def available() -> dict[str, type[Peer]]:
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The parsed command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.local", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as a JSON list")
     parser.add_argument("--kernels", type=int, metavar="N", help="kernels alive for the listing (30)")
@@ -43,14 +43,14 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     unknown = set(options.peers.split(",")) - set(available())
     if unknown:
-        parser.error(f"unknown peers {sorted(unknown)}; there are {', '.join(available())}")
+        parser.error(f"unknown peers {sorted(unknown)}; known peers: {', '.join(available())}")
     if options.json and not options.json.resolve().parent.is_dir():
         parser.error(f"--json: no folder {options.json.resolve().parent}")
     return options
 
 
 def measure(peers: Sequence[Peer], size: measures.Size) -> list[Measure]:
-    """All rows. Every process the peers start is ended on the way out, whatever the reason."""
+    """Return all rows. Every process that the peers start is ended, even after an error."""
     with ExitStack() as stack:
         stack.callback(sweep)
         for peer in peers:
@@ -72,18 +72,18 @@ def measure(peers: Sequence[Peer], size: measures.Size) -> list[Measure]:
 
 
 def finish() -> None:
-    """From here on the run cleans up, and a second Ctrl-C must not stop it half-way."""
+    """Ignore further signals, so that a second Ctrl-C does not interrupt the clean-up."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
 
 
 def terminated(signum: int, _frame: object) -> NoReturn:
-    """SIGTERM ends the run like Ctrl-C does: through every `finally`."""
+    """Let SIGTERM end the run like Ctrl-C, so that every `finally` runs."""
     raise SystemExit(128 + signum)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 when the benchmark ran, 1 when it could not."""
+    """Return 0 if the benchmark ran, 1 if it could not."""
     options = arguments(argv)
     size = measures.SMALL if options.small else measures.Size()
     if options.kernels:

@@ -1,4 +1,4 @@
-"""The measures: each takes peers that run and returns rows; `bench.turns` says how figures are taken."""
+"""The measures: each one takes running peers and returns rows. `bench.turns` takes the figures."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ STREAM_SECONDS = 30
 
 
 class HttpPeer(Protocol):
-    """A gateway, wherever it runs."""
+    """A gateway, local or on a cluster."""
 
     name: ClassVar[str]
     headers: dict[str, str]
 
     def connect(self) -> http.client.HTTPConnection:
-        """A keep-alive connection of the caller's own."""
+        """Return a keep-alive connection for the caller alone."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything; `idle_seconds` is how long an idle gateway is watched."""
+    """The amount of work; `idle_seconds` is how long an idle gateway is measured."""
 
     turns: int = 3
     rounds: int = 80
@@ -63,12 +63,12 @@ SMALL = Size(1, 20, 5, 10, 200, 1, 3, 20, 1, 1.0)
 
 
 def execute_p50(channel: Channel, rounds: int) -> float:
-    """Median round trip of the cell `1`, in ms."""
+    """Return the median round trip of the cell `1`, in ms."""
     return 1000 * statistics.median(channel.execute("1").seconds for _ in range(rounds))
 
 
 def round_trip(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[Measure]:
-    """The time a user feels at every cell: until both the reply and the status idle are here."""
+    """Measure a cell's time as a user notices it: until both the reply and the status idle arrive."""
 
     def take(peer: Peer) -> float:
         with closing(peer.address(kernels[peer.name]).open()) as channel:
@@ -81,10 +81,10 @@ def round_trip(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> li
 
 
 def streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[Measure]:
-    """Output messages a second, from one cell that sends nothing else.
+    """Measure output messages per second of one cell that sends nothing else.
 
-    A kernel drops what its readers are too slow for. Lost output is counted; where the status idle is lost,
-    the cell never ends for its client, and the attempt counts as failed.
+    A kernel drops messages if its readers are too slow. Lost output is counted. If the status idle is lost, the
+    cell never ends for its client, and the attempt counts as failed.
     """
     lost: dict[str, int] = {}
 
@@ -100,13 +100,13 @@ def streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> lis
 
 
 def stream(peer: Peer, kernel_id: str, messages: int) -> Outcome:
-    """What came of a cell that sends so many messages."""
+    """Return the outcome of a cell that sends so many messages."""
     with closing(peer.address(kernel_id).open()) as channel:
         return channel.execute(STREAM.format(count=messages), STREAM_SECONDS)
 
 
 def flooded(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[Measure]:
-    """How much slower a kernel answers while another user's kernel prints without end."""
+    """Measure how much slower a kernel answers while another user's kernel prints without end."""
     absolute: Turns = {peer.name: [] for peer in peers}
 
     def take(peer: Peer) -> float:
@@ -127,7 +127,7 @@ def flooded(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[
 
 
 def starting(peers: Sequence[Peer], size: Size) -> list[Measure]:
-    """POST to 201, against a kernel's own time to its first kernel_info reply; and to a first result."""
+    """Measure from POST to 201, compared with a bare kernel's time to kernel_info; and to the first result."""
     results: dict[str, list[float]] = {peer.name: [] for peer in peers}
 
     def take(peer: Peer) -> float:
@@ -144,7 +144,7 @@ def starting(peers: Sequence[Peer], size: Size) -> list[Measure]:
 
 
 def one_start(peer: Peer) -> tuple[float, float]:
-    """Seconds until the peer calls a new kernel started, and until that kernel has executed a cell."""
+    """Return the seconds until the peer reports a new kernel as started, and until it has executed a cell."""
     begin = time.perf_counter()
     kernel_id = peer.start_kernel()
     started = time.perf_counter() - begin
@@ -159,7 +159,7 @@ def one_start(peer: Peer) -> tuple[float, float]:
 
 
 def many_kernels(peers: Sequence[Peer], size: Size) -> list[Measure]:
-    """Listing, memory and idle CPU of a gateway with many kernels; one gateway at a time."""
+    """Measure listing, memory and idle CPU of a gateway with many kernels, one gateway at a time."""
     memory: Turns = {}
     idle: Turns = {}
 
@@ -186,7 +186,7 @@ def many_kernels(peers: Sequence[Peer], size: Size) -> list[Measure]:
 
 
 def listing_p95(peer: HttpPeer, size: Size) -> float:
-    """95th percentile of GET /api/kernels on one keep-alive connection, body read, in ms."""
+    """Return the 95th percentile of GET /api/kernels with its body, on one keep-alive connection, in ms."""
     connection, seconds = peer.connect(), []
     try:
         for _ in range(size.warm_up + size.listings):

@@ -1,4 +1,4 @@
-"""Kernelpod's gateway as a peer: the shipped command, kernelspec and sandbox, and a hub that knows one user."""
+"""Kernelpod's gateway as a peer: the shipped command, kernelspec and sandbox, and a hub with one user."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.doubles import FakeHub, user_model
 from bench.peers import VENV, GatewayPeer
 from bench.upstream import KERNEL_PYTHON, ROOT
 
-USER = "bench"  # what every peer's client sends as KERNEL_USERNAME, and here the hub's word for its token
-SANDBOX_UID, SANDBOX_GID = 1000, 100  # for kernels of a gateway that runs as root; others keep their own
-PASSING = 0o711  # the kernel's uid passes through a folder on the way to its own
+USER = "bench"  # the KERNEL_USERNAME of every peer's client; here also the token's user at the hub
+SANDBOX_UID, SANDBOX_GID = 1000, 100  # for kernels of a gateway that runs as root; otherwise its own ids are used
+PASSING = 0o711  # lets the kernel's uid pass through parent folders
 
 
 class OursPeer(GatewayPeer):
-    """Kernelpod's gateway with local kernels in their sandboxes: what a user gets, proof of identity included."""
+    """Kernelpod's gateway with local kernels in their sandboxes, as for users, including authentication."""
 
     name = "ours"
     kernel_name = "python-pod"
@@ -28,7 +28,7 @@ class OursPeer(GatewayPeer):
         self._hub = FakeHub()
 
     def prepare(self) -> None:
-        """A hub, a home, and the settings file that names both."""
+        """Create a hub, a home, and the settings file for both."""
         token = secrets.token_hex(32)
         self.headers = {"Authorization": f"token {token}"}
         self._hub.users = {token: user_model(USER)}
@@ -43,7 +43,7 @@ class OursPeer(GatewayPeer):
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
 
     def settings(self) -> dict[str, Any]:
-        """Everything that is not set is left at its default, as users find it."""
+        """Return the settings. All other settings have their defaults."""
         environment, base = KERNEL_PYTHON.parents[1], KERNEL_PYTHON.resolve().parents[1]
         uid, gid = os.getuid(), os.getgid()
         local = {
@@ -62,10 +62,10 @@ class OursPeer(GatewayPeer):
         }
 
     def command(self) -> list[str]:
-        """The command an admin runs."""
+        """Return the command that an admin runs."""
         return [str(VENV / "kernelpod"), "gateway", "--settings", str(self.folder / "settings.yaml")]
 
     def stop(self) -> None:
-        """End gateway and kernels, then the hub they were proven by."""
+        """End the gateway and the kernels, then the hub."""
         super().stop()
         self._hub.stop()

@@ -1,4 +1,4 @@
-"""Who is measured: a `Peer` starts kernels and says where they are reached."""
+"""The peers that are compared. A `Peer` starts kernels and returns their addresses."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ REQUEST_SECONDS = 60
 
 
 class Peer(ABC):
-    """One way to get a kernel. `start` makes a temporary folder and `stop` removes all that was made."""
+    """One way to get a kernel. `start` creates a temporary folder; `stop` removes everything that was created."""
 
     name: ClassVar[str]
 
     def __init__(self) -> None:
         self.folder = Path()
-        self.failures = 0  # attempts that had to be repeated, counted by `bench.turns.persist`
+        self.failures = 0  # number of repeated attempts, counted by `bench.turns.persist`
 
     def start(self) -> None:
-        """Be ready to start kernels; BenchError when that fails."""
+        """Prepare to start kernels. Raises BenchError if that fails."""
         self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
 
     def stop(self) -> None:
-        """End every process and remove the folder; harmless when called twice or before `start`."""
+        """End every process and remove the folder. It may be called twice or before `start`."""
         if self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder = Path()
 
     @abstractmethod
     def start_kernel(self) -> str:
-        """The id of a new kernel; returning is what counts as started. Safe for threads."""
+        """Start a kernel and return its id; it counts as started when this returns. Thread-safe."""
 
     @abstractmethod
     def stop_kernel(self, kernel_id: str) -> None:
@@ -55,15 +55,15 @@ class Peer(ABC):
 
     @abstractmethod
     def address(self, kernel_id: str) -> Address:
-        """Where a client reaches the kernel."""
+        """Return the kernel's address for clients."""
 
     def environment(self) -> dict[str, str]:
-        """Variables for what the peer starts; all of Jupyter's folders lie in the temporary one."""
+        """Return the environment of the peer's processes; all of Jupyter's folders are in the temporary folder."""
         return {
             "PATH": f"{VENV}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
-            "TMPDIR": str(self.folder),  # the stock launcher leaves connection files there
+            "TMPDIR": str(self.folder),  # the stock launcher writes connection files there
             "IPYTHONDIR": str(self.folder / "ipython"),
             "JUPYTER_PATH": str(self.folder / "share"),
             "JUPYTER_RUNTIME_DIR": str(self.folder / "runtime"),
@@ -72,7 +72,7 @@ class Peer(ABC):
 
 
 class BarePeer(Peer):
-    """ipykernel and nothing else: the floor under every gateway."""
+    """Only ipykernel: the lower bound for every gateway."""
 
     name = "bare"
 
@@ -81,7 +81,7 @@ class BarePeer(Peer):
         self._kernels: dict[str, tuple[subprocess.Popen[bytes], dict[str, Any]]] = {}
 
     def start_kernel(self) -> str:
-        """A kernel that has answered kernel_info; ports are free ones of loopback."""
+        """Start a kernel on free loopback ports, and return its id once it has answered kernel_info."""
         ports = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
         connection: dict[str, Any] = {port: free_port() for port in ports}
         connection |= {"transport": "tcp", "ip": "127.0.0.1", "key": uuid.uuid4().hex}
@@ -111,7 +111,7 @@ class BarePeer(Peer):
 
 
 class GatewayPeer(Peer):
-    """A kernel gateway on loopback. A subclass says how it is started: `prepare` and `command`."""
+    """A kernel gateway on loopback. Subclasses define how it is started: `prepare` and `command`."""
 
     kernel_name = "bench"
 
@@ -122,15 +122,15 @@ class GatewayPeer(Peer):
         self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self) -> None:
-        """Write what the gateway reads into `self.folder`, before it is started."""
+        """Write the gateway's files into `self.folder` before it starts."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The gateway's command line, listening on 127.0.0.1 and `self.port`."""
+        """Return the gateway's command line, with 127.0.0.1 and `self.port` as its address."""
 
     @property
     def pid(self) -> int:
-        """The gateway's own process: what memory and CPU are read from."""
+        """Return the pid of the gateway's process, for its memory and CPU."""
         if self._process is None:
             raise BenchError(f"{self.name} is not running")
         return self._process.pid
@@ -144,7 +144,7 @@ class GatewayPeer(Peer):
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise BenchError(f"{self.name} does not come up:\n{tail(log)}")
+                raise BenchError(f"{self.name} did not start:\n{tail(log)}")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -160,11 +160,11 @@ class GatewayPeer(Peer):
             return False
 
     def connect(self) -> http.client.HTTPConnection:
-        """A keep-alive connection of the caller's own."""
+        """Return a keep-alive connection for the caller alone."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Status and body of one request on a connection of its own."""
+        """Return status and body of one request on a new connection."""
         connection = self.connect()
         try:
             connection.request(method, path, None if body is None else json.dumps(body), self.headers)
@@ -174,7 +174,7 @@ class GatewayPeer(Peer):
             connection.close()
 
     def start_kernel(self) -> str:
-        """A kernel whose POST was answered with 201."""
+        """Start a kernel and return its id once its POST is answered with 201."""
         model = {"name": self.kernel_name, "env": {"KERNEL_USERNAME": "bench"}}
         status, body = self.request("POST", "/api/kernels", model)
         if status != 201:
@@ -184,7 +184,7 @@ class GatewayPeer(Peer):
 
     def stop_kernel(self, kernel_id: str) -> None:
         status, body = self.request("DELETE", f"/api/kernels/{kernel_id}")
-        if status not in {204, 404}:  # 404: it died by itself, which is not what is measured here
+        if status not in {204, 404}:  # 404: it ended by itself, which does not matter here
             raise BenchError(f"{self.name} answers {status} to DELETE of a kernel: {body[:400]!r}")
 
     def address(self, kernel_id: str) -> Address:
@@ -192,17 +192,17 @@ class GatewayPeer(Peer):
 
 
 class StockLocalPeer(GatewayPeer):
-    """Stock Enterprise Gateway, kernels as local processes: its fastest path, and nobody's cluster."""
+    """Stock Enterprise Gateway with kernels as local processes: its fastest path, without a cluster."""
 
     name = "stock-local"
 
     def kernelspec(self) -> dict[str, Any]:
-        """The kernel.json of the bench kernel."""
+        """Return the kernel.json of the benchmark's kernel."""
         argv = [str(KERNEL_PYTHON), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return {"argv": argv, "metadata": {}, "env": self.kernel_environment()}
 
     def kernel_environment(self) -> dict[str, str]:
-        """What the kernelspec adds; stock hands a kernel nothing of its own environment."""
+        """Return the kernelspec's environment; stock passes nothing of its own environment to kernels."""
         return {name: value for name, value in super().environment().items() if name != "JUPYTER_PATH"}
 
     def prepare(self) -> None:
@@ -212,19 +212,19 @@ class StockLocalPeer(GatewayPeer):
         (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
 
     def command(self) -> list[str]:
-        """Stock's command, defaults throughout, but on a port that cannot silently become another."""
+        """Return stock's command with its defaults, except that it must use the given port."""
         flags = {"ip": "127.0.0.1", "port": self.port, "port_retries": 0}
         script = str(VENV / "jupyter-enterprisegateway")
         return [script, *(f"--EnterpriseGatewayApp.{name}={value}" for name, value in flags.items())]
 
     def environment(self) -> dict[str, str]:
-        """Listing on, because a notebook server needs it; the response socket on loopback."""
+        """Return the environment: listing on, as notebook servers need it; the response socket on loopback."""
         names = {"EG_LIST_KERNELS": "True", "EG_RESPONSE_IP": "127.0.0.1", "PYTHONPATH": str(ROOT)}
         return super().environment() | names
 
 
 class StockPeer(StockLocalPeer):
-    """Stock Enterprise Gateway through its remote path, the one its Kubernetes users are on."""
+    """Stock Enterprise Gateway with its remote path, as used on Kubernetes."""
 
     name = "stock"
 

@@ -1,4 +1,4 @@
-"""Processes of one benchmark: started with a log, watched through /proc, ended by pid. Linux only."""
+"""Starts processes of a benchmark with a log, reads them in /proc, and ends them by pid. Linux only."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class BenchError(RuntimeError):
-    """The benchmark itself could not run; the text says which part and shows the end of its log."""
+    """The benchmark could not run; the message names the part and contains the end of its log."""
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of orphaned descendants, so that the last sweep finds them all.
+    """Make this process the parent of orphaned descendants, so that the final clean-up finds them all.
 
-    Kernels run in sessions of their own and outlive their gateway; without this they move to pid 1.
+    Kernels run in separate sessions and survive their gateway; without this, pid 1 becomes their parent.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago; another process may still take it."""
+    """Return a TCP port of 127.0.0.1 that was just free; another process may still take it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """The started process, in its own session (a Ctrl-C reaches it through us only), output in `log`."""
+    """Start a process in its own session, so that Ctrl-C does not reach it directly; its output goes to `log`."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -53,19 +53,19 @@ def spawn(command: list[str], environment: dict[str, str], log: Path) -> subproc
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, or "" when there is none."""
+    """Return the last lines of a log; "" if there is none."""
     if not log.exists():
         return ""
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def descendants(pid: int) -> list[int]:
-    """Pids below `pid`, parents first, `pid` itself not included."""
+    """Return the pids of all descendants of `pid`, parents first."""
     children: dict[int, list[int]] = {}
     for child, parent in _parents():
         children.setdefault(parent, []).append(child)
     found = list(children.get(pid, ()))
-    for child in found:  # the list grows while it is walked: breadth first
+    for child in found:  # the list grows during the loop: breadth first
         found.extend(children.get(child, ()))
     return found
 
@@ -79,16 +79,16 @@ def _parents() -> Iterator[tuple[int, int]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the state on (index 0), or [] when the process is gone."""
+    """Return the fields of /proc/PID/stat from the state on (index 0); [] if the process has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return text.rpartition(")")[2].split()  # the command name may hold blanks and brackets
+    return text.rpartition(")")[2].split()  # the command name may contain spaces and parentheses
 
 
 def end(process: subprocess.Popen[bytes], grace_seconds: float = 5.0) -> None:
-    """End a process and everything below it: SIGTERM and `grace_seconds` for it, SIGKILL for the rest."""
+    """End a process with SIGTERM and `grace_seconds` of time, then it and its descendants with SIGKILL."""
     below = _identities(descendants(process.pid))
     if process.poll() is None:
         process.terminate()
@@ -102,7 +102,7 @@ def end(process: subprocess.Popen[bytes], grace_seconds: float = 5.0) -> None:
 
 
 def sweep() -> None:
-    """End whatever is still below this process; repeated, because killing a parent moves its children."""
+    """End all remaining descendants of this process, repeatedly, because killing a parent moves its children."""
     for _ in range(5):
         left = _identities(descendants(os.getpid()))
         if not left:
@@ -112,7 +112,7 @@ def sweep() -> None:
 
 
 def _identities(pids: list[int]) -> set[tuple[int, str]]:
-    """Pids with their start time, so that a pid given away meanwhile is never signalled."""
+    """Return pids with their start times, so that a reused pid is never signalled."""
     return {(pid, fields[19]) for pid in pids if (fields := _stat(pid))}
 
 
@@ -123,12 +123,12 @@ def _kill(identities: set[tuple[int, str]]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     for pid, _ in identities:
-        with contextlib.suppress(ChildProcessError):  # not ours to reap: its own parent does
+        with contextlib.suppress(ChildProcessError):  # its own parent reaps it
             os.waitpid(pid, os.WNOHANG)
 
 
 def resident_megabytes(pid: int) -> float:
-    """VmRSS of one process (its children not included), in MB of 10^6 bytes."""
+    """Return the VmRSS of one process, without its children, in MB of 10^6 bytes."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -136,7 +136,7 @@ def resident_megabytes(pid: int) -> float:
 
 
 def cpu_percent(pid: int, seconds: float) -> float:
-    """CPU of one process over the next `seconds`, user and system, in percent of one core."""
+    """Return the user and system CPU of one process over the next `seconds`, in percent of one core."""
     before, start = _cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
     return 100 * (_cpu_seconds(pid) - before) / (time.monotonic() - start)

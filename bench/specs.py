@@ -1,6 +1,6 @@
-"""`python -m bench.specs`: publishing and listing many kernelspecs, against stock Enterprise Gateway's listing.
+"""`python -m bench.specs`: publishes and lists many kernelspecs, compared with stock Enterprise Gateway's listing.
 
-Exit status 0 says that the benchmark ran; the table says which goals were met.
+Exit status 0 means that the benchmark ran; the table shows which goals were met.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 SPECS, READERS, SYNCS, LISTINGS, WARM_UP, RENDERS, TURNS = 50, 20, 1000, 200, 20, 200, 3
 SMALL_SYNCS, SMALL_LISTINGS = 30, 40
-READ_PAUSE_SECONDS = 0.01  # or twenty threads leave the publishing one no time
+READ_PAUSE_SECONDS = 0.01  # otherwise twenty threads leave no time for the publishing one
 
 
 def a_spec(number: int) -> dict[str, Any]:
-    """The kernel.json of one of many kernelspecs."""
+    """Return the kernel.json of one of many kernelspecs."""
     return {
         "display_name": f"Bench {number}",
         "language": "python",
@@ -56,7 +56,7 @@ def a_spec(number: int) -> dict[str, Any]:
 
 
 def write_specs(folder: Path) -> Path:
-    """Write many kernelspecs and return the folder."""
+    """Write many kernelspecs, and return their folder."""
     for number in range(SPECS):
         spec = folder / f"bench-{number}"
         spec.mkdir(parents=True)
@@ -66,16 +66,16 @@ def write_specs(folder: Path) -> Path:
 
 
 class StockSpecs(StockPeer):
-    """Stock with so many kernelspecs, at its defaults."""
+    """Stock with so many kernelspecs and its defaults."""
 
     def prepare(self) -> None:
         write_specs(self.folder / "share" / "kernels")
 
 
 def published(peer: type[GatewayPeer]) -> type[GatewayPeer]:
-    """The peer with so many kernelspecs, published as a release."""
+    """Return the peer with so many kernelspecs, published as a release."""
 
-    class OurSpecs(peer):  # type: ignore[misc, valid-type] # found by name, as `bench.local` does
+    class OurSpecs(peer):  # type: ignore[misc, valid-type] # imported by name, as in `bench.local`
         def prepare(self) -> None:
             super().prepare()
             tree = read_tree(write_specs(self.folder / "source"))
@@ -89,7 +89,7 @@ def published(peer: type[GatewayPeer]) -> type[GatewayPeer]:
 
 
 def listing_p95(peer: GatewayPeer, listings: int) -> float:
-    """95th percentile of GET /api/kernelspecs on one keep-alive connection, body read, in ms."""
+    """Return the 95th percentile of GET /api/kernelspecs with its body, on one keep-alive connection, in ms."""
     link, seconds = peer.connect(), []
     try:
         for _ in range(WARM_UP + listings):
@@ -106,7 +106,7 @@ def listing_p95(peer: GatewayPeer, listings: int) -> float:
 
 
 def listing(listings: int) -> list[Measure]:
-    """How long a listing of all kernelspecs takes."""
+    """Measure how long a listing of all kernelspecs takes."""
     with ExitStack() as stack:
         stack.callback(sweep)
         peers: list[GatewayPeer] = [StockSpecs(), published(importlib.import_module("bench.ours").OursPeer)()]
@@ -122,13 +122,13 @@ def listing(listings: int) -> list[Measure]:
 
 
 def publishing(folder: Path) -> list[Measure]:
-    """What an admin waits for: lint, diff and sync of all kernelspecs to a local folder."""
+    """Measure lint, diff and sync of all kernelspecs to a local folder."""
     source, seconds = write_specs(folder / "source"), []
     for turn in range(TURNS):
         target = Target(folder / f"target-{turn}")
         begin = time.perf_counter()
         if lint(source, Kernelspecs()):
-            raise BenchError("the benchmark's kernelspecs have faults")
+            raise BenchError("the benchmark's kernelspecs have errors")
         tree = read_tree(source)
         difference(target.tree(), tree)
         target.publish(tree, "bench", keep=2)
@@ -138,7 +138,7 @@ def publishing(folder: Path) -> list[Measure]:
 
 
 def rendering() -> list[Measure]:
-    """What a start spends on its manifests."""
+    """Measure how long a start takes to make its Secret and Pod."""
     record = KernelRecord(plan=a_plan(identity=an_identity("bench")))
     made = new_connection("tcp", "0.0.0.0", manifest.POD_PORTS, record.plan.address, SecretStr("0" * 64))
     milliseconds = []
@@ -150,7 +150,7 @@ def rendering() -> list[Measure]:
 
 
 def reading(folder: Path, syncs: int) -> list[Measure]:
-    """Whether a reader ever sees a mix of two releases while they change."""
+    """Measure whether a reader ever sees a mix of two releases during a change."""
     target = Target(folder / "busy")
     paths = [f"bench-{number}/kernel.json" for number in range(5)]
     target.publish(_tree(paths, 0), "bench", keep=2)
@@ -189,7 +189,7 @@ def _tree(paths: Sequence[str], number: int) -> Tree:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 when the benchmark ran, 1 when it could not."""
+    """Return 0 if the benchmark ran, 1 if it could not."""
     parser = argparse.ArgumentParser(prog="python -m bench.specs", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows as a JSON list")
     parser.add_argument("--small", action="store_true", help="one tiny case of each, for CI")

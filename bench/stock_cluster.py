@@ -1,8 +1,8 @@
-"""Stock Enterprise Gateway for a cluster: its chart and two images, made of its source archive from PyPI.
+"""Builds stock Enterprise Gateway for a cluster: its chart and two images, from its source archive on PyPI.
 
-`python -m bench.stock_cluster` builds and imports all images of the benchmark and of tests/cluster/test_stock.py;
-root, outside of the cluster's network.
-Nothing of it is part of this repository; the archive is kept in the cache folder.
+`python -m bench.stock_cluster` builds and imports all images of the benchmark and of tests/cluster/test_stock.py.
+Run it as root, outside of the cluster's network. No stock code is in this repository; the archive is kept in the
+cache folder.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ NAME = "jupyter-enterprise-gateway"
 
 
 def cache() -> Path:
-    """The folder of stock's parts, beside what the test cluster keeps."""
+    """Return the folder for stock's files, in the test cluster's cache folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("KERNELPOD_CACHE") or home / "kernelpod").absolute() / "stock"
 
 
 def source() -> Path:
-    """The unpacked source archive of the pinned version, downloaded when it is missing."""
+    """Return the folder of the pinned version's source archive, and download it if it is missing."""
     requirement = pinned(NAME)
     version = requirement.read_text(encoding="utf-8").split()[0].partition("==")[2]
     unpacked = cache() / f"jupyter_enterprise_gateway-{version}"
@@ -54,12 +54,12 @@ def source() -> Path:
 
 
 def chart() -> Path:
-    """Stock's Helm chart."""
+    """Return stock's Helm chart."""
     return source() / "etc" / "kubernetes" / "helm" / "enterprise-gateway"
 
 
 def build_gateway() -> None:
-    """Build and import stock's gateway; only the image that its kernelspec names is another: ours to build."""
+    """Build and import stock's gateway; only the image in its kernelspec is replaced by the one built here."""
     etc = source() / "etc"
     with tempfile.TemporaryDirectory(prefix="bench-") as work:
         context = Path(work)
@@ -77,7 +77,7 @@ def build_gateway() -> None:
 
 
 def build_kernel() -> None:
-    """Build and import a kernel image for stock: the kernel of our image, and stock's launcher for it."""
+    """Build and import a kernel image for stock: the kernel of our image with stock's launcher."""
     launchers = source() / "etc" / "kernel-launchers"
     requirements = (REQUIREMENTS / "image-kernel-python.txt").read_text(encoding="utf-8")
     requirements += pinned("pycryptodomex").read_text(encoding="utf-8")
@@ -99,12 +99,12 @@ def build_ipykernel6() -> None:
 
 
 def image(dockerfile: Path, context: Path, tag: str) -> None:
-    """Build an image and import it into the test cluster; from the cache when nothing changed."""
+    """Build an image, or take it from the cache if nothing has changed, and import it into the test cluster."""
     run([str(CLUSTER), "image", str(dockerfile), str(context), tag])
 
 
 def main() -> int:
-    """Exit status: 0 when all images are in the cluster."""
+    """Return 0 when all images are in the cluster."""
     try:
         build_gateway()
         build_kernel()

@@ -1,9 +1,9 @@
 # Stock Enterprise Gateway, from its source archive: gateway, kernelspec, launcher and start script as published.
-# On the same Python and packages as ours, or the benchmark would compare those: hence setuptools, whose distutils it
-# imports, and a pyzmq newer than its metadata allows, which pip must not look at (--no-deps).
+# It has the same Python and packages as Kernelpod's image, so that only the gateways are compared. So it needs
+# setuptools for distutils, and a newer pyzmq than its metadata allows, which pip must not check (--no-deps).
 ARG BASE_IMAGE=python:3.13-slim-trixie
 FROM ${BASE_IMAGE}
-# The standard library compiled too, as in the images that it is compared with.
+# The standard library is compiled, too, as in the images that it is compared with.
 RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
  && useradd --uid 1000 --gid 100 --create-home --shell /bin/bash jovyan
 ENV PATH=/opt/venv/bin:$PATH LANG=C.UTF-8

@@ -1,4 +1,4 @@
-# The same kernel as in Kernelpod's image, with the launcher that stock Enterprise Gateway wants in every image.
+# The same kernel as in Kernelpod's image, with the launcher that stock Enterprise Gateway needs in every image.
 ARG BASE_IMAGE=python:3.13-slim-trixie
 FROM ${BASE_IMAGE}
 RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \

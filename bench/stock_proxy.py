@@ -1,7 +1,7 @@
-"""Stock Enterprise Gateway's remote path without Kubernetes: a pod that is a local process.
+"""Stock Enterprise Gateway's remote path without Kubernetes: local processes replace pods.
 
-Everything but the cluster is the real thing: response socket, RSA and AES, poll interval, launcher.
-The Kubernetes API calls of the real proxy cost extra, so stock looks better here than on a cluster.
+Everything but the cluster is real: response socket, RSA and AES, poll interval, launcher. The real proxy also
+makes Kubernetes API calls, so stock is faster here than on a cluster.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ RUNNING = "running"
 
 
 class FakePodProxy(ContainerProcessProxy):  # type: ignore[misc]  # upstream has no types
-    """Answers the questions ContainerProcessProxy asks about a container with those of a process."""
+    """A ContainerProcessProxy whose container is a local process."""
 
     assigned_host: str
 
     def get_initial_states(self) -> set[str]:
-        """States in which the kernel counts as alive."""
+        """Return the states in which the kernel counts as alive."""
         return {RUNNING}
 
     def get_error_states(self) -> set[str]:
-        """A process that ended has no state (as a deleted pod has none), so there are none."""
+        """Return no states, because a process that has ended has none, like a deleted pod."""
         return set()
 
     def get_container_status(self, iteration: int | None) -> str:  # noqa: ARG002  # upstream's signature
-        """`running` while the launcher's process lives, else ""; the first look assigns the address."""
+        """Return `running` while the launcher's process runs, else ""; the first call assigns the address."""
         if self.local_proc is None or self.local_proc.poll() is not None:
             return ""
         if not self.assigned_host:
@@ -38,7 +38,7 @@ class FakePodProxy(ContainerProcessProxy):  # type: ignore[misc]  # upstream has
         return RUNNING
 
     def terminate_container_resources(self) -> None:
-        """End the launcher and its children (it leads a session), as a deleted pod ends with all it holds."""
+        """End the launcher and its session's processes, as deleting a pod would."""
         if self.local_proc is not None and self.local_proc.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.local_proc.pid, signal.SIGKILL)

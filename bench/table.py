@@ -1,4 +1,4 @@
-"""The form every benchmark reports in: one `Measure` a row, as an aligned table and as JSON."""
+"""The report of all benchmarks: a `Measure` for each row, printed as an aligned table or as JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NUMERIC = frozenset((*PEERS, "ratio"))
 
 @dataclass(frozen=True)
 class Goal:
-    """What "ours" must reach: `factor` x the figure of peer `against`, plus `plus` in the row's unit.
+    """The goal for "ours": `factor` x the figure of the peer `against`, plus `plus` in the row's unit.
 
-    With `against` empty the limit is `plus` alone. `at_least` turns the ceiling into a floor.
+    If `against` is empty, the limit is `plus`. With `at_least` it is a lower limit, else an upper limit.
     """
 
     against: str = ""
@@ -27,14 +27,14 @@ class Goal:
     at_least: bool = False
 
     def limit(self, figures: dict[str, float]) -> float | None:
-        """The figure to reach, or None while the peer it hangs on was not measured."""
+        """Return the figure to reach; None if the peer `against` was not measured."""
         if not self.against:
             return self.plus
         reference = figures.get(self.against)
         return None if reference is None else self.factor * reference + self.plus
 
     def text(self, unit: str) -> str:
-        """The goal as one reads it: `<= 0.2 x stock`, `<= bare + 0.08 s`."""
+        """Return the goal as text, such as `<= 0.2 x stock` or `<= bare + 0.08 s`."""
         parts = [self.against if self.factor == 1.0 else f"{self.factor:g} x {self.against}"]
         if self.plus or not self.against:
             parts.append(f"{self.plus:g} {unit}".strip())
@@ -43,9 +43,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row: a figure per peer in `unit`, and the goal "ours" is held to (None: informative).
+    """One row: a figure for each peer in `unit`, and the goal for "ours" (None: no goal).
 
-    A peer that did not run is absent from `figures`; it shows as "-", never as zero.
+    A peer that did not run is not in `figures`; it is shown as "-", never as zero.
     """
 
     measure: str
@@ -57,18 +57,18 @@ class Measure:
 
     @property
     def against(self) -> str:
-        """The peer `ratio` divides by."""
+        """Return the peer by whose figure `ratio` divides."""
         return self.goal.against if self.goal and self.goal.against else "stock"
 
     @property
     def ratio(self) -> float | None:
-        """Ours divided by the peer the goal names (stock when there is no goal)."""
+        """Return our figure divided by that of the goal's peer (stock if there is no goal)."""
         ours, reference = self.figures.get("ours"), self.figures.get(self.against)
         return ours / reference if ours is not None and reference else None
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal holds; None for a row without a goal or without both figures."""
+        """Return whether the goal is met; None without a goal or without both figures."""
         ours = self.figures.get("ours")
         limit = self.goal.limit(self.figures) if self.goal else None
         if self.goal is None or ours is None or limit is None:
@@ -76,7 +76,7 @@ class Measure:
         return ours >= limit if self.goal.at_least else ours <= limit
 
     def as_json(self) -> dict[str, Any]:
-        """Keys measure, unit, stock, ours, ratio, goal, met for every reader; the others inform."""
+        """Return the row for JSON: measure, unit, stock, ours, ratio, goal, met, and further information."""
         return {
             "measure": self.measure,
             "unit": self.unit,
@@ -92,7 +92,7 @@ class Measure:
         }
 
     def cells(self, peers: Sequence[str]) -> tuple[str, ...]:
-        """One string a column of the table; `peers` have a column each."""
+        """Return one string for each column of the table; each of `peers` has a column."""
         figures = [number(self.figures.get(peer)) for peer in peers]
         ratio = "-" if self.ratio is None else f"{self.ratio:.2f} x {self.against}"
         goal = self.goal.text(self.unit) if self.goal else "informative"
@@ -101,7 +101,7 @@ class Measure:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits without exponent; "-" for a figure that was not taken."""
+    """Return three significant digits without exponent; "-" if there is no figure."""
     if value is None:
         return "-"
     if abs(value) >= 100 or value == 0:
@@ -110,7 +110,7 @@ def number(value: float | None) -> str:
 
 
 def render(rows: Sequence[Measure]) -> str:
-    """The aligned table, header first, followed by the notes; ends without a newline."""
+    """Return the aligned table with its header, followed by the notes, without a final newline."""
     peers = [peer for peer in PEERS if any(peer in row.figures for row in rows)]
     header = ("measure", "unit", *peers, "ratio", "goal", "met")
     lines = [header, *(row.cells(peers) for row in rows)]
@@ -126,6 +126,6 @@ def _pad(cell: str, width: int, column: str) -> str:
 
 
 def write_json(rows: Sequence[Measure], path: Path) -> None:
-    """The rows as a JSON list; the folder must exist."""
+    """Write the rows as a JSON list; the folder must exist."""
     text = json.dumps([row.as_json() for row in rows], indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""How measures are taken: peers asked in turns, failed attempts repeated and counted, progress told.
+"""Takes measures: measures peers in turns, repeats and counts failed attempts, and prints progress.
 
-Turns are what makes one run a fair comparison on a shared machine: every peer is asked once a turn,
-in reversed order every other turn, and the median over the turns is what the table quotes.
+Turns make the comparison fair on a shared machine. Every peer is measured once in each turn, in reversed order in
+every other turn. The table has the medians over the turns.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Turns = dict[str, list[float]]
 
 
 def say(text: str) -> None:
-    """A progress line on stderr, with the seconds since the start."""
+    """Print a progress line on stderr with the seconds since the start."""
     print(f"[{time.monotonic() - STARTED:5.0f} s] {text}", file=sys.stderr, flush=True)
 
 
 def in_turns(peers: Sequence[Peer], turns: int, what: str, take: Callable[[Peer], float]) -> Turns:
-    """Figures of `take` by peer name, one a turn."""
+    """Return the figures of `take` by peer name, one for each turn."""
     taken: Turns = {peer.name: [] for peer in peers}
     for turn in range(turns):
         for peer in peers if turn % 2 == 0 else reversed(peers):
@@ -44,27 +44,27 @@ def in_turns(peers: Sequence[Peer], turns: int, what: str, take: Callable[[Peer]
 
 
 def row(measure: str, unit: str, taken: Turns, goal: Goal | None = None, note: str = "") -> Measure:
-    """One row: the median of each peer's turns."""
+    """Return one row with the median of each peer's turns."""
     figures = {name: statistics.median(values) for name, values in taken.items()}
     return Measure(measure, unit, figures, goal, note, taken)
 
 
 def persist(peer: Peer, take: Callable[[], T]) -> T:
-    """The result of `take`, in up to three attempts; each failure is told and counted for the table.
+    """Return the result of `take` in up to three attempts. Failures are printed and counted for the table.
 
-    Stock picks ports, releases them and binds later, so on a busy machine a start is lost now and then.
+    Stock chooses ports, releases them and binds them later, so starts sometimes fail on a busy machine.
     """
     for _ in range(ATTEMPTS):
         try:
             return take()
-        except (BenchError, OSError) as error:  # a start takes far longer than a try
+        except (BenchError, OSError) as error:  # the cost of try is small compared with a start
             peer.failures += 1
             say(f"{peer.name}: an attempt failed and is repeated: {error}")
-    raise BenchError(f"{peer.name}: none of {ATTEMPTS} attempts worked")
+    raise BenchError(f"{peer.name}: all {ATTEMPTS} attempts failed")
 
 
 def usable_kernel(peer: Peer) -> str:
-    """The id of a kernel that has executed a cell."""
+    """Start a kernel, and return its id after it has executed a cell."""
 
     def take() -> str:
         kernel_id = peer.start_kernel()
@@ -80,12 +80,12 @@ def usable_kernel(peer: Peer) -> str:
 
 
 def failures(peers: Sequence[Peer]) -> Measure:
-    """How many attempts had to be repeated in the whole run; so that no figure hides a failure."""
+    """Return the number of repeated attempts in the whole run, so that no failure is hidden."""
     return Measure("attempts that failed and were repeated", "", {p.name: float(p.failures) for p in peers})
 
 
 def wait_quiet(patience_seconds: float = 10) -> None:
-    """Return once the machine was at least 80 % idle for half a second, or after `patience_seconds`."""
+    """Wait until the machine was at least 80 % idle for half a second, or for `patience_seconds`."""
     deadline = time.monotonic() + patience_seconds
     while time.monotonic() < deadline:
         idle, total = _machine()
@@ -96,7 +96,7 @@ def wait_quiet(patience_seconds: float = 10) -> None:
 
 
 def _machine() -> tuple[int, int]:
-    """Idle and total clock ticks of all cores since boot."""
+    """Return the idle and total clock ticks of all cores since boot."""
     with Path("/proc/stat").open(encoding="ascii") as lines:
         fields = [int(field) for field in next(lines).split()[1:9]]
     return fields[3] + fields[4], sum(fields)

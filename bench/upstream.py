@@ -1,6 +1,6 @@
-"""What a stock kernel image holds, fetched when a benchmark runs and kept under .cache/bench.
+"""Downloads the content of a stock kernel image when a benchmark runs, and keeps it under .cache/bench.
 
-Nothing of it is part of this repository. Versions and hashes are those of requirements/gateway.txt.
+No stock code is in this repository. Versions and hashes are those of requirements/gateway.txt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 300
 
 
 def stock_launcher() -> Path:
-    """The launcher script of the pinned Enterprise Gateway, taken out of its source archive."""
+    """Return the launcher script of the pinned Enterprise Gateway, from its source archive."""
     target = CACHE / "launch_ipykernel.py"
     if not target.exists():
         requirement = pinned("jupyter-enterprise-gateway")
@@ -34,7 +34,7 @@ def stock_launcher() -> Path:
 
 
 def stock_site() -> Path:
-    """A folder for PYTHONPATH with the one package the stock launcher needs next to ipykernel."""
+    """Return a folder for PYTHONPATH with the package that the stock launcher needs in addition to ipykernel."""
     target = CACHE / "site"
     if not (target / "Cryptodome").exists():
         requirement = pinned("pycryptodomex")
@@ -45,7 +45,7 @@ def stock_site() -> Path:
 
 
 def pinned(name: str) -> Path:
-    """A requirements file with the lock's lines for one package: version and hashes."""
+    """Write a requirements file with a package's version and hashes from the lock, and return its path."""
     lines = PINS.read_text(encoding="utf-8").splitlines()
     start = next((index for index, line in enumerate(lines) if line.startswith(f"{name}==")), None)
     if start is None:
@@ -58,18 +58,18 @@ def pinned(name: str) -> Path:
 
 
 def member(archive: Path, path: str) -> bytes:
-    """One file of a source archive, by its path below the archive's top folder."""
+    """Return one file of a source archive, by its path below the archive's top folder."""
     with tarfile.open(archive) as opened:
         for entry in opened:
             if entry.name.partition("/")[2] == path:
                 content = opened.extractfile(entry)
                 if content is not None:
                     return content.read()
-    raise BenchError(f"{archive.name} holds no {path}")
+    raise BenchError(f"{archive.name} does not contain {path}")
 
 
 def run(command: list[str]) -> None:
-    """Run an installer with the caller's index settings; BenchError with its words when it fails."""
+    """Run an installer with the caller's index settings. Raises BenchError with the installer's message."""
     environment = {"UV_CACHE_DIR": str(ROOT / ".cache" / "uv"), "UV_NO_CONFIG": "1"} | os.environ
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False

@@ -1,11 +1,12 @@
-"""Runs in a kernel's pod under a stock Enterprise Gateway: starts the kernel, says where it is, passes signals on.
+"""Runs in a kernel's pod under a stock Enterprise Gateway: starts the kernel, reports where it is, sends signals.
 
-Standard library only. `launch_kubernetes.py` writes this file's text into the pod's command with one argument, a
-JSON object: kernel_id, response_address, public_key; then argv and working_dir, or refusal, a sentence.
+It imports only the standard library. `launch_kubernetes.py` puts this file's text into the pod's command with one
+argument, a JSON object: kernel_id, response_address, public_key; and argv and working_dir, or refusal, a message.
 
-The gateway's protocol, version 1: base64 of {"version": 1, "key", "conn_info"}, sent once to response_address;
-`conn_info` is AES-128-ECB (PKCS#7) of the connection as JSON, `key` the AES key under RSA PKCS#1 v1.5. Signals
-come to `comm_port` as {"signum": N}. Both hops rest on NetworkPolicies, as they do with the stock launcher.
+The gateway's protocol, version 1: base64 of {"version": 1, "key", "conn_info"}, sent once to response_address.
+`conn_info` is the connection as JSON, encrypted with AES-128-ECB (PKCS#7); `key` is the AES key, encrypted with
+RSA PKCS#1 v1.5. Signals arrive at `comm_port` as {"signum": N}. As with the stock launcher, only NetworkPolicies
+protect both connections.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-# Constant, so that a NetworkPolicy can name them; a pod holds one kernel.
+# Fixed, so that a NetworkPolicy can list them; a pod has one kernel.
 PORTS = {"shell_port": 20001, "iopub_port": 20002, "stdin_port": 20003, "control_port": 20004, "hb_port": 20005}
 COMM_PORT = 20006
 SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2})
@@ -36,7 +37,7 @@ BLOCK = 16
 
 
 def main(order: dict[str, Any]) -> int:
-    """The kernel's exit status."""
+    """Return the kernel's exit status."""
     if "refusal" in order:
         return refuse(order, str(order["refusal"]))
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +45,7 @@ def main(order: dict[str, Any]) -> int:
 
 
 def run(order: dict[str, Any], folder: Path) -> int:
-    """Start the kernel, tell the gateway once it listens, and stay until it ends."""
+    """Start the kernel, tell the gateway once it listens, and wait until it ends. Return its exit status."""
     connection = {**PORTS, "ip": "0.0.0.0", "transport": "tcp", "signature_scheme": "hmac-sha256"}
     connection["key"] = os.urandom(32).hex()
     file = folder / "connection.json"
@@ -57,7 +58,7 @@ def run(order: dict[str, Any], folder: Path) -> int:
         try:
             kernel = subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, start_new_session=True)
         except OSError as error:
-            return refuse(order, f"The kernel's command does not start: {error}.")
+            return refuse(order, f"The kernel's command cannot be started: {error}.")
         signal.signal(signal.SIGTERM, lambda *_: kernel.terminate())
         try:
             return serve(order, connection, kernel, listener)
@@ -68,11 +69,11 @@ def run(order: dict[str, Any], folder: Path) -> int:
 def serve(
     order: dict[str, Any], connection: dict[str, Any], kernel: subprocess.Popen[bytes], listener: socket.socket
 ) -> int:
-    """Tell the gateway where the kernel is, and pass signals on until it ends; its exit status."""
+    """Send the gateway the connection, and forward signals until the kernel ends. Return its exit status."""
     words = LastWords(kernel)
     if not listening(kernel):
         kernel.kill()
-        return refuse(order, f"The kernel ended before it could be reached: {words.text() or 'no word'}")
+        return refuse(order, f"The kernel ended before it could be reached: {words.text() or 'no output'}")
     tell(order, {**connection, "kernel_id": order["kernel_id"], "comm_port": COMM_PORT})
     threading.Thread(target=pass_signals, args=(listener, kernel), daemon=True).start()
     status = kernel.wait()
@@ -80,7 +81,7 @@ def serve(
 
 
 def listening(kernel: subprocess.Popen[bytes]) -> bool:
-    """Whether the kernel takes connections before it ends or a minute is over."""
+    """Return whether the kernel accepts connections before it ends, within a minute."""
     deadline = time.monotonic() + START_SECONDS
     while kernel.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORTS["shell_port"]), 1):
@@ -90,7 +91,7 @@ def listening(kernel: subprocess.Popen[bytes]) -> bool:
 
 
 class LastWords:
-    """Passes the kernel's stderr on to the pod's log and remembers its end."""
+    """Copies the kernel's stderr to the pod's log and keeps its end."""
 
     def __init__(self, kernel: subprocess.Popen[bytes]) -> None:
         self._tail = b""
@@ -104,14 +105,14 @@ class LastWords:
                 os.write(2, chunk)
 
     def text(self) -> str:
-        """The last line, of a kernel that has ended."""
+        """Return the last line. Call it after the kernel has ended."""
         self._thread.join(1)
         lines = self._tail.decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[-300:] if lines else ""
 
 
 def pass_signals(listener: socket.socket, kernel: subprocess.Popen[bytes]) -> None:
-    """Send the kernel's processes the signals that the gateway asks for; whoever talks nonsense is ignored."""
+    """Send the kernel's processes the signals that the gateway asks for. Invalid requests are ignored."""
     while True:
         caller, _ = listener.accept()
         with caller, contextlib.suppress(OSError, ValueError, AttributeError):
@@ -122,11 +123,10 @@ def pass_signals(listener: socket.socket, kernel: subprocess.Popen[bytes]) -> No
 
 
 def refuse(order: dict[str, Any], sentence: str) -> int:
-    """Let the start fail with a sentence that its user reads.
+    """Let the start fail with a message that the user sees. Return the exit status.
 
-    The one text of ours that Enterprise Gateway 3.3.0 puts into its answer is that of an error in the connection
-    it is told, and it quotes a signature scheme that it does not know in full. It looks for an answer only while
-    the pod runs, and removes the pod then.
+    Enterprise Gateway 3.3.0 shows only one text of the launcher: an unknown signature scheme, which it quotes in
+    full. It waits for the connection only while the pod runs, and then removes the pod.
     """
     sys.stderr.write(f"{sentence}\n")
     tell(order, {"kernel_id": order["kernel_id"], "signature_scheme": sentence})
@@ -135,7 +135,7 @@ def refuse(order: dict[str, Any], sentence: str) -> int:
 
 
 def tell(order: dict[str, Any], connection: dict[str, Any]) -> None:
-    """Send the gateway a connection. Ends the launcher when it is not reached in 20 seconds."""
+    """Send the gateway a connection. Raises SystemExit if the gateway is not reached within 20 seconds."""
     host, _, port = order["response_address"].rpartition(":")
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:
@@ -145,12 +145,12 @@ def tell(order: dict[str, Any], connection: dict[str, Any]) -> None:
                 return
         except OSError as error:
             if time.monotonic() > deadline:
-                raise SystemExit(f"the gateway is not reached at {host}:{port}: {error}") from error
+                raise SystemExit(f"the gateway cannot be reached at {host}:{port}: {error}") from error
             time.sleep(0.5)
 
 
 def sealed(connection: dict[str, Any], public_key: str) -> bytes:
-    """A connection as the gateway wants it: readable with its private key only."""
+    """Return a connection in the gateway's format, encrypted with its public key."""
     key = os.urandom(BLOCK)
     parts = {"key": rsa_encrypt(public_key, key), "conn_info": aes_encrypt(key, json.dumps(connection).encode())}
     texts = {name: base64.b64encode(part).decode() for name, part in parts.items()}
@@ -158,7 +158,7 @@ def sealed(connection: dict[str, Any], public_key: str) -> bytes:
 
 
 def rsa_encrypt(public_key: str, message: bytes) -> bytes:
-    """RSAES-PKCS1-v1_5 (RFC 8017, 7.2.1) with a base64 SubjectPublicKeyInfo (RFC 5280, 4.1.2.7)."""
+    """Encrypt by RSAES-PKCS1-v1_5 (RFC 8017, 7.2.1) with a base64 SubjectPublicKeyInfo (RFC 5280, 4.1.2.7)."""
     info, _ = der(base64.b64decode(public_key))
     _algorithm, rest = der(info)
     bits, _ = der(rest)
@@ -173,7 +173,7 @@ def rsa_encrypt(public_key: str, message: bytes) -> bytes:
 
 
 def der(data: bytes) -> tuple[bytes, bytes]:
-    """The content of the first DER element, and what follows it."""
+    """Return the content of the first DER element, and the bytes after it."""
     length, start = data[1], 2
     if length & 0x80:
         start += length & 0x7F
@@ -182,12 +182,12 @@ def der(data: bytes) -> tuple[bytes, bytes]:
 
 
 def double(value: int) -> int:
-    """Times x in the field of AES."""
+    """Multiply by x in the field of AES."""
     return (value << 1) ^ (0x11B if value & 0x80 else 0)
 
 
 def substitutions() -> list[int]:
-    """The S-box of AES (FIPS 197, 5.1.1): the inverse in the field, then an affine map."""
+    """Return the S-box of AES (FIPS 197, 5.1.1): the inverse in the field, then an affine map."""
     powers = [1]
     while len(powers) < 255:
         powers.append(powers[-1] ^ double(powers[-1]))
@@ -195,13 +195,13 @@ def substitutions() -> list[int]:
     box = []
     for value in range(256):
         inverse = powers[-logarithm[value] % 255] if value else 0
-        turned = inverse * 0x101  # eight bits twice: a shift to the right is a turn
+        turned = inverse * 0x101  # the byte twice, so a shift to the right is a rotation
         box.append(0x63 ^ inverse ^ (turned >> 7 ^ turned >> 6 ^ turned >> 5 ^ turned >> 4) & 0xFF)
     return box
 
 
 def aes_encrypt(key: bytes, message: bytes) -> bytes:
-    """AES-128 in ECB mode with PKCS#7 padding: what the gateway decrypts; the key serves for one message."""
+    """Encrypt with AES-128 in ECB mode and PKCS#7 padding, for the gateway. Use each key for one message only."""
     box = substitutions()
     keys = round_keys(key, box)
     padding = BLOCK - len(message) % BLOCK
@@ -211,7 +211,7 @@ def aes_encrypt(key: bytes, message: bytes) -> bytes:
 
 
 def round_keys(key: bytes, box: list[int]) -> list[list[int]]:
-    """The eleven round keys (FIPS 197, 5.2)."""
+    """Return the eleven round keys (FIPS 197, 5.2)."""
     words = [list(key[start : start + 4]) for start in range(0, BLOCK, 4)]
     constant = 1
     while len(words) < 44:
@@ -225,7 +225,7 @@ def round_keys(key: bytes, box: list[int]) -> list[list[int]]:
 
 
 def cipher(state: list[int], keys: list[list[int]], box: list[int]) -> list[int]:
-    """One block (FIPS 197, 5.1), its bytes column by column."""
+    """Encrypt one block (FIPS 197, 5.1), given as bytes column by column."""
     state = added(state, keys[0])
     for turn in range(1, 11):
         shifted = [box[state[(place + 4 * (place % 4)) % BLOCK]] for place in range(BLOCK)]
@@ -234,7 +234,7 @@ def cipher(state: list[int], keys: list[list[int]], box: list[int]) -> list[int]
 
 
 def mixed(state: list[int]) -> list[int]:
-    """MixColumns."""
+    """Apply MixColumns."""
     result = []
     for start in range(0, BLOCK, 4):
         column = state[start : start + 4]
@@ -244,7 +244,7 @@ def mixed(state: list[int]) -> list[int]:
 
 
 def added(state: list[int], key: list[int]) -> list[int]:
-    """AddRoundKey."""
+    """Apply AddRoundKey."""
     return [byte ^ other for byte, other in zip(state, key)]  # noqa: B905
 
 

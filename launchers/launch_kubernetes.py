@@ -1,10 +1,10 @@
-"""Creates a kernel's pod for a stock Enterprise Gateway 3.3.0: the command of a kernel.json.
+"""Creates a kernel's pod for a stock Enterprise Gateway 3.3.0. A kernel.json has this script as its command.
 
 launch_kubernetes.py RESOURCE_DIR KERNEL_ID RESPONSE_ADDRESS PUBLIC_KEY
 
-The hub's signed identity, kernel.json and settings.json beside this file say whose kernel it is and which home it
-sees. What the client asks for is compared with them, never used. Kept fast, because a gateway runs it for every
-start: no Kubernetes client (a second of processor time), one request.
+The hub's signed identity, kernel.json and settings.json (beside this file) define the kernel's user and home. The
+client's values are only compared with them, never used. The script must be fast, because the gateway runs it for
+every start: it makes one request and does not import the Kubernetes client, which takes a second of CPU time.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ PORTS = {"shell": 20001, "iopub": 20002, "stdin": 20003, "control": 20004, "hb":
 
 
 class Failed(Exception):
-    """No pod can be made; the text is for the gateway's log."""
+    """The pod cannot be created; the message is for the gateway's log."""
 
 
 class Refused(Exception):
-    """This start is not allowed; the text is a sentence for its user."""
+    """The start is not allowed; the message is for the user."""
 
 
 class Start(NamedTuple):
-    """What the gateway says about a start."""
+    """The gateway's arguments for a start."""
 
     resource_dir: Path
     kernel_id: str
@@ -52,7 +52,7 @@ class Start(NamedTuple):
 
 
 def main(argv: list[str], environment: dict[str, str]) -> int:
-    """Exit status: 0 when a pod was created; the gateway's log has the reason of any other."""
+    """Return 0 if a pod was created, else 1; the gateway's log then has the reason."""
     try:
         start = Start(Path(argv[0]), *argv[1:])
         spec, settings = read_json(start.resource_dir / "kernel.json"), read_json(HERE / "settings.json")
@@ -70,13 +70,13 @@ def main(argv: list[str], environment: dict[str, str]) -> int:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object."""
+    """Return the object in a JSON file."""
     made: dict[str, Any] = json.loads(path.read_bytes())
     return made
 
 
 def placed(spec: dict[str, Any], environment: dict[str, str]) -> str:
-    """The namespace of kernel.json; the gateway looks for the pod where the client says, so both must agree."""
+    """Return the namespace in kernel.json. Raises Failed if the client's, where the gateway looks, differs."""
     namespace = str(spec["env"]["KERNEL_NAMESPACE"])
     if (asked := environment.get("KERNEL_NAMESPACE", namespace)) != namespace:
         raise Failed(f"KERNEL_NAMESPACE is {asked!r}, but this kernelspec runs in {namespace}")
@@ -84,31 +84,29 @@ def placed(spec: dict[str, Any], environment: dict[str, str]) -> str:
 
 
 def proven(environment: dict[str, str], settings: dict[str, Any], now: float) -> SignedIdentity:
-    """The signed identity, if the client contradicts none of it. Raises SignedIdentityError or Refused."""
+    """Return the signed identity. Raises SignedIdentityError, or Refused if a value of the client differs."""
     key = environment.get(KEY_VARIABLE, "")
     if not key:
-        raise Refused(
-            f"The gateway has no {KEY_VARIABLE}, so it cannot know whose home to mount. Tell your admin."
-        )
+        raise Refused(f"The gateway has no {KEY_VARIABLE}, so it cannot know whose home to mount. Tell an admin.")
     if not (text := environment.get("KERNEL_SIGNED_IDENTITY", "")):
         raise Refused(
             "No KERNEL_SIGNED_IDENTITY came with this start, so nothing proves whose home to mount. "
             "Stop your server and start it again from the hub."
         )
     identity = read_signed_identity(key, text, now)
-    # Enterprise Gateway fills in the name of its own account where the client names nobody.
+    # Enterprise Gateway sets the name of its own account if the client sends no name.
     if (user := environment.get("KERNEL_USERNAME", identity.user)) not in {identity.user, account()}:
         raise Refused(f"KERNEL_USERNAME is {user!r}, but your server's signed identity is for {identity.user!r}.")
     if (path := environment.get("KERNEL_PATH", identity.path)) != identity.path:
         raise Refused(f"KERNEL_PATH is {path!r}, but the home of {identity.user!r} is {identity.path!r}.")
     root = PurePosixPath(settings["homes"]["root"])
     if root not in PurePosixPath(identity.path).parents or ".." in PurePosixPath(identity.path).parts:
-        raise Refused(f"The hub's home for you, {identity.path!r}, is not below {str(root)!r}. Tell your admin.")
+        raise Refused(f"The hub's home for you, {identity.path!r}, is not below {str(root)!r}. Tell an admin.")
     return identity
 
 
 def account() -> str:
-    """The name of the account that this process runs as, "" if it has none."""
+    """Return the name of this process's account; "" if it has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -122,7 +120,7 @@ def kernel_pod(
     identity: SignedIdentity,
     environment: dict[str, str],
 ) -> dict[str, Any]:
-    """The pod of a kernel."""
+    """Return the pod of a kernel."""
     wanted, homes = spec["metadata"]["kernelpod"], settings["homes"]
     home = str(homes["mount_path"])
     order = {"argv": wanted["argv"], "working_dir": working_dir(home, environment)}
@@ -148,7 +146,7 @@ def kernel_pod(
 
 
 def refusal_pod(start: Start, spec: dict[str, Any], sentence: str) -> dict[str, Any]:
-    """A pod without a kernel and without volumes: only from one does the gateway take a reason for its answer."""
+    """Return a pod without kernel and volumes that reports the refusal, since the gateway only reads pods."""
     return rendered(
         start,
         {"refusal": sentence},
@@ -169,19 +167,19 @@ def refusal_pod(start: Start, spec: dict[str, Any], sentence: str) -> dict[str, 
 
 
 def image(spec: dict[str, Any]) -> str:
-    """The image of kernel.json, where Enterprise Gateway wants it; not KERNEL_IMAGE, which clients may set."""
+    """Return the image in kernel.json, at Enterprise Gateway's key; not KERNEL_IMAGE, which clients can set."""
     return str(spec["metadata"]["process_proxy"]["config"]["image_name"])
 
 
 def working_dir(home: str, environment: dict[str, str]) -> str:
-    """The notebook's folder, which the gateway passes on if it mirrors working directories, or the home."""
+    """Return the notebook's folder if the gateway mirrors working directories, else the home."""
     asked = PurePosixPath(environment.get("KERNEL_WORKING_DIR", home))
     below = PurePosixPath(home) in asked.parents and ".." not in asked.parts
     return str(asked) if below else home
 
 
 def home_volume(homes: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The volume of a home, and its mount."""
+    """Return the volume of a home, and its mount."""
     kind, mount = homes["volume"]["kind"], {"name": "home", "mountPath": homes["mount_path"]}
     if kind == "nfs":
         return {"name": "home", "nfs": {"server": homes["volume"]["server"], "path": path}}, mount
@@ -193,9 +191,9 @@ def home_volume(homes: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[
 
 
 def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """The pod of the template beside this file; the kernel's key is made in the pod."""
+    """Return the pod from the template beside this file; the kernel's key is generated in the pod."""
     if not re.fullmatch(r"[0-9a-f-]{36}", start.kernel_id):
-        raise Failed(f"{start.kernel_id!r} is no kernel id")
+        raise Failed(f"{start.kernel_id!r} is not a kernel id")
     told = {name: getattr(start, name) for name in ("kernel_id", "response_address", "public_key")}
     command = [
         "python3",
@@ -208,9 +206,9 @@ def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, An
     template = kept.environment().from_string((HERE / "kernel-pod.yaml.j2").read_text(encoding="utf-8"))
     text = template.render(
         name=f"kernel-{start.kernel_id}-{secrets.token_hex(3)}",
-        # what Enterprise Gateway looks for
+        # Enterprise Gateway finds the pod by these labels.
         labels={"app": "enterprise-gateway", "component": "kernel", "kernel_id": start.kernel_id},
-        # kubelet reads "$$" as "$" and expands "$(NAME)"
+        # Kubelet replaces "$$" by "$" and expands "$(NAME)".
         command=[word.replace("$", "$$") for word in command],
         env=[{"name": name, "value": value.replace("$", "$$")} for name, value in env.items()],
         ports=[{"name": name, "containerPort": port} for name, port in PORTS.items()],
@@ -218,20 +216,20 @@ def rendered(start: Start, order: dict[str, Any], **values: Any) -> dict[str, An
     )
     pods = [each for each in yaml.safe_load_all(text) if isinstance(each, dict) and each.get("kind") == "Pod"]
     if len(pods) != 1:
-        raise Failed(f"kernel-pod.yaml.j2 makes {len(pods)} pods")
+        raise Failed(f"kernel-pod.yaml.j2 has {len(pods)} pods; it must have one")
     pod: dict[str, Any] = kept.restored(pods[0])
     return pod
 
 
 class Kept:
-    """Values of a template, kept aside: YAML sees words in their places, so nothing in a value is ever syntax."""
+    """Keeps the values of a template out of its YAML: the text has placeholders, so no value is parsed as YAML."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._mark = secrets.token_hex(8)
 
     def environment(self) -> ImmutableSandboxedEnvironment:
-        """A Jinja2 environment whose filter `yaml` keeps values."""
+        """Return a Jinja2 environment whose filter `yaml` replaces values by placeholders."""
         made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         made.filters["yaml"] = self._keep
         return made
@@ -242,7 +240,7 @@ class Kept:
         return f'"{word}"'
 
     def restored(self, made: Any) -> Any:
-        """A document with the values in their places."""
+        """Return a document with the values in place of the placeholders."""
         if isinstance(made, dict):
             return {key: self.restored(value) for key, value in made.items()}
         if isinstance(made, list):
@@ -251,7 +249,7 @@ class Kept:
 
 
 def create(pod: dict[str, Any], namespace: str, environment: dict[str, str]) -> None:
-    """Create a pod with the gateway's service account. Raises Failed with the API server's own words."""
+    """Create a pod with the gateway's service account. Raises Failed with the API server's message."""
     context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
     host, port = environment["KUBERNETES_SERVICE_HOST"], int(environment.get("KUBERNETES_SERVICE_PORT", "443"))
     token = (ACCOUNT / "token").read_text(encoding="ascii").strip()
@@ -262,7 +260,7 @@ def create(pod: dict[str, Any], namespace: str, environment: dict[str, str]) -> 
         answer = connection.getresponse()
         body = answer.read()
     except http.client.HTTPException as error:
-        raise Failed(f"the API server's answer is broken: {error!r}") from error
+        raise Failed(f"the API server's response is invalid: {error!r}") from error
     finally:
         connection.close()
     if answer.status != 201:
@@ -270,7 +268,7 @@ def create(pod: dict[str, Any], namespace: str, environment: dict[str, str]) -> 
             said = json.loads(body)["message"]
         except (ValueError, KeyError, TypeError):
             said = body[:300]
-        raise Failed(f"the API server answers {answer.status}: {said}")
+        raise Failed(f"the API server answered {answer.status}: {said}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def test_what_is_missing_and_what_to_do_is_said() -> None:
 def test_a_home_that_the_hub_does_not_make_is_the_admins() -> None:
     said = home_missing("folder '/homes/alice'", by_admin=True)
     assert "An admin must create it" in said.message
-    assert "stop and start" not in said.message
+    assert "Restart your server" not in said.message
 
 
 def test_nobody_words_it_anew() -> None:

@@ -248,7 +248,7 @@ def test_the_api_servers_words_reach_the_log(
 ) -> None:
     monkeypatch.setattr(Api, "status", 403)
     monkeypatch.setattr(Api, "body", body)
-    with pytest.raises(launch.Failed, match=f"the API server answers 403: .*{said}"):
+    with pytest.raises(launch.Failed, match=f"the API server answered 403: .*{said}"):
         launch.create({"kind": "Pod"}, "kernels", api)
 
 
@@ -301,8 +301,8 @@ def test_a_refusal_is_told_to_the_gateway(launcher: Any, monkeypatch: pytest.Mon
 
 CRASHES = {
     "ends at once": ([sys.executable, "-c", "raise SystemExit('no disk left')"], "no disk left"),
-    "says nothing": ([sys.executable, "-c", "pass"], "no word"),
-    "is missing": (["/no/such/kernel"], "The kernel's command does not start"),
+    "says nothing": ([sys.executable, "-c", "pass"], "no output"),
+    "is missing": (["/no/such/kernel"], "The kernel's command cannot be started"),
 }
 
 
