@@ -1,20 +1,20 @@
-# Kernelpod: `make help` lists every target. Everything lives in folders of this
-# checkout (.tools .envs .venv .cache); nothing is installed globally.
+# Kernelpod: `make help` lists every target. Everything is installed in folders of
+# this checkout (.tools .envs .venv .cache), nothing globally.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# The newest supported Python that is found, or the one that PY_VERSION names; tools/environment looks for it.
+# The Python that PY_VERSION names, or the newest supported one that tools/environment finds.
 export PY_VERSION
 PYTHONS := 3.10 3.11 3.12 3.13
 OTHER_PYTHONS = $(filter-out $(shell tools/environment --which),$(PYTHONS))
-# Modules of another installation would be found before those of an environment.
+# With these, modules of another installation would be imported instead of those of an environment.
 unexport PYTHONPATH PYTHONHOME
 UV := tools/environment --uv
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.10 --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header --no-annotate
 CLUSTER := tests/cluster/cluster
-# A cluster that KUBECONFIG names is used as it is; else the test cluster, from inside its network.
+# Commands use the cluster that KUBECONFIG names, or else the test cluster, from inside its network.
 ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
-# What is deployed: FILE, else deploy.yaml; without one and without a KUBECONFIG, the test cluster's.
+# The deploy file: FILE, or else deploy.yaml. Without either and without KUBECONFIG, the test cluster's.
 DEPLOYMENT := $(or $(FILE),$(wildcard deploy.yaml),$(if $(KUBECONFIG),deploy.yaml,tests/cluster/deploy.yaml))
 ON_TEST_CLUSTER := $(filter tests/cluster/deploy.yaml,$(DEPLOYMENT))
 KERNELPOD := $(if $(ON_TEST_CLUSTER),$(CLUSTER) run --) .envs/admin/bin/kernelpod
@@ -33,42 +33,42 @@ demo-check: env ## run the demo's checks (the Alice scenario) and report the res
 test-fresh: ## run the demo on a fresh Debian 13, as root and as a user (root; minutes)
 	python3 tests/fresh/fresh.py $(ROUND)
 
-test: env ## unit and local tests (no root needed; no network beyond the package indexes)
+test: env ## run the unit and local tests (no root needed; no network beyond the package indexes)
 	.venv/bin/python -m pytest
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
-test-unit: env ## the fast tests only
+test-unit: env ## run the fast tests only
 	.venv/bin/python -m pytest tests/unit
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
-test-grading: env-grading ## nbgrader's exchange: two students and a grader from release to feedback, and attacks
+test-grading: env-grading ## test nbgrader's exchange: two students and a grader from release to feedback, and attacks
 	.envs/grading/bin/python -m pytest tests/grading
 
-test-logins: env env-logins ## the logins of hub/logins, each at a real hub: slapd, an OpenID provider, lists, headers
+test-logins: env env-logins ## test each login of hub/logins with a real hub: slapd, an OpenID provider, lists, headers
 	.envs/logins/bin/python -m pytest tests/logins
 
-test-z2jh: env-hub-z2jh ## the hub's side at the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
+test-z2jh: env-hub-z2jh ## test the hub's code with the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
 	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/hub/test_hub_config.py tests/unit/z2jh/test_z2jh_values.py tests/unit/hub/test_server_pods.py tests/unit/hub/test_server_additions.py tests/unit/hub/test_course_spawner.py
 
-test-databases: env env-logins ## the databases of hub/databases, each at a real hub: SQLite, MariaDB, PostgreSQL
+test-databases: env env-logins ## test each database of hub/databases with a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases
 
-test-browser: env env-browser ## the hub's pages as people see them: Debian's chromium and chromium-driver
+test-browser: env env-browser ## test the hub's pages in a browser: Debian's chromium and chromium-driver
 	.envs/browser/bin/python -m pytest tests/browser
 
-pictures: env env-browser ## the pictures of README and docs, taken in Chromium: docs/lab.png, docs/theme.png
+pictures: env env-browser ## take the screenshots for README and docs in Chromium: docs/lab.png, docs/theme.png
 	KERNELPOD_PICTURES=.cache/pictures .envs/browser/bin/python -m pytest tests/browser -k "login_page or runs_a_cell"
 	cp .cache/pictures/login.png docs/theme.png
 	cp .cache/pictures/lab-and-kernel.png docs/lab.png
 
-test-pythons: ## the unit tests on the other supported Pythons, gateway included, two at a time
+test-pythons: ## run the unit tests, gateway included, on the other supported Pythons, two at a time
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(OTHER_PYTHONS:%=test-python%)
 
 test-python3%:
 	PY_VERSION=3$* tools/environment gateway=.envs/python3$*
 	.envs/python3$*/bin/python -m pytest -q -p no:cacheprovider tests/unit
 
-lint: env ## ruff, mypy --strict, layers, generated files
+lint: env ## run ruff and mypy --strict, and check the layers and the generated files
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -79,22 +79,22 @@ format: env ## format the code and apply automatic fixes
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-docs: env ## regenerate the references, the picture of rooms and the schema of the chart
+docs: env ## regenerate the references, the diagram of packages and the schema of the chart
 	.venv/bin/python -m kernelpod.cli.reference docs
 	.venv/bin/python tools/rooms.py
 	.venv/bin/python charts/generate.py
 
-docs-check: env ## fail if a generated page is out of date
+docs-check: env ## fail if a generated file is out of date
 	.venv/bin/python -m kernelpod.cli.reference --check docs
 	.venv/bin/python tools/rooms.py --check
 	.venv/bin/python charts/generate.py --check
 
-test-chart: env ## the Helm chart: schema, checks, golden files, traffic (helm and cyclonus are built once)
+test-chart: env ## test the Helm chart: schema, checks, golden files, traffic (helm and cyclonus are built once)
 	$(CLUSTER) build helm
 	$(CLUSTER) build cyclonus
 	.venv/bin/python -m pytest tests/chart -m "chart and not cluster"
 
-cluster-build: ## what the test cluster needs: Debian packages, Kubernetes, Helm, CoreDNS, base image (root; minutes, once)
+cluster-build: ## build what the test cluster needs: Debian packages, Kubernetes, Helm, CoreDNS, base image (root; minutes, once)
 	$(CLUSTER) build
 
 cluster-up: ## start the test cluster: Kubernetes with one node on this machine, in its own network (root)
@@ -112,7 +112,7 @@ cluster-report: ## print pods, events and logs of the test cluster; NAMESPACE=..
 images: ## build the images with docker, podman or buildah; PREFIX=ghcr.io/you/ TAG=... BASE_IMAGE=...
 	images/build $(if $(PREFIX),--prefix $(PREFIX)) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
 
-images-import: ## build them for the test cluster, or load what `make images` built into microk8s
+images-import: ## build the images for the test cluster, or load those of `make images` into microk8s
 	images/build --import $(if $(TAG),--tag $(TAG))
 
 test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests that need Kubernetes, on the test cluster (root) or on KUBECONFIG's
@@ -141,20 +141,20 @@ destroy: env-admin ## remove the deployment; files of homes are kept
 specs-sync: env-admin ## publish the kernelspecs as a release: TARGET=/srv/nfs/kernelpod, the folder above `kernelspecs`; SOURCE=..., DRY=1
 	.envs/admin/bin/kernelpod specs sync --target $(or $(TARGET),$(error TARGET= is missing)) $(if $(SOURCE),--source $(SOURCE)) $(if $(DRY),--dry-run)
 
-bench-specs: env ## publish, list and read many kernelspecs; JSON=FILE writes the table, SMALL=1 is a short one
+bench-specs: env ## benchmark publishing, listing and reading many kernelspecs; JSON=FILE writes the table, SMALL=1 is a short run
 	.venv/bin/python -m bench.specs $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
-bench-courses: env ## read the lists of a large hub, and look a user up; JSON=FILE writes the table, SMALL=1 is a short one
+bench-courses: env ## benchmark reading the lists of a large hub and looking up a user; JSON=FILE writes the table, SMALL=1 is a short run
 	.venv/bin/python -m bench.courses $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
-bench-cluster: env cluster-up ## the same on the test cluster (root): stock gateway, ours, bare pods; JSON=FILE, SVG=FILE, SMALL=1
+bench-cluster: env cluster-up ## benchmark stock gateway, Kernelpod and bare pods on the test cluster (root); JSON=FILE, SVG=FILE, SMALL=1
 	.venv/bin/python -m bench.stock_cluster
 	$(CLUSTER) run -- .venv/bin/python -m bench.cluster $(if $(SMALL),--small) $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
 
-test-wheel: env-gateway ## the built package, alone in a fresh environment, as pipx would install it: what an admin does
+test-wheel: env-gateway ## test an admin's commands with the built package, alone in a fresh environment as with pipx
 	.venv/bin/python -m pytest tests/wheel
 
-bench-local: env ## against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short one
+bench-local: env ## benchmark against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short run
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
 locks: ## refresh requirements/*.txt
@@ -173,11 +173,11 @@ locks: ## refresh requirements/*.txt
 	for kernel in python bash java spark; do \
 	  $(LOCK) --constraint requirements/kernels.txt requirements/image-kernel-$$kernel.in -o requirements/image-kernel-$$kernel.txt; done
 
-clean: ## remove the environments and caches of this checkout, and what the test cluster was built into
+clean: ## remove the environments and caches of this checkout, and the test cluster's builds
 	rm -rf .venv .envs .tools .cache dist
 	$(CLUSTER) clean
 
-# Looks each time, as the Python may have changed, and what an interrupted `make` left is no environment.
+# Checked each time, because Python may have changed or `make` may have been interrupted.
 env-%:
 	@tools/environment $*
 

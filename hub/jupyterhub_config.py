@@ -1,9 +1,9 @@
 """JupyterHub on one machine: servers in sandboxes, kernels through the gateway.
 
-The settings file is the one the gateway uses; KERNELPOD_SETTINGS names it, and KERNELPOD_HUB the hub if they have
-several. KERNELPOD_HUB_CONFIG may name a YAML file of traits by class, such as hub/one-machine/config.yaml, which
-has the last word. Without it, a file of your own loads this one and chooses the authenticator; where the hub has
-courses, it ends with `use_course_allow_list(c)` of kernelpod.hub.config.
+KERNELPOD_SETTINGS names the settings file, the same as the gateway's. KERNELPOD_HUB names the hub if the settings
+have several. KERNELPOD_HUB_CONFIG may name a YAML file of traits by class, such as hub/one-machine/config.yaml,
+which overrides everything else. Without it, write a file of your own that loads this one and sets the
+authenticator. If the hub has courses, it must end with `use_course_allow_list(c)` of kernelpod.hub.config.
 """
 
 import os

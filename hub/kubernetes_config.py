@@ -1,8 +1,8 @@
-"""JupyterHub in a cluster: servers as pods, kernels through the gateway; the configuration of the hub's image.
+"""JupyterHub in a cluster: servers as pods, kernels through the gateway. The configuration of the hub's image.
 
-KERNELPOD_SETTINGS names the gateway's settings, KERNELPOD_HUB the hub if they have several, KERNELPOD_HUB_CONFIG a
-YAML file of traits by class, such as `{Authenticator: {admin_users: [carol]}}`, which has the last word. A mistake
-in that file stops the hub with a sentence.
+KERNELPOD_SETTINGS names the gateway's settings, and KERNELPOD_HUB the hub if the settings have several.
+KERNELPOD_HUB_CONFIG names a YAML file of traits by class, such as `{Authenticator: {admin_users: [carol]}}`, which
+overrides everything else. An error in that file stops the hub with a message.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""The rooms of kernelpod in docs/: a picture of which imports which, and a line for every module.
+"""Documents the packages of kernelpod, called rooms, in docs/: a diagram of their imports, and a list of modules.
 
-`python tools/rooms.py` writes docs/rooms.svg and the part of docs/architecture.md between its two marks; `--check`
-fails where they are not what the code says. In the picture, an arrow that follows from
-others is left out: where `a` imports `b` and `b` imports `c`, the arrow from `a` to `c` is not drawn.
+`python tools/rooms.py` writes docs/rooms.svg and the part of docs/architecture.md between two marks. `--check`
+fails if they are out of date. The diagram omits arrows that follow from others: if `a` imports `b` and `b` imports
+`c`, the arrow from `a` to `c` is not drawn.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[1]
 SOURCE, PICTURE, PAGE = ROOT / "src" / "kernelpod", ROOT / "docs" / "rooms.svg", ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- rooms: made by make docs -->\n", "<!-- end of rooms -->\n"
 BOX, TALL, GAP, ROW, MARGIN = 300, 52, 30, 100, 20
-WORDS = 42  # as many characters as a box holds
-STEPS = (0, 150, -150, 75, -75)  # rows stand aside of each other, so that arrows do not cover each other
+WORDS = 42  # maximum number of characters in a box
+STEPS = (0, 150, -150, 75, -75)  # horizontal offsets of rows, so that arrows do not cover each other
 Arrows = Mapping[str, frozenset[str]]
 
 
 def arrows() -> dict[str, frozenset[str]]:
-    """Return for every room the rooms that it imports. Raises ValueError where they go in a circle."""
+    """Return for every room the rooms that it imports. Raises ValueError for circular imports."""
     graph = grimp.build_graph("kernelpod", cache_dir=None)
     rooms = sorted(child.rpartition(".")[2] for child in graph.find_children("kernelpod"))
     for room in rooms:
@@ -36,7 +36,7 @@ def arrows() -> dict[str, frozenset[str]]:
     }
     for room in rooms:
         if room in _reached(found, found[room]):
-            raise ValueError(f"the imports of {room} lead back to it")
+            raise ValueError(f"the imports of {room} are circular")
     return found
 
 
@@ -63,7 +63,7 @@ def reduced(found: Arrows) -> dict[str, list[str]]:
 
 
 def levels(found: Arrows) -> list[list[str]]:
-    """Return the rooms in rows, from the top: each row imports only what lies below it."""
+    """Return the rooms in rows, from the top. Each row imports only from rows below it."""
     depth: dict[str, int] = {}
 
     def of(room: str) -> int:
@@ -78,17 +78,17 @@ def levels(found: Arrows) -> list[list[str]]:
 
 
 def docstring(path: Path) -> str:
-    """Return what a module says of itself."""
+    """Return the docstring of a module, or an empty text."""
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
 def face(room: str) -> Path:
-    """Return the file that speaks for a room."""
+    """Return the file whose docstring describes a room."""
     return SOURCE / room / "__init__.py" if (SOURCE / room).is_dir() else SOURCE / f"{room}.py"
 
 
 def purpose(room: str) -> str:
-    """Return the first clause of what a room says of itself."""
+    """Return the first clause of a room's docstring."""
     first = docstring(face(room)).partition("\n")[0]
     for end in (":", ".", ";", ","):
         first = first.partition(f"{end} ")[0].rstrip(end) if len(first) > WORDS else first
@@ -119,7 +119,7 @@ def _first_sentence(path: Path) -> str:
 
 
 def svg() -> str:
-    """Return the picture."""
+    """Return the diagram."""
     found = arrows()
     rows, drawn = levels(found), reduced(found)
     width = max(map(len, rows)) * (BOX + GAP) - GAP + 2 * (MARGIN + max(STEPS))
@@ -155,18 +155,18 @@ def svg() -> str:
 
 
 def page() -> str:
-    """Return docs/architecture.md with the rooms as they are now."""
+    """Return docs/architecture.md with the current list of rooms."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     return f"{before}{BEGIN}\n{listing()}{END}{rest.partition(END)[2]}"
 
 
 def main() -> None:
-    """Write picture and page, or compare them."""
+    """Write diagram and page, or compare them."""
     for path, made in ((PICTURE, svg()), (PAGE, page())):
         if "--check" not in sys.argv[1:]:
             path.write_text(made, encoding="utf-8")
         elif path.read_text(encoding="utf-8") != made:
-            raise SystemExit(f"docs/{path.name} is not what the code says; run make docs")
+            raise SystemExit(f"docs/{path.name} is out of date; run make docs")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """IPython's kernel for exams: no shell, no processes, no connections, and only the imports of a list.
 
-It keeps cells from what an exam does not allow, and says so. It is no sandbox: who knows Python well finds a way
-around it inside the process. What holds is outside: the pod's network profile, its user, and what is mounted.
+It refuses what an exam does not allow, with an error message. It is not a sandbox: users who know Python well can
+bypass it inside the process. The limits outside are reliable: the pod's network profile, user id and mounts.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ ALLOWED_IMPORTS = Path(__file__).with_name("allowed-imports.txt")
 # Magics that neither start programs nor read, write or run files.
 MAGICS = frozenset({"matplotlib", "pdoc", "pinfo", "pinfo2", "pprint", "precision", "reset"})
 MAGICS |= {"html", "latex", "markdown", "psearch", "svg", "time", "timeit", "who", "who_ls", "whos", "xmode"}
-# Audit events of Python, by how they begin. An audit hook cannot be removed.
+# Prefixes of Python's audit events. An audit hook cannot be removed.
 PROCESSES = ("os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn", "subprocess.")
 CONNECTIONS = ("socket.bind", "socket.connect", "socket.get", "socket.send")
-# Code from these folders is the image's, everything else is a cell's or lies in the home.
+# Code in these folders belongs to the image. Everything else is a cell's or in the home.
 _FOLDERS = {f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _INSTALLED = ("<frozen ", *_FOLDERS)
 
 
 def allowed_imports(text: str) -> frozenset[str]:
-    """Return the names of a list of modules, one a line, with comments after `#`."""
+    """Return the names in a list of modules with one per line and comments after `#`."""
     names = (line.partition("#")[0].strip() for line in text.splitlines())
     return frozenset(filter(None, names))
 
 
 def guard_imports(allowed: frozenset[str]) -> None:
-    """Let cells import nothing but what is allowed, or lies in it."""
+    """Let cells import only the allowed modules and their submodules."""
     original = builtins.__import__
 
     def guarded(name: str, *how: Any, **named: Any) -> Any:
         parts = name.split(".")
         fits = any(".".join(parts[:length]) in allowed for length in range(1, len(parts) + 1))
         if not fits and not sys._getframe(1).f_code.co_filename.startswith(_INSTALLED):
-            raise ImportError(f"{name!r} may not be imported here; {ALLOWED_IMPORTS} says what may.")
+            raise ImportError(f"{name!r} may not be imported here; {ALLOWED_IMPORTS} lists the allowed modules.")
         return original(name, *how, **named)
 
     builtins.__import__ = guarded
@@ -79,14 +79,14 @@ class ExamShell(ZMQInteractiveShell):  # type: ignore[misc]
         return super().run_cell_magic(magic_name, line, cell)
 
     def refuse(self, *_: object, **__: object) -> NoReturn:
-        """Say no to a shell command."""
+        """Refuse a shell command."""
         raise UsageError("Shell commands are not allowed here.")
 
     system = system_piped = system_raw = getoutput = refuse
 
 
 class ExamKernel(IPythonKernel):  # type: ignore[misc]
-    """A kernel whose guards stand before its first cell."""
+    """A kernel whose guards are active before its first cell."""
 
     shell_class = Type(ExamShell)
 
@@ -97,7 +97,7 @@ class ExamKernel(IPythonKernel):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    # A profile in the home would run before the guards are there.
+    # A profile in the home would run before the guards are active.
     with tempfile.TemporaryDirectory() as profile:
         os.environ["IPYTHONDIR"] = profile
         IPKernelApp.launch_instance(kernel_class=ExamKernel)

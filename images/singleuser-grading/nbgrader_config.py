@@ -1,4 +1,4 @@
-"""nbgrader in a server: the exchange of the user's course, as the hub's courses file says."""
+"""Configures nbgrader in a server to use the exchange of the user's course."""
 
 from kernelpod.grading.exchange import configure
 

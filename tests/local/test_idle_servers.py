@@ -166,7 +166,7 @@ def test_while_the_gateway_is_away_a_server_whose_kernel_computes_stays(demo: De
         assert demo.runs(busy)
         still_there(john, datetime.now(timezone.utc), demo.server_idle_seconds + 5)
         assert demo.runs(busy)
-        assert demo.log(server_log("john.doe")).count("the gateway does not say what kernels do") == 1
+        assert demo.log(server_log("john.doe")).count("the gateway does not list kernels") == 1
         demo.stop_file("john.doe").touch()
         eventually(lambda: gone(john), PATIENCE, what="the server is ended")
         assert not demo.runs(busy)

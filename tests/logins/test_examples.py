@@ -67,7 +67,7 @@ def test_an_example_has_no_fault(path: Path) -> None:
         ),
         ("one-time", "list_file", "list_flie", "did you mean list_file?"),
         ("remote-user", "192.0.2.10/32", "8", "RemoteUserAuthenticator.trusted_proxies: "),
-        ("dummy", "[alice, bob]", "[alice, 4711]", "4711 is no text for YAML; put the name into quotes"),
+        ("dummy", "[alice, bob]", "[alice, 4711]", "YAML does not read 4711 as text; put the name in quotes"),
     ],
 )
 def test_a_mistake_in_an_example_is_said(tmp_path: Path, name: str, old: str, new: str, said: str) -> None:

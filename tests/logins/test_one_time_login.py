@@ -101,7 +101,7 @@ def test_of_two_at_once_exactly_one_gets_in(hub: Hub, exam: Exam) -> None:
 
 def test_too_early_and_too_late_are_said_to_who_knows_the_code(hub: Hub, exam: Exam) -> None:
     for name, said in (
-        ("early", "Too early: this code counts from"),
+        ("early", "Too early: this code is valid from"),
         ("late", "Too late: this code"),
     ):
         status, user, page = said_to(hub, name, exam.codes[name])

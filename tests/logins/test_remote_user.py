@@ -197,7 +197,7 @@ def test_a_doubled_header_is_refused_without_the_proxy_too(hub: Hub) -> None:
     forwarded = ("X-Forwarded-For", ADDRESS)
     assert asked(hub.inner_url, "127.0.0.1", NAMED, PROVEN, forwarded) == 302
     assert asked(hub.inner_url, "127.0.0.1", NAMED, NAMED, PROVEN, forwarded) == 403
-    assert f"{USER} is there 2 times" in hub.log
+    assert f"the request contains {USER} 2 times" in hub.log
 
 
 def test_reasons_are_in_the_log_and_the_secret_is_not(hub: Hub) -> None:
@@ -205,10 +205,10 @@ def test_reasons_are_in_the_log_and_the_secret_is_not(hub: Hub) -> None:
         asked(hub.url, headers[0], *headers[1])
     for said in (
         "127.0.0.1 is not a trusted proxy",
-        f"{PROOF} is there 0 times",
-        f"{PROOF} does not hold the secret",
-        f"{USER} holds 256 characters",
-        f"{USER} holds more than one name",
+        f"the request contains {PROOF} 0 times",
+        f"{PROOF} does not contain the secret",
+        f"{USER} has 256 characters",
+        f"{USER} contains several names",
         f"{USER} is not UTF-8",
     ):
         assert said in hub.log, said

@@ -1,4 +1,4 @@
-"""The demo on one machine: hub, Lab, gateway and kernels, for people and for checks, without Kubernetes.
+"""The demo on one machine: hub, Lab, gateway and kernels without Kubernetes, to try out and to check.
 
-Here belongs what brings the parts up and acts as a person in front of them. The parts are those that ship.
+This package starts the released components and acts as their user.
 """

@@ -26,7 +26,7 @@ DETAIL_CHARACTERS = 4000
 
 @dataclass(frozen=True)
 class Result:
-    """One check: what it says, what came of it (ok, failed, skipped), how many seconds it took, and why."""
+    """The result of one check: its name, outcome (ok, failed, skipped), duration in seconds, and the reason."""
 
     check: str
     outcome: str
@@ -36,15 +36,15 @@ class Result:
 
 @dataclass
 class Report:
-    """What came of the checks so far; each is printed as it comes."""
+    """The results of the checks so far. Each is printed when it is added."""
 
     as_json: bool
     results: list[Result] = field(default_factory=list)
     _culprits: dict[Callable[[Scene], None], str] = field(default_factory=dict)
-    """What failed, by the checks that cannot be made, or build on one that cannot, because of it."""
+    """The name of a failed check, by that check and all that were skipped because of it."""
 
     def add(self, result: Result) -> None:
-        """Note a result and show it."""
+        """Record a result and print it."""
         self.results.append(result)
         first, _, more = result.detail.partition("\n")
         because = f"  ({result.outcome}{' ' if result.outcome == 'skipped' else ': '}{first})" if first else ""
@@ -53,13 +53,13 @@ class Report:
             click.echo(more, err=self.as_json)
 
     def run(self, check: Check, scene: Scene) -> None:
-        """Make a check, unless one that it builds on failed or the sandbox that it is about is missing."""
+        """Run a check, unless one that it needs has failed, or it needs a sandbox and there is none."""
         culprit = next((self._culprits[one] for one in check.needs if one in self._culprits), "")
         if culprit:
             self._culprits[check.run] = culprit
             self.add(Result(check.name, "skipped", detail=f'because "{culprit}" failed'))
         elif check.of_sandbox and not scene.stack.sandboxed:
-            self.add(Result(check.name, "skipped", detail="because there is no sandbox: nobody is kept apart"))
+            self.add(Result(check.name, "skipped", detail="because there is no sandbox: users are not isolated"))
         else:
             self._make(check, scene)
 
@@ -67,7 +67,7 @@ class Report:
         began = time.monotonic()
         try:
             check.run(scene)
-        except Exception as error:  # noqa: BLE001 - a check that breaks in any way has failed, and the rest goes on
+        except Exception as error:  # noqa: BLE001 - any exception fails the check, and the others still run
             self._culprits[check.run] = check.name
             said = error.message if isinstance(error, KernelpodError) else f"{type(error).__name__}: {error}"
             self.add(Result(check.name, "failed", time.monotonic() - began, said[:DETAIL_CHARACTERS]))
@@ -75,12 +75,12 @@ class Report:
             self.add(Result(check.name, "ok", time.monotonic() - began))
 
     def count(self, outcome: str) -> int:
-        """Return how many checks came to that."""
+        """Return the number of checks with this outcome."""
         return sum(result.outcome == outcome for result in self.results)
 
 
 def run_check(checkout: Path, say: Say, *, as_json: bool = False) -> int:
-    """Return the exit status: 0 if every check held (and, in CI, none was skipped)."""
+    """Run all checks. Return the exit status: 0 if every check passed (and, in CI, none was skipped)."""
     report = Report(as_json)
     with _logs_of_failures(report) as logs:
         scene: Scene | None = None
@@ -103,12 +103,12 @@ def run_check(checkout: Path, say: Say, *, as_json: bool = False) -> int:
 
 @contextlib.contextmanager
 def _logs_of_failures(report: Report) -> Iterator[Path]:
-    """Yield a folder for logs, which stays if a check fails."""
+    """Yield a folder for logs, which is kept if a check fails."""
     try:
         logs = Path(tempfile.mkdtemp(prefix="kernelpod-logs-"))
     except OSError as error:
         raise KernelpodError(
-            f"No folder for logs can be made ({error.strerror}): set TMPDIR to a folder that can be written."
+            f"No folder for logs can be made ({error.strerror}): set TMPDIR to a writable folder."
         ) from error
     try:
         yield logs
@@ -125,7 +125,7 @@ def _close(report: Report) -> int:
         click.echo(json.dumps(made, indent=2, ensure_ascii=False))
     passed, failed, skipped = map(report.count, ("ok", "failed", "skipped"))
     if os.environ.get("CI") == "true" and skipped and not failed:
-        click.echo("in CI a check that is skipped has failed", err=report.as_json)
+        click.echo("in CI, a skipped check counts as failed", err=report.as_json)
         failed, skipped = skipped, 0
     said = f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
     click.echo(said, err=report.as_json)

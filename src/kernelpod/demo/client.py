@@ -1,4 +1,4 @@
-"""A person at the demo: logs in through the hub, uses their server as Lab does, runs code in kernels."""
+"""A user of the demo: logs in to the hub, uses their server as Lab does, and runs code in kernels."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from kernelpod.base.retry import back_off
 from kernelpod.errors import KernelpodError
 
 TIMEOUT_SECONDS = 60
-# Behind a Service a connection may still be led to a pod that has just gone; then nothing was sent yet.
+# A Service may still route a new connection to a pod that has just ended. Nothing has been sent yet then.
 CONNECT_ATTEMPTS = 4
 CONNECT_SECONDS = (0.2, 1.0)
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = TIMEOUT_SECONDS) -> Any:
-    """Return the first true value of `condition`. Raises KernelpodError naming what was waited for."""
+    """Wait for a true value of `condition` and return it. Raises KernelpodError, which names `what`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(0.05)
-    raise KernelpodError(f"waited {seconds:g} s in vain for {what}")
+    raise KernelpodError(f"timed out after {seconds:g} s while waiting for {what}")
 
 
 class _TrustingAdapter(HTTPAdapter):
-    """Trusts whom Python trusts on this machine, as websockets do; requests alone knows only a list of its own."""
+    """Trusts the certificate authorities that Python trusts, as websockets do. requests has only its own list."""
 
     def init_poolmanager(self, *given: Any, **named: Any) -> None:
-        """Make the connections with Python's own context; SSL_CERT_FILE may name a further authority."""
+        """Use Python's own TLS context. SSL_CERT_FILE may name another authority."""
         super().init_poolmanager(*given, ssl_context=ssl.create_default_context(), **named)
 
 
@@ -60,11 +60,11 @@ class Browser:
         self.session = new_session(url, Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=CONNECT_SECONDS[0]))
 
     def close(self) -> None:
-        """Close the connections; the server lives on."""
+        """Close the connections. The server keeps running."""
         self.session.close()
 
     def login(self, password: str) -> None:
-        """Log in at the hub's form."""
+        """Log in with the hub's form."""
         self._get("/hub/login")
         form = {"username": self.name, "password": password, "_xsrf": self._xsrf("/hub/")}
         answer = self.session.post(
@@ -74,7 +74,7 @@ class Browser:
             raise KernelpodError(f"login of {self.name} answered {answer.status_code}")
 
     def spawn(self, **options: str) -> None:
-        """Start the user's server, with these choices of the form, and return when Lab's page is served."""
+        """Start the user's server with these options of the form, and return when it serves Lab's page."""
         self.hub("POST", f"/users/{quote(self.name)}/server", options, ok=(201, 202))
         wait_until(self._server_ready, f"the server of {self.name}")
         page = self._get(f"{self.base}/lab")
@@ -95,7 +95,7 @@ class Browser:
         return bool(servers[""].get("ready"))
 
     def stop_server(self) -> None:
-        """Stop the user's server and return when the hub says it is gone."""
+        """Stop the user's server and return when the hub no longer lists it."""
         self.hub("DELETE", f"/users/{quote(self.name)}/server", ok=(202, 204))
         wait_until(lambda: not self.has_server(), f"the end of {self.name}'s server")
 
@@ -136,13 +136,13 @@ class Browser:
         return Kernel(kernel_id, self._websocket(address))
 
     def terminal(self, command: str) -> str:
-        """Return what a command prints in a terminal of the user's server, between two marks."""
+        """Run a command in a terminal of the user's server and return its output."""
         name = self.api("POST", "terminals").json()["name"]
         socket = self._websocket(f"{self.base}/terminals/websocket/{name}")
         first, last = uuid.uuid4().hex, uuid.uuid4().hex
         said = ""
         try:
-            # The marks are broken by quotes in what is typed, so the echo does not hold them.
+            # Marks enclose the output. Quotes split them in the typed line, so its echo does not contain them.
             line = f"echo {first[:8]}''{first[8:]}; {command}; echo {last[:8]}''{last[8:]}\r"
             socket.send(json.dumps(["stdin", line]))
             while last not in said:
@@ -175,7 +175,7 @@ class Browser:
 
 
 class Kernel:
-    """A kernel's channels over one websocket, in Jupyter's JSON form."""
+    """A kernel's channels over one websocket, in Jupyter's JSON format."""
 
     def __init__(self, kernel_id: str, socket: websocket.WebSocket) -> None:
         self.kernel_id, self.socket = kernel_id, socket
@@ -195,14 +195,14 @@ class Kernel:
         return header["msg_id"]
 
     def answer_to(self, message_id: str, kind: str) -> dict[str, Any]:
-        """Return the content of the answer of that kind."""
+        """Return the content of the first reply of this type."""
         content: dict[str, Any] = self._until(message_id, lambda message: message["msg_type"] == kind)[-1][
             "content"
         ]
         return content
 
     def run(self, code: str) -> str:
-        """Return all that a cell prints, its result, or its error as "Name: text"."""
+        """Run a cell and return all that it prints, its result, and its error as "Name: text"."""
         return self.finish(self.begin(code))
 
     def begin(self, code: str) -> str:
@@ -210,7 +210,7 @@ class Kernel:
         return self.send("execute_request", {"code": code, "silent": False, "store_history": False})
 
     def finish(self, message_id: str) -> str:
-        """Return what `run` returns, for a cell that was begun."""
+        """Return the same as `run` for a cell that `begin` has sent."""
         said = ""
         for message in self._until(message_id, _is_idle):
             content = message["content"]
@@ -232,7 +232,7 @@ class Kernel:
                     return seen
 
     def close(self) -> None:
-        """Close the websocket; the kernel lives on."""
+        """Close the websocket. The kernel keeps running."""
         with contextlib.suppress(OSError, websocket.WebSocketException):
             self.socket.close()
 

@@ -1,4 +1,4 @@
-"""What hub and gateway of the demo are told."""
+"""The configuration of the demo's hub and gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org")
 
 
 def settings(stack: Stack) -> dict[str, Any]:
-    """Return the settings of both."""
+    """Return the settings of hub and gateway."""
     kernels = stack.checkout / ".envs" / "kernels"
     switch = stack.sandboxed and os.getuid() == 0
     return {
@@ -62,5 +62,5 @@ def hub_config(stack: Stack) -> str:
 
 
 def _base_python(environment: Path) -> Path:
-    """Return the installation that an environment's Python lies in."""
+    """Return the Python installation that an environment was made with."""
     return (environment / "bin" / "python").resolve().parents[1]

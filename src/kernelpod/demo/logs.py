@@ -1,4 +1,4 @@
-"""What a log says at its end, fit to be shown: no control characters, no secrets."""
+"""Returns the end of a log so that it can be printed: without control characters and secrets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LINES = 15
-# Whoever prints its environment prints tokens that nobody here has seen; the hub's are 32 hexadecimal digits.
+# A process that logs its environment logs tokens that are not known here. The hub's are 32 hexadecimal digits.
 _TOKEN = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
 
 def end_of_log(log: Path, secrets: Iterable[str] = ()) -> str:
-    """Return a log's path and its last lines, on lines of their own."""
+    """Return a log's path and its last lines, with one line for each."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The checks of the Alice scenario in their order, and what each of them builds on."""
+"""The checks of the Alice scenario in order, with the checks that each of them needs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from kernelpod.demo.scene import Scene
 
 @dataclass(frozen=True)
 class Check:
-    """One check of the scenario, and what it builds on."""
+    """One check of the scenario."""
 
     run: Callable[[Scene], None]
     needs: tuple[Callable[[Scene], None], ...] = ()
-    """Checks that leave behind what this one works with: where one of them failed, this one cannot be made."""
+    """Checks whose results this one uses. It is skipped if one of them failed."""
     of_sandbox: bool = False
-    """Whether it says what only a sandbox can keep."""
+    """Whether it can only pass with a sandbox."""
 
     @property
     def name(self) -> str:
-        """What the check says."""
+        """The name of the check: the docstring of its function."""
         return (self.run.__doc__ or self.run.__name__).strip().rstrip(".")
 
 

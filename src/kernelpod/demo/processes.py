@@ -1,4 +1,4 @@
-"""The processes below this one: none of the demo's may outlive it."""
+"""Finds and kills all descendants of this process, so that none of the demo's outlives it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Let orphans of children become children of this process, as those of a killed gateway."""
+    """Let orphaned descendants become children of this process, such as those of a killed gateway."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the living processes below `pid`, zombies left out."""
+    """Return the running descendants of `pid`, without zombies."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -39,7 +39,7 @@ def reap() -> None:
 
 
 def end_descendants() -> list[int]:
-    """Kill every process below this one and return their pids."""
+    """Kill all descendants of this process and return their pids."""
     left = descendants(os.getpid())
     for pid in left:
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The Alice scenario: each function is one check, its docstring what the check says."""
+"""The Alice scenario: each function is a check, whose name is its docstring."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ print(heard, os.path.exists("{folder}"))
 
 
 def bob_cannot_forge(scene: Scene) -> None:
-    """Bob with KERNEL_USERNAME=alice or alice's KERNEL_PATH gets 403 with a sentence, and nothing starts."""
+    """Bob with KERNEL_USERNAME=alice or alice's KERNEL_PATH gets 403 with a message, and nothing starts."""
     before = scene.starts()
     for env in ({"KERNEL_USERNAME": "alice"}, {"KERNEL_PATH": str(scene.home("alice"))}):
         answer = scene.gateway("bob", "POST", "/api/kernels", {"name": "python-pod", "env": env})

@@ -46,7 +46,7 @@ class Scene:
         return self.browsers[name]
 
     def _said_by_server(self, name: str) -> str:
-        """Return the end of a server's log; of the hub's, if it did not come to a server."""
+        """Return the end of a server's log, or of the hub's if the server has none."""
         own = self.stack.logs_folder / server_log(name)
         return end_of_log(own if own.exists() else self.stack.logs_folder / "hub.log", self.secrets)
 
@@ -72,11 +72,11 @@ class Scene:
         return self.tokens[name]
 
     def home(self, name: str) -> Path:
-        """Return where a user's home lies on this machine."""
+        """Return the path of a user's home on this machine."""
         return self.stack.homes / user_slug(name)
 
     def place(self, name: str) -> str:
-        """Return where the user's server and kernel see their home."""
+        """Return the path of the home in the user's server and kernels."""
         return "/home/jovyan" if self.stack.sandboxed else str(self.home(name))
 
     def gateway(self, user: str, method: str, path: str, body: Any = None) -> requests.Response:
@@ -86,7 +86,7 @@ class Scene:
         return requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
 
     def starts(self) -> list[Path]:
-        """Return the folder of every kernel that runs."""
+        """Return the folders of all running kernels."""
         return sorted((self.stack.state / "k").glob("*-*"))
 
     def note_keys(self) -> None:

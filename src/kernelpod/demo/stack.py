@@ -1,4 +1,4 @@
-"""Brings the demo up and takes it down: processes, ports, and nothing left of them."""
+"""Starts and stops the demo's processes, and removes everything temporary afterwards."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.runtime.local.sandbox import require_sandbox
 from kernelpod.settings.loading import FILE_VARIABLE
 
-# Those of the library whose commands are in the environment of the kernels.
+# Kernelspecs of the library whose commands are in the environment of the kernels.
 KERNELSPECS = ("bash-pod", "python-pod")
-# Where people look for them first; others are taken if somebody has these.
+# Preferred ports. Other ports are used if these are taken.
 WISHED_PORTS = {"proxy": 8000, "gateway": 8888, "hub": 8081, "proxy-api": 8001}
 READY_TIMEOUT_SECONDS = 90
 STOP_TIMEOUT_SECONDS = 60
@@ -36,14 +36,14 @@ Say = Callable[[str], None]
 
 @dataclass
 class Stack:
-    """A running demo; made by `running_stack`."""
+    """A running demo, made by `running_stack`."""
 
     folder: Path
     state: Path
     logs_folder: Path
     checkout: Path
     no_sandbox: str
-    """Why there is no sandbox; empty where there is one."""
+    """Why there is no sandbox. Empty if there is one."""
     ports: dict[str, int]
     password: str
     service_token: str
@@ -56,12 +56,12 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where a browser goes."""
+        """URL of the hub for browsers."""
         return f"http://127.0.0.1:{self.ports['proxy']}"
 
     @property
     def gateway_url(self) -> str:
-        """Where servers reach the gateway."""
+        """URL of the gateway for servers."""
         return f"http://127.0.0.1:{self.ports['gateway']}"
 
     @property
@@ -71,12 +71,12 @@ class Stack:
 
     @property
     def logs(self) -> list[Path]:
-        """Every log of the demo."""
+        """All log files of the demo."""
         return sorted(self.logs_folder.glob("*.log"))
 
     @property
     def settings_file(self) -> Path:
-        """The one settings file of hub and gateway."""
+        """The common settings file of hub and gateway."""
         return self.folder / "settings.yaml"
 
     def start_gateway(self) -> None:
@@ -86,7 +86,7 @@ class Stack:
         self.wait_for("gateway", f"{self.gateway_url}/readyz")
 
     def start_hub(self) -> None:
-        """Start hub and proxy and return when a login page is served."""
+        """Start hub and proxy and return when the login page is served."""
         binaries = self.checkout / ".envs" / "hub" / "bin"
         environment = {
             FILE_VARIABLE: str(self.settings_file),
@@ -102,7 +102,7 @@ class Stack:
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         keep = ("LANG", "LC_ALL", "PATH", "TMPDIR", "USER")
         inherited = {key: os.environ[key] for key in keep if key in os.environ}
-        # Jupyter writes into the home, which need not exist, and reads what its owner configured for other things.
+        # Jupyter would write to the user's home, which may not exist, and read the user's own configuration.
         inherited["HOME"] = str(self.state)
         with (self.logs_folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -116,7 +116,7 @@ class Stack:
             )
 
     def wait_for(self, name: str, url: str) -> None:
-        """Return when `url` answers. Raises KernelpodError with the log's end if the process gives up."""
+        """Wait until `url` answers. Raises KernelpodError with the end of the log if it does not."""
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             if self.processes[name].poll() is not None:
@@ -129,12 +129,12 @@ class Stack:
         raise KernelpodError(f"the demo's {name} did not start; {said}")
 
     def kill_gateway(self) -> None:
-        """End the gateway the hard way, as a crash would."""
+        """Kill the gateway, as in a crash."""
         self.processes["gateway"].kill()
         self.processes["gateway"].wait(timeout=STOP_TIMEOUT_SECONDS)
 
     def stop(self) -> list[int]:
-        """End hub, servers, gateway and kernels, in this order; return the pids that had to be killed."""
+        """End hub, servers, gateway and kernels, in this order. Return the pids that had to be killed."""
         for name in ("hub", "gateway"):
             process = self.processes.get(name)
             if process is not None and process.poll() is None:
@@ -146,9 +146,9 @@ class Stack:
 
 @contextlib.contextmanager
 def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | None = None) -> Iterator[Stack]:
-    """Yield a running demo; whatever happens, its processes and temporary files are gone afterwards.
+    """Yield a running demo. Its processes and temporary files are always removed afterwards.
 
-    `folder` keeps homes for the next time; None takes a temporary one. `logs` is where logs are kept, else in
+    `folder` keeps homes for the next run; None uses a temporary one. `logs` is the folder of logs, by default in
     `folder`. Raises KernelpodError.
     """
     require("bash", "prlimit", *(["setpriv"] if os.getuid() == 0 else []), wished=("bwrap",))
@@ -186,7 +186,7 @@ def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | No
 
 @contextlib.contextmanager
 def _held_ports() -> Iterator[dict[str, int]]:
-    """Yield the demo's ports, held to its end: the gateway is started again in the course of the checks."""
+    """Yield the demo's ports. They are held until its end, because the checks restart the gateway."""
     with contextlib.ExitStack() as held:
         ports = {}
         for name, wished in WISHED_PORTS.items():
@@ -205,7 +205,7 @@ def _why_no_sandbox() -> str:
 
 
 def _prepare(stack: Stack) -> None:
-    # Others may pass through on the way to their own places, and read nothing else.
+    # Users can pass through it to their own folders, but cannot list it.
     stack.state.chmod(0o711)
     make_folders(stack.state, stack.homes, stack.logs_folder)
     for name in KERNELSPECS:

@@ -1,4 +1,4 @@
-"""Submissions and nbgrader's exchange: what was handed in and when, and the folders that keep it.
+"""Submissions and nbgrader's exchange: records what was submitted and when, in the folders of courses.
 
-It runs in users' servers and on the command line of those who grade, not in the hub.
+It runs in users' servers and on the command line of graders, not in the hub.
 """

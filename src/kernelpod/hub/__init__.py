@@ -1,4 +1,4 @@
 """Code that JupyterHub's process loads: configuration, spawners, logins, pages, proxy and culler.
 
-Values for the chart Zero to JupyterHub are made in `z2jh`. Code for users' servers is in `singleuser`.
+The package `z2jh` makes values for the chart Zero to JupyterHub. Code for users' servers is in `singleuser`.
 """

@@ -110,7 +110,7 @@ def server_entitlements(settings: Settings, hub: Hub, spawner: Any) -> Entitleme
         return spawner.entitlements
     if hub.courses:
         raise SettingsError(
-            f"hubs.courses: {type(spawner).__name__} knows no courses; "
+            f"hubs.courses: {type(spawner).__name__} does not support courses; "
             "set JupyterHub.spawner_class to kernelpod.hub.spawners.pod.PodSpawner"
         )
     return entitlements(settings, identity_of(hub, spawner.user), None)

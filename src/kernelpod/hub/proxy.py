@@ -3,14 +3,15 @@
 Release 0.4.0 has these defects:
 
 - It decodes and re-encodes every path. `/user/a@b.org/` arrives as `/user/a%40b.org/`, which the server refuses.
-- Of a repeated header it keeps the last one. A hub that gets user names in a header cannot see that there are two.
+- It keeps only the last of repeated headers. A hub that gets user names in a header cannot see that there are two.
 - Its HTTP client makes 10 requests at a time, with 20 s for each. Ten starting kernels would block all users, and
-a slow start would end in an error page. - It always tells the hub that browsers use HTTP, and it does not support
-HTTPS. Here JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. - It reports
-the last use of a server in local time, which the hub takes for UTC. East of Greenwich, no server would be idle for
-hours.
+  a slow start would end in an error page.
+- It always tells the hub that browsers use HTTP, and it does not support HTTPS.
+- It reports the last use of a server in local time, which the hub takes for UTC. East of Greenwich, no server
+  would be idle for hours.
 
-Run as `python -m kernelpod.hub.proxy`, with the same arguments.
+With these fixes, JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. Run as
+`python -m kernelpod.hub.proxy`, with the same arguments.
 """
 
 from __future__ import annotations

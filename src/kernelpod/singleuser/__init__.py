@@ -1,4 +1,4 @@
-"""What a user's server loads: `kernelpod` installed beside jupyter_server switches it on."""
+"""The extension of users' servers. Installing `kernelpod` in the environment of jupyter_server enables it."""
 
 from __future__ import annotations
 

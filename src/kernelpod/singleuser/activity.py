@@ -1,9 +1,9 @@
-"""Tells the hub, through the server's own activity, what the server's kernels at the gateway do.
+"""Reports the activity of a server's kernels at the gateway to the hub, as the server's own activity.
 
-jupyter_server watches the kernels that it runs itself; of those at a gateway it knows nothing, so a server whose
-kernel computes while no tab is open looks idle, and is ended with its kernel. Every setting that ends in
-`_last_activity` counts as activity (jupyter_server, web_app.last_activity). The gateway is only asked for the list
-of kernels, which is activity for nobody.
+jupyter_server tracks only the kernels that it runs itself. Without this report, a server whose kernel computes
+while no tab is open looks idle, and is culled with its kernel. Every setting that ends in `_last_activity` counts
+as activity (jupyter_server, web_app.last_activity). This module only lists the kernels at the gateway, which does
+not count as activity.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Ask = Callable[[], Awaitable[Iterable[Model]]]
 
 
 def last_activity(models: Iterable[Model], now: datetime, keep_busy: bool) -> datetime | None:
-    """Return when one of these kernels last did something, None without kernels; who computes does so now."""
+    """Return when one of these kernels was last active, or None without kernels. A busy kernel is active now."""
     return max((_of_one(model, now, keep_busy) for model in models), default=None)
 
 
@@ -39,9 +39,9 @@ def _of_one(model: Model, now: datetime, keep_busy: bool) -> datetime:
 
 
 class Bridge:
-    """Notes in a server's settings when its kernels last did something.
+    """Writes the last activity of a server's kernels into the server's settings.
 
-    While the gateway cannot be asked what it said last holds: who computed then still does.
+    While the gateway does not answer, its last answer is used: a kernel that was busy then still counts as busy.
     """
 
     def __init__(self, ask: Ask, settings: MutableMapping[str, Any], log: Logger, keep_busy: bool = True) -> None:
@@ -50,44 +50,44 @@ class Bridge:
         self._said = False
 
     async def look(self) -> None:
-        """Ask once, and note the answer; an error is logged once until there is an answer again."""
+        """Ask once and record the answer. An error is logged once, until the gateway answers again."""
         try:
             known = list(await self._ask())
             found = last_activity(known, _now(), self._keep_busy)
             self._known = known
-        except Exception as error:  # noqa: BLE001 - whatever it answers, the server goes on
+        except Exception as error:  # noqa: BLE001 - the server must run on after any error
             if not self._said:
-                self._log.warning("kernelpod: the gateway does not say what kernels do, as before: %s", error)
+                self._log.warning("kernelpod: the gateway does not list kernels; the last list is used: %s", error)
             self._said = True
             found = last_activity(self._known, _now(), self._keep_busy)
         else:
             if self._said:
-                self._log.info("kernelpod: the gateway says again what kernels do")
+                self._log.info("kernelpod: the gateway lists kernels again")
             self._said = False
         if found is not None:
             self._settings[SETTING] = max(found, self._settings.get(SETTING, found))
 
     async def run(self, seconds: float) -> None:
-        """Look again and again until cancelled."""
+        """Ask again and again until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(seconds)
 
 
 class Kernels:
-    """This server's kernels, as the gateway lists them to its token."""
+    """Lists this server's kernels at the gateway, with the server's token."""
 
     def __init__(self, kernel_manager: Any, server: str) -> None:
         self._manager, self._server = kernel_manager, server
-        self._had_some = True  # those of an earlier server of this name, which this one does not know
+        self._had_some = True  # an earlier server of this name may have left kernels
 
     async def __call__(self) -> list[Model]:
-        """Return their models; asks nobody where there were none and none was started."""
+        """Return their models. Sends no request if there were none and none has been started since."""
         if not self._had_some and not self._manager.list_kernel_ids():
             return []
         from jupyter_server.gateway.gateway_client import gateway_request  # noqa: PLC0415 - the server's own
 
-        # Not list_kernels(): it forgets kernels, which a server that stops is about to delete.
+        # Not list_kernels(), which forgets kernels that a stopping server is about to delete.
         answer = await gateway_request(self._manager.kernels_url, method="GET")
         listed: list[Model] = json.loads(answer.body)
         found = [model for model in listed if self._is_mine(model)]
@@ -99,7 +99,7 @@ class Kernels:
 
 
 def period(environment: Mapping[str, str]) -> float:
-    """Return how often the gateway is asked; what is no number of seconds is the default."""
+    """Return the seconds between requests. An invalid value gives the default."""
     try:
         seconds = float(environment.get(SECONDS_VARIABLE) or DEFAULT_SECONDS)
     except ValueError:
@@ -108,7 +108,7 @@ def period(environment: Mapping[str, str]) -> float:
 
 
 def start_bridge(serverapp: Any) -> asyncio.Task[None] | None:
-    """Return the task that asks, None where kernels are the server's own."""
+    """Return the task that reports activity, or None if the server runs its kernels itself."""
     if not serverapp.gateway_config.gateway_enabled:
         return None
     kernels = Kernels(serverapp.kernel_manager, os.environ.get(SERVER_VARIABLE, ""))

@@ -1,7 +1,7 @@
-"""Keeps tokens out of a server's log, and starts what reports its kernels' activity.
+"""Keeps tokens out of a server's log, and reports the activity of its kernels.
 
-jupyter_server 2.21 writes the whole environment at INFO whenever it starts a kernel through a gateway
-(gateway/managers.py, "started kernel"): JUPYTERHUB_API_TOKEN and JUPYTER_GATEWAY_AUTH_TOKEN in clear.
+jupyter_server 2.21 logs the whole environment at INFO whenever it starts a kernel through a gateway
+(gateway/managers.py, "started kernel"), with JUPYTERHUB_API_TOKEN and JUPYTER_GATEWAY_AUTH_TOKEN in plain text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TELLING = ("TOKEN", "SECRET", "PASSWORD", "COOKIE", "_KEY")
 
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values that must not be logged, longest first; short ones are words, not secrets."""
+    """Return the values that must not be logged, longest first. Short values are not taken for secrets."""
     found = {
         value
         for name, value in environment.items()
@@ -31,7 +31,7 @@ def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def hide(secrets: tuple[str, ...]) -> None:
-    """Mask these values in every log line of this process from now on, whichever logger writes it."""
+    """Mask these values from now on in the log lines of all loggers of this process."""
     make = logging.getLogRecordFactory()
 
     def masked(*args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -47,12 +47,12 @@ def hide(secrets: tuple[str, ...]) -> None:
 
 
 def load_extension(serverapp: Any) -> None:
-    """Switch both on (called by jupyter_server, before its loop turns)."""
+    """Enable both. jupyter_server calls this before its event loop runs."""
     hide(secrets_in(os.environ))
     serverapp.log.info("kernelpod: tokens are masked in this log")
 
     def start() -> None:
-        # Kept: the loop itself holds tasks weakly.
+        # A reference is kept, because the loop has only weak references to tasks.
         serverapp.web_app.settings["kernelpod_bridge"] = start_bridge(serverapp)
 
     serverapp.io_loop.add_callback(start)

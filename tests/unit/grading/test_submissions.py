@@ -218,7 +218,7 @@ def test_a_manifest_that_is_no_file_is_none(tmp_path: Path, kind: str) -> None:
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     submission(tmp_path / "bob")
     (tmp_path / "alice").symlink_to("bob")
-    with pytest.raises(SubmissionError, match="no folder that can be read"):
+    with pytest.raises(SubmissionError, match="not a readable folder"):
         list(entries(tmp_path / "alice"))
 
 
@@ -234,7 +234,7 @@ def test_what_lies_too_deep_is_named(tmp_path: Path) -> None:
     deep.mkdir(parents=True)
     (deep / "x").touch()
     _, others = manifest_of(tmp_path)
-    assert list(others.values()) == ["it lies too deep"]
+    assert list(others.values()) == ["it is nested too deeply"]
 
 
 @pytest.mark.parametrize(
@@ -273,8 +273,8 @@ def test_files_and_manifest_changed_together_are_seen_by_code_and_receipt(tmp_pa
     assert verdict.changed == ()
     assert [finding.partition(":")[0] for finding in verdict.findings] == [
         f"its code is {verdict.code}",
-        "its files are not those that were collected",
-        "its SHA256SUMS is not the one that was collected",
+        "its files are not the collected ones",
+        "its SHA256SUMS is not the collected one",
     ]
 
 
@@ -304,12 +304,12 @@ def test_a_receipt_in_somebody_elses_folder_is_seen(tmp_path: Path) -> None:
     receipt(submission(tmp_path / "bob/ps1"))
     good, bad = verify_all(tmp_path, key=KEY)
     assert good.ok
-    assert bad.findings == ("its RECEIPT.json is that of alice",)
+    assert bad.findings == ("its RECEIPT.json belongs to alice",)
     assert [verify_all(tmp_path / name, key=KEY)[0].ok for name in ("alice", "bob")] == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("mode", "length", "said"), [(0o640, 32, "chmod 600"), (0o604, 32, "chmod 600"), (0o600, 31, "no key")]
+    ("mode", "length", "said"), [(0o640, 32, "chmod 600"), (0o604, 32, "chmod 600"), (0o600, 31, "not a key")]
 )
 def test_a_key_that_others_could_know_is_refused(tmp_path: Path, mode: int, length: int, said: str) -> None:
     key = tmp_path / "key"
@@ -381,8 +381,8 @@ def test_the_command_prints_json(tmp_path: Path) -> None:
     ("arguments", "status", "said"),
     [
         (["nothing"], 2, "does not exist"),
-        (["."], 1, "holds no submission: nothing in it has a SHA256SUMS"),
-        (["two", "--code", "0000-0000-0000-0000-0000"], 1, "a code is that of one submission"),
+        (["."], 1, "contains no submission: nothing in it has a SHA256SUMS"),
+        (["two", "--code", "0000-0000-0000-0000-0000"], 1, "a code belongs to one submission"),
         (["two", "--code", "xyz"], 2, "five groups of four digits"),
         (["two", "--key-file", "key"], 1, "chmod 600"),
     ],

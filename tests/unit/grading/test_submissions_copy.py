@@ -89,7 +89,7 @@ def test_a_file_that_becomes_a_pipe_before_it_is_opened_holds_nobody_up(
     monkeypatch.setattr(FolderEntry, "open", swapped)
     files, done = copied(tmp_path)
     assert files == {}
-    assert set(done.left_out.values()) == {"it cannot be opened: no ordinary file any more"}
+    assert set(done.left_out.values()) == {"it cannot be opened: no longer an ordinary file"}
 
 
 def test_a_folder_that_becomes_a_link_while_it_is_read_is_not_followed(
@@ -207,7 +207,7 @@ def test_an_existing_place_is_not_written_over(tmp_path: Path, source: Path) -> 
 
 def test_a_link_is_no_folder_to_copy(tmp_path: Path, source: Path) -> None:
     (tmp_path / "link").symlink_to("in")
-    with pytest.raises(SubmissionError, match="no folder that can be read"):
+    with pytest.raises(SubmissionError, match="not a readable folder"):
         copy_folder(tmp_path / "link", tmp_path / "out", ROOMY)
 
 

@@ -38,7 +38,7 @@ def test_the_last_is_who_asked_the_proxy(forwarded: list[str], address: str) -> 
 def test_what_is_no_address_is_nobody(forwarded: list[str]) -> None:
     from kernelpod.hub.logins.addresses import asked_proxy
 
-    with pytest.raises(ValueError, match="is no address"):
+    with pytest.raises(ValueError, match="is not an address"):
         asked_proxy(request(*forwarded))
 
 

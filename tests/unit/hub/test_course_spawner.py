@@ -287,7 +287,7 @@ async def test_a_spawner_that_knows_no_courses_gets_no_home_on_a_hub_with_course
 
     known = hub.config.KernelpodSpawner
     other = SimpleNamespace(user=SimpleNamespace(name="alice", groups=[]))
-    with pytest.raises(SettingsError, match="knows no courses"):
+    with pytest.raises(SettingsError, match="does not support courses"):
         server_entitlements(known.settings, known.of_hub, other)
 
 

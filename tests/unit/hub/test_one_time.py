@@ -66,8 +66,8 @@ BAD = {
     "[]": "damaged",
     "{}": "damaged",
     "{" * 100_000: "damaged",
-    '{"form": 2, "scrypt": {}, "users": {}}': "it is of another version",
-    '{"form": 1, "scrypt": {"n": 2, "r": 8, "p": 1}, "users": {}}': "it is of another version",
+    '{"form": 2, "scrypt": {}, "users": {}}': "it has another version",
+    '{"form": 1, "scrypt": {"n": 2, "r": 8, "p": 1}, "users": {}}': "it has another version",
     "\0": "damaged",
 }
 
@@ -75,13 +75,13 @@ BAD = {
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
 def test_a_file_that_is_no_list_is_refused_with_a_sentence(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "list").write_text(text, encoding="utf-8")
-    with pytest.raises(codes.ListError, match=f"no list of codes \\({said}\\)"):
+    with pytest.raises(codes.ListError, match=f"not a list of codes \\({said}\\)"):
         codes.read_list(tmp_path / "list")
 
 
 def test_a_time_without_a_zone_is_refused(tmp_path: Path) -> None:
     codes.write_list(tmp_path / "list", {"alice": codes.new_entry("A", datetime(2026, 12, 1), NOW)})  # noqa: DTZ001
-    with pytest.raises(codes.ListError, match="a time has no zone"):
+    with pytest.raises(codes.ListError, match="a time has no time zone"):
         codes.read_list(tmp_path / "list")
 
 
@@ -152,8 +152,8 @@ async def test_a_list_that_breaks_leaves_the_older_one_in_force(
     assert await authenticator.authenticate(Typed(), {"username": "alice", "password": "A"}) == "alice"
     path.unlink()
     assert await authenticator.authenticate(Typed(), {"username": "bob", "password": "B"}) == "bob"
-    assert "this is no list of codes (damaged)" in caplog.text
-    assert "No such file or directory; the list as it was stays in force" in caplog.text
+    assert "this is not a list of codes (damaged)" in caplog.text
+    assert "No such file or directory; the last valid list stays in use" in caplog.text
     codes.write_list(path, {})
     assert await authenticator.authenticate(Typed(), {"username": "carol", "password": "C"}) is None
 
@@ -226,7 +226,7 @@ def test_codes_go_into_a_new_file_that_nobody_else_reads(tmp_path: Path) -> None
     assert set(slips(out.read_text(encoding="utf-8"))) == {"alice", "ünal", "john.doe"}
     before = (tmp_path / "codes.json").read_bytes()
     again = issue(tmp_path, "--replace", "--out", str(out))
-    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+    assert (again.exit_code, "exists already" in again.stderr) == (2, True)
     assert (tmp_path / "codes.json").read_bytes() == before
 
 
@@ -277,6 +277,6 @@ def test_names_that_the_hub_does_not_take_get_no_code(tmp_path: Path, name: str)
 def test_a_damaged_list_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "codes.json").write_text("precious", encoding="utf-8")
     done = issue(tmp_path, "--only", "alice")
-    assert (done.exit_code, "this is no list of codes" in done.stderr) == (2, True)
+    assert (done.exit_code, "this is not a list of codes" in done.stderr) == (2, True)
     assert (tmp_path / "codes.json").read_text(encoding="utf-8") == "precious"
     assert done.stdout == ""

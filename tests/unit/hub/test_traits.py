@@ -35,22 +35,22 @@ def said_of(folder: Path, text: str) -> list[str]:
 
 MISTAKES = {
     "Authenticator: {alow_all: true}": "Authenticator has no such trait; did you mean allow_all?",
-    "jupyterhub: {ip: 1.2.3.4}": "jupyterhub: sections are class names, letter by letter; write JupyterHub",
+    "jupyterhub: {ip: 1.2.3.4}": "jupyterhub: names of sections are case-sensitive; write JupyterHub",
     "KubeSpwner: {image: a}": "KubeSpwner: no class has this name; did you mean KubeSpawner?",
     "Frobnicator: {}": "sections are class names such as JupyterHub, Authenticator, PAMAuthenticator",
-    "auth: {type: github}": "auth: this was Zero to JupyterHub before 1.0; write the authenticator's traits under",
+    "auth: {type: github}": "auth: Zero to JupyterHub removed this in 1.0; write the authenticator's traits",
     "JupyterHub.ip: 1.2.3.4": "class and trait are two levels in YAML: JupyterHub: {ip: ...}",
     "c.JupyterHub.ip: 1.2.3.4": "class and trait are two levels in YAML: JupyterHub: {ip: ...}",
     "JupyterHub: [ip]": "JupyterHub: a section is a mapping of traits: JupyterHub: {trait: value}",
     "JupyterHub: {ip: 5}": "JupyterHub.ip: expected a unicode string, not the int 5",
     "Authenticator: {allowed_users: alice}": "Authenticator.allowed_users: expected a set, not the str 'alice'",
-    "Authenticator: {allowed_users: [1234]}": "1234 is no text for YAML; put the name into quotes",
-    "Authenticator: {admin_users: [no]}": "False is no text for YAML; put the name into quotes",
+    "Authenticator: {allowed_users: [1234]}": "YAML does not read 1234 as text; put the name in quotes",
+    "Authenticator: {admin_users: [no]}": "YAML does not read False as text; put the name in quotes",
     "Authenticator: {username_regex: x}": "Authenticator sets this itself; it cannot be configured",
     "Authenticator: {pam_normalize_username: true}": "but PAMAuthenticator has; write it under PAMAuthenticator",
     "JupyterHub: {authenticator_class: dumy}": "'dumy' is neither installed nor a dotted path to a class; did you",
     "JupyterHub: {authenticator_class: no_such.Login}": "'no_such.Login' cannot be imported (ModuleNotFoundError",
-    "JupyterHub: {authenticator_class: json.loads}": "JupyterHub.authenticator_class: 'json.loads' is no Authent",
+    "JupyterHub: {authenticator_class: json.loads}": "JupyterHub.authenticator_class: 'json.loads' is not a subc",
     "JupyterHub: {authenticator_class: simple}": "'simple' is neither installed nor a dotted path to a class; ins",
     "JupyterHub: {authenticator_class: 5}": ".authenticator_class: expected a subclass of 'jupyterhub.auth.Authen",
     "JupyterHub: {cookie_secret: 5}": "JupyterHub.cookie_secret: expected a bytes object or a unicode string",
@@ -58,9 +58,9 @@ MISTAKES = {
     "KubeSpawner: {mem_limit: 2X}": "KubeSpawner.mem_limit: 2X is not a valid memory specification",
     "JupyterHub: {log_level: LOUD}": "JupyterHub.log_level: expected any of [0, 10, 20,",
     "JupyterHub: {db_url: 'mysql+pymysql//hub:geheim@h/x'}": "JupyterHub.db_url: this is neither a path nor DI",
-    "JupyterHub: {db_url: 'sqlite://h:port/x'}": "JupyterHub.db_url: this is no URL of the form DIALECT+DRIVER",
-    "JupyterHub: {db_url: 'sqlite://hub:a#b@h/x'}": "JupyterHub.db_url: the password is cut off at one of its",
-    "JupyterHub: {db_url: 'maria://h/x'}": "SQLAlchemy knows no database maria; write mysql+pymysql or",
+    "JupyterHub: {db_url: 'sqlite://h:port/x'}": "JupyterHub.db_url: this is not a URL of the form DIALECT",
+    "JupyterHub: {db_url: 'sqlite://hub:a#b@h/x'}": "JupyterHub.db_url: the password contains a charact",
+    "JupyterHub: {db_url: 'maria://h/x'}": "SQLAlchemy does not know maria; write mysql+pymysql or",
     "JupyterHub: {db_url: 'mysql+mysqldb://h/x'}": "needs the package MySQLdb, which is not installed here",
     "[Authenticator]": "the file must be a mapping with keys",
     "Authenticator: {allow_all: true, allow_all: false}": "allow_all: the key occurs twice; keep one",
@@ -85,8 +85,8 @@ def test_a_mistake_is_one_error_with_a_sentence(tmp_path: Path, text: str, sente
         ("KubeSpawner: {image_spec: a}", "KubeSpawner.image_spec: this is an old name; write image"),
         ("JupyterHub: {confirm_no_ssl: true}", "JupyterHub.confirm_no_ssl: DEPRECATED: does nothing"),
         ("DummyAuthenticator: {}", "this has no effect; JupyterHub.authenticator_class is PAMAuthenticator"),
-        ("ConfigurableHTTPProxy: {auth_token: abc}", "a secret in clear; write {from_file: PATH}"),
-        ("JupyterHub: {db_url: 'sqlite://hub:a@h/x'}", "a secret in clear; write {from_file: PATH}"),
+        ("ConfigurableHTTPProxy: {auth_token: abc}", "a secret in plain text; write {from_file: PATH}"),
+        ("JupyterHub: {db_url: 'sqlite://hub:a@h/x'}", "a secret in plain text; write {from_file: PATH}"),
     ],
 )
 def test_what_still_works_is_a_warning(tmp_path: Path, text: str, sentence: str) -> None:
@@ -108,7 +108,7 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path: Path) -> None:
         "JupyterHub: {authenticator_class: shared-password}\nSharedPasswordAuthenticator: {user_password: 8675309}"
     )
     (said,) = said_of(tmp_path, given)
-    assert "user_password: expected a unicode string, not the int that is there" in said
+    assert "user_password: expected a unicode string, not a value of type int" in said
 
 
 @hub
@@ -117,7 +117,7 @@ def test_values_of_the_chart_are_read_where_its_traits_are(tmp_path: Path) -> No
     given += "    ConfigurableHTTPProxy: {auth_token: {from_env: A}}\n"
     first, second = said_of(tmp_path, given)
     assert first.startswith("6: error: hub.config.Authenticator.alow_all: ")
-    assert "from_env: only the hub of this project reads it" in second
+    assert "from_env: only the hub of this project supports it" in second
 
 
 DEPLOYED = """\
@@ -142,7 +142,7 @@ def test_a_file_of_deploy_is_read_hub_by_hub_and_knows_sources(tmp_path: Path) -
     assert "more_hubs.exam.config.JupyterHub.authenticator_class: 'one-tim' is neither installed" in second
     assert said_of(tmp_path, "nfs: {server: 10.0.0.5}\n") == []
     zero = DEPLOYED.replace("hub:\n", "hub:\n  install: z2jh\n", 1)
-    assert sum("only the hub of this project reads it" in one for one in said_of(tmp_path, zero)) == 2
+    assert sum("only the hub of this project supports it" in one for one in said_of(tmp_path, zero)) == 2
 
 
 class Given(dict[str, Any]):
@@ -187,7 +187,7 @@ def test_the_url_of_the_database_is_looked_at_wherever_it_is_from(
     from kernelpod.hub.configfile.traits import configure_from
 
     monkeypatch.setenv("DATABASE", "mysql+pymysql://hub:gehe#im@h/x")
-    with pytest.raises(FindingsError, match="the password is cut off at one of its characters") as error:
+    with pytest.raises(FindingsError, match="the password contains a character that must be") as error:
         configure_from(Given(), written(tmp_path, "JupyterHub: {db_url: {from_env: DATABASE}}"))
     assert "gehe" not in error.value.message
 

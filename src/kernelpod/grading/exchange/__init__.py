@@ -1,6 +1,6 @@
-"""nbgrader's exchange for the folders of a courses file, with codes and receipts; only here is nbgrader imported.
+"""nbgrader's exchange for the folders of a courses file, with codes and receipts.
 
-`configure` plugs it in; docs/submissions.md says what it gives.
+`configure` enables it. docs/submissions.md describes it. No other package imports nbgrader.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from kernelpod.grading.exchange.submit import Submit
 
 
 def configure(c: Any) -> None:
-    """Make nbgrader use this exchange; called from nbgrader_config.py.
+    """Make nbgrader use this exchange. Called from nbgrader_config.py.
 
-    In a server of a hub with courses the course, its exchange and its closing time are known already.
+    In servers of a hub with courses, the environment names the course, its exchange and its closing time.
     """
     if place := os.environ.get("KERNELPOD_EXCHANGE"):
         c.Exchange.root, c.CourseDirectory.course_id = os.path.split(place)

@@ -1,4 +1,4 @@
-"""Gathering submissions: whose they are says the folder, when they came the storage; each gets a receipt."""
+"""Collects submissions and writes a receipt for each. The folder names the student, the storage the time."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Collect(CourseExchange, default.ExchangeCollect):
-    """Gathers one submission of each student."""
+    """Collects one submission of each student."""
 
     src_records: list[dict[str, Any]]
     before_duedate: bool
 
     receipt_key_file = Unicode(
-        "", help="The key that signs receipts: a file that only its owner can read, out of reach of students."
+        "", help="File with the key that signs receipts. Only its owner can read it, and students never can."
     ).tag(config=True)
     time_from = Enum(
         ("storage", "student"),
         default_value="storage",
-        help="Whose word on times is taken; 'student' after the exchange was restored or its modes were changed.",
+        help="Source of the times. Use 'student' after the exchange was restored or its modes were changed.",
     ).tag(config=True)
 
     @default_of("check_owner")  # type: ignore[untyped-decorator]
@@ -58,7 +58,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         return "inbound" not in self.personalised  # servers of all users may run with one user id
 
     def start(self) -> None:
-        """Read the key before anything is done."""
+        """Read the key first, so that nothing is collected if it cannot be used."""
         try:
             self._key = read_key(Path(self.receipt_key_file)) if self.receipt_key_file else None
         except SubmissionError as error:
@@ -66,7 +66,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         super().start()
 
     def init_src(self) -> None:
-        """Choose one submission of each student: the last one in time, else the last one."""
+        """Choose each student's last submission in time, or their last one if all are late."""
         if "inbound" not in self.personalised:
             super().init_src()
             self.src_records = [one for one in self.src_records if _is_plain(one["username"])]
@@ -78,17 +78,17 @@ class Collect(CourseExchange, default.ExchangeCollect):
         if not os.access(self.inbound_path, os.R_OK | os.X_OK):
             self.fail(f"{self.inbound_path} is missing or cannot be read.")
         self.duedate = self._duedate()
-        # nbgrader takes "before the due date" as: replace what was collected if another one is chosen now.
+        # This option also makes nbgrader replace a collected submission if another one is chosen now.
         self.before_duedate = self.before_duedate or self.closing is not None
         self.src_records = []
         for folder in sorted(Path(self.inbound_path).iterdir()):
             if not STUDENT.match(folder.name) or folder.is_symlink() or not folder.is_dir():
-                self.log.warning("%s is no student's folder", shown(str(folder)))
+                self.log.warning("%s is not a student's folder", shown(str(folder)))
             elif fnmatch(folder.name, of.student_id or "*") and (record := self._chosen(folder)):
                 self.src_records.append(record)
 
     def do_copy(self, src: str, dest: str, log: Any = None) -> None:  # noqa: ARG002  nbgrader's signature
-        """Copy a submission without following anything in it, and write what belongs to it; say if that fails."""
+        """Copy a submission without following links, and write its manifest and receipt. Failures are logged."""
         target = Path(dest)
         part = target.with_name(f".{target.name}.part")
         shutil.rmtree(part, ignore_errors=True)
@@ -100,11 +100,11 @@ class Collect(CourseExchange, default.ExchangeCollect):
             self.log.error("Not collected: %s", error.message)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-            with suppress(OSError):  # it holds something
+            with suppress(OSError):  # it is not empty
                 target.parent.rmdir()
 
     def _duedate(self) -> datetime | None:
-        """Return until when submissions are in time, in UTC without a zone, as nbgrader keeps times."""
+        """Return the due date in UTC without a time zone, as nbgrader stores times, or None if there is none."""
         if self.closing:
             return self.closing.astimezone(timezone.utc).replace(tzinfo=None)
         if not self.before_duedate:
@@ -117,13 +117,13 @@ class Collect(CourseExchange, default.ExchangeCollect):
         return due
 
     def _chosen(self, folder: Path) -> dict[str, Any] | None:
-        """Return nbgrader's record of the submission of one student, None if there is none."""
+        """Return nbgrader's record of a student's chosen submission, or None if there is none."""
         last = None
         for path in self._newest_first(folder):
             try:
                 time = self._time(path, last_change(path, self.rules().ignored)).replace(tzinfo=None)
             except SubmissionError as error:
-                self.log.error("%s passed over: %s", folder.name, error.message)
+                self.log.error("%s: a submission is skipped: %s", folder.name, error.message)
                 continue
             record = {"username": folder.name, "filename": f"{folder.name}/{path.name}", "timestamp": time}
             if self.duedate is None or time <= self.duedate:
@@ -132,7 +132,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         return last
 
     def _newest_first(self, folder: Path) -> list[Path]:
-        """Return a student's submissions of the assignment; links and files are none."""
+        """Return the folders of a student's submissions of the assignment. Links are left out."""
         word, found = f"+{self.coursedir.assignment_id}+", []
         try:
             with os.scandir(folder) as there:
@@ -147,7 +147,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         return [folder / name for _, name in sorted(found, reverse=True)]
 
     def _time(self, path: Path, changed_ns: int) -> datetime:
-        """Return when a submission came."""
+        """Return when a submission arrived."""
         if self.time_from == "student":
             with suppress(ValueError, OverflowError, IndexError, TypeError):
                 claimed: datetime = parse_utc(
@@ -157,7 +157,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         return _EPOCH + timedelta(microseconds=changed_ns // 1000)
 
     def _complete(self, source: Path, part: Path, changed_ns: int, left_out: dict[str, str]) -> None:
-        """Write what is not the student's work: manifest, note, secret, time and receipt."""
+        """Write the files that are not the student's work: manifest, note, secret, time and receipt."""
         mode, of, arrived = self.rules().file_mode, self.coursedir, self._time(source, changed_ns)
         student = (
             source.parent.name if "inbound" in self.personalised else self._path_to_record(source)["username"]
@@ -172,7 +172,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
         told, made = stored(source), manifest_of(part)[0].as_bytes()
         write(part / MANIFEST, made if told is None else told, mode)
         if told != made:
-            self.log.warning("%s: %s is missing or not that of the files", student, MANIFEST)
+            self.log.warning("%s: %s is missing or does not match the files", student, MANIFEST)
         receipt = Receipt(
             course=of.course_id,
             assignment=of.assignment_id,
@@ -187,7 +187,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
             left_out={shown(path): why for path, why in islice(left_out.items(), MAX_LEFT_OUT)},
         )
         if receipt.late:
-            self.log.warning("%s: late, it came at %s", student, arrived)
+            self.log.warning("%s: late, it arrived at %s", student, arrived)
         if left_out:
             self.log.warning("%s: %d left out, see %s", student, len(left_out), RECEIPT)
         write(part / RECEIPT, (receipt.signed(self._key) if self._key else receipt).to_json().encode(), mode)

@@ -1,8 +1,8 @@
-"""What the steps of the exchange have in common, and the two that need no more.
+"""The base class of the exchange's steps, and the two steps that need nothing else.
 
-Students see their own `inbound` and `feedback` at the places where nbgrader looks for those of everybody; a grader
-sees `inbound/<student>` of all. Everything in such a folder is a student's own word, but for the folder's name,
-since only the student can write there, and for the times that the storage keeps.
+Students see only their own `inbound` and `feedback`, at the paths that nbgrader uses for all students. Graders see
+`inbound/<student>` of all. The content of such a folder is only the student's claim. Reliable are the folder's
+name, because only that student can write there, and the times that the storage records.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from kernelpod.grading.submissions.manifest import NOT_HASHED
 from kernelpod.grading.submissions.receipt import moment
 from kernelpod.grading.submissions.walk import read_small
 
-# nbgrader's file: who knows it can fetch the feedback.
+# nbgrader's file, whose content gives access to the feedback.
 SECRET = "submission_secret.txt"  # noqa: S105  a file's name
 _SECRET = re.compile(rb"[0-9a-f]{32,128}\Z")
-# What folders of students are called: KubeSpawner's slugs.
+# Names of students' folders: KubeSpawner's slugs.
 STUDENT = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
 class CourseExchange(default.Exchange):
-    """The exchange of courses; its traits are set as those of `c.Exchange`."""
+    """The exchange of courses. Its traits are set on `c.Exchange`."""
 
     personalised = List(
         Enum(("inbound", "feedback")),
         default_value=["inbound", "feedback"],
-        help="Which folders hold one folder for each student, the only one that they see.",
+        help="Folders that contain a folder for each student, who sees only their own.",
     ).tag(config=True)
     closes_at = Unicode(
-        "", help="When submitting closes: ISO 8601 with a zone, such as 2027-02-01T12:00:00+01:00."
+        "", help="When submitting closes: ISO 8601 with a time zone, such as 2027-02-01T12:00:00+01:00."
     ).tag(config=True)
 
     @default_of("root")  # type: ignore[untyped-decorator]
@@ -60,16 +60,16 @@ class CourseExchange(default.Exchange):
 
     @property
     def closing(self) -> datetime | None:
-        """When submitting closes, None if it does not."""
+        """When submitting closes, or None if it does not."""
         return moment(self.closes_at) if self.closes_at else None
 
     def ensure_root(self) -> None:
-        """Check that there is an exchange; courses are mounted below it, nobody writes at its root."""
+        """Check that the exchange exists. Courses are mounted below it, so its root need not be writable."""
         if not os.access(self.root, os.R_OK | os.X_OK):
             self.fail(f"There is no exchange at {self.root}, or it cannot be read.")
 
     def ensure_directory(self, path: str, mode: int) -> None:
-        """Make a folder that graders write, or check that one may write in it; it need not be one's own."""
+        """Make a folder, or check that the user can write to it. It may belong to another user."""
         if not Path(path).is_dir():
             shared = self.coursedir.groupshared
             super().ensure_directory(path, (0o2775 if shared else 0o755) if self._has_students(path) else mode)
@@ -80,7 +80,7 @@ class CourseExchange(default.Exchange):
         return Path(path).name in self.personalised
 
     def rules(self) -> Rules:
-        """Return how folders of students are copied, by nbgrader's own settings."""
+        """Return the rules for copying students' folders, from nbgrader's own settings."""
         of = self.coursedir
 
         def ignored(path: str) -> bool:
@@ -97,27 +97,27 @@ class CourseExchange(default.Exchange):
         )
 
     def be_a_student(self) -> None:
-        """Name this server's user as the student, the way folders are named after them."""
+        """Set the student to this server's user, by the slug that is the name of their folders."""
         if self.coursedir.student_id == "*":
             self.coursedir.student_id = user_slug(os.environ.get("JUPYTERHUB_USER") or get_username())
 
 
 class ReleaseAssignment(CourseExchange, default.ExchangeReleaseAssignment):
-    """Hands out an assignment."""
+    """Releases an assignment."""
 
 
 class Fetch(CourseExchange, default.ExchangeFetchAssignment):
-    """Gets what was handed out."""
+    """Fetches a released assignment."""
 
 
 def secret_of(folder: Path) -> bytes | None:
-    """Return the secret of a submission, None if it has none that nbgrader could have made."""
+    """Return the secret of a submission, or None if it has none in nbgrader's format."""
     secret = read_small(folder, SECRET, 256)
     return secret if secret and _SECRET.match(secret) else None
 
 
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file whole, or not at all."""
+    """Write a file atomically."""
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Feedback, into the folder of the student whose it is and nobody else's."""
+"""Releases each student's feedback into their own folder, and fetches it from there."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kernelpod.grading.submissions.walk import shown
 
 
 class ReleaseFeedback(CourseExchange, default.ExchangeReleaseFeedback):
-    """Hands feedback out, one student after the other."""
+    """Releases feedback, one student after the other."""
 
     dest_path: str
 
     def copy_files(self) -> None:
-        """Copy each student's feedback into their folder; one that cannot be written does not stop the others."""
+        """Copy each student's feedback into their folder. If one cannot be written, the others still are."""
         if "feedback" not in self.personalised:
             super().copy_files()
             return
@@ -36,14 +36,14 @@ class ReleaseFeedback(CourseExchange, default.ExchangeReleaseFeedback):
             self.fail(f"No feedback was released for {', '.join(failed)}.")
 
     def _students(self) -> list[str]:
-        """Return whose feedback has been made; a name that no folder can have gets none."""
+        """Return the students whose feedback has been generated. Invalid names are logged and left out."""
         pattern = re.compile(self._made_for("(?P<student>[^/]+)", escape=True))
         made = sorted(glob(self._made_for(self.coursedir.student_id or "*")))  # noqa: PTH207  nbgrader's pattern
         found = [pattern.fullmatch(path) for path in made]
         students = [one["student"] for one in found if one]
         for student in students:
             if not STUDENT.match(student):
-                self.log.error("%s is no name of a student's folder", shown(student))
+                self.log.error("%s is not a valid name of a student's folder", shown(student))
         return [student for student in students if STUDENT.match(student)]
 
     def _made_for(self, student: str, *, escape: bool = False) -> str:
@@ -53,9 +53,9 @@ class ReleaseFeedback(CourseExchange, default.ExchangeReleaseFeedback):
 
 
 class FetchFeedback(CourseExchange, default.ExchangeFetchFeedback):
-    """Gets the feedback on one's own submissions."""
+    """Fetches the feedback on the user's own submissions."""
 
     def init_src(self) -> None:
-        """Look where nbgrader does, as the student that one is."""
+        """Search as nbgrader does, with this server's user as the student."""
         self.be_a_student()
         super().init_src()

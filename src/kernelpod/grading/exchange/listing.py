@@ -1,4 +1,4 @@
-"""Lists of what was handed out and in; Lab's assignment list shows what comes from here."""
+"""Lists released assignments and submissions, which Lab's assignment list shows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kernelpod.grading.submissions.walk import read_small
 
 
 class Listing(CourseExchange, default.ExchangeList):
-    """Lists as nbgrader does, with a submission's code behind its time."""
+    """Lists as nbgrader does, with a submission's code after its time."""
 
     assignments: list[str]
 
     def init_dest(self) -> None:
-        """Find submissions also in the folders of students; what no exchange can have made is not listed."""
+        """Find submissions in students' folders too. Those without a valid secret are not listed."""
         super().init_dest()
         if not self.inbound:
             return
@@ -26,11 +26,11 @@ class Listing(CourseExchange, default.ExchangeList):
         pattern = f"{of.course_id or '*'}/inbound/{of.student_id or '*'}/*+{of.assignment_id or '*'}+*"
         if "inbound" in self.personalised:
             self.assignments = sorted({*self.assignments, *map(str, Path(self.root).glob(pattern))})
-        # nbgrader reads the secrets: a link or an endless file must not get so far.
+        # nbgrader reads the secrets, so links and endless files must be left out.
         self.assignments = [path for path in self.assignments if secret_of(Path(path))]
 
     def parse_assignment(self, assignment: str) -> dict[str, Any]:
-        """Return what a path says; the student is the owner of the folder it is in, whatever its name says."""
+        """Return what a path says. The student is the owner of the folder, whatever the submission's name says."""
         said: dict[str, Any] = super().parse_assignment(assignment)
         places = Path(assignment).relative_to(self.root).parts if self.inbound else ()
         if len(places) == 4:
@@ -38,7 +38,7 @@ class Listing(CourseExchange, default.ExchangeList):
         return said
 
     def parse_assignments(self) -> list[dict[str, Any]]:
-        """Return what nbgrader lists; Lab shows a submission's time as it stands, so the code goes there."""
+        """Return nbgrader's list with the code in a submission's time, because Lab shows that text unchanged."""
         listed: list[dict[str, Any]] = super().parse_assignments()
         for one in (one for assignment in listed for one in assignment.get("submissions", ())):
             folder = Path(one["path"])

@@ -1,4 +1,4 @@
-"""Handing in, in the student's own server: nothing that it says proves anything but the content."""
+"""Submits an assignment from the student's own server, which proves nothing but the content."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kernelpod.grading.submissions.walk import SubmissionError, shown
 
 
 class Submit(CourseExchange, default.ExchangeSubmit):
-    """Hands in an assignment, with its hashes and the code that stands for them."""
+    """Submits an assignment, with its hashes and the code that is derived from them."""
 
     def init_dest(self) -> None:
-        """Refuse after the closing time; else as nbgrader does."""
+        """Refuse after the closing time. Otherwise do the same as nbgrader."""
         if self.closing and datetime.now(timezone.utc) > self.closing:
             self.fail(f"Submitting closed at {self.closing.isoformat(' ')}.")
         self.be_a_student()
         super().init_dest()
 
     def copy_files(self) -> None:
-        """Make the submission beside its place, then put it there whole; the student keeps a copy of the same."""
+        """Make the submission in a temporary folder, then rename it. The student keeps an identical copy."""
         self.init_release()
         self.check_filename_diff()
         self.log.info("Source: %s", self.src_path)
@@ -52,7 +52,7 @@ class Submit(CourseExchange, default.ExchangeSubmit):
             self.log.info(line)
 
     def _make(self, part: Path) -> str:
-        """Make the submission in a folder; return what the student is told."""
+        """Make the submission in a folder. Return the note for the student."""
         rules = self.rules()
         try:
             copied = copy_folder(Path(self.src_path), part, rules)
@@ -78,6 +78,6 @@ class Submit(CourseExchange, default.ExchangeSubmit):
             f"Assignment  {self.coursedir.assignment_id}",
             f"Files       {files}",
             *(f"Left out    {shown(path)}: {why}" for path, why in left_out.items()),
-            "Keep the code: it shows what was submitted. What `sha256sum SHA256SUMS` prints begins with it.",
+            "Keep the code: it shows what was submitted. The output of `sha256sum SHA256SUMS` begins with it.",
         ]
         return "\n".join(lines) + "\n"

@@ -1,5 +1,5 @@
-"""Submitted folders: what is in them, the code a student keeps, the receipt of the collector; knows no nbgrader.
+"""Submitted folders: their hashes, the code for the student and the collector's receipt. Independent of nbgrader.
 
-`walk` looks into a folder without following anything out of it, `manifest` hashes it, `copy` copies it, `receipt`
-says when it was collected, `verify` what has changed since.
+`walk` lists a folder without following anything out of it, `manifest` hashes it, `copy` copies it, `receipt`
+records when it was collected, and `verify` finds what has changed since.
 """

@@ -1,4 +1,4 @@
-"""Copying a folder that somebody else may be writing: nothing is followed, hangs, or grows without end."""
+"""Copies a folder that another user may be changing, without following links, hanging, or exceeding limits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PIECE = 2**20
 
 @dataclass(frozen=True)
 class Rules:
-    """What is copied, and how it is made."""
+    """Which files are copied, up to which size, and the modes of the copies."""
 
     file_bytes: int
-    """The most that one file may hold."""
+    """Maximum size of one file."""
     all_bytes: int
-    """The most that all files together may hold."""
+    """Maximum size of all files together."""
     ignored: Callable[[str], bool] = nothing
-    """Paths that are passed over without a word, with all below them."""
+    """Paths that are left out without a report, with everything below them."""
     included: Callable[[str], bool] = lambda _name: True
     """Names of files that are copied."""
     file_mode: int = 0o644
@@ -32,21 +32,21 @@ class Rules:
 
 @dataclass
 class Copied:
-    """What became of a copy."""
+    """The result of a copy."""
 
     left_out: dict[str, str] = field(default_factory=dict)
     """Why something was not copied, by its path."""
     changed_ns: int = 0
-    """The latest change of anything copied, of its content or its place, as the file system says (ctime)."""
+    """The latest change of anything copied, in nanoseconds, as the file system records it (ctime)."""
     bytes: int = 0
     full: bool = False
-    """Whether files were left out because all together are too large."""
+    """Whether files were left out because of `all_bytes`."""
 
 
 def copy_folder(source: Path, dest: Path, rules: Rules) -> Copied:
-    """Copy a folder to one that does not exist yet; return what was left out, and the time of the last change.
+    """Copy a folder to one that does not exist yet. Return what was left out, and the time of the last change.
 
-    Raises SubmissionError if the folder cannot be read, OSError if the copy cannot be written; nothing stays.
+    Raises SubmissionError if the folder cannot be read, OSError if the copy cannot be written. No copy is left.
     """
     done = Copied()
     dest.mkdir()
@@ -67,7 +67,7 @@ def copy_folder(source: Path, dest: Path, rules: Rules) -> Copied:
 
 
 def last_change(folder: Path, ignored: Callable[[str], bool] = nothing) -> int:
-    """Return when anything in a folder last changed, in nanoseconds, as the file system says (ctime)."""
+    """Return when anything in a folder last changed, in nanoseconds, as the file system records it (ctime)."""
     return max(entry.status.st_ctime_ns for entry in entries(folder, ignored))
 
 
@@ -83,7 +83,7 @@ def _file(entry: FolderEntry, dest: Path, rules: Rules, done: Copied) -> None:
         with os.fdopen(descriptor, "wb") as target:
             size = _stream(source, target, most)
             os.fchmod(target.fileno(), rules.file_mode)
-        # After reading: what was read is not newer than this.
+        # The time is taken after reading, so that the content is not newer.
         done.changed_ns = max(done.changed_ns, os.fstat(source.fileno()).st_ctime_ns)
     if size is not None and size <= most:
         done.bytes += size
@@ -99,7 +99,7 @@ def _file(entry: FolderEntry, dest: Path, rules: Rules, done: Copied) -> None:
 
 
 def _stream(source: BinaryIO, target: BinaryIO, most: int) -> int | None:
-    """Return how many bytes there were, None if they cannot be read; stops soon after `most`."""
+    """Return the number of bytes, or None if they cannot be read. Copying stops soon after `most` bytes."""
     size = os.fstat(source.fileno()).st_size
     if size > most:
         return size

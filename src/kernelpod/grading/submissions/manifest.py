@@ -1,4 +1,4 @@
-"""The hashes of a submitted folder, in the form of `sha256sum`, and the short code that stands for them."""
+"""The hashes of a submitted folder, in the format of `sha256sum`, and the short code derived from them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MANIFEST = "SHA256SUMS"
 CODE_NOTE = "SUBMISSION-CODE.txt"
 RECEIPT = "RECEIPT.json"
 TIMESTAMP = "timestamp.txt"
-# Beside the student's files, at the top: written after they are hashed, or by whoever collects.
+# Files at the top of a submission that are written after the student's files are hashed, or by the collector.
 NOT_HASHED = frozenset({MANIFEST, CODE_NOTE, RECEIPT, TIMESTAMP})
 MAX_MANIFEST_BYTES = 32 * 2**20
 CODE_DIGITS = 20  # 80 bits
 _GROUP = 4
 _LINE = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)\Z", re.DOTALL)
-# sha256sum marks a line that holds one of these with a backslash, and escapes them.
+# sha256sum begins a line that contains one of these with a backslash, and escapes them.
 _ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
 _ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
 _MEANT = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
@@ -35,13 +35,13 @@ class Checksums:
     files: Mapping[str, str]
 
     def as_bytes(self) -> bytes:
-        """Return the text of SHA256SUMS; the same files give the same bytes."""
+        """Return the text of SHA256SUMS. The same files always give the same bytes."""
         named = sorted((os.fsencode(path), digest) for path, digest in self.files.items())
         return b"".join(_line(name, digest) for name, digest in named)
 
 
 def manifest_of(folder: Path) -> tuple[Checksums, dict[str, str]]:
-    """Return the manifest of what a folder holds now, and what else is in it: its kind by path.
+    """Return the manifest of a folder's current files, and the kinds of its other entries by path.
 
     Raises SubmissionError if a file cannot be read.
     """
@@ -68,18 +68,18 @@ def file_digest(file: BinaryIO) -> str:
 
 
 def stored(folder: Path) -> bytes | None:
-    """Return the text of the folder's SHA256SUMS, None if it has none."""
+    """Return the text of the folder's SHA256SUMS, or None if it has none."""
     return read_small(folder, MANIFEST, MAX_MANIFEST_BYTES)
 
 
 def parsed(text: bytes) -> Checksums:
-    """Return the manifest in the text of a SHA256SUMS. Raises SubmissionError with the line that is wrong."""
+    """Return the manifest in the text of a SHA256SUMS. Raises SubmissionError, which names the invalid line."""
     files: dict[str, str] = {}
     for number, line in enumerate(text.split(b"\n")[:-1], start=1):
         found = _LINE.match(line)
         name = _unescaped(found[3], bool(found[1])) if found else None
         if found is None or name is None or name in files:
-            raise SubmissionError(f"{MANIFEST}, line {number}: not a hash and a path, or a path that came before")
+            raise SubmissionError(f"{MANIFEST}, line {number}: not a hash and a path, or a repeated path")
         files[name] = found[2].decode()
     if text and not text.endswith(b"\n"):
         raise SubmissionError(f"{MANIFEST}: its last line is cut off")

@@ -1,4 +1,4 @@
-"""What the collector writes beside a submission: whose it is, when it came, what was in it; signed with a key."""
+"""The receipt that the collector adds to a submission: its student, time and content, signed with a key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kernelpod.grading.submissions.walk import SubmissionError, read_small
 
 MAX_RECEIPT_BYTES = 2**20
 MIN_KEY_BYTES, MAX_KEY_BYTES = 32, 4096
-# Keeps these signatures apart from any others that somebody makes with the same key.
+# Separates these signatures from others that are made with the same key.
 _PURPOSE = b"kernelpod submission receipt 1\n"
 
 
@@ -31,28 +31,28 @@ class Receipt(BaseModel):
     course: str
     assignment: str
     student: str
-    """As whose it was collected: by the folder that only this user can write."""
+    """The student, by the folder that only this user can write."""
     submission: str
-    """The name of the folder that was collected: the student's own words."""
+    """The name of the collected folder, which the student chose."""
     arrived: AwareDatetime
     """When its content last changed."""
     clock: Literal["storage", "student"] = "storage"
-    """Whose word that is."""
+    """The source of `arrived`."""
     collected: AwareDatetime
     closed: AwareDatetime | None = None
-    """When submitting closed, if the collector was told."""
+    """When submitting closed, if the collector knows it."""
     code: str | None = None
-    """The code of the manifest that came with it; None if none did."""
+    """The code of the submission's own manifest, or None if it has none."""
     files: str
-    """SHA-256 of the manifest of what was collected."""
+    """SHA-256 of the manifest of the collected files."""
     left_out: dict[str, str] = {}
-    """Why something of it was not collected, by path."""
+    """Why files were not collected, by path."""
     hmac: str | None = None
     """HMAC-SHA256 over all of the above, in hex."""
 
     @property
     def late(self) -> bool:
-        """Whether it came after submitting had closed."""
+        """Whether it arrived after submitting had closed."""
         return self.closed is not None and self.arrived > self.closed
 
     def signed(self, key: bytes) -> Receipt:
@@ -60,7 +60,7 @@ class Receipt(BaseModel):
         return self.model_copy(update={"hmac": self._hmac(key)})
 
     def genuine(self, key: bytes) -> bool:
-        """Return whether it was signed with this key and is as it was then."""
+        """Return whether it was signed with this key and has not changed since."""
         return self.hmac is not None and hmac.compare_digest(self.hmac.encode(), self._hmac(key).encode())
 
     def to_json(self) -> str:
@@ -73,7 +73,7 @@ class Receipt(BaseModel):
 
 
 def receipt_of(folder: Path) -> Receipt | None:
-    """Return the receipt in a folder, None if there is none. Raises SubmissionError if it cannot be read."""
+    """Return the receipt in a folder, or None if there is none. Raises SubmissionError if it cannot be read."""
     text = read_small(folder, RECEIPT, MAX_RECEIPT_BYTES)
     if text is None:
         return None
@@ -84,7 +84,7 @@ def receipt_of(folder: Path) -> Receipt | None:
 
 
 def read_key(path: Path) -> bytes:
-    """Return the hub's key. Raises SubmissionError if others could have read it, or it is too short."""
+    """Return the key of receipts. Raises SubmissionError if other users have access to it, or it is too short."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -92,9 +92,11 @@ def read_key(path: Path) -> bytes:
     except OSError as error:
         raise SubmissionError(f"the key {path} cannot be read: {error.strerror}") from error
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SubmissionError(f"the key {path} is not its owner's alone: chmod 600 {path}")
+        raise SubmissionError(f"other users have access to the key {path}: run chmod 600 {path}")
     if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise SubmissionError(f"the key {path} is no key: make one with `openssl rand -hex 32`")
+        raise SubmissionError(
+            f"{path} is not a key of at least {MIN_KEY_BYTES} bytes: make one with `openssl rand -hex 32`"
+        )
     return key
 
 

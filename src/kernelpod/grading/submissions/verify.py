@@ -1,4 +1,4 @@
-"""What has changed in submitted folders since they were submitted and collected."""
+"""Finds what has changed in submitted folders since they were submitted and collected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kernelpod.grading.submissions.walk import MAX_DEPTH, SubmissionError, shown
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found out about one submission."""
+    """The result of verifying one submission."""
 
     folder: Path
     files: int = 0
@@ -31,12 +31,12 @@ class Verdict:
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    """What else is wrong, in sentences."""
+    """Other errors, as sentences."""
     receipt: Receipt | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether it is as it was."""
+        """Whether nothing has changed."""
         return not (self.changed or self.missing or self.added or self.findings)
 
 
@@ -67,17 +67,17 @@ def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> V
 
 
 def verify_all(folder: Path, code: str | None = None, key: bytes | None = None) -> list[Verdict]:
-    """Return a verdict on each submission in a folder, which may be one itself, as in nbgrader's `submitted`.
+    """Return a verdict on each submission in a folder, such as nbgrader's `submitted` or a submission itself.
 
-    A receipt must name somebody whose folder it lies in. Raises SubmissionError if there is no submission, or if
-    there are several for one code.
+    A receipt must be in a folder of the student that it names. Raises SubmissionError if there is no submission,
+    or if there are several for one code.
     """
     submitted, bare = _search(folder, MAX_DEPTH)
     found = sorted(submitted + bare)
     if not submitted:
-        raise SubmissionError(f"{folder} holds no submission: nothing in it has a {MANIFEST}")
+        raise SubmissionError(f"{folder} contains no submission: nothing in it has a {MANIFEST}")
     if code is not None and len(found) > 1:
-        raise SubmissionError(f"a code is that of one submission, and {folder} holds {len(found)}")
+        raise SubmissionError(f"a code belongs to one submission, but {folder} contains {len(found)}")
     return [_in_its_place(folder, verify(one, code, key)) for one in found]
 
 
@@ -85,14 +85,14 @@ def _in_its_place(folder: Path, verdict: Verdict) -> Verdict:
     below = verdict.folder.relative_to(folder).parts
     if verdict.receipt is None or not below or verdict.receipt.student in (folder.resolve().name, *below):
         return verdict
-    said = f"its {RECEIPT} is that of {shown(verdict.receipt.student)}"
+    said = f"its {RECEIPT} belongs to {shown(verdict.receipt.student)}"
     return replace(verdict, findings=(*verdict.findings, said))
 
 
 def _search(folder: Path, depth: int) -> tuple[list[Path], list[Path]]:
-    """Return the submissions in a folder, and the folders with files that are none and hold none.
+    """Return the submissions in a folder, and the folders that contain files but no submission.
 
-    Links are not followed. Names that begin with a dot are passed over.
+    Links are not followed. Names that begin with a dot are left out.
     """
     entries = [one for one in os.scandir(folder) if not one.name.startswith(".")]
     files = {one.name for one in entries if not one.is_dir(follow_symlinks=False)}
@@ -111,7 +111,7 @@ def _search(folder: Path, depth: int) -> tuple[list[Path], list[Path]]:
 def _receipt(
     folder: Path, files: str, manifest: bytes, key: bytes | None
 ) -> tuple[Receipt | None, tuple[str, ...]]:
-    """Return the receipt, and what is wrong with it; only one that the key has signed proves anything."""
+    """Return the receipt and its errors. Only a receipt that is signed with the key proves anything."""
     try:
         receipt = receipt_of(folder)
     except SubmissionError as error:
@@ -122,7 +122,7 @@ def _receipt(
     if key and not receipt.genuine(key):
         findings.append(f"its {RECEIPT} is not signed with this key, or was changed")
     if receipt.files != files:
-        findings.append("its files are not those that were collected")
+        findings.append("its files are not the collected ones")
     if (digest_of(manifest) if receipt.code is None else code_of(manifest)) != (receipt.code or receipt.files):
-        findings.append(f"its {MANIFEST} is not the one that was collected")
+        findings.append(f"its {MANIFEST} is not the collected one")
     return receipt, tuple(findings)

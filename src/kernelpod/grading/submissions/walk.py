@@ -1,7 +1,7 @@
-"""What is in a submitted folder, looked at without following anything that leads out of it.
+"""Lists a submitted folder without following anything that leads out of it.
 
-Who may write the folder may also change it while it is read. Every name is therefore opened relative to the open
-folder that it is in, never by a path, and never as a link.
+The student may change the folder while it is read. Every name is therefore opened relative to its open parent
+folder, never by a longer path, and never through a link.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_ENTRIES = 20_000
 MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK a named pipe would hold its reader for ever.
+# Without O_NONBLOCK, a named pipe would block its reader forever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -37,39 +37,39 @@ class SubmissionError(KernelpodError):
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """One name in the folder; can be opened only until the next one is asked for."""
+    """One name in the folder. It can be opened only until the next one is requested."""
 
     path: str
     """Relative to the folder, with "/"; empty for the folder itself."""
     kind: Literal["file", "folder", "other"]
     why: str
-    """Of "other": why it cannot be part of a submission."""
+    """For "other": why it cannot be part of a submission."""
     status: os.stat_result
     parent: int
 
     def open(self) -> BinaryIO:
-        """Return the open file. Raises OSError, also if it is no ordinary file any more."""
+        """Return the open file. Raises OSError, also if it is no longer an ordinary file."""
         descriptor = os.open(self.path.rpartition("/")[2], _FILE, dir_fd=self.parent)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError("no ordinary file any more")
+            raise OSError("no longer an ordinary file")
         return os.fdopen(descriptor, "rb")
 
 
 def nothing(_path: str) -> bool:
-    """Return that no path is passed over."""
+    """Return False: no path is ignored."""
     return False
 
 
 def entries(folder: Path, ignored: Callable[[str], bool] = nothing) -> Iterator[FolderEntry]:
-    """Yield the folder and all that is in it, but not what is `ignored` by its path, and nothing below that.
+    """Yield the folder and everything in it, without `ignored` paths and everything below them.
 
-    Raises SubmissionError if it is no folder, changes its form meanwhile, or holds more than MAX_ENTRIES names.
+    Raises SubmissionError if it is not a folder, cannot be read, or contains more than MAX_ENTRIES names.
     """
     try:
         top = os.open(folder, _FOLDER)
     except OSError as error:
-        raise SubmissionError(f"{shown(str(folder))} is no folder that can be read: {error.strerror}") from error
+        raise SubmissionError(f"{shown(str(folder))} is not a readable folder: {error.strerror}") from error
     try:
         yield FolderEntry("", "folder", "", os.fstat(top), top)
         yield from _Walk(ignored).below(top, "", MAX_DEPTH)
@@ -83,7 +83,7 @@ def entries(folder: Path, ignored: Callable[[str], bool] = nothing) -> Iterator[
 
 
 def read_small(folder: Path, name: str, limit: int) -> bytes | None:
-    """Return an ordinary file of a folder, None if there is none or it is longer than `limit`."""
+    """Return the content of a folder's ordinary file, or None if there is none or it exceeds `limit` bytes."""
     try:
         top = os.open(folder, _FOLDER)
     except OSError:
@@ -99,7 +99,7 @@ def read_small(folder: Path, name: str, limit: int) -> bytes | None:
 
 
 def shown(name: str) -> str:
-    """Return a name that can be printed: control characters and broken text are escaped."""
+    """Return a name that can be printed, with control characters and invalid text escaped."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
@@ -108,7 +108,7 @@ class _TooMany(Exception):
 
 
 class _Walk:
-    """One walk, which counts what it has met."""
+    """One walk, which counts the entries that it finds."""
 
     def __init__(self, ignored: Callable[[str], bool]) -> None:
         self.ignored = ignored
@@ -139,7 +139,7 @@ class _Walk:
 
     def _folder(self, entry: FolderEntry, depth: int) -> Iterator[FolderEntry]:
         if depth == 0 or len(os.fsencode(entry.path)) > MAX_PATH_BYTES:
-            yield _other(entry.path, "it lies too deep", entry.status, entry.parent)
+            yield _other(entry.path, "it is nested too deeply", entry.status, entry.parent)
             return
         try:
             opened = os.open(entry.path.rpartition("/")[2], _FOLDER, dir_fd=entry.parent)

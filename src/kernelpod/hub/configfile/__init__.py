@@ -1,1 +1,1 @@
-"""A hub's configuration from YAML, checked against JupyterHub's own classes."""
+"""Reads a hub's configuration from YAML and checks it against JupyterHub's own classes."""

@@ -1,6 +1,6 @@
-"""The classes that sections of a hub's configuration name: JupyterHub's, installed ones, those a file chooses.
+"""Finds the classes that a hub's configuration can name: JupyterHub's, installed ones and those the file chooses.
 
-Entry points and dotted paths are imported when they are named, as the hub itself would; nothing is made of them.
+Entry points and dotted paths are imported when they are named, as the hub would do. No class is instantiated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from traitlets.utils.importstring import import_item
 
 # Traits of JupyterHub that choose a class.
 CHOICES = ("authenticator_class", "spawner_class", "proxy_class")
-# What a hub in the cluster uses without being told by the file.
+# Classes that a hub in the cluster uses even if the file does not name them.
 _FURTHER = (
     "kubespawner.KubeSpawner",
     "kernelpod.hub.spawners.pod.PodSpawner",
@@ -30,43 +30,43 @@ _FURTHER = (
 
 
 class NotAClass(Exception):
-    """A class that was asked for is not there, or is none that would do; the text is a sentence."""
+    """A named class does not exist or has the wrong base class. The text says why."""
 
 
 @dataclass
 class Known:
-    """The classes that sections may name, and those that a file chooses."""
+    """The classes that sections may name, and those that the file chooses."""
 
     by_name: dict[str, type[Any]] = field(default_factory=dict)
     chosen: dict[str, type[Any]] = field(default_factory=dict)
     loaders: dict[str, Callable[[], type[Any]]] = field(default_factory=dict)
-    """Of installed classes by name; to import all of them takes seconds."""
+    """Import functions of installed classes by name. Importing all of them takes seconds."""
 
     def names(self) -> list[str]:
         """Return the names that sections may have."""
         return [*self.by_name, *self.loaders]
 
     def find(self, name: str) -> type[Any] | None:
-        """Return the class of this name; one that is installed badly is not there."""
+        """Return the class of this name, or None if it does not exist or cannot be imported."""
         if name not in self.by_name and name in self.loaders:
-            with contextlib.suppress(Exception):  # a module may fail in any way
+            with contextlib.suppress(Exception):  # an import can raise any exception
                 self.add(self.loaders[name]())
         return self.by_name.get(name)
 
     def add(self, kind: type[Any]) -> None:
-        """Add a class and those it derives from: a section of each of them counts."""
+        """Add a class and its base classes, because sections may name any of them."""
         for one in kind.__mro__:
             if issubclass(one, Configurable):
                 self.by_name.setdefault(one.__name__, one)
 
     def choose(self, trait: str, kind: type[Any]) -> None:
-        """Add a class that the file chooses; its name is preferred to that of another class."""
+        """Add a class that the file chooses. It replaces another class of the same name."""
         self.chosen[trait] = kind
         self.by_name[kind.__name__] = kind
         self.add(kind)
 
     def having(self, trait: str) -> Iterator[str]:
-        """Yield the chosen classes that have a trait."""
+        """Yield the names of the chosen classes that have a trait."""
         return (kind.__name__ for kind in self.chosen.values() if trait in kind.class_traits(config=True))
 
 
@@ -83,7 +83,7 @@ def installed() -> Known:
 
 
 def named(choice: str, value: str) -> type[Any]:
-    """Return the class that a choice's value names, by entry point or dotted path. Raises NotAClass."""
+    """Return the class that a value names, by entry point or dotted path. Raises NotAClass."""
     registered = _registered(choice)
     entry = registered.get(value.lower())
     if entry is None and "." not in value:
@@ -92,20 +92,20 @@ def named(choice: str, value: str) -> type[Any]:
         raise NotAClass(f"{value!r} is neither installed nor a dotted path to a class; {hint}")
     try:
         kind = entry.load() if entry else import_item(value)
-    except Exception as error:  # a module may fail in any way
+    except Exception as error:  # an import can raise any exception
         said = " ".join(str(error).split())
         raise NotAClass(
-            f"{value!r} cannot be imported ({type(error).__name__}: {said}); install the package that has it "
-            "where the hub runs, or correct the path"
+            f"{value!r} cannot be imported ({type(error).__name__}: {said}); install its package where the hub "
+            "runs, or correct the path"
         ) from error
     wanted = JupyterHub.class_traits()[choice].klass
     if not (isinstance(kind, type) and issubclass(kind, wanted)):
-        raise NotAClass(f"{value!r} is no {wanted.__name__}")
+        raise NotAClass(f"{value!r} is not a subclass of {wanted.__name__}")
     return kind
 
 
 def default(choice: str) -> type[Any]:
-    """Return the class that the hub takes where nothing is chosen."""
+    """Return the class that the hub uses if the file chooses none."""
     kind = JupyterHub.class_traits()[choice].default_value
     return kind if isinstance(kind, type) else named(choice, kind)
 

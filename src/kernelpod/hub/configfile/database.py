@@ -1,7 +1,7 @@
-"""What is wrong with the URL of a hub's database, in words that do not hold its password.
+"""Checks the URL of a hub's database. Error messages never contain the password.
 
-JupyterHub hides the password in its log only where it finds one in the URL, and writes a traceback about a URL
-that it cannot read.
+JupyterHub hides the password in its log only if it finds one in the URL. If it cannot parse the URL, it logs a
+traceback.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ FORM = "DIALECT+DRIVER://NAME:PASSWORD@HOST:PORT/DATABASE, where a / in the pass
 
 
 def wrong(url: str) -> str:
-    """Return what is wrong with a URL of JupyterHub.db_url; "" if nothing is."""
+    """Return an error message for a value of JupyterHub.db_url, or "" if it is valid."""
     if "://" not in url:
-        # For JupyterHub this is the path of a file of SQLite.
+        # JupyterHub takes this for the path of a SQLite file.
         return f"this is neither a path nor {FORM}" if "@" in url else ""
     try:
         parsed = make_url(url)
         hidden = urlsplit(url).password
     except (ArgumentError, ValueError):
-        return f"this is no URL of the form {FORM}"
+        return f"this is not a URL of the form {FORM}"
     if parsed.password and not hidden:
-        return f"the password is cut off at one of its characters; write {FORM}"
+        return f"the password contains a character that must be escaped; write {FORM}"
     return _without_driver(parsed)
 
 
 def holds_password(url: str) -> bool:
-    """Return whether a URL, well-formed or not, seems to hold a password."""
+    """Return whether a text looks like a URL with a password, even if it is not a valid URL."""
     return bool(re.search(r"://[^:]*:.*@", url))
 
 
@@ -39,7 +39,7 @@ def _without_driver(url: URL) -> str:
     try:
         url.get_dialect().import_dbapi()
     except NoSuchModuleError:
-        return f"SQLAlchemy knows no database {url.drivername}; write mysql+pymysql or postgresql+psycopg2"
+        return f"SQLAlchemy does not know {url.drivername}; write mysql+pymysql or postgresql+psycopg2"
     except ModuleNotFoundError as error:
         return f"{url.drivername} needs the package {error.name}, which is not installed here"
     return ""

@@ -1,7 +1,7 @@
-"""A hub's configuration by class and trait, as YAML, checked against the classes before anything is set.
+"""Reads a hub's configuration by class and trait from YAML, and checks all of it before it sets anything.
 
-The form is that of `hub.config` in Zero to JupyterHub: `{Authenticator: {admin_users: [carol]}}`. Text may be left
-to a file or the environment: `client_secret: {from_file: /run/secrets/oidc}`, or `{from_env: NAME}`.
+The format is that of `hub.config` in Zero to JupyterHub: `{Authenticator: {admin_users: [carol]}}`. Text can come
+from a file or the environment: `client_secret: {from_file: /run/secrets/oidc}`, or `{from_env: NAME}`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default,
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 MAX_SECRET_BYTES = 65536
-# Sets of user names: for YAML 1234, no and null are no text, and the hub then fails with a traceback.
+# Sets of user names. YAML does not read 1234, no and null as text, and the hub then fails with a traceback.
 _NAMES = ("admin_users", "allowed_users", "blocked_users")
 _DATABASE = ("JupyterHub", "db_url")
 _SECRET = re.compile(r"secret(?!s?_file|s?_dir)|passw(?!ord_attr)|passphrase|token\Z|private_key\Z")
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def configure_from(c: Any, path: Path) -> None:
-    """Set on the hub's configuration `c` what a file says: all of it, or nothing and FindingsError is raised."""
+    """Apply a file to the hub's configuration `c`. Raises FindingsError, and then sets nothing."""
     tree, known = _read(path), installed()
     findings = _findings(tree, _Check(tree.data, known))
     errors = [finding for finding in findings if finding.level == "error"]
@@ -48,9 +48,9 @@ def configure_from(c: Any, path: Path) -> None:
 
 
 def check_traits(path: Path) -> list[Finding]:
-    """Return what is wrong with a file of sections, or with those in it.
+    """Return the findings of a file of sections, or of the sections in another file.
 
-    They are in `hub.config` of values of Zero to JupyterHub, and in `config` of each hub of a file of `deploy`.
+    Values of Zero to JupyterHub have them in `hub.config`, a file of `deploy` in `config` of each hub.
     """
     try:
         tree = _read(path)
@@ -61,7 +61,7 @@ def check_traits(path: Path) -> list[Finding]:
 
 def _looks(data: dict[str, Any]) -> Iterator[_Check]:
     hub = data.get("hub")
-    if "nfs" in data:  # every file of `kernelpod deploy` has it, and no values of Zero to JupyterHub
+    if "nfs" in data:  # every file of `kernelpod deploy` has this key, values of Zero to JupyterHub do not
         more = data.get("more_hubs")
         hubs: dict[tuple[str, ...], Any] = {("hub",): hub or {}}
         if isinstance(more, dict):
@@ -74,7 +74,7 @@ def _looks(data: dict[str, Any]) -> Iterator[_Check]:
 
 
 def _deployed(keys: tuple[str, ...], hub: dict[str, Any]) -> _Check:
-    """Return the look through the traits of one hub of a file of `kernelpod deploy`, its authenticator's too."""
+    """Return the check of one hub of a file of `kernelpod deploy`, including the authenticator that it names."""
     config = hub.get("config")
     sections: dict[str, Any] = config if isinstance(config, dict) else {}
     own = sections.get("JupyterHub", {})
@@ -104,14 +104,14 @@ _Found = tuple[tuple[str, ...], str, Any]
 
 @dataclass(frozen=True)
 class _Check:
-    """One look through the sections; adds the classes that they choose to those that are known."""
+    """One check of the sections. It adds the classes that they choose to the known ones."""
 
     sections: dict[str, Any]
     known: Known
     above: tuple[str, ...] = ()
-    """Where the sections are."""
+    """Keys of the mapping that contains the sections."""
     ours: bool = True
-    """Whether a hub of this project reads them: that of Zero to JupyterHub does not know `from_file`."""
+    """Whether a hub of this project reads them. That of Zero to JupyterHub does not support `from_file`."""
 
     def found(self) -> Iterator[_Found]:
         yield from self._choices()
@@ -119,7 +119,7 @@ class _Check:
             name = str(section)
             kind = self.known.find(name)
             if kind is None and name.endswith(self._missing()):
-                continue  # that its class is not there has been said
+                continue  # the missing class has already been reported
             if kind is None:
                 yield (name,), f"{name}: {_unknown_section(name, self.known)}", "error"
             elif not isinstance(traits, dict | None):
@@ -144,7 +144,7 @@ class _Check:
                 yield ("JupyterHub", choice), f"JupyterHub.{choice}: {error}", "error"
 
     def _missing(self) -> tuple[str, ...]:
-        """Return how the classes end whose choice failed."""
+        """Return the suffixes of names of classes whose choice failed."""
         return tuple(
             choice.removesuffix("_class").title() for choice in CHOICES if choice not in self.known.chosen
         )
@@ -170,7 +170,7 @@ class _Check:
             return
         elif source := _source(value, traits[name]):
             if not self.ours:
-                said = "only the hub of this project reads it; here use hub.existingSecret or hub.extraEnv"
+                said = "only the hub of this project supports it; here use hub.existingSecret or hub.extraEnv"
                 yield keys, f"{key}: {source}: {said}", "error"
             else:
                 yield from _wrong(kind, traits[name], keys, "text")
@@ -191,20 +191,20 @@ class _Check:
 
     def _advice(self) -> str:
         if not self.ours:
-            return "a secret in clear; keep it in a values file of its own that is encrypted where it is stored"
+            return "a secret in plain text; keep it in a separate values file that is stored encrypted"
         return (
-            f"a secret in clear; write {{{FROM_FILE}: PATH}} and mount a Secret there, or {{{FROM_ENV}: NAME}} "
-            "and set the variable from a Secret"
+            f"a secret in plain text; write {{{FROM_FILE}: PATH}} and mount a Secret there, or "
+            f"{{{FROM_ENV}: NAME}} and set the variable from a Secret"
         )
 
 
 def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], value: Any) -> Iterator[_Found]:
-    """Yield what the trait itself says of a value; of secrets the value is not repeated."""
+    """Yield the trait's own error for a value. The values of secrets are not repeated."""
     key, name = ".".join(keys), keys[1]
     if name in _NAMES and isinstance(value, list):
         for odd in (one for one in value if not isinstance(one, str)):
-            yield keys, f"{key}: {odd!r} is no text for YAML; put the name into quotes", "error"
-    # Never initialised, so that no observer and no default of the class runs.
+            yield keys, f"{key}: YAML does not read {odd!r} as text; put the name in quotes", "error"
+    # The instance is not initialised, so that no observer or default of the class runs.
     make: Any = kind.__new__
     stand_in = make(kind)
     stand_in._cross_validation_lock = True
@@ -213,7 +213,7 @@ def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], v
     except TraitError as error:
         said = str(error).partition(" instance ")[2] or str(error)
         if _SECRET.search(name) or "\n" in said:
-            said = f"expected {trait.info()}, not the {type(value).__name__} that is there"
+            said = f"expected {trait.info()}, not a value of type {type(value).__name__}"
         yield keys, f"{key}: {said.rstrip('.')}", "error"
 
 
@@ -223,10 +223,10 @@ def _unknown_section(name: str, known: Known) -> str:
         section, _, trait = bare.partition(".")
         return f"class and trait are two levels in YAML: {section}: {{{trait}: ...}}"
     if bare == "auth":
-        return "this was Zero to JupyterHub before 1.0; write the authenticator's traits under its class name"
+        return "Zero to JupyterHub removed this in 1.0; write the authenticator's traits under its class name"
     by_lower = {known_name.lower(): known_name for known_name in known.names()}
     if near := by_lower.get(bare.lower()):
-        return f"sections are class names, letter by letter; write {near}"
+        return f"names of sections are case-sensitive; write {near}"
     if found := difflib.get_close_matches(bare.lower(), by_lower, n=1, cutoff=0.7):
         return f"no class has this name; did you mean {by_lower[found[0]]}?"
     used = ", ".join(dict.fromkeys(["JupyterHub", "Authenticator", *(k.__name__ for k in known.chosen.values())]))
@@ -245,7 +245,7 @@ def _unknown_trait(kind: type[Any], name: str, known: Known) -> str:
 
 
 def _renamed(kind: type[Any]) -> dict[str, tuple[str, bool]]:
-    """Return the old names of traits: the new name, and whether the class still takes the old one."""
+    """Return, by old name of a trait, the new name and whether the class still accepts the old one."""
     old: dict[str, tuple[str, bool]] = {}
     for table in ("_deprecated_aliases", "_deprecated_traits", "_deprecated_oauth_aliases"):
         for name, (new, _since, *works) in getattr(kind, table, {}).items():
@@ -254,14 +254,14 @@ def _renamed(kind: type[Any]) -> dict[str, tuple[str, bool]]:
 
 
 def _source(value: Any, trait: TraitType[Any, Any]) -> str:
-    """Return how a value is left to a file or the environment; "" if it is not."""
+    """Return the key that refers to a file or the environment, or "" if the value has none."""
     if isinstance(value, dict) and len(value) == 1 and trait.info_text != "a dict":
         return next((key for key in (FROM_FILE, FROM_ENV) if isinstance(value.get(key), str)), "")
     return ""
 
 
 def _with_secrets(tree: YamlTree, known: Known, errors: list[Finding]) -> dict[tuple[str, str], Any]:
-    """Return every value by class and trait, texts fetched from where the file says; adds to `errors`."""
+    """Return every value by class and trait, with texts read from files and variables. Adds to `errors`."""
     given: dict[tuple[str, str], Any] = {}
     for section, traits in tree.data.items():
         for name, value in (traits or {}).items():
@@ -278,11 +278,11 @@ def _with_secrets(tree: YamlTree, known: Known, errors: list[Finding]) -> dict[t
 
 
 def _fetched(source: str, where: str) -> str:
-    """Return the text, without the end of its last line. Raises OSError or ValueError with a sentence."""
+    """Return the text without its final newline. Raises OSError, or ValueError with an error message."""
     if source == FROM_ENV:
         if not os.environ.get(where):
             raise ValueError(f"the environment variable {where} is not set")
-        # A Secret that was made from a file ends with a line.
+        # A Secret that was made from a file ends with a newline.
         return os.environ[where].removesuffix("\n")
     with Path(where).open("rb") as opened:
         text = opened.read(MAX_SECRET_BYTES).decode("utf-8").removesuffix("\n")

@@ -1,1 +1,1 @@
-"""Ways to log in that JupyterHub does not bring, and who may log in at all."""
+"""Authenticators that JupyterHub does not include, and the allow list of a hub with courses."""

@@ -1,7 +1,7 @@
-"""Who sent a request to the hub, as far as somebody trustworthy says.
+"""Finds the address that sent a request to the hub, using only trusted sources.
 
-The hub's own proxy passes on every header and adds to X-Forwarded-For who asked it. What stands before that may be
-forged; so may X-Real-Ip, which tornado's `remote_ip` prefers.
+The hub's own proxy forwards every header and appends the address of its client to X-Forwarded-For. Earlier entries
+may be forged. So may X-Real-Ip, which tornado's `remote_ip` prefers.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def address(text: str) -> Address:
-    """Return an address; one of IPv4 that is written as IPv6 is the same. Raises ValueError."""
+    """Return an address. An IPv4 address written as IPv6 becomes IPv4. Raises ValueError."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
-        raise ValueError(f"{text[:60]!r} is no address") from None
+        raise ValueError(f"{text[:60]!r} is not an address") from None
     return (found.version == 6 and found.ipv4_mapped) or found
 
 
 def within(one: Address, networks: list[str]) -> bool:
-    """Return whether an address is in one of some networks, such as 192.0.2.0/24."""
+    """Return whether an address is in one of the networks, such as 192.0.2.0/24."""
     return any(one in ipaddress.ip_network(network) for network in networks)
 
 
 def checked_networks(proposal: Any) -> list[str]:
-    """Return the networks that a trait is to hold. Raises TraitError for what is none."""
+    """Return the proposed networks of a trait. Raises TraitError for an invalid one."""
     for value in proposal.value:
         try:
             ipaddress.ip_network(value)
@@ -39,18 +39,18 @@ def checked_networks(proposal: Any) -> list[str]:
 
 
 def peer(request: Any) -> Address:
-    """Return who has connected to the hub. Raises ValueError where that is no address, as at a Unix socket."""
+    """Return the address that connected to the hub. Raises ValueError if it has none, as with a Unix socket."""
     end = request.connection.context.address
     return address(str(end[0]) if end else "a Unix socket")
 
 
 def asked_proxy(request: Any) -> Address:
-    """Return who has asked the hub's proxy. Raises ValueError where it does not say so."""
+    """Return the address of the hub's proxy's client. Raises ValueError if the proxy did not report it."""
     return address(_forwarded(request)[-1])
 
 
 def browser(request: Any, proxies: list[str]) -> str:
-    """Return whom the first of the trusted proxies was asked by, as well as it can be known."""
+    """Return the last entry of X-Forwarded-For that is not a trusted proxy, or else the peer's address."""
     for said in reversed(_forwarded(request)):
         try:
             if not within(address(said), proxies):

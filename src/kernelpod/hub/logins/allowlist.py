@@ -1,4 +1,4 @@
-"""Who may log in on a hub with courses: whoever its lists name, by whatever authenticator proves them."""
+"""Lets only users in the lists of a hub's courses log in, with any authenticator."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from kernelpod.courses.resolver import CourseResolver
 
 
 class CourseAllowList(Authenticator):
-    """Mixed in front of an authenticator: the lists say who may come in, the authenticator who somebody is.
+    """Mixin for authenticators: the authenticator verifies users, and the lists decide who may log in.
 
-    `blocked_users` and what the class itself refuses stay refused; `allowed_users` and `allow_all` let nobody in
-    whom the lists do not. An admin of the lists is one of the hub, and nobody else but `admin_users`.
+    Users that the class or `blocked_users` refuses stay refused. `allowed_users` and `allow_all` allow only users
+    in the lists. The hub's admins are the admins of the lists and `admin_users`.
     """
 
     resolver: CourseResolver
 
     async def check_blocked_users(self, username: str, authentication: Any = None) -> bool:
-        """Return whether the lists let the user in and nothing blocks them. JupyterHub asks this in any case."""
+        """Return whether the lists allow the user and nothing blocks them. JupyterHub always calls this."""
         passed = await maybe_future(super().check_blocked_users(username, authentication))
         await self.resolver.look()
         return bool(passed) and self.resolver.may_log_in(username)
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:
-        """Return whether the lists let the user in."""
+        """Return whether the lists allow the user."""
         del authentication
         return self.resolver.may_log_in(username)
 
     async def is_admin(self, handler: Any, authentication: Any) -> bool:
-        """Return whether the lists, or `admin_users`, name the user an admin."""
+        """Return whether the lists or `admin_users` make the user an admin."""
         by_class = await maybe_future(super().is_admin(handler, authentication))
         return bool(by_class) or self.resolver.is_admin(authentication["name"])
 
 
 def with_allow_list(authenticator: Any, resolver: CourseResolver) -> type:
-    """Return the authenticator's class with the lists in front of it, under its own name.
+    """Return the authenticator's class with CourseAllowList mixed in, under its own name.
 
     `authenticator` is what `JupyterHub.authenticator_class` may be: a class, the name of an entry point, an import
-    path, or an empty section of a configuration. Raises TraitError for a class that there is not.
+    path, or an empty section of a configuration. Raises TraitError if the class does not exist.
     """
     config = Config()
     if authenticator:

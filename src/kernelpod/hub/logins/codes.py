@@ -1,7 +1,7 @@
-"""One-time codes of an exam: making them, the list of their hashes, and the notes of which are used.
+"""One-time codes of an exam: makes them, stores their hashes in a list, and records which are used.
 
-The list is a JSON file that the hub only reads. That a code is used is an empty file in a folder of the hub, with
-the code's hash as its name. A code issued again has another hash: the older one and its note say nothing any more.
+The list is a JSON file that the hub only reads. A used code is recorded as an empty file in a folder of the hub,
+named after the code's hash. A code issued again has another hash, so older records no longer apply.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from kernelpod.errors import SettingsError
 
-# Crockford's base 32: no I, L, O and U; what people read as 1 or 0 is one.
+# Crockford's base 32, which has no I, L, O and U. A typed I or L counts as 1, and O as 0.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ALIKE = str.maketrans("ILO", "110")
 GROUPS, GROUP_LENGTH = 3, 5
@@ -33,12 +33,12 @@ _SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 
 
 class ListError(SettingsError):
-    """A list of codes cannot be used; the message names it and what to do."""
+    """A list of codes cannot be used. The message names the list and the remedy."""
 
 
 @dataclass(frozen=True)
 class StoredCode:
-    """One user's code, hashed, and when it is valid."""
+    """The hash of one user's code, and when the code is valid."""
 
     salt: bytes
     digest: bytes
@@ -47,11 +47,11 @@ class StoredCode:
 
     @property
     def note(self) -> str:
-        """Return the name of the file that says that the code is used."""
+        """The name of the file that records that the code is used."""
         return self.digest.hex()
 
     def matches(self, code: str) -> bool:
-        """Return whether a code as typed is this one; takes the same time for every code."""
+        """Return whether a typed code is this one. The time does not depend on the code."""
         return hmac.compare_digest(_digest(code, self.salt), self.digest)
 
 
@@ -62,7 +62,7 @@ def new_code() -> str:
 
 
 def new_entry(code: str, opens: datetime, closes: datetime) -> StoredCode:
-    """Return what a list keeps of a code."""
+    """Return a code's entry in a list."""
     salt = secrets.token_bytes(16)
     return StoredCode(salt, _digest(code, salt), opens, closes)
 
@@ -84,26 +84,26 @@ def read_list(path: Path) -> dict[str, StoredCode]:
             raise ValueError(f"it is larger than {MAX_LIST_BYTES} bytes")
         data = json.loads(raw)
         if data["form"] != _FORM or data["scrypt"] != _SCRYPT:
-            raise ValueError("it is of another version")
+            raise ValueError("it has another version")
         return {name: _entry(one) for name, one in data["users"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         said = (
             error if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "damaged"
         )
         raise ListError(
-            f"{path}: this is no list of codes ({said}); make one: kernelpod hub one-time issue"
+            f"{path}: this is not a list of codes ({said}); make one: kernelpod hub one-time issue"
         ) from error
 
 
 def _entry(data: Mapping[str, Any]) -> StoredCode:
     opens, closes = (datetime.fromisoformat(data[key]) for key in ("from", "until"))
     if opens.tzinfo is None or closes.tzinfo is None:
-        raise ValueError("a time has no zone")
+        raise ValueError("a time has no time zone")
     return StoredCode(bytes.fromhex(data["salt"]), bytes.fromhex(data["digest"]), opens, closes)
 
 
 def write_list(path: Path, entries: Mapping[str, StoredCode]) -> None:
-    """Replace a list as a whole: readers see the older or the newer one. Raises ListError."""
+    """Replace a list atomically: readers see either the old or the new one. Raises ListError."""
     users = {
         name: {
             "from": one.opens.isoformat(),
@@ -127,7 +127,7 @@ def write_list(path: Path, entries: Mapping[str, StoredCode]) -> None:
 
 @contextlib.contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Keep others from changing lists of the same folder meanwhile."""
+    """Lock the list's folder, so that nobody else changes lists in it. Raises ListError."""
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
@@ -140,19 +140,20 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def write_slips(path: Path, text: str) -> None:
-    """Write codes in clear into a new file that only its owner reads. Raises ListError."""
+    """Write codes in plain text to a new file that only its owner can read. Raises ListError."""
     try:
         _write_new(path, text, 0o600)
     except FileExistsError:
-        raise ListError(f"{path} is there already; name a file that is not, codes are not overwritten") from None
+        raise ListError(f"{path} exists already; codes are never overwritten, so name a new file") from None
     except OSError as error:
         raise ListError(f"{path}: {error.strerror}") from error
 
 
 def use(folder: Path, entry: StoredCode) -> bool:
-    """Note that a code is used, so that it outlives a power cut; return False if it was used before.
+    """Record on disk that a code is used. Return False if it was used before.
 
-    Of several that use a code at once, also in several processes, exactly one gets True. Raises OSError.
+    The record survives a power failure. If several processes use a code at the same time, exactly one of them gets
+    True. Raises OSError.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -181,6 +182,6 @@ def _sync_folder(folder: Path) -> None:
 def issued(
     names: Iterable[str], opens: datetime, closes: datetime
 ) -> tuple[dict[str, str], dict[str, StoredCode]]:
-    """Return a new code for everybody, in clear and as an entry."""
+    """Return a new code for each user, in plain text and as an entry of a list."""
     codes = {name: new_code() for name in sorted(names)}
     return codes, {name: new_entry(code, opens, closes) for name, code in codes.items()}

@@ -1,7 +1,7 @@
-"""Logins with codes that count once, within an exam's time: `authenticator_class: one-time`.
+"""Logs users in with one-time codes that are valid during an exam: `authenticator_class: one-time`.
 
-A code is burnt when it is typed correctly, whatever happens to the browser afterwards: who needs another one asks
-the supervisor, who issues it with `kernelpod hub one-time issue --only NAME`.
+A code is used up as soon as it is typed correctly, even if the browser fails afterwards. The supervisor can issue
+another one with `kernelpod hub one-time issue --only NAME`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ HASHES_AT_ONCE = 4
 
 
 class Throttle:
-    """Lets each key go on after some attempts only so often."""
+    """Limits the rate of attempts for each key: `attempts` at first, then one every `seconds`."""
 
     def __init__(self, attempts: int, seconds: float) -> None:
         self.attempts, self.seconds = attempts, seconds
         self._seen: OrderedDict[Any, tuple[float, float]] = OrderedDict()
 
     def wait(self, key: Any) -> float:
-        """Count an attempt and return 0, or return how long to wait; an attempt that must wait does not count."""
+        """Count an attempt and return 0, or return the seconds to wait. Attempts that must wait do not count."""
         now = time.monotonic()
         left, then = self._seen.pop(key, (float(self.attempts), now))
         left = min(float(self.attempts), left + (now - then) / self.seconds)
@@ -47,24 +47,24 @@ class Throttle:
 
 
 class OneTimeAuthenticator(Authenticator):
-    """Takes a user name and a code from the list; being in the list is the permission."""
+    """Accepts a user name with its code from the list. Every user in the list may log in."""
 
-    allow_all = Bool(True, help="Who is not in the list has no code.").tag(config=True, allow_config=True)
+    allow_all = Bool(True, help="Only users in the list have a code.").tag(config=True, allow_config=True)
     list_file = Unicode(help="List of hashed codes, made by `kernelpod hub one-time issue`.").tag(config=True)
     state_dir = Unicode(
-        "one-time-used", help="Folder for the notes of used codes; must outlive the hub. One a list is best."
+        "one-time-used", help="Folder that records used codes. It must outlive the hub. Use one for each list."
     ).tag(config=True)
     attempts = Integer(5, min=1, help="Attempts of one user from one address before the user must wait.").tag(
         config=True
     )
     trusted_proxies = List(
-        Unicode(), help="Web servers in front of the hub's own proxy, which say whom they were asked by."
+        Unicode(), help="Web servers in front of the hub's own proxy, which report the address of their client."
     ).tag(config=True)
-    wait_seconds = Float(10.0, min=0.001, help="After these another attempt is free.").tag(config=True)
+    wait_seconds = Float(10.0, min=0.001, help="Seconds until the user has another attempt.").tag(config=True)
 
     @validate("trusted_proxies")  # type: ignore[untyped-decorator]
     def _networks(self, proposal: Any) -> list[str]:
-        """Return the addresses. Raises TraitError for what is none."""
+        """Return the networks. Raises TraitError for an invalid one."""
         return checked_networks(proposal)
 
     def __init__(self, **given: Any) -> None:
@@ -79,13 +79,17 @@ class OneTimeAuthenticator(Authenticator):
         self._listed()
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
-        """Return the user whose unused code was typed in time. A reason is only given to who knows the code."""
+        """Return the user if their unused code was typed in time, else None.
+
+        Raises HTTPError, which gives the reason, if the right code was used before or is not valid now, and after
+        too many attempts.
+        """
         name = unicodedata.normalize("NFC", data.get("username", "")[: MAX_NAME + 1]).lower()
         if wait := self._throttle.wait((name, browser(handler.request, self.trusted_proxies))):
             raise HTTPError(429, f"Too many attempts; try again in {max(1, round(wait))} seconds.")
         entry = self._listed().get(name)
         async with self._hashing:
-            # Names that are not in the list take as long.
+            # The time is the same for names that are not in the list.
             right = await asyncio.to_thread((entry or self._nobody).matches, data.get("password", ""))
         if entry is None or not right or not self.validate_username(name):
             return None
@@ -98,21 +102,21 @@ class OneTimeAuthenticator(Authenticator):
     def _check_time(self, entry: StoredCode) -> None:
         now = datetime.now(timezone.utc)
         if now < entry.opens:
-            raise HTTPError(403, f"Too early: this code counts from {_shown(entry.opens)}.")
+            raise HTTPError(403, f"Too early: this code is valid from {_shown(entry.opens)}.")
         if now >= entry.closes:
-            raise HTTPError(403, f"Too late: this code counted until {_shown(entry.closes)}.")
+            raise HTTPError(403, f"Too late: this code was valid until {_shown(entry.closes)}.")
 
     def _listed(self) -> dict[str, StoredCode]:
-        """Return the list as it is now; one that cannot be read leaves the older one in force."""
+        """Return the current list, or the last valid one if the file cannot be read."""
         try:
             status = Path(self.list_file).stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
                 self._entries, self._stamp = read_list(Path(self.list_file)), stamp
         except OSError as error:
-            self.log.error("%s: %s; the list as it was stays in force", self.list_file, error.strerror)
+            self.log.error("%s: %s; the last valid list stays in use", self.list_file, error.strerror)
         except ListError as error:
-            self.log.error("%s; the list as it was stays in force", error.message)
+            self.log.error("%s; the last valid list stays in use", error.message)
         return self._entries
 
 

@@ -1,10 +1,11 @@
-"""Logins that a web server in front of the hub has proven, as with Shibboleth: `authenticator_class: remote-user`.
+"""Accepts logins from a web server in front of the hub, such as Shibboleth: `authenticator_class: remote-user`.
 
-The web server names the user in a header of the request for /hub/login. Between it and the hub is the hub's own
-proxy (configurable-http-proxy): it passes on every header that anybody sends, and adds to X-Forwarded-For who sent
-it. So a name counts only if all three hold: the hub's own proxy has passed the request on, it had the request from
-the web server's address, and the request holds a secret that only the web server knows. One of them is not enough:
-users' servers reach the hub's port without the proxy, and see a secret that is sent with more than the login.
+The web server names the user in a header of the request for /hub/login. The hub's own proxy
+(configurable-http-proxy) is between the two. It forwards every header from every client, and appends the client's
+address to X-Forwarded-For. A name is therefore accepted only if three conditions hold: the hub's own proxy
+forwarded the request, it got the request from the web server's address, and the request contains a secret that
+only the web server knows. One of them is not enough: users' servers can reach the hub's port without the proxy,
+and they see the secret if it is sent with requests other than the login.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ MIN_SECRET, MAX_SECRET = 32, 4096
 
 
 class Refused(Exception):
-    """The request names nobody who is proven; the text is for the log."""
+    """The request does not prove a user. The text is for the log."""
 
 
 class RemoteUserAuthenticator(Authenticator):
-    """Takes the name that a trusted web server sends; it is not asked for again until the session ends."""
+    """Accepts the user name that a trusted web server sends, once for each session of the hub."""
 
-    auto_login = Bool(True, help="There is no form: /hub/login takes what the request holds.").tag(config=True)
+    auto_login = Bool(True, help="There is no form: /hub/login reads the request's headers.").tag(config=True)
     header = Unicode("X-Remote-User", help="Header that holds the user's name, as UTF-8.").tag(config=True)
     secret_header = Unicode("X-Remote-User-Secret", help="Header that holds the secret.").tag(config=True)
     secret_file = Unicode(help="File with the secret; only the hub's user and group may read it.").tag(config=True)
@@ -41,12 +42,12 @@ class RemoteUserAuthenticator(Authenticator):
         Unicode(), ["127.0.0.0/8", "::1/128"], help="Addresses of the hub's own proxy, as the hub sees them."
     ).tag(config=True)
     logout_redirect_url = Unicode(
-        help="Where the browser goes after a logout, such as /Shibboleth.sso/Logout; else to a page of the hub."
+        help="URL of the web server's logout, such as /Shibboleth.sso/Logout. Empty: a page of the hub."
     ).tag(config=True)
 
     @validate("trusted_proxies", "hub_proxies")  # type: ignore[untyped-decorator]
     def _networks(self, proposal: Any) -> list[str]:
-        """Return the addresses. Raises TraitError for what is none."""
+        """Return the networks. Raises TraitError for an invalid one."""
         return checked_networks(proposal)
 
     def __init__(self, **given: Any) -> None:
@@ -56,11 +57,11 @@ class RemoteUserAuthenticator(Authenticator):
         self._secret()
 
     def get_handlers(self, app: Any) -> list[tuple[str, type[Any]]]:  # noqa: ARG002 - JupyterHub's signature
-        """Return the hub's page for a logout, which leads on to the web server's."""
+        """Return the hub's handler for logouts, which redirects to the web server's logout."""
         return [(r"/logout", RemoteLogoutHandler)]
 
-    async def authenticate(self, handler: Any, data: Any) -> str | None:  # noqa: ARG002 - the form has no say
-        """Return the user whom the request names, if all that proves it is there."""
+    async def authenticate(self, handler: Any, data: Any) -> str | None:  # noqa: ARG002 - there is no form
+        """Return the user that the request names, or None if the request does not prove it."""
         try:
             self._check_sender(handler.request)
             return self._name(handler.request.headers)
@@ -69,7 +70,7 @@ class RemoteUserAuthenticator(Authenticator):
         return None
 
     def _check_sender(self, request: Any) -> None:
-        """Raise Refused unless the web server has sent the request, and only the hub's proxy passed it on."""
+        """Raise Refused unless the web server sent the request and the hub's proxy forwarded it."""
         try:
             gave, sent = peer(request), asked_proxy(request)
         except ValueError as error:
@@ -80,28 +81,28 @@ class RemoteUserAuthenticator(Authenticator):
             raise Refused(f"{sent} is not a trusted proxy (trusted_proxies)")
         secrets = request.headers.get_list(self.secret_header)
         if len(secrets) != 1:
-            raise Refused(f"{self.secret_header} is there {len(secrets)} times")
+            raise Refused(f"the request contains {self.secret_header} {len(secrets)} times")
         if not hmac.compare_digest(secrets[0].encode("utf-8"), self._secret()):
-            raise Refused(f"{self.secret_header} does not hold the secret")
+            raise Refused(f"{self.secret_header} does not contain the secret")
 
     def _name(self, headers: Any) -> str:
         values = headers.get_list(self.header)
         if len(values) != 1:
-            raise Refused(f"{self.header} is there {len(values)} times")
+            raise Refused(f"the request contains {self.header} {len(values)} times")
         try:
             # Headers are read as Latin-1.
             name = str(values[0]).encode("latin-1").decode("utf-8")
         except UnicodeError:
             raise Refused(f"{self.header} is not UTF-8") from None
         if not 1 <= len(name) <= MAX_NAME:
-            raise Refused(f"{self.header} holds {len(name)} characters; 1 to {MAX_NAME} are a name")
-        # Several values in one: the same header twice, folded, or an attribute with several values.
+            raise Refused(f"{self.header} has {len(name)} characters; a name has 1 to {MAX_NAME}")
+        # Several values in one: a repeated header that was joined, or an attribute with several values.
         if not name.isprintable() or set(name) & set(" ,;"):
-            raise Refused(f"{self.header} holds more than one name, or what no name holds")
+            raise Refused(f"{self.header} contains several names, or characters that names cannot have")
         return unicodedata.normalize("NFC", name)
 
     def _secret(self) -> bytes:
-        """Return the secret as it is now. Raises SettingsError: without one nobody gets in."""
+        """Return the current secret. Raises SettingsError if there is none, so that nobody can log in."""
         path = Path(self.secret_file)
         if not self.secret_file:
             raise SettingsError("RemoteUserAuthenticator.secret_file must name the file of the shared secret")
@@ -124,10 +125,10 @@ class RemoteUserAuthenticator(Authenticator):
 
 
 class RemoteLogoutHandler(LogoutHandler):
-    """Ends the hub's session, and then the web server's: else the next page would log the user in again."""
+    """Ends the hub's session and then the web server's. Otherwise the next page would log the user in again."""
 
     async def render_logout_page(self) -> None:
-        """Lead on to the web server's logout, if there is one."""
+        """Redirect to the web server's logout, if there is one."""
         if self.authenticator.logout_redirect_url:
             self.redirect(self.authenticator.logout_redirect_url, permanent=False)
         else:

@@ -1,4 +1,4 @@
-"""The look of a hub's pages: what its templates show of the courses file, and their place before JupyterHub's."""
+"""Shows the theme, announcements and findings of the courses file on the hub's pages."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from kernelpod.courses.theme import channels, pressed, text_on
 
 
 def template_folder() -> str:
-    """Return where the templates lie, where the package is a folder."""
+    """Return the path of the templates, if the package is installed as a folder."""
     return str(files("kernelpod.hub.pages").joinpath("templates"))
 
 
 def show_theme(c: Any, resolver: CourseResolver, folder: str) -> None:
-    """Show theme and findings of the courses file on the hub's pages, by the templates of a folder.
+    """Show the theme and the findings of the courses file on the hub's pages, with the templates of a folder.
 
-    Templates and variables of the admin come first. May be called again once `c` holds more of them.
+    Templates and variables of the admin take precedence. May be called again after more were added to `c`.
     """
     paths = _so_far(c.JupyterHub.template_paths, [])
-    # JupyterHub puts its own behind them.
+    # JupyterHub appends its own folder.
     c.JupyterHub.template_paths = [*(path for path in paths if path != folder), folder]
     ours = {name: _current(resolver, told) for name, told in _TOLD.items()}
     add_variables(c, ours)
 
 
 def add_variables(c: Any, ours: dict[str, Any]) -> None:
-    """Add variables of templates behind those that `c` holds."""
+    """Add template variables. Those that `c` already contains take precedence."""
     c.JupyterHub.template_vars = {**ours, **_so_far(c.JupyterHub.template_vars, {})}
 
 
 def _so_far(value: Any, empty: Any) -> Any:
-    """Return what a trait is set to; what was only added to it, where nothing was set."""
+    """Return a trait's configured value, whether it was set or only extended."""
     return value.get_value(empty) if isinstance(value, LazyConfigValue) else value
 
 
 def _current(resolver: CourseResolver, told: Callable[[RosterWithLogo], Any]) -> Callable[[Any], Any]:
-    """Return a variable of templates: a function that looks at the files first, where a page can wait for that."""
+    """Return a template variable: a function that first reads changed files, if the page can wait for that."""
 
     roster = resolver.roster
     assert isinstance(roster, RosterWithLogo)  # noqa: S101 - what know_courses makes
@@ -53,14 +53,14 @@ def _current(resolver: CourseResolver, told: Callable[[RosterWithLogo], Any]) ->
 
     @pass_environment
     def now(environment: Environment) -> Any:
-        # The hub renders pages of errors without waiting.
+        # The hub renders error pages synchronously.
         return fresh() if environment.is_async else told(roster)
 
     return lambda _user: now
 
 
 def page(roster: RosterWithLogo) -> dict[str, Any]:
-    """Return what the templates show of the theme; empty while no courses file was ever good."""
+    """Return the theme's variables for the templates. Empty until the courses file has been valid once."""
     if roster.hub is None:
         return {}
     theme = roster.hub.theme
@@ -75,7 +75,7 @@ def page(roster: RosterWithLogo) -> dict[str, Any]:
 
 
 def shades(colour: str | None) -> dict[str, str] | None:
-    """Return a colour in the forms that the style sheet needs, and that of the text on it."""
+    """Return a colour in the formats that the style sheet needs, and the colour of text on it."""
     if colour is None:
         return None
     red, green, blue = channels(colour)

@@ -1,4 +1,4 @@
-"""What all spawners of this project do: who the user is, which course they chose, what they are entitled to."""
+"""The base of all spawners: resolves the user's course and what they are entitled to."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from kernelpod.start.entitlements import Entitlements, entitlements
 from kernelpod.start.identity import Identity, Owner
 
 MakeForm = abc.Callable[[list[dict[str, Any]]], str]
-# In an exam: no shell beside the kernels, and nothing to install.
+# Exams: no terminals, and no extensions to install.
 EXAM_ARGUMENTS = ("--ServerApp.terminals_enabled=False", "--LabApp.extension_manager=readonly")
 
 
 class NotSpawnedError(KernelpodError):
-    """The server is not started, for a reason that its user is told."""
+    """The server is not started. The message tells the user why."""
 
     @property
     def jupyterhub_message(self) -> str:
-        """What the hub shows on the page of a failed start."""
+        """The text that the hub shows on the page of a failed start."""
         return self.message
 
 
 def identity_of(hub: Hub, user: Any) -> Identity:
-    """Return a hub's user as the gateway will know them by their server's token."""
+    """Return the identity that the gateway will get for the user from their server's token."""
     groups = tuple(sorted(group.name for group in user.groups))
     return Identity(Owner(hub=hub.name, kind="user", name=user.name), groups)
 
 
 class KernelpodSpawner(LoggingConfigurable):
-    """Knows what its user has; mixed in front of the spawners that make servers. `configure` sets its traits."""
+    """Mixin for spawners that knows what the user is entitled to. `configure` sets its traits."""
 
-    settings = Instance(Settings, help="The settings; the gateway has the same.").tag(config=True)
-    of_hub = Instance(Hub, help="This hub, of the settings' hubs.").tag(config=True)
+    settings = Instance(Settings, help="The settings, the same as the gateway's.").tag(config=True)
+    of_hub = Instance(Hub, help="This hub's entry in the settings.").tag(config=True)
     courses = Callable(
         lambda: None, help="Returns the hub's CourseResolver, or None on a hub without courses."
     ).tag(config=True)
     course_form: MakeForm
-    """What the spawner makes a form of profiles with."""
+    """Function that returns the HTML form of profiles."""
     course_access: CourseAccess | None = None
     """The course that the server was started for."""
 
@@ -63,16 +63,16 @@ class KernelpodSpawner(LoggingConfigurable):
         return entitlements(self.settings, identity_of(self.of_hub, self.user), self.course_access)
 
     async def run_pre_spawn_hook(self) -> None:
-        """Settle which course the server is for, then run the admin's own hook. Raises NotSpawnedError."""
+        """Resolve the server's course, then run the admin's own hook. Raises NotSpawnedError."""
         if resolver := self.courses():
             await self._settle(resolver)
         await maybe_future(super().run_pre_spawn_hook())
 
     async def _settle(self, resolver: CourseResolver) -> None:
-        """Replace the user's wish by what it comes to: the hub keeps that, and tells it to the gateway."""
+        """Replace the user's options by the resolved ones, which the hub stores and reports to the gateway."""
         await resolver.look()
         mine = resolver.memberships(self.user.name)
-        # Where there is one course, an older choice, kept by the hub, must not stand in its way.
+        # If the user has only one course, an older choice that the hub has stored is ignored.
         given: dict[str, Any] = self.user_options  # type: ignore[has-type]
         wish = given if len(mine) > 1 else {}
         try:
@@ -85,7 +85,7 @@ class KernelpodSpawner(LoggingConfigurable):
             self.disable_user_config = True
 
     async def get_options_form(self) -> Any:
-        """Return the form of the user's courses; empty where there is nothing to choose."""
+        """Return the form of the user's courses, or an empty text if there is nothing to choose."""
         if not (resolver := self.courses()):
             return await super().get_options_form()
         await resolver.look()
@@ -93,7 +93,7 @@ class KernelpodSpawner(LoggingConfigurable):
         return self.course_form(made) if asks_something(made) else ""
 
     def get_env(self) -> dict[str, Any]:
-        """Return the server's environment, with what nbgrader must know of the course."""
+        """Return the server's environment, including what nbgrader needs to know about the course."""
         found = super().get_env()
         if self.course_access is not None:
             found |= exchange_environment(self.course_access.hub, self.course_access.membership, self.user.name)

@@ -1,6 +1,6 @@
-"""Single-user servers as pods: KubeSpawner with the mounts, ids and home of the settings.
+"""Runs single-user servers as pods: KubeSpawner with the mounts, ids and home of the settings.
 
-Used beside `kernelpod.hub.config.configure`; a hub that runs in the cluster loads both from one settings file.
+A hub in the cluster uses it together with `kernelpod.hub.config.configure`, with the same settings.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from kernelpod.pods import server as pods
 from kernelpod.pods.parts import restricted, shared_memory
 from kernelpod.settings.sections import Settings
 
-# How servers reach the hub: its Service.
+# URL of the hub for servers: its Service.
 HUB_URL = "http://hub:8081"
-# What profiles of courses change.
+# Traits that profiles of courses change.
 PROFILE_TRAITS = (
     "image",
     "cpu_guarantee",
@@ -39,19 +39,19 @@ PROFILE_TRAITS = (
 
 
 def configure_kubespawner(c: Any, settings: Settings) -> None:
-    """Set on the hub's configuration `c` what a hub in the cluster needs; what `c` holds already is not looked at.
+    """Set everything that a hub in the cluster needs on its configuration `c`, overriding earlier values.
 
-    Servers and kernels outlive the hub's pod: it leaves them alone and finds them again in its database.
+    Servers and kernels outlive the hub's pod. The next pod finds them in the hub's database.
     """
     c.JupyterHub.spawner_class = PodSpawner
     c.JupyterHub.hub_ip = "0.0.0.0"
-    # For the proxy, in the same pod: a Service leads nowhere before the hub is ready, and that needs the proxy.
+    # For the proxy in the same pod. The Service has no endpoint until the hub is ready, and that needs the proxy.
     c.JupyterHub.hub_connect_ip = "127.0.0.1"
     c.KubeSpawner.hub_connect_url = HUB_URL
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.ip = "0.0.0.0"
     c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
-    # Not beside the database: in the next pod that process number is somebody else's.
+    # Not on the database's volume: in the next pod, another process may have this id.
     c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"  # noqa: S108 - the pod's own
     c.Spawner.environment.update({"HOME": settings.homes.mount_path, "SHELL": "/bin/bash"})
     c.KubeSpawner.start_timeout = servers.pod_timeout_seconds(settings)
@@ -65,28 +65,28 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
 
 
 class HomeNotMadeError(NotSpawnedError):
-    """The container that makes homes could not make this one; the message is what it said."""
+    """The init container could not make the user's home. The message is the container's."""
 
 
 class PodSpawner(KernelpodSpawner, KubeSpawner):
-    """Runs a user's server with their mounts and nobody else's, at the places where their kernels have them."""
+    """Runs a user's server in a pod with only their own mounts, at the same paths as in their kernels."""
 
     shm = Unicode(
         None,
         allow_none=True,
         config=True,
-        help="Size of a memory volume at /dev/shm, such as 1Gi; it counts as the server's memory. "
-        "Absent: the 64 MiB of a container.",
+        help="Size of a memory volume at /dev/shm, such as 1Gi. It counts towards the server's memory. "
+        "Absent: a container's default of 64 MiB.",
     )
     _plain: dict[str, Any] | None = None
-    """What profiles change, as it was configured: a spawner whose start failed is used again."""
+    """The configured values of PROFILE_TRAITS, because a spawner is used again after a failed start."""
 
     def course_form(self, made: list[dict[str, Any]]) -> str:
         """Return KubeSpawner's form of these profiles."""
         return str(self._render_options_form(made))
 
     async def load_user_options(self) -> None:
-        """Give the server the size, image and nodes of its course, and of no other one before."""
+        """Apply the size, image and nodes of the server's course, without those of an earlier start."""
         if self.course_access is not None:
             one = self.course_access.membership
             mine = self.courses().memberships(self.user.name)
@@ -99,7 +99,7 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         await super().load_user_options()
 
     async def get_pod_manifest(self) -> Any:
-        """Return KubeSpawner's pod with mounts, ids and the container that makes the home."""
+        """Return KubeSpawner's pod with mounts, ids and the init container that makes the home."""
         pod = await super().get_pod_manifest()
         has = self.entitlements
         mounts, ids = has.mounts, pods.Ids(has.uid, has.gid, has.supplemental_groups)
@@ -124,7 +124,7 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         return pod
 
     def _add_what_the_site_adds(self, pod: Any, uid: int) -> None:
-        """Add `pods.servers` of the settings; what the pod has already stays as it is."""
+        """Add `pods.servers` of the settings. What the pod already contains takes precedence."""
         added, metadata, spec = self.settings.pods.servers, pod.metadata, pod.spec
         metadata.labels = {**added.labels, **(metadata.labels or {})}
         metadata.annotations = {**added.annotations, **(metadata.annotations or {})}
@@ -133,10 +133,10 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         spec.host_aliases = [*(spec.host_aliases or []), *additions.host_aliases(added)]
 
     def is_pod_running(self, pod: Any) -> bool:
-        """Return whether the server's pod runs. Raises HomeNotMadeError once it is clear that it never will."""
+        """Return whether the server's pod runs. Raises HomeNotMadeError if its home could not be made."""
         status = pod["status"] if pod else {}
         for container in status.get("initContainerStatuses") or []:
-            # A failed container is soon tried again; what it said is then found in the older state.
+            # A failed container is soon restarted. Its message is then in lastState.
             states = (container.get("state") or {}, container.get("lastState") or {})
             ended: dict[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
             if container["name"] == pods.HOME_CONTAINER and ended.get("exitCode", 0) != 0:

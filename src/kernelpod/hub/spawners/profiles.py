@@ -1,4 +1,4 @@
-"""What users choose from at spawn, as KubeSpawner's `profile_list` has it: pure functions of memberships."""
+"""Choices on the spawn page, as a `profile_list` of KubeSpawner. Pure functions of memberships."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from kernelpod.base.quantities import format_bytes
 from kernelpod.courses.course_access import Membership
 from kernelpod.courses.model import HubFile, ServerResources
 
-# Key of the first choice; no slug of a title is like it.
+# Key of the first choice. It can never be the slug of a title.
 USUAL = "-"
 _CHOICE_LENGTH = 40
 
 
 def profiles(hub: HubFile | None, memberships: tuple[Membership, ...]) -> list[dict[str, Any]]:
-    """Return one profile a course, in the order of the memberships; none without a courses file.
+    """Return one profile for each course, in the order of the memberships, or none without a courses file.
 
-    Semesters, images and sizes are options where there is more than one. `user_options` then hold the course as
-    `profile` and a choice by the name of its option, such as `semester`; `course_access.chosen` reads them.
+    Semesters, images and sizes are options if there is more than one. `user_options` then contain the course as
+    `profile`, and each choice under the name of its option, such as `semester`. `course_access.chosen` reads them.
     """
     semesters: dict[str, list[Membership]] = {}
     for one in memberships:
@@ -29,12 +29,12 @@ def profiles(hub: HubFile | None, memberships: tuple[Membership, ...]) -> list[d
 
 
 def asks_something(made: list[dict[str, Any]]) -> bool:
-    """Return whether there is anything to choose: one profile without options needs no form."""
+    """Return whether there is anything to choose. A single profile without options needs no form."""
     return len(made) > 1 or any(profile["profile_options"] for profile in made)
 
 
 def settled(made: list[dict[str, Any]], one: Membership, wish: Mapping[str, Any]) -> dict[str, str]:
-    """Return the `user_options` of a server for this membership: of the wish, what its profile offers."""
+    """Return the `user_options` of a server for this membership, with those wishes that its profile offers."""
     profile = next(profile for profile in made if profile["slug"] == one.course)
     kept = {
         key: wish[key]
@@ -48,7 +48,7 @@ def _profile(hub: HubFile, name: str, mine: list[Membership]) -> dict[str, Any]:
     course, semesters = hub.courses[name], [one.semester for one in mine]
     images = {title: {"image": image} for title, image in course.images.items()}
     sizes = {title: _size(size) for title, size in course.sizes.items()}
-    # Of several semesters the first one's role decides how large the server is.
+    # If there are several semesters, the user's role in the first one determines the server's size.
     usual = getattr(course.roles, mine[0].role).resources or course.resources
     usual_size: dict[str, dict[str, Any]] = {f"Usual: {usual.shown()}": {}}
     options: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
@@ -80,7 +80,7 @@ def _profile(hub: HubFile, name: str, mine: list[Membership]) -> dict[str, Any]:
 
 
 def _choices(option: str, choices: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return choices by their keys, which a form sends back: a semester itself, else a slug of the title."""
+    """Return choices by the keys that the form submits: semesters themselves, otherwise slugs of titles."""
     made = {}
     for number, (title, override) in enumerate(choices.items()):
         key = title if option == "semester" else safe_slug(title, _CHOICE_LENGTH) if number else USUAL
@@ -102,5 +102,5 @@ def _size(size: ServerResources) -> dict[str, Any]:
 
 
 def literal(text: str) -> str:
-    """Return words for KubeSpawner's form: it escapes no HTML, and JupyterHub renders the form as a template."""
+    """Return a text escaped for KubeSpawner's form, which does not escape HTML and is rendered as a template."""
     return html.escape(text).replace("{", "&#123;").replace("}", "&#125;")

@@ -1,4 +1,4 @@
-"""Single-user servers as local processes, in the sandbox that kernels get: for one machine without Kubernetes."""
+"""Runs single-user servers as local processes in the same sandbox as kernels, on a machine without Kubernetes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from kernelpod.start.entitlements import Entitlements
 
 
 class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
-    """Runs a user's server with their mounts and nobody else's; no account of that name is needed."""
+    """Runs a user's server with only their own mounts. The user needs no account on the machine."""
 
     _port: HeldPort | None = None
 
     @property
     def mounts(self) -> UserMounts:
-        """What the user's server sees."""
+        """The mounts of the user's server."""
         return self.entitlements.mounts
 
     def course_form(self, made: list[dict[str, Any]]) -> str:
@@ -55,11 +55,11 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
 
     @property
     def home(self) -> str:
-        """Where the server sees the home."""
+        """Path of the home as the server sees it."""
         return self.mounts.home.mount_path if self.sandboxed else self.mounts.home.path
 
     async def start(self) -> Any:
-        """Make the home if the settings let it, then start the server in its sandbox."""
+        """Make the home if the settings allow it, then start the server in its sandbox."""
         if self.sandboxed:
             require_sandbox()
         has = self.entitlements
@@ -73,7 +73,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         server = ["jupyterhub-singleuser"]
         self.cmd = in_sandbox(sandbox, server) if self.sandboxed else as_user(sandbox, server)
         self.notebook_dir = self.home
-        # It listens seconds later; until then, and as long as it lives, nobody else is given its port.
+        # The server listens seconds later. Until it ends, nobody else gets its port.
         self._port = hold_port()
         self.port = self._port.number
         with self._log_file() as output:
@@ -81,7 +81,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
             return await super().start()
 
     def clear_state(self) -> None:
-        """Forget the server that has ended, and let its port go."""
+        """Forget the server that has ended, and release its port."""
         super().clear_state()
         if self._port is not None:
             self._port.release()
@@ -89,7 +89,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
 
     @contextlib.contextmanager
     def _log_file(self) -> Iterator[dict[str, Any]]:
-        """Yield where the server's output goes; nothing where it goes to the hub's own."""
+        """Yield arguments of Popen that redirect the server's output. Empty: it goes to the hub's own."""
         if not self.log_folder:
             yield {}
             return
@@ -97,29 +97,29 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
             yield {"stdout": file, "stderr": subprocess.STDOUT}
 
     def get_args(self) -> list[str]:
-        """Return the server's arguments; without a sandbox it may run as root, which it must be told is meant."""
+        """Return the server's arguments, with --allow-root if it runs as root without a sandbox."""
         as_root = not self.sandboxed and self.entitlements.uid == 0
         return [*super().get_args(), *(["--allow-root"] if as_root else [])]
 
     def _server_paths(self) -> tuple[str, ...]:
-        """Return the folders the server's own programs lie in."""
+        """Return the folders of the server's own programs."""
         return tuple(path for path in self.server_paths.split(":") if path)
 
-    log_folder = Unicode(help="Where each server gets a log file of its own; else they write into the hub's.").tag(
-        config=True
-    )
+    log_folder = Unicode(
+        help="Folder with a log file for each server. Empty: they write to the hub's output."
+    ).tag(config=True)
     server_paths = Unicode(
-        help="Folders the server needs, separated by colons; by default the environment that the hub runs in."
+        help="Folders that the server needs, separated by colons. Default: the environment of the hub."
     ).tag(config=True)
 
     @default("server_paths")  # type: ignore[untyped-decorator]
     def _of_the_hub(self) -> str:
-        """Return the hub's environment, the Python it was made with, and where kernelpod itself lies."""
+        """Return the folders of the hub's environment, of its base Python, and of kernelpod itself."""
         places = (sys.prefix, sys.base_prefix, str(Path(kernelpod.__file__).parents[1]))
         return ":".join(dict.fromkeys(places))
 
     def _ensure_folders(self, has: Entitlements) -> None:
-        """Make a missing home and exchange. Raises StartFailed (home_missing) where the settings do not let it."""
+        """Make a missing home and exchange. Raises StartFailed (home_missing) if the settings do not allow it."""
         made = [(Path(has.mounts.home.path), 0o700)]
         if self.course_access is not None:
             root = Path(self.course_access.hub.storage.root)
@@ -135,18 +135,18 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
                 os.chown(path, has.uid, has.gid)
 
     def make_preexec_fn(self, name: str) -> Any:
-        """Return what runs in the new process: a usual umask, whatever the hub's is; the sandbox does the rest."""
+        """Return a function for the new process. It sets the usual umask, whatever the hub's is."""
         del name
         return lambda: os.umask(0o022)
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
-        """Return the environment with the user's own places."""
+        """Return the environment with the user's name, home and shell."""
         return {**env, "USER": self.user.name, "HOME": self.home, "SHELL": "/bin/bash"}
 
     async def _signal(self, sig: int) -> bool:
-        """Signal the server itself: bubblewrap passes nothing on, and SIGKILL must end the whole sandbox.
+        """Signal the server itself, because bubblewrap forwards no signals. SIGKILL ends the whole sandbox.
 
-        SIGTERM stands in for SIGINT: without a terminal, jupyter_server leaves its kernels running on SIGINT.
+        SIGINT is replaced by SIGTERM. Without a terminal, jupyter_server leaves its kernels running on SIGINT.
         """
         if sig == signal.SIGINT:
             sig = signal.SIGTERM
@@ -161,7 +161,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
 
 
 def _child(pid: int) -> int | None:
-    """Return the one child of bubblewrap's outer process: PID 1 of the sandbox."""
+    """Return the only child of bubblewrap's outer process, which is PID 1 of the sandbox."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:
