@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +30,7 @@ CHANNELS = ("shell", "iopub", "stdin", "control")
 MOST_AWAY = 8
 ASK_AGAIN_SECONDS = 0.5
 LINGER_MILLISECONDS = 1000
+IDENTITY_BYTES = 32
 MOST_QUESTIONS = 10
 FORGET_SECONDS = 60
 # Requests on the control channel, whose states say nothing about what the kernel computes.
@@ -67,7 +67,8 @@ class KernelConnection:
         self.hold()
         self.close()
         self._dead = ""
-        self._open_socket, self._identity = open_socket, uuid.uuid4().hex.encode()
+        # The same for every gateway: the next one gets the replies to what this one has asked.
+        self._open_socket, self._identity = open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES]
         self._computing.clear()
         self._gap = False
         for channel in CHANNELS:

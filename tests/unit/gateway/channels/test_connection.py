@@ -142,6 +142,8 @@ def play(tmp_path: Path) -> Callable[..., None]:
                 await asyncio.wait_for(scene(rig), 60)
             finally:
                 rig.connection.close()
+                for socket in rig.kernel.sockets.values():
+                    socket.close()
 
         context = zmq.Context[zmq.Socket[bytes]]()
         try:
