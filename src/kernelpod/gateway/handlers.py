@@ -18,7 +18,7 @@ from tornado import web
 from kernelpod import __version__
 from kernelpod.courses.course_access import course_kernelspecs
 from kernelpod.errors import Denied, NotFound, UserError
-from kernelpod.gateway.channels import ChannelsPage
+from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.kernels import Bounds
@@ -213,7 +213,7 @@ class MetricsPage(Proven, web.RequestHandler):
         kernels: list[DirectKernelManager] = list(self.services.kernels._kernels.values())
         states = [str(kernel.execution_state) for kernel in kernels]
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.finish(self.services.metrics.text(states, len(stock.ZMQChannelsHandler._open_sessions)))
+        self.finish(self.services.metrics.text(states, sum(kernel.connection.pages for kernel in kernels)))
 
 
 class HealthPage(JsonPage, web.RequestHandler):

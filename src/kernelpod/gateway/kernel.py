@@ -7,17 +7,18 @@ import contextlib
 import logging
 import signal
 import time
+from functools import cached_property
 from typing import Any
-from weakref import WeakSet
 
 import zmq
 from enterprise_gateway.services.kernels.remotemanager import RemoteKernelManager
 from jupyter_client.ioloop.manager import AsyncIOLoopKernelManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_server._tz import utcnow
 from pydantic import SecretStr
-from zmq.eventloop.zmqstream import ZMQStream
 
-from kernelpod.errors import StartFailed, StartTimeout, UserError
+from kernelpod.errors import StartFailed, StartTimeout, UserError, kernel_not_found
+from kernelpod.gateway.channels.connection import KernelConnection
 from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.start.connection import CHANNELS
@@ -25,7 +26,9 @@ from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 
-PROBE_RECONNECT_MILLISECONDS = 10
+RECONNECT_MILLISECONDS = 10
+
+RESTARTED = "The kernel was restarted."
 
 # Length of the queue for one kernel's output. A kernel can fill ZeroMQ's default of 1000 messages in a third of a
 # second; then it drops messages, also the one that ends the cell.
@@ -47,17 +50,24 @@ class DirectKernelManager(RemoteKernelManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._end_watch: asyncio.Task[None] | None = None
-        self._questions: WeakSet[ZMQStream] = WeakSet()
+        self.verb = asyncio.Lock()
+        """Held by a restart or a stop: one of them at a time changes the kernel."""
 
     @property
     def running(self) -> RunningKernel | None:
         """The current start, as the runtime knows it."""
         return self.process_proxy.running if self.process_proxy else None
 
-    @property
-    def ports(self) -> list[str]:
-        """The addresses of the five channels. jupyter_server compares them to detect that a kernel has moved."""
-        return [self._make_url(channel) for channel in CHANNELS]
+    @cached_property
+    def connection(self) -> KernelConnection:
+        """The connection to the kernel, which all its pages share."""
+        return KernelConnection(self.record.kernel_id, self.session, self.parent.limits, self._heard)
+
+    def _heard(self, state: str) -> None:
+        """Record that the kernel has sent output, and its state if it said one."""
+        self.parent.last_kernel_activity = self.last_activity = utcnow()
+        if state:
+            self.execution_state = state
 
     def start_restarter(self) -> None:
         """Watch the kernel, so that its end is noticed at once and not at the restarter's next check."""
@@ -105,7 +115,7 @@ class DirectKernelManager(RemoteKernelManager):
                 self._launch_and_answer(kernel_cmd, key, time.monotonic() + timeout), timeout
             )
         except BaseException as error:
-            await asyncio.shield(self.process_proxy.stop(0))
+            await asyncio.shield(self.discard())
             if isinstance(error, asyncio.TimeoutError):
                 raise StartTimeout(
                     "start_timeout",
@@ -114,6 +124,11 @@ class DirectKernelManager(RemoteKernelManager):
                 ) from error
             raise
         return proxy
+
+    async def discard(self) -> None:
+        """Return when the kernel and everything created for it has been removed. It is no longer used."""
+        self.connection.close()
+        await self.process_proxy.stop(0)
 
     async def _launch_and_answer(
         self, kernel_cmd: list[str], key: SecretStr | None, deadline: float
@@ -137,6 +152,8 @@ class DirectKernelManager(RemoteKernelManager):
         self.session.signature_scheme = connection.signature_scheme
         self.has_connection = True
         self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
+        self.connection.end_requests(RESTARTED)
+        self.connection.open(self._open_socket)
 
     async def answered(self, deadline: float) -> None:
         """Return when the kernel answers kernel_info.
@@ -146,7 +163,7 @@ class DirectKernelManager(RemoteKernelManager):
         """
         assert self.running is not None  # noqa: S101 - for the type checker
         ended = asyncio.ensure_future(self.parent.runtime.wait_ended(self.running))
-        reply = asyncio.ensure_future(self._ask_kernel_info(deadline))
+        reply = asyncio.ensure_future(self._answered(deadline))
         try:
             await asyncio.wait({ended, reply}, return_when=asyncio.FIRST_COMPLETED)
             if not reply.done():
@@ -157,73 +174,37 @@ class DirectKernelManager(RemoteKernelManager):
             ended.cancel()
             reply.cancel()
 
-    async def _ask_kernel_info(self, deadline: float) -> None:
-        stream = ZMQStream(self._create_connected_socket("shell", reconnect_ivl=PROBE_RECONNECT_MILLISECONDS))
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _answered(self, deadline: float) -> None:
+        await asyncio.wait_for(self.connection.answered(), deadline - time.monotonic())
+        self.connection.release()
 
-        def received(_: list[bytes]) -> None:
-            if not answer.done():
-                answer.set_result(None)
-
-        stream.on_recv(received)
-        try:
-            self.session.send(stream, "kernel_info_request")
-            await asyncio.wait_for(answer, deadline - time.monotonic())
-        finally:
-            stream.close(linger=0)
-
-    def _create_connected_socket(self, channel: str, identity: bytes | None = None, reconnect_ivl: int = 0) -> Any:
-        """Return a connected socket that disconnects a peer whose message exceeds `max_message_bytes`."""
-        types = {
-            "shell": zmq.DEALER,
-            "iopub": zmq.SUB,
-            "stdin": zmq.DEALER,
-            "control": zmq.DEALER,
-            "hb": zmq.REQ,
-        }
-        socket = self.context.socket(types[channel])
-        socket.linger = 1000
+    def _open_socket(self, channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
+        """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address."""
+        socket = self.context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
+        socket.identity = identity
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
         if channel == "iopub":
             socket.setsockopt(zmq.RCVHWM, OUTPUT_QUEUE_MESSAGES)
-        if reconnect_ivl:
-            socket.setsockopt(zmq.RECONNECT_IVL, reconnect_ivl)
-        if identity:
-            socket.identity = identity
-        socket.connect(self._make_url(channel))
-        return socket
-
-    def connect_shell(self, identity: bytes | None = None) -> ZMQStream:
-        """Return a stream to the shell channel; see close_questions."""
-        return self._remembered(super().connect_shell(identity=identity), identity)
-
-    def connect_control(self, identity: bytes | None = None) -> ZMQStream:
-        """Return a stream to the control channel; see close_questions."""
-        return self._remembered(super().connect_control(identity=identity), identity)
-
-    def _remembered(self, stream: ZMQStream, identity: bytes | None) -> ZMQStream:
-        if identity is None:
-            self._questions.add(stream)
-        return stream
-
-    def close_questions(self) -> None:
-        """Close the streams on which an opening websocket still waits for an answer of the previous start.
-
-        jupyter_server's `nudge` ends as soon as its streams are closed, otherwise after a minute.
-        """
-        for stream in list(self._questions):
-            stream.close(linger=0)
+            socket.subscribe(b"")
+        return socket, self._make_url(channel)
 
     async def interrupt_kernel(self) -> None:
         """Interrupt the kernel by a message, or by a signal if its `interrupt_mode` is signal."""
         if self.record.plan.interrupt_mode == "message":
-            self._connect_control_socket()
-            self.session.send(self._control_socket, self.session.msg("interrupt_request", content={}))
+            self.connection.ask("control", "interrupt_request", {})
         elif self.shutting_down:  # jupyter_client interrupts before a shutdown; a failure must not prevent it
             with contextlib.suppress(UserError):
                 await self.signal_kernel(signal.SIGINT)
         else:
             await self.signal_kernel(signal.SIGINT)
+
+    def request_shutdown(self, restart: bool = False) -> None:
+        """Ask the kernel to end."""
+        self.connection.ask("control", "shutdown_request", {"restart": restart})
+
+    def _connect_control_socket(self) -> None:
+        """Do nothing: the connection has a control socket."""
 
     async def signal_kernel(self, signum: int) -> None:
         """Send a signal through the runtime."""
@@ -256,27 +237,39 @@ class DirectKernelManager(RemoteKernelManager):
         if now and not self.parent.has_clients(self.record.kernel_id):
             await self.parent.forget(self.record.kernel_id, ended.reason if ended else "")
             return
+        async with self.verb:
+            if not self.parent.lists(self):
+                raise kernel_not_found(self.record.kernel_id)
+            await self._restart(now)
+
+    async def _restart(self, now: bool) -> None:
         self.restarting = True
+        self.connection.hold()
+        # Lab takes "restarting" as the word for a kernel that has died.
+        self.connection.say_state("restarting" if now else "starting")
         try:
             await AsyncIOLoopKernelManager.restart_kernel(self, now=now)
         except UserError as error:
             log.warning("kernel %s could not be restarted: %s", self.record.kernel_id, error)
-            self.stop_restarter()
-            self._restarter._fire_callbacks("dead")
+            self._die(error.message)
             if not now:
                 raise
         else:
-            self.dead = False
-            self.parent.follow(self.record.kernel_id)
+            self.dead, self.execution_state = False, "idle"
+            self.connection.say_state("idle")
         finally:
             self.restarting = False
 
     def _report_dead(self, ended: Ended) -> None:
         log.warning("kernel %s is dead (%s): %s", self.record.kernel_id, ended.code, ended.reason)
-        self.dead, self.notes, self.execution_state = True, ended.reason, "dead"
-        self._restarter._fire_callbacks("dead")
-        self.stop_restarter()
+        self._die(ended.reason)
         in_background(self.process_proxy.stop(0))
+
+    def _die(self, reason: str) -> None:
+        """Keep the kernel listed as dead, so that its user learns why and can restart it."""
+        self.dead, self.notes, self.execution_state = True, reason, "dead"
+        self.stop_restarter()
+        self.connection.die(reason)
 
     def write_connection_file(self) -> None:
         """Write nothing. The runtime creates the connection file, which only the kernel may read."""

@@ -12,22 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import zmq
 from enterprise_gateway.services.kernels.remotemanager import RemoteMappingKernelManager
 from jupyter_server._tz import utcnow
-from jupyter_server.services.kernels.handlers import ZMQChannelsHandler
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.ioloop import PeriodicCallback
-from zmq.eventloop.zmqstream import ZMQStream
 
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
-from kernelpod.gateway.messages import OfflineBuffer, execution_state, parts_of
 from kernelpod.gateway.proxy import DirectProxy
 from kernelpod.runtime.interface import Runtime
 from kernelpod.settings.culling import Culling, schedule
 from kernelpod.settings.sections import Gateway
-from kernelpod.start.connection import CHANNELS
 from kernelpod.start.identity import Owner
 from kernelpod.start.record import KernelRecord
 
@@ -109,6 +104,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             kernel.process_proxy = DirectProxy(kernel, self.runtime)
             kernel.process_proxy.running = running
             kernel.connect_to(kernel.process_proxy)
+            kernel.connection.release()  # it may be busy for long, and then what pages send waits in the kernel
             kernel._launch_args = {}
             kernel.kernel = kernel.process_proxy
             kernel.post_start_kernel()
@@ -130,6 +126,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
         """Return the kernel's model as in Jupyter's REST API, with the user's server and the notes as `reason`."""
+        self._kernel_connections[kernel_id] = self.kernel(kernel_id).connection.pages
         model: dict[str, Any] = super().kernel_model(kernel_id)
         model["server"] = self.kernel(kernel_id).record.plan.server
         if notes := self.kernel(kernel_id).notes:
@@ -142,7 +139,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
 
     def has_clients(self, kernel_id: str) -> bool:
         """Return whether a websocket is open to the kernel."""
-        return bool(self._kernel_connections.get(kernel_id, 0))
+        return self.kernel(kernel_id).connection.pages > 0
 
     def _handle_kernel_died(self, kernel_id: str) -> None:
         """Keep a kernel that was ended from outside, so that its user learns why; remove one that keeps dying."""
@@ -156,43 +153,33 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             await self.shutdown_kernel(kernel_id, now=True)
 
     async def restart_kernel(self, kernel_id: str, now: bool = False) -> None:
-        """Restart a kernel with the same id and owner; open websockets stay connected. Raises UserError."""
-        kernel = self.kernel(kernel_id)
-        if kernel.restarting:
-            await self.wait_for_restart_finish(kernel_id, "restart")
-            return
-        await kernel.restart_kernel(now=now)
+        """Restart a kernel with the same id and owner; its pages stay connected. Raises UserError.
 
-    def follow(self, kernel_id: str) -> None:
-        """Connect all sockets of a kernel's previous start to the current one.
-
-        The sockets are kept, because the kernel would refuse a second one with the same identity.
+        Whoever asks during a restart gets that restart.
         """
         kernel = self.kernel(kernel_id)
-        kernel.close_questions()
-        moved = dict(zip(CHANNELS, zip(self._kernel_ports[kernel_id], kernel.ports, strict=True), strict=True))
-        streams = [handler.channels for handler in open_websockets(kernel_id)]
-        if kernel_id in self._kernel_buffers:
-            streams.append(self._kernel_buffers[kernel_id]["channels"])
-        for channel, stream in ((name, one) for each in streams for name, one in each.items()):
-            if not stream.closed():
-                reconnect(stream, *moved[channel])
-        self._kernel_ports[kernel_id] = kernel.ports
-        self.stop_watching_activity(kernel_id)
-        self.start_watching_activity(kernel_id)
-        kernel.execution_state = "idle"
+        if not kernel.restarting:
+            await kernel.restart_kernel(now=now)
+            return
+        async with kernel.verb:
+            self.kernel(kernel_id)
+
+    async def shutdown_kernel(self, kernel_id: str, now: bool = False, restart: bool = False) -> None:
+        """Stop a kernel, after a restart that has begun. Raises NotFound if somebody else has stopped it first."""
+        kernel = self.kernel(kernel_id)
+        async with kernel.verb:
+            self.kernel(kernel_id)
+            await super().shutdown_kernel(kernel_id, now, restart)
+            kernel.connection.die("The kernel was stopped.")
+
+    def lists(self, kernel: DirectKernelManager) -> bool:
+        """Return whether this kernel is running here and has not been stopped."""
+        return self._kernels.get(kernel.record.kernel_id) is kernel
 
     def start_watching_activity(self, kernel_id: str) -> None:
-        """Record the time of a kernel's last message and its execution state. Nothing else is read here."""
-        super().start_watching_activity(kernel_id)
-        kernel = self.kernel(kernel_id)
+        """Do nothing: a kernel's connection reads its state."""
 
-        def heard(frames: list[bytes]) -> None:
-            self.last_kernel_activity = kernel.last_activity = utcnow()
-            if state := execution_state(kernel.session, parts_of(frames)):
-                kernel.execution_state = state
-
-        kernel._activity_stream.on_recv(heard)
+    stop_watching_activity = stop_buffering = start_watching_activity
 
     def initialize_culler(self) -> None:
         """Check for idle kernels regularly. Enterprise Gateway's culler has only one idle time for all kernels."""
@@ -210,29 +197,3 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         if 0 < allowed < idle and not kept and not self.has_clients(kernel_id):
             log.info("kernel %s was idle for %.0f s and is ended", kernel_id, idle)
             await self.shutdown_kernel(kernel_id)
-
-    def start_buffering(self, kernel_id: str, session_key: str, channels: dict[str, Any]) -> None:
-        """Keep up to `max_offline_bytes` of output for a client that lost its connection."""
-        super().start_buffering(kernel_id, session_key, channels)
-        if kernel_id in self._kernel_buffers:
-            self._kernel_buffers[kernel_id]["buffer"] = OfflineBuffer(self.limits.max_offline_bytes)
-
-
-def reconnect(stream: ZMQStream, old: str, new: str) -> None:
-    """Move a stream to another address, after it has delivered what it has received.
-
-    libzmq aborts the process (fq.cpp: !_more) when a SUB socket is disconnected between the parts of a message.
-    The socket holds the first part of a message as soon as it is polled for data.
-    """
-    stream.flush(zmq.POLLIN)
-    with contextlib.suppress(zmq.Again):
-        while not stream.closed():
-            stream.socket.recv_multipart(zmq.NOBLOCK)
-    if not stream.closed():
-        stream.socket.disconnect(old)
-        stream.socket.connect(new)
-
-
-def open_websockets(kernel_id: str) -> list[Any]:
-    """Return the handlers of the websockets that are open to a kernel."""
-    return [handler for handler in ZMQChannelsHandler._open_sessions.values() if handler.kernel_id == kernel_id]

@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from tornado import web
 
 from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
-from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.services import Services
 from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
 
@@ -138,12 +137,11 @@ class OwnKernel(Proven):
     """A page about one kernel. For other users than its owner the kernel does not exist."""
 
     path_kwargs: dict[str, str]
-    kernel_manager: DirectMappingKernelManager
 
     async def check(self) -> None:
         """Raise NotFound, as for a kernel that does not exist, unless the caller may access the kernel."""
         kernel_id = self.path_kwargs["kernel_id"]
-        if not self.may_access(self.kernel_manager.kernel(kernel_id).record.owner):
+        if not self.may_access(self.services.kernels.kernel(kernel_id).record.owner):
             raise kernel_not_found(kernel_id)
 
 

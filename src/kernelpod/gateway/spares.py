@@ -46,9 +46,9 @@ class Spares:
                 await kernel.answered(time.monotonic() + ANSWER_SECONDS)
                 await self._kernels.admit(kernel)
             except (UserError, asyncio.TimeoutError):
-                in_background(kernel.process_proxy.stop(0))
+                in_background(kernel.discard())
             except asyncio.CancelledError:
-                in_background(kernel.process_proxy.stop(0))
+                in_background(kernel.discard())
                 raise
             else:
                 return kernel.record
@@ -111,11 +111,11 @@ class Spares:
     def _expire(self, kernel: DirectKernelManager) -> None:
         if kernel in self._ready:
             self._ready.remove(kernel)
-            in_background(kernel.process_proxy.stop(0))
+            in_background(kernel.discard())
 
     async def _end_all(self) -> None:
         ended, self._ready = self._ready, []
-        await asyncio.gather(*(kernel.process_proxy.stop(0) for kernel in ended), return_exceptions=True)
+        await asyncio.gather(*(kernel.discard() for kernel in ended), return_exceptions=True)
 
 
 def spare_key(plan: KernelPlan) -> str:

@@ -32,10 +32,10 @@ class Gateway(Section):
     max_message_bytes: Size = 64 * 1024 * 1024
     """Largest message on a kernel's websocket, in either direction. Larger messages are dropped."""
     max_backlog_bytes: Size = 128 * 1024 * 1024
-    """How much output is queued for a client that reads too slowly. Beyond it, the newest output of the same size
-    is kept as well, and what is between is dropped."""
+    """How much of one kernel's output waits for pages that read too slowly, once for all its pages. Beyond it, the
+    oldest output is dropped, and the page is told. As much may wait of what pages send to the kernel."""
     max_offline_bytes: Size = 16 * 1024 * 1024
-    """How much output is kept for a client that lost its connection. The oldest is dropped first."""
+    """How much of one kernel's output is kept for pages that lost their connection. The oldest goes first."""
     ping_interval_seconds: Seconds = 30
     """How often an open websocket is pinged. Keep it shorter than the idle time-out of every proxy."""
 

@@ -74,6 +74,18 @@ class Bridge:
             await asyncio.sleep(seconds)
 
 
+async def gateway_kernels(kernel_manager: Any) -> list[Model]:
+    """Return the models of all kernels that the gateway lists to this server.
+
+    The manager's own list_kernels() is not used: it forgets kernels, which a server that stops is about to delete.
+    """
+    from jupyter_server.gateway.gateway_client import gateway_request  # noqa: PLC0415 - the server's own
+
+    answer = await gateway_request(kernel_manager.kernels_url, method="GET")
+    listed: list[Model] = json.loads(answer.body)
+    return listed
+
+
 class Kernels:
     """Lists this server's kernels at the gateway, with the server's token."""
 
@@ -85,12 +97,7 @@ class Kernels:
         """Return their models. Sends no request if there were none and none has been started since."""
         if not self._had_some and not self._manager.list_kernel_ids():
             return []
-        from jupyter_server.gateway.gateway_client import gateway_request  # noqa: PLC0415 - the server's own
-
-        # Not list_kernels(), which forgets kernels that a stopping server is about to delete.
-        answer = await gateway_request(self._manager.kernels_url, method="GET")
-        listed: list[Model] = json.loads(answer.body)
-        found = [model for model in listed if self._is_mine(model)]
+        found = [model for model in await gateway_kernels(self._manager) if self._is_mine(model)]
         self._had_some = bool(found)
         return found
 

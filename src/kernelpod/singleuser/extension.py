@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernelpod.singleuser.activity import start_bridge
+from kernelpod.singleuser.found_again import find_again
 
 MASK = "[hidden]"
 MIN_LENGTH = 8
@@ -51,7 +52,14 @@ def load_extension(serverapp: Any) -> None:
     hide(secrets_in(os.environ))
     serverapp.log.info("kernelpod: tokens are masked in this log")
 
-    def start() -> None:
+    if not serverapp.gateway_config.gateway_enabled:
+        return
+    from kernelpod.singleuser.connection import GatewayConnection  # noqa: PLC0415 - needs jupyter_server 2
+
+    serverapp.web_app.settings["kernel_websocket_connection_class"] = GatewayConnection
+
+    async def start() -> None:
+        await find_again(serverapp)
         # A reference is kept, because the loop has only weak references to tasks.
         serverapp.web_app.settings["kernelpod_bridge"] = start_bridge(serverapp)
 

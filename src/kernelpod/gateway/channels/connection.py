@@ -1,0 +1,362 @@
+"""The connection to one kernel: one set of sockets, which all pages of the kernel share.
+
+Replies and requests for input go to the page that asked, everything else to all pages. The kernel's state and its
+last activity are read here, so opening a page waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+from zmq.eventloop.zmqstream import ZMQStream
+from zmq.utils.monitor import parse_monitor_message
+
+from kernelpod.gateway.channels import wire
+from kernelpod.gateway.channels.backlog import Backlog
+from kernelpod.gateway.channels.requests import Request, Requests, request_of
+from kernelpod.gateway.channels.subscriber import Close, Subscriber, Write
+from kernelpod.settings.sections import Gateway
+
+log = logging.getLogger(__name__)
+
+CHANNELS = ("shell", "iopub", "stdin", "control")
+# Pages that are gone are remembered, in case they come back, up to this number.
+MOST_AWAY = 8
+ASK_AGAIN_SECONDS = 0.5
+LINGER_MILLISECONDS = 1000
+IDENTITY_BYTES = 32
+MOST_QUESTIONS = 10
+FORGET_SECONDS = 60
+# Requests on the control channel, whose states say nothing about what the kernel computes.
+ASIDE = frozenset({"debug_request", "usage_request", "interrupt_request", "shutdown_request"})
+
+OpenSocket = Callable[[str, bytes], tuple[zmq.Socket[bytes], str]]
+"""Returns a channel's socket with this identity, and the address to connect it to."""
+Heard = Callable[[str], None]
+
+
+class KernelConnection:
+    """All messages between one kernel and its pages, through every restart of the kernel."""
+
+    def __init__(self, kernel_id: str, session: Any, limits: Gateway, heard: Heard) -> None:
+        """`session` signs messages. `heard` is called for all output, with the kernel's state if it says one."""
+        self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
+        self._backlog = Backlog()
+        self._streams: dict[str, ZMQStream] = {}
+        self._subscribers: dict[str, Subscriber] = {}
+        self._requests = Requests()
+        self._own: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
+        self._computing: dict[str | None, tuple[str, bytes]] = {}
+        self._gap = False
+        self._unended: set[str] = set()
+        self._monitors: dict[str, ZMQStream] = {}
+        self._held: deque[tuple[str, wire.FromPage]] | None = deque()
+        self._held_bytes = 0
+        self._dead = ""
+
+    # The sockets
+
+    def open(self, open_socket: OpenSocket) -> None:
+        """Open the sockets to a new start of the kernel. Messages of pages wait until `release`."""
+        self.hold()
+        self.close()
+        self._dead = ""
+        # The same for every gateway: the next one gets the replies to what this one has asked.
+        self._open_socket, self._identity = open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES]
+        self._computing.clear()
+        self._gap = False
+        for channel in CHANNELS:
+            self._connect(channel)
+
+    def _connect(self, channel: str) -> None:
+        socket, address = self._open_socket(channel, self._identity)
+        stream = self._streams[channel] = ZMQStream(socket)
+        stream.on_recv(self._receiver(channel))
+        # ZeroMQ does not connect again after a message over its limit.
+        monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
+        monitor = self._monitors[channel] = ZMQStream(monitored)
+        monitor.on_recv(lambda frames: self._monitor(channel, parse_monitor_message(frames)["event"]))
+        socket.connect(address)
+
+    def _monitor(self, channel: str, event: int) -> None:
+        if event == zmq.EVENT_DISCONNECTED:
+            self._close_socket(channel)
+            self._connect(channel)
+            self._gap |= channel == "iopub"
+        elif channel == "iopub" and self._gap:
+            self._explain_gap()
+
+    def _explain_gap(self) -> None:
+        """Tell the pages that output of the running cells is lost, and end those whose end is lost, too."""
+        self._gap = False
+        log.warning("kernel %s: the connection was lost, and some output with it", self._kernel_id)
+        limit = self._limits.max_message_bytes / 1e6
+        text = f"\n[Output is lost: the kernel was cut off, as after a message of more than {limit:.0f} MB.]\n"
+        for msg_id, parent in list(self._computing.values()):
+            self._say("stream", {"name": "stderr", "text": text}, parent)
+            if self._requests.asked(msg_id):
+                self._unended.add(msg_id)
+            else:
+                self._end_state(msg_id, parent)
+
+    def _end_state(self, msg_id: str, parent: bytes) -> None:
+        """Say that a request has ended, where the kernel's own word is lost."""
+        self._computing = {key: one for key, one in self._computing.items() if one[0] != msg_id}
+        self._say("status", {"execution_state": "idle"}, parent, kept=True)
+        self._heard("busy" if self._computing else "idle")
+
+    def die(self, reason: str) -> None:
+        """Close the sockets, and end all requests, also those that pages send until the next `open`."""
+        self.close()
+        self._dead = reason
+        self.end_requests(reason)
+        self.release()
+        self.say_state("dead")
+
+    def close(self) -> None:
+        """Close the sockets. Pages stay."""
+        for channel in list(self._streams):
+            self._close_socket(channel)
+
+    def _close_socket(self, channel: str) -> None:
+        """Close a socket after everything that has arrived is read, so that a kernel's last output is not lost."""
+        stream, receive = self._streams.pop(channel), self._receiver(channel)
+        while stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            receive(stream.socket.recv_multipart(zmq.NOBLOCK))
+        stream.socket.disable_monitor()
+        self._monitors.pop(channel).close(linger=0)
+        stream.close(linger=LINGER_MILLISECONDS)
+
+    # From pages to the kernel
+
+    def hold(self) -> None:
+        """Keep the messages of pages until the kernel has started again."""
+        if self._held is None:
+            self._held, self._held_bytes = deque(), 0
+
+    def release(self) -> None:
+        """Send the kernel what pages have sent meanwhile, in their order."""
+        held, self._held, self._held_bytes = self._held or (), None, 0
+        for session, message in held:
+            self.send(session, message)
+
+    def send(self, session: str, message: wire.FromPage) -> None:
+        """Send a page's message to the kernel. The page is closed if the kernel reads too little of all this."""
+        if self._held is not None:
+            self._held.append((session, message))
+            self._held_bytes += sum(map(len, message.parts))
+        elif self._dead:
+            if message.msg_type.endswith("_request"):
+                self._end(request_of(session, message), self._dead)
+        elif stream := self._streams.get(message.channel):
+            self._requests.add(session, message)
+            stream.send_multipart(wire.signed(self._session, message.parts))
+        if self._held_bytes + self._requests.unread_bytes > self._limits.max_backlog_bytes:
+            log.info("kernel %s reads too slowly, and the page that sends is closed", self._kernel_id)
+            if subscriber := self._subscribers.get(session):
+                subscriber.close(1013, "the kernel does not read what this page sends")
+
+    def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
+        """Send a request of the gateway itself and return its id; "" if the kernel is dead."""
+        message = self._session.msg(msg_type, content=content)
+        if channel not in self._streams:
+            return ""
+        packed = (self._session.pack(message[part]) for part in ("header", "parent_header", "metadata", "content"))
+        self._streams[channel].send_multipart(wire.signed(self._session, tuple(packed)))
+        msg_id: str = message["header"]["msg_id"]
+        return msg_id
+
+    async def answered(self) -> None:
+        """Return when the kernel answers kernel_info and its output arrives here.
+
+        A kernel loses output until it knows that somebody listens, so the question is asked again after an answer
+        without output.
+        """
+        loop = asyncio.get_running_loop()
+        for _ in range(MOST_QUESTIONS):
+            reply, output = loop.create_future(), loop.create_future()
+            msg_id = self.ask("shell", "kernel_info_request", {})
+            self._own[msg_id] = reply, output
+            try:
+                await reply
+                await asyncio.wait({output}, timeout=ASK_AGAIN_SECONDS)
+            finally:
+                loop.call_later(FORGET_SECONDS, self._own.pop, msg_id, None)
+            if output.done():
+                return
+        log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
+
+    # From the kernel to pages
+
+    def _receiver(self, channel: str) -> Callable[[list[bytes]], None]:
+        def receive(frames: list[bytes]) -> None:
+            try:
+                self._receive(channel, wire.from_kernel(self._session, frames))
+            except wire.NotAMessageError as error:
+                log.warning("kernel %s: a message on %s was dropped: %s", self._kernel_id, channel, error)
+
+        return receive
+
+    def _receive(self, channel: str, message: wire.FromKernel) -> None:
+        if channel == "iopub":
+            self._receive_output(message)
+            return
+        parent_id = message.parent().get("msg_id")
+        if parent_id in self._own:
+            _resolve(self._own[parent_id][0])
+            return
+        find = self._requests.asked if channel == "stdin" else self._requests.answer
+        request = find(str(parent_id))
+        self._requests.read(str(parent_id))
+        self._pass_on(channel, message, to=self._asker(request), kept=True)
+        if parent_id in self._unended:
+            self._unended.discard(parent_id)
+            self._end_state(parent_id, message.parts[wire.PARENT])
+
+    def _asker(self, request: Request | None) -> str | None:
+        """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""
+        asker = self._subscribers.get(request.session) if request else None
+        return asker.session if asker and asker.attached else None
+
+    def _receive_output(self, message: wire.FromKernel) -> None:
+        state, is_state = "", message.msg_type == "status"
+        if is_state:
+            parent = message.parent()
+            if (parent_id := parent.get("msg_id")) in self._own:
+                _resolve(self._own[parent_id][1])
+                return
+            state = self._state(parent, message.parts[wire.PARENT], message.content().get("execution_state"))
+        self._heard(state)
+        self._pass_on("iopub", message, kept=is_state)
+
+    def _state(self, parent: dict[str, Any], parent_part: bytes, told: Any) -> str:
+        """Return the kernel's state after a status message; "" if the message changes nothing.
+
+        A kernel is busy while any of its subshells computes, whatever the control channel answers meanwhile.
+        """
+        if told == "starting":
+            self._computing.clear()
+        if told not in ("busy", "idle") or parent.get("msg_type") in ASIDE:
+            return ""
+        subshell = parent.get("subshell_id")
+        key = subshell if isinstance(subshell, str) else None
+        if told == "busy":
+            self._requests.read(str(parent.get("msg_id")))
+            self._computing[key] = str(parent.get("msg_id")), parent_part
+        else:
+            self._computing.pop(key, None)
+        return "busy" if self._computing else "idle"
+
+    def _pass_on(
+        self, channel: str, message: wire.FromKernel, *, to: str | None = None, kept: bool = False
+    ) -> None:
+        frame = wire.to_page(channel, message)
+        self._append(frame, to=to, kept=kept, parent=message.parts[wire.PARENT] or b"{}")
+
+    def _append(
+        self, frame: wire.Frame, *, to: str | None = None, kept: bool = False, parent: bytes = b"{}"
+    ) -> None:
+        self._backlog.append(frame, to=to, kept=kept, parent=parent)
+        for subscriber in list(self._subscribers.values()):
+            subscriber.pump()
+        self._trim()
+
+    def _trim(self) -> None:
+        """Forget what every page has received, and keep the rest within its budget."""
+        newest, subscribers = self._backlog.last, self._subscribers.values()
+        self._backlog.forget(min((one.sent for one in subscribers), default=newest))
+        behind = any(one.attached and one.given < newest for one in subscribers)
+        limit = self._limits.max_backlog_bytes if behind else self._limits.max_offline_bytes
+        for entry in self._backlog.drop(limit):
+            for subscriber in subscribers:
+                if subscriber.lose(entry):
+                    log.info("kernel %s: a page reads too slowly or is away, and loses output", self._kernel_id)
+
+    # Pages
+
+    def subscribe(self, session: str, write: Write, close: Close) -> Subscriber:
+        """Attach a page. A page that comes back under its session gets what it has not received."""
+        subscriber = self._subscribers.get(session)
+        if subscriber is None:
+            subscriber = Subscriber(self._backlog, session, self._notice, self._trim)
+            self._subscribers[session] = subscriber
+        elif subscriber.attached:
+            log.info("kernel %s: a page has connected again and replaces its old connection", self._kernel_id)
+            subscriber.close(1001, "the same page has connected again")
+        subscriber.attach(write, close)
+        away = [one for one in self._subscribers.values() if not one.attached]
+        for forgotten in away[:-MOST_AWAY]:
+            del self._subscribers[forgotten.session]
+        subscriber.pump()
+        return subscriber
+
+    def leave(self, subscriber: Subscriber, write: Write) -> None:
+        """Detach a page that is gone, and remember how far it has read, unless it has already come back."""
+        if subscriber.detach(write) and subscriber.session in self._subscribers:
+            # The last to leave is the last to be forgotten.
+            self._subscribers[subscriber.session] = self._subscribers.pop(subscriber.session)
+            self._trim()
+
+    @property
+    def pages(self) -> int:
+        """The number of pages that are connected."""
+        return sum(one.attached for one in self._subscribers.values())
+
+    # What the gateway says in the kernel's name
+
+    def say_state(self, state: str) -> None:
+        """Tell all pages a state of the kernel."""
+        self._say("status", {"execution_state": state}, b"{}", kept=True)
+
+    def end_requests(self, reason: str) -> None:
+        """End all requests that the kernel can no longer answer: with an error, a reply and the state idle."""
+        for request in self._requests.end():
+            self._end(request, reason)
+
+    def _end(self, request: Request, reason: str) -> None:
+        error = {"ename": "KernelEnded", "evalue": reason, "traceback": [reason]}
+        if request.msg_type == "execute_request":
+            self._say("error", error, request.header, kept=True)
+        reply_type = f"{request.msg_type.removesuffix('_request')}_reply"
+        reply: dict[str, Any] = {"status": "error", **error}
+        if request.msg_type == "execute_request":
+            reply = {**reply, "execution_count": 0, "user_expressions": {}, "payload": []}
+        self._say(reply_type, reply, request.header, channel=request.channel, to=self._asker(request), kept=True)
+        self._say("status", {"execution_state": "idle"}, request.header, kept=True)
+
+    def _notice(self, lost_bytes: int, parent: bytes) -> wire.Frame:
+        size = f"{lost_bytes / 1e6:.1f} MB"
+        text = f"\n[{size} of output were not shown: too much for this page's connection.]\n"
+        return wire.to_page("iopub", composed(self._session, "stream", {"name": "stderr", "text": text}, parent))
+
+    def _say(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        parent: bytes,
+        *,
+        channel: str = "iopub",
+        to: str | None = None,
+        kept: bool = False,
+    ) -> None:
+        message = composed(self._session, msg_type, content, parent)
+        self._append(wire.to_page(channel, message), to=to, kept=kept, parent=parent)
+
+
+def composed(session: Any, msg_type: str, content: dict[str, Any], parent: bytes) -> wire.FromKernel:
+    """Return a message that the gateway writes itself; `parent` is a header in JSON."""
+    header = session.msg_header(msg_type)
+    return wire.FromKernel(
+        header["msg_id"], msg_type, (session.pack(header), parent, b"{}", json.dumps(content).encode())
+    )
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,113 @@
+"""The page of a kernel's websocket: for callers who may access the kernel, and as long as they may."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from kernelpod.errors import HubUnavailable, UserError
+from kernelpod.gateway.channels import wire
+from kernelpod.gateway.proven import OwnKernel
+
+if TYPE_CHECKING:
+    from kernelpod.gateway.channels.connection import KernelConnection
+    from kernelpod.gateway.channels.subscriber import Subscriber
+
+log = logging.getLogger(__name__)
+
+MAX_SESSION_LENGTH = 200
+MAX_REASON_BYTES = 120
+
+
+class ChannelsPage(OwnKernel, WebSocketHandler):
+    """A kernel's channels over one websocket."""
+
+    _rechecks: asyncio.Task[None] | None = None
+    _connection: KernelConnection | None = None
+    _subscriber: Subscriber | None = None
+    _closed = False
+
+    def set_default_headers(self) -> None:
+        """Set no headers, because a websocket does not use them."""
+
+    def check_origin(self, _origin: str) -> bool:
+        """Return True: callers send a token in a header, which a foreign page in a browser cannot."""
+        return True
+
+    @property
+    def ping_interval(self) -> float:
+        """The interval of pings in seconds."""
+        return self.services.settings.gateway.ping_interval_seconds
+
+    ping_timeout = ping_interval
+
+    def open(self, kernel_id: str) -> None:
+        """Subscribe the page to its kernel's messages. It is sent what it has missed under the same session."""
+        if self._closed:  # tornado tells this of a client that hung up at once before it opens the websocket
+            return
+        self.set_nodelay(True)
+        session = self.get_query_argument("session_id", "")
+        if not 0 < len(session) <= MAX_SESSION_LENGTH:
+            session = uuid.uuid4().hex
+        try:
+            self._connection = self.services.kernels.kernel(kernel_id).connection
+        except UserError as error:  # the kernel was stopped during the handshake
+            self.close_with(1008, error.code)
+            return
+        self._rechecks = asyncio.ensure_future(self._recheck())
+        self._subscriber = self._connection.subscribe(session, self._send, self.close_with)
+
+    def on_message(self, message: str | bytes) -> None:
+        """Pass a client's message to the kernel. Data that is not a Jupyter message closes the websocket."""
+        if self._connection is None or self._subscriber is None:
+            return
+        try:
+            read = wire.from_page(message)
+        except ValueError as error:
+            log.info("kernel %s: not a Jupyter message (%s)", self.path_kwargs["kernel_id"], type(error).__name__)
+            self.close_with(1007, "not a Jupyter message")
+            return
+        if read.channel in wire.TO_KERNEL:
+            self._connection.send(self._subscriber.session, read)
+
+    def on_close(self) -> None:
+        """Release everything that belongs to this websocket."""
+        self._closed = True
+        if self._rechecks is not None:
+            self._rechecks.cancel()
+        if self._connection is not None and self._subscriber is not None:
+            self._connection.leave(self._subscriber, self._send)
+
+    async def _recheck(self) -> None:
+        """Close the websocket when the caller may no longer access the kernel, or the hub is silent too long."""
+        while True:
+            await asyncio.sleep(self.services.settings.identity.recheck_seconds)
+            try:
+                self.proof = await self.prover().prove(self.caller_token, fresh=True)
+                await self.check()
+            except HubUnavailable as error:
+                return self.close_with(1013, error.code)
+            except UserError as error:
+                return self.close_with(1008, error.code)
+
+    def close_with(self, status: int, reason: str) -> None:
+        """Close the websocket with a status (RFC 6455, 7.4) and a reason, without waiting for the client.
+
+        If a browser disconnects while its server connects, the server never reads from that connection. Waiting
+        for its closing frame would keep the notebook at "Connecting" for five seconds.
+        """
+        log.info("websocket of kernel %s closed: %s", self.path_kwargs["kernel_id"], reason)
+        if self.ws_connection is not None:
+            self.ws_connection.close(status, reason.encode()[:MAX_REASON_BYTES].decode("utf-8", "ignore"))
+
+    def _send(self, frame: wire.Frame) -> Any:
+        try:
+            return self.write_message(frame.data, frame.binary)
+        except WebSocketClosedError as error:  # the client has just disconnected
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed

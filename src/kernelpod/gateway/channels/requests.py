@@ -1,0 +1,69 @@
+"""What pages have asked a kernel and what it has not answered yet, within a budget in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernelpod.gateway.channels import wire
+
+# Requests without a reply are remembered up to this number; the oldest are forgotten first.
+MOST_REQUESTS = 10_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request of a page."""
+
+    session: str
+    """The page that gets the reply."""
+    channel: str
+    msg_type: str
+    header: bytes
+
+
+class Requests:
+    """The requests of all pages of one kernel by msg_id, and the size of what the kernel has not read."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Request] = {}
+        self._unread: dict[str, int] = {}
+        self.unread_bytes = 0
+        """The size of all messages that the kernel may not have read."""
+
+    def add(self, session: str, message: wire.FromPage) -> None:
+        """Remember a message that is sent to the kernel."""
+        size = sum(map(len, message.parts))
+        self.unread_bytes += size - self._unread.pop(message.msg_id, 0)
+        self._unread[message.msg_id] = size
+        if message.msg_type.endswith("_request"):
+            self._open[message.msg_id] = request_of(session, message)
+            if len(self._open) > MOST_REQUESTS:
+                del self._open[next(iter(self._open))]
+
+    def read(self, msg_id: str) -> None:
+        """Note that the kernel has begun with a message, and so has read all before it."""
+        if msg_id not in self._unread:
+            return
+        while self._unread:
+            first = next(iter(self._unread))
+            self.unread_bytes -= self._unread.pop(first)
+            if first == msg_id:
+                break
+
+    def asked(self, msg_id: str) -> Request | None:
+        """Return a request that has no reply yet."""
+        return self._open.get(msg_id)
+
+    def answer(self, msg_id: str) -> Request | None:
+        """Return a request to which the reply has come, or None if there is none."""
+        return self._open.pop(msg_id, None)
+
+    def end(self) -> list[Request]:
+        """Return all requests without a reply, and forget everything, because the kernel has ended."""
+        ended, self._open, self._unread, self.unread_bytes = list(self._open.values()), {}, {}, 0
+        return ended
+
+
+def request_of(session: str, message: wire.FromPage) -> Request:
+    """Return the request in a message."""
+    return Request(session, message.channel, message.msg_type, message.parts[wire.HEADER])

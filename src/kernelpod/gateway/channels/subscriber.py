@@ -1,0 +1,104 @@
+"""One page's place in a kernel's backlog: what it has received, and what it has lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from kernelpod.gateway.channels.backlog import Backlog, Entry
+from kernelpod.gateway.channels.wire import Frame
+
+# Bytes given to a page's websocket that it has not sent yet. Everything else waits in the backlog, once for all.
+IN_FLIGHT_BYTES = 1024 * 1024
+
+Write = Callable[[Frame], "asyncio.Future[None]"]
+Close = Callable[[int, str], None]
+Notice = Callable[[int, bytes], Frame]
+
+
+class Subscriber:
+    """A page under its session. It stays while the page is away, so that the page can go on where it was."""
+
+    def __init__(self, backlog: Backlog, session: str, notice: Notice, caught_up: Callable[[], None]) -> None:
+        """`notice` makes the output that says how many bytes are not shown, in the cell with this parent header.
+
+        `caught_up` is called when the page's websocket has sent everything that it was given.
+        """
+        self.session = session
+        self.sent = backlog.last
+        """The number of the last message that the page's websocket has sent."""
+        self.given = backlog.last
+        """The number of the last message that the websocket was given, or that is not for this page."""
+        self._backlog, self._notice, self._caught_up = backlog, notice, caught_up
+        self._write: Write | None = None
+        self._close: Close | None = None
+        self._in_flight = 0
+        self._lost_bytes = 0
+        self._lost_parent = b"{}"
+
+    @property
+    def attached(self) -> bool:
+        """Whether the page is connected."""
+        return self._write is not None
+
+    def attach(self, write: Write, close: Close) -> None:
+        """Send to the page with `write`, whose future is done when the websocket has sent the frame."""
+        self._write, self._close = write, close
+        self._in_flight, self.given = 0, self.sent
+
+    def detach(self, write: Write) -> bool:
+        """Send nothing until the page comes back. Return False if it is already back, with another `write`."""
+        if self._write != write:
+            return False
+        self._write = self._close = None
+        return True
+
+    def close(self, status: int, reason: str) -> None:
+        """Close the page's websocket, if there is one."""
+        close, self._write, self._close = self._close, None, None
+        if close is not None:
+            close(status, reason)
+
+    def pump(self) -> None:
+        """Send the page what it has not received, as far as its websocket takes it."""
+        while self._write is not None and self._in_flight < IN_FLIGHT_BYTES:
+            entry = self._backlog.after(self.given)
+            if entry is None:
+                break
+            self.given = entry.number
+            if entry.to is not None and entry.to != self.session:
+                continue
+            if self._lost_bytes:
+                lost, self._lost_bytes = self._lost_bytes, 0
+                self._send(self._notice(lost, self._lost_parent), self.sent)
+            self._send(entry.frame, entry.number)
+        if self._write is not None and not self._in_flight:
+            self.sent = self.given
+
+    def lose(self, entry: Entry) -> bool:
+        """Note that a message was dropped. Return True if it is the first that this page loses.
+
+        It is no loss if the page has been given the message, or does not need it.
+        """
+        if entry.number <= self.given or entry.to not in (None, self.session):
+            return False
+        first = not self._lost_bytes
+        self._lost_bytes += entry.size
+        self._lost_parent = entry.parent
+        return first
+
+    def _send(self, frame: Frame, number: int) -> None:
+        assert self._write is not None  # noqa: S101 - for the type checker
+        write, size = self._write, len(frame.data)
+        self._in_flight += size
+
+        def sent(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or done.exception() is not None or self._write != write:
+                return
+            self._in_flight -= size
+            self.sent = number
+            self.pump()
+            if not self._in_flight:
+                self._caught_up()
+
+        write(frame).add_done_callback(sent)

@@ -1,0 +1,187 @@
+"""The server's end of a kernel's websocket at the gateway; jupyter_server's own, where that loses messages.
+
+jupyter_server 2.14 to 2.21 ends the connection at a message with buffers or of more than 10 MiB, and drops what a
+page sends while the gateway is away (gateway/connections.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import deque
+from typing import Any
+
+from jupyter_server.gateway.connections import GatewayWebSocketConnection
+from jupyter_server.gateway.gateway_client import GatewayClient
+from jupyter_server.utils import url_path_join
+from tornado.escape import url_escape
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import WebSocketClosedError, websocket_connect
+
+from kernelpod.base.retry import back_off
+
+# The gateway limits its messages itself (gateway.max_message_bytes), and so it limits what arrives here.
+MAX_MESSAGE_BYTES = 2**31
+# What waits for the gateway while it is away.
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+RETRY_SECONDS = (0.2, 5.0)
+# Answers after which asking again is useless: not allowed, or no such kernel.
+FINAL_STATUSES = frozenset({401, 403, 404})
+# The gateway closes a websocket with this status when its user may no longer use the kernel.
+POLICY_VIOLATION = 1008
+# The gateway's messages begin with their header.
+LOOK_CHARACTERS = 2000
+_REPLIES = re.compile('"(execute|kernel_info)_reply"')
+TOO_MUCH = "The kernel's gateway is away, and too much waits for it. Run this cell again later."
+LOST = "The connection to the kernel was lost while this cell ran. It has ended, and its last output is lost."
+GONE = "the kernel was stopped, or is not yours"
+
+
+class GatewayConnection(GatewayWebSocketConnection):
+    """A page's connection to its kernel at the gateway. It is made again until the page leaves.
+
+    The gateway knows the page by its session, and continues where it stopped. A cell that ended while no gateway
+    listened to the kernel is ended here: once connected again, the kernel is asked for something, and what it was
+    asked before and has not answered by then, it never will.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._waiting: deque[str | bytes] = deque()
+        self._waiting_bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._over = ""
+        self._running: dict[str, dict[str, Any]] = {}
+        self._question = ""
+        self._doubtful: list[str] = []
+
+    async def connect(self) -> None:
+        """Begin to connect. What the page sends before waits."""
+        self._task = asyncio.ensure_future(self._stay_connected())
+
+    def disconnect(self) -> None:
+        """End the connection, because the page has left."""
+        self.disconnected = True
+        if self._task is not None:
+            self._task.cancel()
+        if self.ws is not None:
+            self.ws.close()
+
+    def handle_incoming_message(self, message: str | bytes) -> None:
+        """Send a page's message to the gateway, now or when it is back."""
+        if self._over or self._waiting_bytes + len(message) > MAX_WAITING_BYTES:
+            self._end(_execute_header(message), self._over or TOO_MUCH)
+            return
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._waiting and self.ws is not None:
+            message = self._waiting[0]
+            try:
+                self.ws.write_message(message, binary=isinstance(message, bytes))
+            except WebSocketClosedError:
+                return
+            self._waiting.popleft()
+            self._waiting_bytes -= len(message)
+            if header := _execute_header(message):
+                self._running[header["msg_id"]] = header
+
+    async def _stay_connected(self) -> None:
+        pauses = back_off(*RETRY_SECONDS, jitter=0.5)
+        while True:
+            try:
+                self.ws = await websocket_connect(self._request(), max_message_size=MAX_MESSAGE_BYTES)
+            except HTTPClientError as error:
+                if error.code in FINAL_STATUSES:
+                    return self._give_up(f"The gateway answers {error.code}: {GONE}.")
+                self.log.warning("kernel %s: the gateway answers %d", self.kernel_id, error.code)
+            except OSError as error:
+                self.log.warning("kernel %s: the gateway cannot be reached: %s", self.kernel_id, error)
+            else:
+                pauses = back_off(*RETRY_SECONDS, jitter=0.5)
+                self._ask_whether_cells_run()
+                self._flush()
+                await self._read()
+                code, reason = self.ws.close_code, self.ws.close_reason
+                self.set_trait("ws", None)
+                if code == POLICY_VIOLATION:
+                    return self._give_up(f"The gateway has closed the connection: {reason}")
+                self.log.warning("kernel %s: the connection to the gateway is lost: %s", self.kernel_id, code)
+            await asyncio.sleep(next(pauses))
+
+    def _request(self) -> HTTPRequest:
+        client = GatewayClient.instance()
+        url = url_path_join(client.ws_url, client.kernels_endpoint, url_escape(self.kernel_id), "channels")
+        session = f"?session_id={url_escape(self.session_id)}" if self.session_id else ""
+        return HTTPRequest(f"{url}{session}", **client.load_connection_args())
+
+    async def _read(self) -> None:
+        assert self.ws is not None  # noqa: S101 - for the type checker
+        while (message := await self.ws.read_message()) is not None:
+            self._receive(message)
+
+    def _ask_whether_cells_run(self) -> None:
+        self._doubtful = list(self._running)
+        if self._doubtful and self.ws is not None:
+            question = self._message("kernel_info_request", {}, {}, "shell")
+            self._question = question["msg_id"]
+            self.ws.write_message(json.dumps(question))
+
+    def _receive(self, message: str | bytes) -> None:
+        """Pass a message on to the page, except for the answer to the connection's own question."""
+        if self._running and isinstance(message, str) and _REPLIES.search(message, 0, LOOK_CHARACTERS):
+            answered = json.loads(message)["parent_header"].get("msg_id")
+            self._running.pop(answered, None)
+            if answered == self._question:
+                for msg_id in self._doubtful:
+                    self._end(self._running.pop(msg_id, None), LOST)
+                return
+        self._to_page(message)
+
+    def _to_page(self, message: str | bytes) -> None:
+        try:
+            self.websocket_handler.write_message(message, binary=isinstance(message, bytes))
+        except WebSocketClosedError:
+            self.log.debug("kernel %s: a message came after its page had left", self.kernel_id)
+
+    def _give_up(self, reason: str) -> None:
+        """End what waits, and all that the page still sends, with the reason, and show the kernel as dead."""
+        self.log.warning("kernel %s: %s", self.kernel_id, reason)
+        self._over = reason
+        while self._waiting:
+            self._end(_execute_header(self._waiting.popleft()), reason)
+        for header in self._running.values():
+            self._end(header, reason)
+        self._say("status", {"execution_state": "dead"}, {})
+
+    def _end(self, header: dict[str, Any] | None, reason: str) -> None:
+        """Answer a page's execute_request with an error in its cell."""
+        if header is None:
+            return
+        error = {"ename": "KernelUnreachable", "evalue": reason, "traceback": [reason]}
+        self._say("error", error, header)
+        self._say("execute_reply", {"status": "error", "execution_count": 0, **error}, header, "shell")
+        self._say("status", {"execution_state": "idle"}, header)
+
+    def _say(self, msg_type: str, content: Any, parent: Any, channel: str = "iopub") -> None:
+        self._to_page(json.dumps(self._message(msg_type, content, parent, channel)))
+
+    def _message(self, msg_type: str, content: Any, parent: Any, channel: str) -> dict[str, Any]:
+        header = self.session.msg_header(msg_type)
+        header["date"] = header["date"].isoformat()
+        return {"header": header, "msg_id": header["msg_id"], "msg_type": msg_type, "parent_header": parent,
+                "metadata": {}, "content": content, "buffers": [], "channel": channel}  # fmt: skip
+
+
+def _execute_header(message: str | bytes) -> dict[str, Any] | None:
+    """Return the header of a page's execute_request; None for other messages, and for what is no message."""
+    if isinstance(message, bytes) or '"execute_request"' not in message:
+        return None
+    try:
+        header: dict[str, Any] = json.loads(message)["header"]
+        return header if header["msg_type"] == "execute_request" and isinstance(header["msg_id"], str) else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,309 @@
+"""What a notebook does all day, and what happens to its kernel meanwhile: nothing is lost without a word."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import websocket
+from jupyter_server.base.zmqhandlers import deserialize_binary_message, serialize_binary_message
+
+from client import Channels, Outcome
+from doubles import eventually
+
+COMM = """
+from ipykernel.comm import Comm
+comm = Comm(target_name="pictures", buffers=[b"opened\\x00\\xff"])
+def received(message):
+    comm.send({"got": [bytes(one).hex() for one in message["buffers"]]}, buffers=[b"answer\\xfe"])
+comm.on_msg(received)
+print(comm.comm_id)
+"""
+
+
+@pytest.fixture
+def kernel_id(site: Any) -> str:
+    started: str = site.alice.start()
+    return started
+
+
+def binary(channels: Channels) -> dict[str, Any]:
+    """Return the next message with buffers."""
+    while True:
+        kind, data = channels.socket.recv_data()
+        if kind == websocket.ABNF.OPCODE_BINARY:
+            return deserialize_binary_message(data)
+
+
+def test_buffers_of_widgets_go_both_ways(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as channels:
+        channels.start(COMM)
+        opened = binary(channels)
+        assert (opened["msg_type"], [bytes(one) for one in opened["buffers"]]) == (
+            "comm_open",
+            [b"opened\x00\xff"],
+        )
+        header = {"msg_id": "c1", "msg_type": "comm_msg", "session": "s", "username": "", "version": "5.3"}
+        message = {"header": {**header, "date": "2026-01-01T00:00:00Z"}, "parent_header": {}, "metadata": {}}
+        content = {"comm_id": opened["content"]["comm_id"], "data": {}}
+        whole = {**message, "content": content, "channel": "shell", "buffers": [b"\x00\x80", b""]}
+        channels.socket.send_binary(serialize_binary_message(whole))
+        answer = binary(channels)
+        assert answer["content"]["data"] == {"got": ["0080", ""]}
+        assert [bytes(one) for one in answer["buffers"]] == [b"answer\xfe"]
+        assert channels.run("print('and cells go on')") == "and cells go on\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "error"),
+    [
+        ("print('a\\udcffb')", "a\ufffdb\n", ""),
+        ("raise ValueError('a\\udcffb')", "", "ValueError"),
+        ("print(len('a\\ud83d'))", "2\n", ""),
+    ],
+)
+def test_text_that_is_not_unicode_ends_no_cell_early(
+    site: Any, kernel_id: str, code: str, text: str, error: str
+) -> None:
+    with site.alice.channels(kernel_id) as channels:
+        outcome = channels.finish(channels.start(code))
+        assert (outcome.text, outcome.error) == (text, error)
+
+
+def test_half_an_emoji_in_a_cell_closes_nothing(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as channels:
+        channels.start("x = '\ud83d'")  # json.dumps writes the escape; ipykernel cannot repeat it and says nothing
+        assert channels.run("print(1)") == "1\n"
+
+
+def test_a_page_opens_at_once_while_the_kernel_computes(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as busy:
+        asked = busy.begin("import os, time\nwhile not os.path.exists('opened'): time.sleep(0.05)\nprint('end')")
+        with site.alice.channels(kernel_id) as page:
+            (site.home("alice") / "opened").touch()
+            page.receive(lambda got: got["msg_type"] == "stream" and got["content"]["text"] == "end\n")
+        assert busy.finish(asked).text == "end\n"
+    (site.home("alice") / "opened").unlink()
+
+
+def test_replies_go_to_the_page_that_asked(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as one, site.alice.channels(kernel_id) as other:
+        asked = one.start("print('for all')")
+        assert one.finish(asked).text == "for all\n"
+        mine = other.start("1")
+        seen: list[str] = []
+        other.receive(lambda got: seen.append(got["msg_type"]) or got["msg_type"] == "execute_reply")
+        assert seen.count("execute_reply") == 1
+        other.receive(lambda got: got["parent_header"].get("msg_id") == mine and "idle" in str(got["content"]))
+
+
+def test_input_is_asked_of_the_page_whose_cell_asks(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as one, site.alice.channels(kernel_id) as other:
+        content = {"code": "print('hello', input('who? '))", "silent": False, "allow_stdin": True}
+        asked = one.send("shell", "execute_request", content)
+        one.receive(lambda got: got["msg_type"] == "input_request")
+        one.send("stdin", "input_reply", {"value": "owl"})
+        assert "hello owl" in one.finish(asked).text
+        seen: list[str] = []
+        other.receive(lambda got: seen.append(got["msg_type"]) or "hello owl" in str(got["content"]))
+        assert "input_request" not in seen
+
+
+def test_another_pages_restart_ends_this_pages_cells(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as channels:
+        running = channels.begin("while True: pass")
+        waiting = channels.start("print('never')")
+        assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+        ended: dict[str, dict[str, Any]] = {}
+        idle: list[str] = []
+
+        def both(got: dict[str, Any]) -> bool:
+            parent = got["parent_header"].get("msg_id")
+            if got["msg_type"] == "execute_reply":
+                ended[parent] = got["content"]
+            elif got["content"].get("execution_state") == "idle":
+                idle.append(parent)
+            return {running, waiting} <= set(ended) and {running, waiting} <= set(idle)
+
+        channels.receive(both)
+        assert {one["status"] for one in ended.values()} <= {"error", "aborted"}
+        assert channels.run("print('fresh')") == "fresh\n"
+
+
+def test_a_cell_sent_during_a_restart_runs_after_it(site: Any) -> None:
+    spec = site.spec(
+        "slow-road", argv=["bash", "-c", "sleep 1; exec python -m ipykernel_launcher -f {connection_file}"]
+    )
+    kernel_id = site.alice.start(spec)
+    with site.alice.channels(kernel_id) as channels, ThreadPoolExecutor(1) as pool:
+        restart = pool.submit(site.alice.ask, "POST", f"kernels/{kernel_id}/restart")
+        channels.receive(lambda got: got["content"].get("execution_state") == "starting")
+        with site.alice.channels(kernel_id) as opened_meanwhile:
+            assert channels.run("print('ran')") == "ran\n"
+            assert restart.result().status_code == 200
+            assert opened_meanwhile.run("print('too')") == "too\n"
+        assert site.alice.model(kernel_id)["execution_state"] == "idle"
+        assert channels.run("print(1)") == "1\n"
+
+
+def test_restart_and_stop_at_once_leave_nothing(site: Any) -> None:
+    for round_ in range(6):
+        kernel_id = site.alice.start()
+        path = f"kernels/{kernel_id}"
+        with ThreadPoolExecutor(4) as pool:
+            stop = pool.submit(site.alice.ask, "DELETE", path)
+            time.sleep(0.03 * round_)
+            others = [pool.submit(site.alice.ask, *verb) for verb in 2 * [("POST", f"{path}/restart")]]
+            others.append(pool.submit(site.alice.ask, "DELETE", path))
+            statuses = [one.result().status_code for one in (stop, *others)]
+        assert set(statuses) <= {200, 204, 404}, statuses
+        assert statuses.count(204) == 1
+        assert site.alice.ids() == []
+        eventually(lambda: site.traces() == [], what="nothing is left")
+
+
+def test_a_restart_that_fails_leaves_the_kernel_listed_and_dead(site: Any, kernel_id: str) -> None:
+    home, away = site.homes / "alice", site.homes / "away"
+    with site.alice.channels(kernel_id) as channels:
+        channels.run("x = 1")
+        home.rename(away)
+        try:
+            failed = site.alice.ask("POST", f"kernels/{kernel_id}/restart")
+            assert failed.status_code == 500, failed.text
+            model = site.alice.model(kernel_id)
+            assert model["execution_state"] == "dead"
+            assert "home folder" in model["reason"]
+            outcome = channels.finish(channels.start("print(1)"))
+            assert "home folder" in outcome.reply["evalue"]
+        finally:
+            if home.exists():
+                shutil.rmtree(home)
+            away.rename(home)
+        assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+        assert channels.run("print('x' in globals())") == "False\n"
+
+
+def descriptors(site: Any) -> int:
+    """Return how many descriptors the gateway has open."""
+    return len(list(Path(f"/proc/{site.gateway.pid}/fd").iterdir()))
+
+
+def test_a_thousand_clients_that_hang_up_at_once_cost_nothing(site: Any, kernel_id: str) -> None:
+    """Tornado tells of the end of such a websocket before it opens it."""
+    url = urlsplit(site.gateway.url)
+    head = (
+        f"GET /api/kernels/{kernel_id}/channels HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OTAxMjM0NQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Authorization: token {site.alice.token}\r\n\r\n"
+    )
+    site.alice.run(kernel_id, "x = 1")
+    before = descriptors(site)
+    for number in range(1000):
+        with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as opened:
+            opened.sendall(head.encode())
+            if number % 2:
+                opened.recv(1)
+    eventually(lambda: descriptors(site) <= before, what="the descriptors are closed")
+    assert site.alice.model(kernel_id)["connections"] == 0
+    assert site.alice.run(kernel_id, "print(x)") == "1\n"
+
+
+def test_a_page_without_a_right_any_more_is_closed(make_site: Any) -> None:
+    own = make_site(identity={"recheck_seconds": 0.2})
+    kernel_id = own.alice.start()
+    with own.admin.channels(kernel_id) as channels:
+        assert channels.run("print(1)") == "1\n"
+        before = own.hub.users["admin-token"]
+        try:
+            own.hub.users["admin-token"] = {
+                **before,
+                "scopes": [one for one in before["scopes"] if "admin" not in one],
+            }
+            assert channels.closed() == 1008
+        finally:
+            own.hub.users["admin-token"] = before
+    assert own.alice.run(kernel_id, "print(2)") == "2\n"
+
+
+def test_output_and_end_of_a_cell_are_heard_after_the_gateway_was_killed(make_site: Any) -> None:
+    own = make_site()
+    kernel_id = own.alice.start()
+    with own.alice.channels(kernel_id) as channels:
+        channels.begin(
+            "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprint('late', flush=True)"
+        )
+    own.gateway.stop(signal.SIGKILL)
+    own.gateway.start()
+    began = time.monotonic()
+    with own.alice.channels(kernel_id) as page:
+        assert time.monotonic() - began < 5, "opening the page waited for the cell"
+        (own.homes / "alice" / "go").touch()
+        page.receive(lambda got: got["msg_type"] == "stream" and got["content"]["text"] == "late\n")
+        page.receive(lambda got: got["content"].get("execution_state") == "idle")
+
+
+def test_many_pages_that_do_not_read_share_one_budget(make_site: Any) -> None:
+    megabyte = 1024 * 1024
+    own = make_site(gateway={"max_backlog_bytes": 16 * megabyte, "max_offline_bytes": 4 * megabyte})
+    kernel_id = own.alice.start()
+    with contextlib.ExitStack() as stack:
+        pages = [stack.enter_context(own.alice.channels(kernel_id)) for _ in range(6)]
+        before = own.gateway.memory_bytes()
+        asked = pages[0].start("for _ in range(300): print('x' * 1_000_000, flush=True)\nopen('printed', 'w')")
+        eventually((own.homes / "alice" / "printed").exists, what="300 MB were printed")
+        assert own.gateway.memory_bytes() - before < 100 * megabyte
+        outcome: Outcome = pages[0].finish(asked)
+        assert "of output were not shown" in outcome.text
+
+
+def test_a_message_over_the_limit_is_named_and_the_cell_ends(make_site: Any) -> None:
+    own = make_site(gateway={"max_message_bytes": 1024 * 1024})
+    kernel_id = own.alice.start()
+    with own.alice.channels(kernel_id) as channels:
+        asked = channels.start(
+            "from IPython.display import display\ndisplay({'text/plain': 'x' * 3_000_000}, raw=True)"
+        )
+        assert "Output is lost" in channels.finish(asked).text
+        assert channels.run("print('goes on')") == "goes on\n"
+
+
+@pytest.mark.parametrize("session", ["s" * 300, "ü", "%00", ""])
+def test_a_strange_session_is_a_session(site: Any, kernel_id: str, session: str) -> None:
+    with site.alice.channels(kernel_id, f"?session_id={session}") as channels:
+        assert channels.run("print(1)") == "1\n"
+
+
+def test_a_foreign_origin_is_no_obstacle_to_a_token_in_a_header(site: Any, kernel_id: str) -> None:
+    url = f"{site.gateway.url.replace('http', 'ws', 1)}/api/kernels/{kernel_id}/channels"
+    opened = websocket.create_connection(
+        url,
+        header=[f"Authorization: token {site.alice.token}"],
+        origin="https://notebooks.example.org",
+        timeout=20,
+    )
+    try:
+        assert Channels(opened).run("print(1)") == "1\n"
+    finally:
+        opened.shutdown()
+
+
+def test_a_reply_says_its_own_request_even_with_equal_ids(site: Any, kernel_id: str) -> None:
+    """Two pages that use one msg_id take each other's reply, and nothing else happens."""
+    with site.alice.channels(kernel_id) as one, site.alice.channels(kernel_id) as other:
+        header = {"msg_id": uuid.uuid4().hex, "msg_type": "kernel_info_request", "session": "x", "username": "",
+                  "version": "5.3", "date": "2026-01-01T00:00:00Z"}  # fmt: skip
+        whole = {"header": header, "parent_header": {}, "metadata": {}, "content": {}, "channel": "shell"}
+        for page in (one, other):
+            page.socket.send(json.dumps({**whole, "buffers": []}))
+        assert other.run("print(1)") == "1\n"
+        assert one.run("print(2)") == "2\n"
