@@ -13,31 +13,24 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import zmq
-from zmq.eventloop.zmqstream import ZMQStream
-from zmq.utils.monitor import parse_monitor_message
-
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
+from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
 from kernelpod.gateway.channels.subscriber import Close, Subscriber, Write
 from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
 
-CHANNELS = ("shell", "iopub", "stdin", "control")
 # Pages that are gone are remembered, in case they come back, up to this number.
 MOST_AWAY = 8
 ASK_AGAIN_SECONDS = 0.5
-LINGER_MILLISECONDS = 1000
 IDENTITY_BYTES = 32
 MOST_QUESTIONS = 10
 FORGET_SECONDS = 60
 # Requests on the control channel, whose states say nothing about what the kernel computes.
 ASIDE = frozenset({"debug_request", "usage_request", "interrupt_request", "shutdown_request"})
 
-OpenSocket = Callable[[str, bytes], tuple[zmq.Socket[bytes], str]]
-"""Returns a channel's socket with this identity, and the address to connect it to."""
 Heard = Callable[[str], None]
 
 
@@ -48,53 +41,32 @@ class KernelConnection:
         """`session` signs messages. `heard` is called for all output, with the kernel's state if it says one."""
         self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
         self._backlog = Backlog()
-        self._streams: dict[str, ZMQStream] = {}
+        self._sockets = KernelSockets(self._receive, self._explain_gap)
         self._subscribers: dict[str, Subscriber] = {}
         self._requests = Requests()
         self._own: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
         self._computing: dict[str | None, tuple[str, bytes]] = {}
-        self._gap = False
         self._unended: set[str] = set()
-        self._monitors: dict[str, ZMQStream] = {}
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._dead = ""
 
-    # The sockets
+    # The kernel's starts
 
     def open(self, open_socket: OpenSocket) -> None:
-        """Open the sockets to a new start of the kernel. Messages of pages wait until `release`."""
+        """Connect to a new start of the kernel. Messages of pages wait until `release`."""
         self.hold()
-        self.close()
         self._dead = ""
-        # The same for every gateway: the next one gets the replies to what this one has asked.
-        self._open_socket, self._identity = open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES]
         self._computing.clear()
-        self._gap = False
-        for channel in CHANNELS:
-            self._connect(channel)
+        # The same for every gateway: the next one gets the replies to what this one has asked.
+        self._sockets.open(open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES])
 
-    def _connect(self, channel: str) -> None:
-        socket, address = self._open_socket(channel, self._identity)
-        stream = self._streams[channel] = ZMQStream(socket)
-        stream.on_recv(self._receiver(channel))
-        # ZeroMQ does not connect again after a message over its limit.
-        monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
-        monitor = self._monitors[channel] = ZMQStream(monitored)
-        monitor.on_recv(lambda frames: self._monitor(channel, parse_monitor_message(frames)["event"]))
-        socket.connect(address)
-
-    def _monitor(self, channel: str, event: int) -> None:
-        if event == zmq.EVENT_DISCONNECTED:
-            self._close_socket(channel)
-            self._connect(channel)
-            self._gap |= channel == "iopub"
-        elif channel == "iopub" and self._gap:
-            self._explain_gap()
+    def close(self) -> None:
+        """Close the sockets. Pages stay."""
+        self._sockets.close()
 
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost, and end those whose end is lost, too."""
-        self._gap = False
         log.warning("kernel %s: the connection was lost, and some output with it", self._kernel_id)
         limit = self._limits.max_message_bytes / 1e6
         text = f"\n[Output is lost: the kernel was cut off, as after a message of more than {limit:.0f} MB.]\n"
@@ -119,20 +91,6 @@ class KernelConnection:
         self.release()
         self.say_state("dead")
 
-    def close(self) -> None:
-        """Close the sockets. Pages stay."""
-        for channel in list(self._streams):
-            self._close_socket(channel)
-
-    def _close_socket(self, channel: str) -> None:
-        """Close a socket after everything that has arrived is read, so that a kernel's last output is not lost."""
-        stream, receive = self._streams.pop(channel), self._receiver(channel)
-        while stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
-            receive(stream.socket.recv_multipart(zmq.NOBLOCK))
-        stream.socket.disable_monitor()
-        self._monitors.pop(channel).close(linger=0)
-        stream.close(linger=LINGER_MILLISECONDS)
-
     # From pages to the kernel
 
     def hold(self) -> None:
@@ -154,21 +112,19 @@ class KernelConnection:
         elif self._dead:
             if message.msg_type.endswith("_request"):
                 self._end(request_of(session, message), self._dead)
-        elif stream := self._streams.get(message.channel):
+        else:
             self._requests.add(session, message)
-            stream.send_multipart(wire.signed(self._session, message.parts))
+            self._sockets.send(message.channel, wire.signed(self._session, message.parts))
         if self._held_bytes + self._requests.unread_bytes > self._limits.max_backlog_bytes:
             log.info("kernel %s reads too slowly, and the page that sends is closed", self._kernel_id)
             if subscriber := self._subscribers.get(session):
                 subscriber.close(1013, "the kernel does not read what this page sends")
 
     def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
-        """Send a request of the gateway itself and return its id; "" if the kernel is dead."""
+        """Send a request of the gateway itself and return its id."""
         message = self._session.msg(msg_type, content=content)
-        if channel not in self._streams:
-            return ""
         packed = (self._session.pack(message[part]) for part in ("header", "parent_header", "metadata", "content"))
-        self._streams[channel].send_multipart(wire.signed(self._session, tuple(packed)))
+        self._sockets.send(channel, wire.signed(self._session, tuple(packed)))
         msg_id: str = message["header"]["msg_id"]
         return msg_id
 
@@ -194,19 +150,17 @@ class KernelConnection:
 
     # From the kernel to pages
 
-    def _receiver(self, channel: str) -> Callable[[list[bytes]], None]:
-        def receive(frames: list[bytes]) -> None:
-            try:
-                self._receive(channel, wire.from_kernel(self._session, frames))
-            except wire.NotAMessageError as error:
-                log.warning("kernel %s: a message on %s was dropped: %s", self._kernel_id, channel, error)
+    def _receive(self, channel: str, frames: list[bytes]) -> None:
+        try:
+            message = wire.from_kernel(self._session, frames)
+            if channel == "iopub":
+                self._receive_output(message)
+            else:
+                self._receive_answer(channel, message)
+        except wire.NotAMessageError as error:
+            log.warning("kernel %s: a message on %s was dropped: %s", self._kernel_id, channel, error)
 
-        return receive
-
-    def _receive(self, channel: str, message: wire.FromKernel) -> None:
-        if channel == "iopub":
-            self._receive_output(message)
-            return
+    def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
         parent_id = message.parent().get("msg_id")
         if parent_id in self._own:
             _resolve(self._own[parent_id][0])
