@@ -47,12 +47,21 @@ def running_hub(need: Any) -> Iterator[Hub]:
             about = json.loads(process.stdout.readline() or "null")
             assert about, "the hub did not start; its last words are above"
             courses = Path(about["courses"])
+
+            def kill_gateway() -> None:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write("\n")
+                process.stdin.flush()
+                assert process.stdout.readline(), "no other gateway runs"
+
             yield Hub(
                 about["url"],
                 about["password"],
                 courses,
                 process.pid,
                 yaml.safe_load(courses.read_text(encoding="utf-8")),
+                kill_gateway,
             )
         finally:
             process.stdin.close()

@@ -28,6 +28,8 @@ class Hub:
     process: int = 0
     """The process that hub, gateway, servers and kernels are below."""
     given: dict[str, Any] = field(default_factory=dict)
+    kill_gateway: Callable[[], None] = lambda: None
+    """Kills the gateway and returns when another runs."""
 
     def wear(self, **theme: Any) -> None:
         """Give the hub's pages a theme; the hub reads it by itself."""

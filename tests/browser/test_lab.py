@@ -17,6 +17,17 @@ WHERE = (
 KERNELS = ["Python 3 (pod)", "Bash (pod)", "Python 3 (pod, large)"]
 
 
+NUMBERS = "import time; [(print(n, flush=True), time.sleep(.25)) for n in range(40)] and print('all of it')"
+
+
+def run_cell(person: Any, code: str) -> None:
+    """Type code into the first cell and run it, once Lab knows the kernel."""
+    person.until(lambda: person.one("#jp-main-statusbar").text.count("| Idle"), "the kernel is idle")
+    person.one(".jp-Notebook .jp-Cell .cm-content").click()
+    keys = ActionChains(person.driver).send_keys(code)
+    keys.key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+
+
 def test_a_student_chooses_a_course_and_runs_a_cell(person: Any) -> None:
     person.logs_in("alice")
     person.one("input[type=radio][value=ml]").click()
@@ -26,11 +37,7 @@ def test_a_student_chooses_a_course_and_runs_a_cell(person: Any) -> None:
     cards = person.driver.find_elements("css selector", '.jp-LauncherCard[data-category="Notebook"]')
     assert [one.text for one in cards] == KERNELS
     card.click()
-    # Lab runs nothing before it knows its kernel.
-    person.until(lambda: person.one("#jp-main-statusbar").text.count("| Idle"), "the kernel is idle")
-    person.one(".jp-Notebook .jp-Cell .cm-content").click()
-    keys = ActionChains(person.driver).send_keys(WHERE)
-    keys.key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+    run_cell(person, WHERE)
     said = person.until(lambda: person.one(".jp-OutputArea-output").text, "the output of the cell")
     assert said == "alice 42 True True"
     lab = person.picture("lab")
@@ -48,3 +55,20 @@ def test_a_student_chooses_a_course_and_runs_a_cell(person: Any) -> None:
     both.paste(person.picture("behind"), (lab.width, 0))
     both = both.crop((0, 0, both.width, SHOWN))
     both.save(person.pictures / "lab-and-kernel.png", optimize=True)
+
+
+def test_a_cell_goes_on_when_the_gateway_is_killed(person: Any) -> None:
+    person.logs_in("dora")
+    person.until(lambda: "/user/dora/lab" in person.driver.current_url, "Lab's address")
+    person.one('.jp-LauncherCard[data-category="Notebook"]').click()
+    run_cell(person, NUMBERS)
+
+    def printed() -> str:
+        return "".join(one.text for one in person.driver.find_elements("css selector", ".jp-OutputArea-output"))
+
+    person.until(lambda: "3\n" in printed(), "the cell prints")
+    person.hub.kill_gateway()
+    person.until(lambda: printed().endswith("all of it"), "the end of the cell")
+    person.until(lambda: person.one("#jp-main-statusbar").text.count("| Idle"), "the kernel is idle")
+    person.until(lambda: person.one(".jp-InputPrompt").text == "[1]:", "the cell has ended")
+    assert "39" in printed()

@@ -1,4 +1,7 @@
-"""Runs the demo with courses until its standard input ends; the first line it writes is JSON: where it is."""
+"""Runs the demo with courses until its standard input ends; the first line it writes is JSON: where it is.
+
+Each line that it reads kills the gateway and starts another, and is answered by a line.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,10 @@ def run(folder: Path) -> None:
     config.settings, config.hub_config = with_courses, with_an_admin
     with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
         print(json.dumps({"url": stack.url, "password": stack.password, "courses": str(file)}), flush=True)
-        sys.stdin.read()
+        for _ in sys.stdin:
+            stack.kill_gateway()
+            stack.start_gateway()
+            print("another gateway runs", flush=True)
 
 
 if __name__ == "__main__":
