@@ -54,7 +54,7 @@ class Backlog:
     def after(self, number: int) -> Entry | None:
         """Return the oldest message with a higher number, or None if there is none."""
         if self._spared and self._spared[-1].number > number:
-            return self._spared[bisect_right([entry.number for entry in self._spared], number)]
+            return self._spared[bisect_right(self._spared, number, key=lambda entry: entry.number)]
         if not self._entries or number >= self.last:
             return None
         return self._entries[max(0, number + 1 - self._entries[0].number)]

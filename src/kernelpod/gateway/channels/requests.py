@@ -26,29 +26,25 @@ class Requests:
 
     def __init__(self) -> None:
         self._open: dict[str, Request] = {}
-        self._unread: dict[str, int] = {}
+        self._unread: dict[str, dict[str, int]] = {channel: {} for channel in wire.TO_KERNEL}
         self.unread_bytes = 0
         """The size of all messages that the kernel may not have read."""
 
     def add(self, session: str, message: wire.FromPage) -> None:
         """Remember a message that is sent to the kernel."""
-        size = sum(map(len, message.parts))
-        self.unread_bytes += size - self._unread.pop(message.msg_id, 0)
-        self._unread[message.msg_id] = size
+        size, unread = sum(map(len, message.parts)), self._unread[message.channel]
+        self.unread_bytes += size - unread.pop(message.msg_id, 0)
+        unread[message.msg_id] = size
         if message.msg_type.endswith("_request"):
             self._open[message.msg_id] = request_of(session, message)
             if len(self._open) > MOST_REQUESTS:
                 del self._open[next(iter(self._open))]
 
     def read(self, msg_id: str) -> None:
-        """Note that the kernel has begun with a message, and so has read all before it."""
-        if msg_id not in self._unread:
-            return
-        while self._unread:
-            first = next(iter(self._unread))
-            self.unread_bytes -= self._unread.pop(first)
-            if first == msg_id:
-                break
+        """Note that the kernel has begun with a message, and so has read all before it on the same channel."""
+        for unread in self._unread.values():
+            while msg_id in unread:
+                self.unread_bytes -= unread.pop(next(iter(unread)))
 
     def asked(self, msg_id: str) -> Request | None:
         """Return a request that has no reply yet."""
@@ -60,7 +56,11 @@ class Requests:
 
     def end(self) -> list[Request]:
         """Return all requests without a reply, and forget everything, because the kernel has ended."""
-        ended, self._open, self._unread, self.unread_bytes = list(self._open.values()), {}, {}, 0
+        ended = list(self._open.values())
+        self._open.clear()
+        for unread in self._unread.values():
+            unread.clear()
+        self.unread_bytes = 0
         return ended
 
 
