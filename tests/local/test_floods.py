@@ -15,13 +15,19 @@ import websocket
 from doubles import eventually
 
 MEGABYTE = 1024 * 1024
+UNLIMITED = {"iopub_msg_rate_limit": 0, "iopub_data_rate_limit": 0}
 FLOOD = "import sys\nwhile True: sys.stdout.write('x' * 100_000 + '\\n'); sys.stdout.flush()"
 
 
 @pytest.fixture(scope="module")
 def tight(make_site: Any) -> Any:
     """A gateway with small limits."""
-    sizes = {"max_message_bytes": MEGABYTE, "max_backlog_bytes": 4 * MEGABYTE, "max_offline_bytes": MEGABYTE}
+    sizes = {
+        **UNLIMITED,
+        "max_message_bytes": MEGABYTE,
+        "max_backlog_bytes": 4 * MEGABYTE,
+        "max_offline_bytes": MEGABYTE,
+    }
     return make_site(gateway=sizes, policy={"max_kernels_per_user": 2})
 
 

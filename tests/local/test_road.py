@@ -21,6 +21,7 @@ from jupyter_server.base.zmqhandlers import deserialize_binary_message, serializ
 from client import Channels, Outcome
 from doubles import eventually
 
+UNLIMITED = {"iopub_msg_rate_limit": 0, "iopub_data_rate_limit": 0}
 COMM = """
 from ipykernel.comm import Comm
 comm = Comm(target_name="pictures", buffers=[b"opened\\x00\\xff"])
@@ -254,7 +255,7 @@ def test_output_and_end_of_a_cell_are_heard_after_the_gateway_was_killed(make_si
 
 def test_many_pages_that_do_not_read_share_one_budget(make_site: Any) -> None:
     megabyte = 1024 * 1024
-    own = make_site(gateway={"max_backlog_bytes": 16 * megabyte, "max_offline_bytes": 4 * megabyte})
+    own = make_site(gateway={**UNLIMITED, "max_backlog_bytes": 16 * megabyte, "max_offline_bytes": 4 * megabyte})
     kernel_id = own.alice.start()
     with contextlib.ExitStack() as stack:
         pages = [stack.enter_context(own.alice.channels(kernel_id)) for _ in range(6)]
@@ -264,6 +265,16 @@ def test_many_pages_that_do_not_read_share_one_budget(make_site: Any) -> None:
         assert own.gateway.memory_bytes() - before < 100 * megabyte
         outcome: Outcome = pages[0].finish(asked)
         assert "of output were not shown" in outcome.text
+
+
+def test_a_loop_that_prints_is_cut_and_says_so(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as channels:
+        printing = "for _ in range(80): print('x' * 100_000, flush=True)\nprint('the end')"
+        text = channels.finish(channels.start(printing)).text
+        assert "IOPub data rate exceeded" in text
+        assert text.count("rate exceeded") == 1
+        assert len(text) < 5_000_000
+        assert channels.run("print('shown again')") == "shown again\n"
 
 
 def test_a_message_over_the_limit_is_named_and_the_cell_ends(make_site: Any) -> None:

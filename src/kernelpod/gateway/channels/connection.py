@@ -15,6 +15,7 @@ from typing import Any
 
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
+from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
 from kernelpod.gateway.channels.subscriber import Close, Subscriber, Write
@@ -41,6 +42,7 @@ class KernelConnection:
         """`session` signs messages. `heard` is called for all output, with the kernel's state if it says one."""
         self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
         self._backlog = Backlog()
+        self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
         self._sockets = KernelSockets(self._receive, self._explain_gap)
         self._subscribers: dict[str, Subscriber] = {}
         self._requests = Requests()
@@ -187,7 +189,13 @@ class KernelConnection:
                 return
             state = self._state(parent, message.parts[wire.PARENT], message.content().get("execution_state"))
         self._heard(state)
-        self._pass_on("iopub", message, kept=is_state)
+        if state == "idle":
+            self._rate.restart()
+        already = self._rate.exceeded
+        if self._rate.passes(message.msg_type, len(message.parts[wire.CONTENT])):
+            self._pass_on("iopub", message, kept=is_state)
+        elif not already:
+            self._say("stream", {"name": "stderr", "text": self._rate.notice}, message.parts[wire.PARENT])
 
     def _state(self, parent: dict[str, Any], parent_part: bytes, told: Any) -> str:
         """Return the kernel's state after a status message; "" if the message changes nothing.
