@@ -27,6 +27,7 @@ from kernelpod.start.record import KernelRecord
 log = logging.getLogger(__name__)
 
 RECONNECT_MILLISECONDS = 10
+LINGER_MILLISECONDS = 1000
 
 RESTARTED = "The kernel was restarted."
 
@@ -50,6 +51,7 @@ class DirectKernelManager(RemoteKernelManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._end_watch: asyncio.Task[None] | None = None
+        self.last_activity, self.execution_state = utcnow(), "starting"
         self.verb = asyncio.Lock()
         """Held by a restart or a stop: one of them at a time changes the kernel."""
 
@@ -127,8 +129,11 @@ class DirectKernelManager(RemoteKernelManager):
 
     async def discard(self) -> None:
         """Return when the kernel and everything created for it has been removed. It is no longer used."""
-        self.connection.close()
-        await self.process_proxy.stop(0)
+        self.stop_restarter()
+        try:
+            self.connection.close()
+        finally:
+            await self.process_proxy.stop(0)
 
     async def _launch_and_answer(
         self, kernel_cmd: list[str], key: SecretStr | None, deadline: float
@@ -136,6 +141,7 @@ class DirectKernelManager(RemoteKernelManager):
         proxy: DirectProxy = await self.process_proxy.launch_process(kernel_cmd, record=self.record, key=key)
         self.connect_to(proxy)
         await self.answered(deadline)
+        self.connection.release()
         return proxy
 
     has_connection = False
@@ -176,12 +182,12 @@ class DirectKernelManager(RemoteKernelManager):
 
     async def _answered(self, deadline: float) -> None:
         await asyncio.wait_for(self.connection.answered(), deadline - time.monotonic())
-        self.connection.release()
 
     def _open_socket(self, channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
         """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address."""
         socket = self.context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
         socket.identity = identity
+        socket.linger = LINGER_MILLISECONDS
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
         if channel == "iopub":
@@ -230,6 +236,8 @@ class DirectKernelManager(RemoteKernelManager):
         A kernel that died without a client is removed. A kernel that was ended by a memory limit or by an admin is
         only reported dead, so that its user learns why the variables are lost.
         """
+        if now and not self.parent.lists(self):
+            return
         ended = self.parent.runtime.ended(self.running) if now and self.running else None
         if ended is not None and not ended.by_itself:
             self._report_dead(ended)
@@ -251,25 +259,35 @@ class DirectKernelManager(RemoteKernelManager):
             await AsyncIOLoopKernelManager.restart_kernel(self, now=now)
         except UserError as error:
             log.warning("kernel %s could not be restarted: %s", self.record.kernel_id, error)
-            self._die(error.message)
+            self.die(error.message)
             if not now:
                 raise
+        except Exception:
+            self.die("The kernel could not be restarted. An admin can find the details in the gateway's log.")
+            raise
         else:
-            self.dead, self.execution_state = False, "idle"
-            self.connection.say_state("idle")
+            self.dead, self.execution_state = False, self.state_now()
+            self.connection.say_state(self.execution_state)
         finally:
             self.restarting = False
 
+    def state_now(self) -> str:
+        """Return the state of a kernel that answers."""
+        return "busy" if self.connection.computing else "idle"
+
     def _report_dead(self, ended: Ended) -> None:
         log.warning("kernel %s is dead (%s): %s", self.record.kernel_id, ended.code, ended.reason)
-        self._die(ended.reason)
+        self.die(ended.reason)
         in_background(self.process_proxy.stop(0))
 
-    def _die(self, reason: str) -> None:
+    def die(self, reason: str) -> None:
         """Keep the kernel listed as dead, so that its user learns why and can restart it."""
         self.dead, self.notes, self.execution_state = True, reason, "dead"
         self.stop_restarter()
         self.connection.die(reason)
+
+    def _link_dependent_props(self) -> None:
+        """Link nothing: links to the application would keep every kernel's manager in memory."""
 
     def write_connection_file(self) -> None:
         """Write nothing. The runtime creates the connection file, which only the kernel may read."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import zmq
 from enterprise_gateway.services.kernels.remotemanager import RemoteMappingKernelManager
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -19,7 +20,7 @@ from tornado.ioloop import PeriodicCallback
 
 from kernelpod.errors import UserError, kernel_not_found
 from kernelpod.gateway.kernel import DirectKernelManager
-from kernelpod.gateway.proxy import DirectProxy
+from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.runtime.interface import Runtime
 from kernelpod.settings.culling import Culling, schedule
 from kernelpod.settings.sections import Gateway
@@ -43,6 +44,12 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         self._settling: list[asyncio.Task[None]] = []
         self._culler: PeriodicCallback | None = None
 
+    def _context_default(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """Return a context with room for the sockets of thousands of kernels."""
+        context: zmq.Context[zmq.Socket[bytes]] = super()._context_default()
+        context.set(zmq.MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT))
+        return context
+
     def _kernel_manager_class_default(self) -> str:
         return f"{DirectKernelManager.__module__}.{DirectKernelManager.__qualname__}"
 
@@ -54,8 +61,8 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return found
 
     def owners(self) -> Iterator[Owner]:
-        """Return the owner of every running kernel, one entry for each kernel."""
-        return (kernel.record.owner for kernel in self._kernels.values() if not kernel.dead)
+        """Return the owner of every kernel, one entry for each: a dead one can be restarted, so it counts."""
+        return (kernel.record.owner for kernel in self._kernels.values())
 
     def records(self) -> list[KernelRecord]:
         """Return the record of every kernel."""
@@ -78,7 +85,8 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         except BaseException:
             self._starting_kernels.pop(kernel_id, None)
             raise
-        self.kernel(kernel_id).execution_state = "idle"  # it has answered before its status was watched
+        kernel = self.kernel(kernel_id)
+        kernel.execution_state = kernel.state_now()
 
     def new_kernel(self, record: KernelRecord) -> DirectKernelManager:
         """Return a manager for a record, without adding it to the listed kernels."""
@@ -93,7 +101,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         self._kernels[kernel.record.kernel_id] = kernel
         self._kernel_connections[kernel.record.kernel_id] = 0
         await self._finish_kernel_start(kernel.record.kernel_id)
-        kernel.execution_state = "idle"
+        kernel.last_activity, kernel.execution_state = utcnow(), kernel.state_now()
 
     async def adopt(self) -> None:
         """Take over all kernels that the runtime still runs, and start to cull idle ones."""
@@ -122,7 +130,8 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Mark an adopted kernel as idle when it answers. A busy kernel answers when it has finished."""
         with contextlib.suppress(UserError, asyncio.TimeoutError):
             await kernel.answered(time.monotonic() + SETTLE_SECONDS)
-            kernel.execution_state = "idle"
+            if not (kernel.dead or kernel.restarting):
+                kernel.execution_state = kernel.state_now()
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
         """Return the kernel's model as in Jupyter's REST API, with the user's server and the notes as `reason`."""
@@ -142,9 +151,11 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         return self.kernel(kernel_id).connection.pages > 0
 
     def _handle_kernel_died(self, kernel_id: str) -> None:
-        """Keep a kernel that was ended from outside, so that its user learns why; remove one that keeps dying."""
-        if not self.kernel(kernel_id).dead:
-            super()._handle_kernel_died(kernel_id)
+        """Keep a kernel that keeps dying as dead, so that its user learns why."""
+        kernel = self.kernel(kernel_id)
+        if not kernel.dead:
+            kernel.die("The kernel ended again each time it was started. Restart it when the cause is mended.")
+            in_background(kernel.process_proxy.stop(0))
 
     async def forget(self, kernel_id: str, why: str) -> None:
         """Remove a kernel that died while no client was connected."""

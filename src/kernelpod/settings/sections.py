@@ -37,8 +37,8 @@ class Gateway(Section):
     max_offline_bytes: Size = 16 * 1024 * 1024
     """How much of one kernel's output is kept for pages that lost their connection. The oldest goes first."""
     iopub_msg_rate_limit: float = Field(1000, ge=0, allow_inf_nan=False)
-    """How many messages of output per second a kernel may send to its pages. Beyond it, output is not shown, and the
-    cell says so. 0: no limit. As the trait of the same name of jupyter_server, which does not limit these kernels."""
+    """How many messages of output per second a kernel may send to its pages. Beyond it, output is not shown, and
+    the cell says so. 0: no limit. jupyter_server has a trait of this name, but it ignores these kernels."""
     iopub_data_rate_limit: float = Field(1_000_000, ge=0, allow_inf_nan=False)
     """How many bytes of printed output per second a kernel may send to its pages. 0: no limit."""
     ping_interval_seconds: Seconds = 30

@@ -7,6 +7,7 @@ page sends while the gateway is away (gateway/connections.py).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections import deque
@@ -17,7 +18,7 @@ from jupyter_server.gateway.gateway_client import GatewayClient
 from jupyter_server.utils import url_path_join
 from tornado.escape import url_escape
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import WebSocketClosedError, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketError, websocket_connect
 
 from kernelpod.base.retry import back_off
 
@@ -70,7 +71,7 @@ class GatewayConnection(GatewayWebSocketConnection):
 
     def handle_incoming_message(self, message: str | bytes) -> None:
         """Send a page's message to the gateway, now or when it is back."""
-        if self._over or self._waiting_bytes + len(message) > MAX_WAITING_BYTES:
+        if self._over or (self._waiting and self._waiting_bytes + len(message) > MAX_WAITING_BYTES):
             self._end(_execute_header(message), self._over or TOO_MUCH)
             return
         self._waiting.append(message)
@@ -93,12 +94,15 @@ class GatewayConnection(GatewayWebSocketConnection):
         pauses = back_off(*RETRY_SECONDS, jitter=0.5)
         while True:
             try:
-                self.ws = await websocket_connect(self._request(), max_message_size=MAX_MESSAGE_BYTES)
+                # Not cancelled with this task: then a websocket that opens belongs to nobody, and stays open.
+                opening = asyncio.ensure_future(self._open())
+                opening.add_done_callback(self._close_if_left)
+                self.ws = await asyncio.shield(opening)
             except HTTPClientError as error:
                 if error.code in FINAL_STATUSES:
                     return self._give_up(f"The gateway answers {error.code}: {GONE}.")
                 self.log.warning("kernel %s: the gateway answers %d", self.kernel_id, error.code)
-            except OSError as error:
+            except (OSError, WebSocketError) as error:
                 self.log.warning("kernel %s: the gateway cannot be reached: %s", self.kernel_id, error)
             else:
                 pauses = back_off(*RETRY_SECONDS, jitter=0.5)
@@ -112,6 +116,13 @@ class GatewayConnection(GatewayWebSocketConnection):
                 self.log.warning("kernel %s: the connection to the gateway is lost: %s", self.kernel_id, code)
             await asyncio.sleep(next(pauses))
 
+    async def _open(self) -> WebSocketClientConnection:
+        return await websocket_connect(self._request(), max_message_size=MAX_MESSAGE_BYTES)
+
+    def _close_if_left(self, opening: asyncio.Future[Any]) -> None:
+        if self.disconnected and not opening.cancelled() and opening.exception() is None:
+            opening.result().close()
+
     def _request(self) -> HTTPRequest:
         client = GatewayClient.instance()
         url = url_path_join(client.ws_url, client.kernels_endpoint, url_escape(self.kernel_id), "channels")
@@ -121,29 +132,32 @@ class GatewayConnection(GatewayWebSocketConnection):
     async def _read(self) -> None:
         assert self.ws is not None  # noqa: S101 - for the type checker
         while (message := await self.ws.read_message()) is not None:
-            self._receive(message)
+            # Waits for a page that reads slowly: then the gateway keeps its output, within its budget.
+            with contextlib.suppress(WebSocketClosedError):
+                await self._receive(message)
 
     def _ask_whether_cells_run(self) -> None:
-        self._doubtful = list(self._running)
+        # A subshell answers by itself, so the kernel's answer says nothing of its cells.
+        self._doubtful = [msg_id for msg_id, header in self._running.items() if not header.get("subshell_id")]
         if self._doubtful and self.ws is not None:
             question = self._message("kernel_info_request", {}, {}, "shell")
             self._question = question["msg_id"]
             self.ws.write_message(json.dumps(question))
 
-    def _receive(self, message: str | bytes) -> None:
+    async def _receive(self, message: str | bytes) -> None:
         """Pass a message on to the page, except for the answer to the connection's own question."""
         if self._running and isinstance(message, str) and _REPLIES.search(message, 0, LOOK_CHARACTERS):
-            answered = json.loads(message)["parent_header"].get("msg_id")
+            answered = _parent_id(message)
             self._running.pop(answered, None)
-            if answered == self._question:
+            if answered and answered == self._question:
                 for msg_id in self._doubtful:
                     self._end(self._running.pop(msg_id, None), LOST)
                 return
-        self._to_page(message)
+        await self.websocket_handler.write_message(message, binary=isinstance(message, bytes))
 
-    def _to_page(self, message: str | bytes) -> None:
+    def _to_page(self, message: str) -> None:
         try:
-            self.websocket_handler.write_message(message, binary=isinstance(message, bytes))
+            self.websocket_handler.write_message(message)
         except WebSocketClosedError:
             self.log.debug("kernel %s: a message came after its page had left", self.kernel_id)
 
@@ -174,6 +188,14 @@ class GatewayConnection(GatewayWebSocketConnection):
         header["date"] = header["date"].isoformat()
         return {"header": header, "msg_id": header["msg_id"], "msg_type": msg_type, "parent_header": parent,
                 "metadata": {}, "content": content, "buffers": [], "channel": channel}  # fmt: skip
+
+
+def _parent_id(message: str) -> str:
+    """Return the id of the request that a message answers; "" if it says none."""
+    try:
+        return str(json.loads(message)["parent_header"]["msg_id"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
 
 
 def _execute_header(message: str | bytes) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,11 @@ ASK_AGAIN_SECONDS = 0.5
 IDENTITY_BYTES = 32
 MOST_QUESTIONS = 10
 FORGET_SECONDS = 60
+# How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
+UNHEARD_SECONDS = 5
+MOST_COMPUTING = 100
+TOO_MUCH = "Too much waits for the kernel, which is busy. Run this cell again later."
+LOCKED_OUT = "The kernel did not hear this request, because it was busy while the gateway was restarted."
 # Requests on the control channel, whose states say nothing about what the kernel computes.
 ASIDE = frozenset({"debug_request", "usage_request", "interrupt_request", "shutdown_request"})
 
@@ -52,16 +58,30 @@ class KernelConnection:
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._dead = ""
+        self._heard_answer = False
 
     # The kernel's starts
 
     def open(self, open_socket: OpenSocket) -> None:
         """Connect to a new start of the kernel. Messages of pages wait until `release`."""
         self.hold()
-        self._dead = ""
+        self._dead, self._heard_answer = "", False
         self._computing.clear()
+        self._unended.clear()
+        self._open_socket = open_socket
         # The same for every gateway: the next one gets the replies to what this one has asked.
         self._sockets.open(open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES])
+
+    def _open_anew(self) -> None:
+        """Connect with another identity, if the kernel still takes this one for that of the last gateway.
+
+        ZeroMQ without ROUTER_HANDOVER ignores a connection whose identity is in use, for as long as it lasts.
+        """
+        if not (self._heard_answer or self._dead):
+            log.warning("kernel %s does not hear this gateway and is connected anew", self._kernel_id)
+            self.end_requests(LOCKED_OUT)
+            self._heard_answer = True
+            self._sockets.open(self._open_socket, uuid.uuid4().hex.encode())
 
     def close(self) -> None:
         """Close the sockets. Pages stay."""
@@ -107,20 +127,21 @@ class KernelConnection:
             self.send(session, message)
 
     def send(self, session: str, message: wire.FromPage) -> None:
-        """Send a page's message to the kernel. The page is closed if the kernel reads too little of all this."""
-        if self._held is not None:
-            self._held.append((session, message))
-            self._held_bytes += sum(map(len, message.parts))
-        elif self._dead:
+        """Send a page's message to the kernel. It is refused if too much waits that the kernel has not read."""
+        size = sum(map(len, message.parts))
+        reason = self._dead if self._held is None else ""
+        if self._held_bytes + self._requests.unread_bytes + size > self._limits.max_backlog_bytes:
+            log.info("kernel %s reads too slowly: a message of a page is refused", self._kernel_id)
+            reason = TOO_MUCH
+        if reason:
             if message.msg_type.endswith("_request"):
-                self._end(request_of(session, message), self._dead)
+                self._end(request_of(session, message), reason)
+        elif self._held is not None:
+            self._held.append((session, message))
+            self._held_bytes += size
         else:
             self._requests.add(session, message)
             self._sockets.send(message.channel, wire.signed(self._session, message.parts))
-        if self._held_bytes + self._requests.unread_bytes > self._limits.max_backlog_bytes:
-            log.info("kernel %s reads too slowly, and the page that sends is closed", self._kernel_id)
-            if subscriber := self._subscribers.get(session):
-                subscriber.close(1013, "the kernel does not read what this page sends")
 
     def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
         """Send a request of the gateway itself and return its id."""
@@ -161,12 +182,17 @@ class KernelConnection:
                 self._receive_answer(channel, message)
         except wire.NotAMessageError as error:
             log.warning("kernel %s: a message on %s was dropped: %s", self._kernel_id, channel, error)
+        except Exception:  # a socket whose callback fails is not read any more
+            log.exception("kernel %s: a message on %s could not be passed on", self._kernel_id, channel)
 
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
+        self._heard_answer = True
         parent_id = message.parent().get("msg_id")
         if parent_id in self._own:
             _resolve(self._own[parent_id][0])
             return
+        if message.msg_type == "delete_subshell_reply":
+            self._computing = {key: one for key, one in self._computing.items() if key is None}
         find = self._requests.asked if channel == "stdin" else self._requests.answer
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
@@ -204,6 +230,7 @@ class KernelConnection:
         """
         if told == "starting":
             self._computing.clear()
+            return "idle"
         if told not in ("busy", "idle") or parent.get("msg_type") in ASIDE:
             return ""
         subshell = parent.get("subshell_id")
@@ -211,8 +238,12 @@ class KernelConnection:
         if told == "busy":
             self._requests.read(str(parent.get("msg_id")))
             self._computing[key] = str(parent.get("msg_id")), parent_part
+            if len(self._computing) > MOST_COMPUTING:
+                del self._computing[next(iter(self._computing))]
         else:
             self._computing.pop(key, None)
+            if not self._heard_answer:
+                asyncio.get_running_loop().call_later(UNHEARD_SECONDS, self._open_anew)
         return "busy" if self._computing else "idle"
 
     def _pass_on(
@@ -264,6 +295,11 @@ class KernelConnection:
             # The last to leave is the last to be forgotten.
             self._subscribers[subscriber.session] = self._subscribers.pop(subscriber.session)
             self._trim()
+
+    @property
+    def computing(self) -> bool:
+        """Whether the kernel has said that it computes."""
+        return bool(self._computing)
 
     @property
     def pages(self) -> int:

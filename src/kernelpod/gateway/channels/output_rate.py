@@ -1,7 +1,7 @@
 """Limits how fast a kernel's output is passed on, so that a loop that prints does not stop its pages.
 
-The limits are those of jupyter_server for kernels on the same machine: messages, and bytes of streams, in a window of
-time. The end of a cell starts the window anew, so that many short cells do not add up.
+The limits are those of jupyter_server for kernels on the same machine: messages, and bytes of streams, in a window
+of time. The end of a cell starts the window anew, so that many short cells do not add up.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
 
     def on_message(self, message: str | bytes) -> None:
         """Pass a client's message to the kernel. Data that is not a Jupyter message closes the websocket."""
-        if self._connection is None or self._subscriber is None:
+        if self._closed or self._connection is None or self._subscriber is None:
             return
         try:
             read = wire.from_page(message)
@@ -100,6 +100,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         If a browser disconnects while its server connects, the server never reads from that connection. Waiting
         for its closing frame would keep the notebook at "Connecting" for five seconds.
         """
+        self._closed = True  # tornado passes messages on until the client answers the closing frame
         log.info("websocket of kernel %s closed: %s", self.path_kwargs["kernel_id"], reason)
         if self.ws_connection is not None:
             self.ws_connection.close(status, reason.encode()[:MAX_REASON_BYTES].decode("utf-8", "ignore"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import zmq
 from zmq.eventloop.zmqstream import ZMQStream
 from zmq.utils.monitor import parse_monitor_message
 
+from kernelpod.base.retry import back_off
+
 CHANNELS = ("shell", "iopub", "stdin", "control")
-LINGER_MILLISECONDS = 1000
+# Pauses before a kernel that was cut off is connected again.
+PAUSE_SECONDS = (0.01, 5.0)
 
 OpenSocket = Callable[[str, bytes], tuple[zmq.Socket[bytes], str]]
 """Returns a channel's socket with this identity, and the address to connect it to."""
@@ -21,8 +24,8 @@ class KernelSockets:
     def __init__(self, receive: Callable[[str, list[bytes]], None], output_lost: Callable[[], None]) -> None:
         """`receive` is called for each message. `output_lost` is called when output arrives again after a gap."""
         self._receive, self._output_lost = receive, output_lost
-        self._streams: dict[str, ZMQStream] = {}
-        self._monitors: dict[str, ZMQStream] = {}
+        self._streams: dict[str, tuple[ZMQStream, ZMQStream]] = {}
+        self._pauses: dict[str, Iterator[float]] = {}
         self._gap = False
 
     def open(self, open_socket: OpenSocket, identity: bytes) -> None:
@@ -30,7 +33,8 @@ class KernelSockets:
         self.close()
         self._open_socket, self._identity, self._gap = open_socket, identity, False
         for channel in CHANNELS:
-            self._connect(channel)
+            self._pauses[channel] = back_off(*PAUSE_SECONDS)
+            self._connect(channel, 0)
 
     def close(self) -> None:
         """Close all sockets, after everything that has arrived is received."""
@@ -39,32 +43,48 @@ class KernelSockets:
 
     def send(self, channel: str, frames: Sequence[bytes]) -> None:
         """Send a message. Nothing happens if the sockets are closed."""
-        if stream := self._streams.get(channel):
-            stream.send_multipart(list(frames))
+        if channel in self._streams:
+            self._streams[channel][0].send_multipart(list(frames))
 
-    def _connect(self, channel: str) -> None:
+    def _connect(self, channel: str, pause: float) -> None:
+        """Make a socket, which is connected after a pause. What is sent before waits in it."""
         socket, address = self._open_socket(channel, self._identity)
-        stream = self._streams[channel] = ZMQStream(socket)
-        stream.on_recv(lambda frames: self._receive(channel, frames))
-        # ZeroMQ does not connect again after a message over its limit.
-        monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
-        monitor = self._monitors[channel] = ZMQStream(monitored)
+        try:
+            monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
+        except zmq.ZMQError:
+            socket.close(linger=0)
+            raise
+        stream, monitor = self._streams[channel] = ZMQStream(socket), ZMQStream(monitored)
+        stream.on_recv(lambda frames: self._received(channel, frames))
         monitor.on_recv(lambda frames: self._monitor(channel, parse_monitor_message(frames)["event"]))
-        socket.connect(address)
+        if pause:
+            stream.io_loop.call_later(pause, lambda: None if stream.closed() else socket.connect(address))
+        else:
+            socket.connect(address)
+
+    def _received(self, channel: str, frames: list[bytes]) -> None:
+        self._pauses[channel] = back_off(*PAUSE_SECONDS)
+        self._receive(channel, frames)
 
     def _monitor(self, channel: str, event: int) -> None:
+        """Connect again, later each time: a kernel may close its connections as fast as they are made.
+
+        ZeroMQ does not connect again after a message over its limit.
+        """
         if event == zmq.EVENT_DISCONNECTED:
             self._close(channel)
-            self._connect(channel)
+            self._connect(channel, next(self._pauses[channel]))
             self._gap |= channel == "iopub"
         elif channel == "iopub" and self._gap:
             self._gap = False
             self._output_lost()
 
     def _close(self, channel: str) -> None:
-        stream = self._streams.pop(channel)
-        while stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
-            self._receive(channel, stream.socket.recv_multipart(zmq.NOBLOCK))
-        stream.socket.disable_monitor()
-        self._monitors.pop(channel).close(linger=0)
-        stream.close(linger=LINGER_MILLISECONDS)
+        stream, monitor = self._streams.pop(channel)
+        try:
+            while stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
+                self._receive(channel, stream.socket.recv_multipart(zmq.NOBLOCK))
+        finally:
+            stream.socket.disable_monitor()
+            monitor.close(linger=0)
+            stream.close()

@@ -51,11 +51,13 @@ class Subscriber:
         if self._write != write:
             return False
         self._write = self._close = None
+        self.given = self.sent
         return True
 
     def close(self, status: int, reason: str) -> None:
         """Close the page's websocket, if there is one."""
         close, self._write, self._close = self._close, None, None
+        self.given = self.sent
         if close is not None:
             close(status, reason)
 
@@ -96,7 +98,7 @@ class Subscriber:
             if done.cancelled() or done.exception() is not None or self._write != write:
                 return
             self._in_flight -= size
-            self.sent = number
+            self.sent = max(self.sent, number)
             self.pump()
             if not self._in_flight:
                 self._caught_up()

@@ -21,6 +21,7 @@ from jupyter_client.session import DELIM
 HEADER, PARENT, METADATA, CONTENT = range(4)
 JSON_PARTS = ("header", "parent_header", "metadata", "content")
 MAX_HEADER_BYTES = 1024 * 1024
+MAX_PAGE_HEADER_BYTES = 64 * 1024
 TO_KERNEL = frozenset({"shell", "control", "stdin"})
 """The channels to which a page may send."""
 
@@ -51,8 +52,14 @@ class FromKernel:
     parts: tuple[bytes, ...]
 
     def parent(self) -> dict[str, Any]:
-        """Return the header of the request that this message belongs to; empty if there is none."""
-        return parsed(self.parts[PARENT]) if self.parts[PARENT] not in (b"{}", b"") else {}
+        """Return the header of the request that this message belongs to; empty if there is none.
+
+        Raises NotAMessageError.
+        """
+        header = parsed(self.parts[PARENT]) if self.parts[PARENT] not in (b"{}", b"") else {}
+        if not all(isinstance(header.get(name, ""), str) for name in ("msg_id", "msg_type")):
+            raise NotAMessageError("the msg_id or msg_type of the parent is no text")
+        return header
 
     def content(self) -> dict[str, Any]:
         """Return the content. Raises NotAMessageError."""
@@ -82,6 +89,8 @@ def from_page(payload: str | bytes) -> FromPage:
     msg_id, msg_type = header.get("msg_id"), header.get("msg_type")
     if not isinstance(msg_id, str) or not isinstance(msg_type, str):
         raise NotAMessageError("no msg_id or no msg_type")
+    if len(json_parts[HEADER]) > MAX_PAGE_HEADER_BYTES:
+        raise NotAMessageError(f"a header of more than {MAX_PAGE_HEADER_BYTES} bytes")
     return FromPage(channel, msg_id, msg_type, (*json_parts, *buffers))
 
 

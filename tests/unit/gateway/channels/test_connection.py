@@ -15,6 +15,7 @@ pytest.importorskip("enterprise_gateway", reason="the base package has no gatewa
 import zmq
 from jupyter_client.session import Session
 
+from kernelpod.gateway.channels import connection
 from kernelpod.gateway.channels.connection import KernelConnection
 from kernelpod.gateway.channels.subscriber import Subscriber
 from kernelpod.gateway.channels.wire import Frame, from_page
@@ -230,11 +231,12 @@ def test_what_waits_for_a_kernel_is_bounded(play: Any, held: bool) -> None:
     async def scene(rig: Rig) -> None:
         if not held:
             await rig.ready()
-        (page, _), (other, _) = rig.page("one"), rig.page("other")
+        page, _ = rig.page("one")
         for number in range(20):
             rig.ask("one", str(number), code="x" * 10_000)
-        assert [status for status, _ in page.closed] == [1013]
-        assert other.closed == []
+        refused = [got["parent_header"]["msg_id"] for got in page.got if got["msg_type"] == "execute_reply"]
+        assert refused == [str(number) for number in range(9, 20)]
+        assert rig.connection._held_bytes + rig.connection._requests.unread_bytes <= 100_000
 
     play(scene, max_backlog_bytes=100_000)
 
@@ -244,11 +246,11 @@ def test_what_a_kernel_has_read_does_not_count(play: Any) -> None:
         await rig.ready()
         page, _ = rig.page("one")
         for number in range(20):
-            rig.ask("one", str(number), kind="comm_msg", code="x" * 10_000)
+            rig.ask("one", str(number), kind="comm_info_request", code="x" * 10_000)
             _, parent = await rig.parent()
             rig.kernel.say("iopub", "status", {"execution_state": "busy"}, parent)
             await page.until(lambda got, wanted=str(number): got["parent_header"].get("msg_id") == wanted)
-        assert page.closed == []
+        assert page.types("shell") == []
 
     play(scene, max_backlog_bytes=100_000)
 
@@ -292,6 +294,63 @@ def test_a_page_that_comes_back_replaces_its_old_websocket(play: Any) -> None:
         assert old.got == []
 
     play(scene)
+
+
+def test_a_kernel_that_closes_its_connections_is_connected_later_each_time(play: Any, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        shell, made = tmp_path / "shell", list[float]()
+        open_socket = rig.open_socket
+
+        def counted(channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
+            made.append(asyncio.get_running_loop().time())
+            return open_socket(channel, identity)
+
+        rig.connection._sockets._open_socket = counted
+        rig.kernel.sockets["shell"].close()
+        shell.unlink(missing_ok=True)
+        hang_up = await asyncio.start_unix_server(lambda _, writer: writer.close(), str(shell))
+        await asyncio.sleep(2)
+        hang_up.close()
+        assert 2 <= len(made) <= 12, made
+
+    play(scene)
+
+
+def test_a_kernel_that_ignores_the_identity_of_the_last_gateway_is_connected_anew(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "UNHEARD_SECONDS", 0.1)
+
+    async def scene(rig: Rig) -> None:
+        rig.connection.open(rig.open_socket)
+        rig.connection.release()
+        (identity, *_), _ = await asyncio.wait_for(asked_and_heard(rig), 20)
+        page, _ = rig.page("one")
+        rig.ask("one", "lost")
+        cell = {"header": {"msg_id": "old", "msg_type": "execute_request"}}
+        for state in ("busy", "idle"):
+            rig.kernel.say("iopub", "status", {"execution_state": state}, cell)
+        lost = await page.until(lambda got: got["msg_type"] == "execute_reply")
+        assert lost["parent_header"]["msg_id"] == "lost"
+        assert "did not hear" in lost["content"]["evalue"]
+        await rig.parent()
+        rig.ask("one", "next")
+        (other, *_), parent = await rig.parent()
+        assert (parent["header"]["msg_id"], other == identity) == ("next", False)
+
+    play(scene)
+
+
+async def asked_and_heard(rig: Rig) -> tuple[list[bytes], dict[str, Any]]:
+    """Ask the kernel something, and return it once the kernel's output arrives, too."""
+    page, _ = rig.page("first")
+    rig.ask("first", "first")
+    heard = await rig.parent()
+    while not page.got:
+        rig.kernel.say("iopub", "stream", {"name": "stdout", "text": "x"}, None)
+        await asyncio.sleep(0.01)
+    return heard
 
 
 def test_few_absent_pages_are_remembered(play: Any) -> None:
