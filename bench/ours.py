@@ -14,6 +14,7 @@ from bench.upstream import KERNEL_PYTHON, ROOT
 
 USER = "bench"  # the KERNEL_USERNAME of every peer's client; here also the token's user at the hub
 SANDBOX_UID, SANDBOX_GID = 1000, 100  # for kernels of a gateway that runs as root; otherwise its own ids are used
+UNLIMITED = {"iopub_msg_rate_limit": 0, "iopub_data_rate_limit": 0}  # as the stock gateway
 PASSING = 0o711  # lets the kernel's uid pass through parent folders
 
 
@@ -54,7 +55,7 @@ class OursPeer(GatewayPeer):
         }
         return {
             "hubs": [{"api_url": self._hub.api_url}],
-            "gateway": {"port": self.port, "stop_kernels_on_exit": True},
+            "gateway": {"port": self.port, "stop_kernels_on_exit": True, **UNLIMITED},
             "kernelspecs": {"path": str(ROOT / "kernelspecs"), "default": self.kernel_name},
             "policy": {"uid": uid or SANDBOX_UID, "gid": gid if uid else SANDBOX_GID},
             "homes": {"root": str(self.folder / "homes")},

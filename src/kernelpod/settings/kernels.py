@@ -69,7 +69,7 @@ class Rule(Section):
     supplemental_groups: tuple[Annotated[int, Field(ge=1, le=2**31 - 1)], ...] | None = None
     """Supplemental group ids of kernels and servers."""
     max_kernels_per_user: Count | None = None
-    """How many kernels each of these users may run."""
+    """How many kernels each of these users may run. Dead kernels count until they are removed."""
     bounds: Bounds | None = None
     """The most resources that one of their kernels may have. They are not offered kernelspecs and profiles with
     more."""
@@ -91,7 +91,8 @@ class Policy(Section):
     max_kernels: Count | None = None
     """How many kernels may run in total."""
     max_kernels_per_user: Count | None = None
-    """How many kernels each user may run, unless a rule sets another number."""
+    """How many kernels each user may run, unless a rule sets another number. Dead kernels count until they are
+    removed."""
     over_bounds: Literal["clamp", "refuse"] = "clamp"
     """What happens when a client asks for more than the kernelspec's bound. `clamp` reduces it to the bound;
     `refuse` rejects the request."""
