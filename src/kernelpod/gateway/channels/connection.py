@@ -7,7 +7,6 @@ last activity are read here, so opening a page waits for nothing.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
 from collections import deque
@@ -16,6 +15,7 @@ from typing import Any
 
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
+from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
@@ -32,12 +32,8 @@ MOST_QUESTIONS = 10
 FORGET_SECONDS = 60
 # How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
 UNHEARD_SECONDS = 5
-MOST_COMPUTING = 100
 TOO_MUCH = "Too much waits for the kernel, which is busy. Run this cell again later."
 LOCKED_OUT = "The kernel did not hear this request, because it was busy while the gateway was restarted."
-# Requests on the control channel, whose states say nothing about what the kernel computes.
-ASIDE = frozenset({"debug_request", "usage_request", "interrupt_request", "shutdown_request"})
-
 Heard = Callable[[str], None]
 
 
@@ -53,7 +49,7 @@ class KernelConnection:
         self._subscribers: dict[str, Subscriber] = {}
         self._requests = Requests()
         self._own: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
-        self._computing: dict[str | None, tuple[str, bytes]] = {}
+        self._computing = Computing()
         self._unended: set[str] = set()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
@@ -92,7 +88,7 @@ class KernelConnection:
         log.warning("kernel %s: the connection was lost, and some output with it", self._kernel_id)
         limit = self._limits.max_message_bytes / 1e6
         text = f"\n[Output is lost: the kernel was cut off, as after a message of more than {limit:.0f} MB.]\n"
-        for msg_id, parent in list(self._computing.values()):
+        for msg_id, parent in self._computing.running():
             self._say("stream", {"name": "stderr", "text": text}, parent)
             if self._requests.asked(msg_id):
                 self._unended.add(msg_id)
@@ -101,7 +97,7 @@ class KernelConnection:
 
     def _end_state(self, msg_id: str, parent: bytes) -> None:
         """Say that a request has ended, where the kernel's own word is lost."""
-        self._computing = {key: one for key, one in self._computing.items() if one[0] != msg_id}
+        self._computing.end(msg_id)
         self._say("status", {"execution_state": "idle"}, parent, kept=True)
         self._heard("busy" if self._computing else "idle")
 
@@ -192,7 +188,7 @@ class KernelConnection:
             _resolve(self._own[parent_id][0])
             return
         if message.msg_type == "delete_subshell_reply":
-            self._computing = {key: one for key, one in self._computing.items() if key is None}
+            self._computing.forget_subshells()
         find = self._requests.asked if channel == "stdin" else self._requests.answer
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
@@ -209,11 +205,15 @@ class KernelConnection:
     def _receive_output(self, message: wire.FromKernel) -> None:
         state, is_state = "", message.msg_type == "status"
         if is_state:
-            parent = message.parent()
-            if (parent_id := parent.get("msg_id")) in self._own:
+            parent_id = message.parent().get("msg_id")
+            if parent_id in self._own:
                 _resolve(self._own[parent_id][1])
                 return
-            state = self._state(parent, message.parts[wire.PARENT], message.content().get("execution_state"))
+            state = self._computing.hear(message)
+            if state == "busy":
+                self._requests.read(str(parent_id))
+            elif state == "idle" and not self._heard_answer:
+                asyncio.get_running_loop().call_later(UNHEARD_SECONDS, self._open_anew)
         self._heard(state)
         if state == "idle":
             self._rate.restart()
@@ -222,29 +222,6 @@ class KernelConnection:
             self._pass_on("iopub", message, kept=is_state)
         elif not already:
             self._say("stream", {"name": "stderr", "text": self._rate.notice}, message.parts[wire.PARENT])
-
-    def _state(self, parent: dict[str, Any], parent_part: bytes, told: Any) -> str:
-        """Return the kernel's state after a status message; "" if the message changes nothing.
-
-        A kernel is busy while any of its subshells computes, whatever the control channel answers meanwhile.
-        """
-        if told == "starting":
-            self._computing.clear()
-            return "idle"
-        if told not in ("busy", "idle") or parent.get("msg_type") in ASIDE:
-            return ""
-        subshell = parent.get("subshell_id")
-        key = subshell if isinstance(subshell, str) else None
-        if told == "busy":
-            self._requests.read(str(parent.get("msg_id")))
-            self._computing[key] = str(parent.get("msg_id")), parent_part
-            if len(self._computing) > MOST_COMPUTING:
-                del self._computing[next(iter(self._computing))]
-        else:
-            self._computing.pop(key, None)
-            if not self._heard_answer:
-                asyncio.get_running_loop().call_later(UNHEARD_SECONDS, self._open_anew)
-        return "busy" if self._computing else "idle"
 
     def _pass_on(
         self, channel: str, message: wire.FromKernel, *, to: str | None = None, kept: bool = False
@@ -329,9 +306,9 @@ class KernelConnection:
         self._say("status", {"execution_state": "idle"}, request.header, kept=True)
 
     def _notice(self, lost_bytes: int, parent: bytes) -> wire.Frame:
-        size = f"{lost_bytes / 1e6:.1f} MB"
-        text = f"\n[{size} of output were not shown: too much for this page's connection.]\n"
-        return wire.to_page("iopub", composed(self._session, "stream", {"name": "stderr", "text": text}, parent))
+        said = f"\n[{lost_bytes / 1e6:.1f} MB of output were not shown: too much for this page's connection.]\n"
+        content = {"name": "stderr", "text": said}
+        return wire.to_page("iopub", wire.composed(self._session, "stream", content, parent))
 
     def _say(
         self,
@@ -343,16 +320,8 @@ class KernelConnection:
         to: str | None = None,
         kept: bool = False,
     ) -> None:
-        message = composed(self._session, msg_type, content, parent)
+        message = wire.composed(self._session, msg_type, content, parent)
         self._append(wire.to_page(channel, message), to=to, kept=kept, parent=parent)
-
-
-def composed(session: Any, msg_type: str, content: dict[str, Any], parent: bytes) -> wire.FromKernel:
-    """Return a message that the gateway writes itself; `parent` is a header in JSON."""
-    header = session.msg_header(msg_type)
-    return wire.FromKernel(
-        header["msg_id"], msg_type, (session.pack(header), parent, b"{}", json.dumps(content).encode())
-    )
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

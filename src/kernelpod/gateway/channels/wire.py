@@ -121,6 +121,14 @@ def from_kernel(session: Any, frames: Sequence[bytes]) -> FromKernel:
     return FromKernel(msg_id, msg_type, tuple(parts))
 
 
+def composed(session: Any, msg_type: str, content: dict[str, Any], parent: bytes) -> FromKernel:
+    """Return a message that the gateway writes itself; `parent` is a header in JSON."""
+    header = session.msg_header(msg_type)
+    return FromKernel(
+        header["msg_id"], msg_type, (session.pack(header), parent, b"{}", json.dumps(content).encode())
+    )
+
+
 def signed(session: Any, parts: Sequence[bytes]) -> list[bytes]:
     """Return the frames of a message, as a kernel reads them."""
     return [DELIM, session.sign(list(parts[: len(JSON_PARTS)])), *parts]
