@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from kernelpod.base.retry import back_off
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.computing import Computing
@@ -27,9 +29,9 @@ log = logging.getLogger(__name__)
 # Pages that are gone are remembered, in case they come back, up to this number.
 MOST_AWAY = 8
 ASK_AGAIN_SECONDS = 0.5
+OUTPUT_SECONDS = 3
 IDENTITY_BYTES = 32
-MOST_QUESTIONS = 10
-FORGET_SECONDS = 60
+FORGET_SECONDS = 3600
 # How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
 UNHEARD_SECONDS = 5
 TOO_MUCH = "Too much waits for the kernel, which is busy. Run this cell again later."
@@ -150,22 +152,19 @@ class KernelConnection:
     async def answered(self) -> None:
         """Return when the kernel answers kernel_info and its output arrives here.
 
-        A kernel loses output until it knows that somebody listens, so the question is asked again after an answer
-        without output.
+        The question is asked again, later each time: it is lost with a connection that is cut off, and a kernel
+        loses output until it knows that somebody listens. One that says no state is waited for briefly.
         """
         loop = asyncio.get_running_loop()
-        for _ in range(MOST_QUESTIONS):
-            reply, output = loop.create_future(), loop.create_future()
+        reply, output = loop.create_future(), loop.create_future()
+        for pause in back_off(ASK_AGAIN_SECONDS, math.inf):
             msg_id = self.ask("shell", "kernel_info_request", {})
             self._own[msg_id] = reply, output
-            try:
-                await reply
-                await asyncio.wait({output}, timeout=ASK_AGAIN_SECONDS)
-            finally:
-                loop.call_later(FORGET_SECONDS, self._own.pop, msg_id, None)
-            if output.done():
+            loop.call_later(FORGET_SECONDS, self._own.pop, msg_id, None)
+            waiting = {one for one in (reply, output) if not one.done()}
+            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.ALL_COMPLETED)
+            if reply.done() and (output.done() or pause > OUTPUT_SECONDS):
                 return
-        log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
 
     # From the kernel to pages
 

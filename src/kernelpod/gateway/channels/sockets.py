@@ -13,6 +13,8 @@ from kernelpod.base.retry import back_off
 CHANNELS = ("shell", "iopub", "stdin", "control")
 # Pauses before a kernel that was cut off is connected again.
 PAUSE_SECONDS = (0.01, 5.0)
+# Messages that are still received from a socket before it is closed: a kernel may send faster than they are read.
+MOST_DRAINED = 1000
 
 OpenSocket = Callable[[str, bytes], tuple[zmq.Socket[bytes], str]]
 """Returns a channel's socket with this identity, and the address to connect it to."""
@@ -37,7 +39,7 @@ class KernelSockets:
             self._connect(channel, 0)
 
     def close(self) -> None:
-        """Close all sockets, after everything that has arrived is received."""
+        """Close all sockets, after what has arrived is received."""
         for channel in list(self._streams):
             self._close(channel)
 
@@ -82,7 +84,9 @@ class KernelSockets:
     def _close(self, channel: str) -> None:
         stream, monitor = self._streams.pop(channel)
         try:
-            while stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            for _ in range(MOST_DRAINED):
+                if not stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
+                    break
                 self._receive(channel, stream.socket.recv_multipart(zmq.NOBLOCK))
         finally:
             stream.socket.disable_monitor()
