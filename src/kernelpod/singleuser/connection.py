@@ -142,7 +142,8 @@ class GatewayConnection(GatewayWebSocketConnection):
         if self._doubtful and self.ws is not None:
             question = self._message("kernel_info_request", {}, {}, "shell")
             self._question = question["msg_id"]
-            self.ws.write_message(json.dumps(question))
+            with contextlib.suppress(WebSocketClosedError):  # then it is connected again, and asked again
+                self.ws.write_message(json.dumps(question))
 
     async def _receive(self, message: str | bytes) -> None:
         """Pass a message on to the page, except for the answer to the connection's own question."""

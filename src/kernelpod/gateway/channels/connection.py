@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 
 # Pages that are gone are remembered, in case they come back, up to this number.
 MOST_AWAY = 8
-ASK_AGAIN_SECONDS = 0.5
-OUTPUT_SECONDS = 3
+ASK_AGAIN_SECONDS = 2
+OUTPUT_SECONDS = 0.5
+MOST_QUESTIONS = 10
 IDENTITY_BYTES = 32
 FORGET_SECONDS = 3600
 # How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
@@ -51,7 +52,7 @@ class KernelConnection:
         self._subscribers: dict[str, Subscriber] = {}
         self._requests = Requests()
         self._own: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
-        self._computing = Computing()
+        self.computing = Computing()
         self._unended: set[str] = set()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
@@ -64,7 +65,7 @@ class KernelConnection:
         """Connect to a new start of the kernel. Messages of pages wait until `release`."""
         self.hold()
         self._dead, self._heard_answer = "", False
-        self._computing.clear()
+        self.computing.clear()
         self._unended.clear()
         self._open_socket = open_socket
         # The same for every gateway: the next one gets the replies to what this one has asked.
@@ -90,7 +91,7 @@ class KernelConnection:
         log.warning("kernel %s: the connection was lost, and some output with it", self._kernel_id)
         limit = self._limits.max_message_bytes / 1e6
         text = f"\n[Output is lost: the kernel was cut off, as after a message of more than {limit:.0f} MB.]\n"
-        for msg_id, parent in self._computing.running():
+        for msg_id, parent in self.computing.running():
             self._say("stream", {"name": "stderr", "text": text}, parent)
             if self._requests.asked(msg_id):
                 self._unended.add(msg_id)
@@ -99,9 +100,9 @@ class KernelConnection:
 
     def _end_state(self, msg_id: str, parent: bytes) -> None:
         """Say that a request has ended, where the kernel's own word is lost."""
-        self._computing.end(msg_id)
+        self.computing.end(msg_id)
         self._say("status", {"execution_state": "idle"}, parent, kept=True)
-        self._heard("busy" if self._computing else "idle")
+        self._heard("busy" if self.computing else "idle")
 
     def die(self, reason: str) -> None:
         """Close the sockets, and end all requests, also those that pages send until the next `open`."""
@@ -144,27 +145,33 @@ class KernelConnection:
     def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
         """Send a request of the gateway itself and return its id."""
         message = self._session.msg(msg_type, content=content)
-        packed = (self._session.pack(message[part]) for part in ("header", "parent_header", "metadata", "content"))
+        packed = (self._session.pack(message[part]) for part in wire.JSON_PARTS)
         self._sockets.send(channel, wire.signed(self._session, tuple(packed)))
-        msg_id: str = message["header"]["msg_id"]
-        return msg_id
+        return str(message["header"]["msg_id"])
 
     async def answered(self) -> None:
         """Return when the kernel answers kernel_info and its output arrives here.
 
-        The question is asked again, later each time: it is lost with a connection that is cut off, and a kernel
-        loses output until it knows that somebody listens. One that says no state is waited for briefly.
+        The question is asked again: it is lost with a connection that is cut off, and output before somebody listens.
         """
         loop = asyncio.get_running_loop()
         reply, output = loop.create_future(), loop.create_future()
         for pause in back_off(ASK_AGAIN_SECONDS, math.inf):
-            msg_id = self.ask("shell", "kernel_info_request", {})
-            self._own[msg_id] = reply, output
-            loop.call_later(FORGET_SECONDS, self._own.pop, msg_id, None)
-            waiting = {one for one in (reply, output) if not one.done()}
-            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.ALL_COMPLETED)
-            if reply.done() and (output.done() or pause > OUTPUT_SECONDS):
+            self._ask_info(reply, output)
+            await asyncio.wait({reply}, timeout=pause)
+            if reply.done():
+                break
+        for _ in range(MOST_QUESTIONS):
+            await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
+            if output.done():
                 return
+            self._ask_info(reply, output)
+        log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
+
+    def _ask_info(self, reply: asyncio.Future[None], output: asyncio.Future[None]) -> None:
+        msg_id = self.ask("shell", "kernel_info_request", {})
+        self._own[msg_id] = reply, output
+        asyncio.get_running_loop().call_later(FORGET_SECONDS, self._own.pop, msg_id, None)
 
     # From the kernel to pages
 
@@ -187,7 +194,7 @@ class KernelConnection:
             _resolve(self._own[parent_id][0])
             return
         if message.msg_type == "delete_subshell_reply":
-            self._computing.forget_subshells()
+            self.computing.forget_subshells()
         find = self._requests.asked if channel == "stdin" else self._requests.answer
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
@@ -208,7 +215,7 @@ class KernelConnection:
             if parent_id in self._own:
                 _resolve(self._own[parent_id][1])
                 return
-            state = self._computing.hear(message)
+            state = self.computing.hear(message)
             if state == "busy":
                 self._requests.read(str(parent_id))
             elif state == "idle" and not self._heard_answer:
@@ -271,11 +278,6 @@ class KernelConnection:
             # The last to leave is the last to be forgotten.
             self._subscribers[subscriber.session] = self._subscribers.pop(subscriber.session)
             self._trim()
-
-    @property
-    def computing(self) -> bool:
-        """Whether the kernel has said that it computes."""
-        return bool(self._computing)
 
     @property
     def pages(self) -> int:

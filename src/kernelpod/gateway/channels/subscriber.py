@@ -43,8 +43,7 @@ class Subscriber:
 
     def attach(self, write: Write, close: Close) -> None:
         """Send to the page with `write`, whose future is done when the websocket has sent the frame."""
-        self._write, self._close = write, close
-        self._in_flight, self.given = 0, self.sent
+        self._write, self._close, self._in_flight = write, close, 0
 
     def detach(self, write: Write) -> bool:
         """Send nothing until the page comes back. Return False if it is already back, with another `write`."""

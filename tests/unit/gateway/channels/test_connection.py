@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ pytest.importorskip("enterprise_gateway", reason="the base package has no gatewa
 import zmq
 from jupyter_client.session import Session
 
-from kernelpod.gateway.channels import connection
+from kernelpod.gateway.channels import connection, sockets
 from kernelpod.gateway.channels.connection import KernelConnection
 from kernelpod.gateway.channels.subscriber import Subscriber
 from kernelpod.gateway.channels.wire import Frame, from_page
@@ -351,6 +352,24 @@ async def asked_and_heard(rig: Rig) -> tuple[list[bytes], dict[str, Any]]:
         rig.kernel.say("iopub", "stream", {"name": "stdout", "text": "x"}, None)
         await asyncio.sleep(0.01)
     return heard
+
+
+def test_a_kernel_that_prints_faster_than_it_is_read_does_not_keep_its_sockets_open(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "MOST_DRAINED", 10)
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        for _ in range(100):
+            rig.kernel.say("iopub", "stream", {"name": "stdout", "text": "x"}, None)
+        time.sleep(0.3)  # noqa: ASYNC251 - libzmq delivers in threads of its own, and nothing is read meanwhile
+        before = page.types().count("stream")
+        rig.connection.close()
+        assert page.types().count("stream") - before <= 10
+
+    play(scene)
 
 
 def test_few_absent_pages_are_remembered(play: Any) -> None:
