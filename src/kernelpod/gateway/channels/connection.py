@@ -152,7 +152,7 @@ class KernelConnection:
     async def answered(self) -> None:
         """Return when the kernel answers kernel_info and its output arrives here.
 
-        The question is asked again: it is lost with a connection that is cut off, and output before somebody listens.
+        The question is asked again: it is lost with a connection that is cut off, output if nobody listens yet.
         """
         loop = asyncio.get_running_loop()
         reply, output = loop.create_future(), loop.create_future()
