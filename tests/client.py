@@ -122,15 +122,19 @@ class Channels:
 
     def closed(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Return the status the gateway closes this websocket with (1006: no closing frame)."""
+        return self.closed_with(seconds)[0]
+
+    def closed_with(self, seconds: float = PATIENCE_SECONDS) -> tuple[int, str]:
+        """Return the status and the reason the gateway closes this websocket with."""
         deadline = time.monotonic() + seconds
         with contextlib.suppress(websocket.WebSocketConnectionClosedException, ConnectionError):
             while time.monotonic() < deadline:
                 self.socket.settimeout(max(0.1, deadline - time.monotonic()))
                 opcode, data = self.socket.recv_data()
                 if opcode == websocket.ABNF.OPCODE_CLOSE:
-                    return int.from_bytes(data[:2], "big")
+                    return int.from_bytes(data[:2], "big"), data[2:].decode()
             raise AssertionError(f"still open after {seconds} s")
-        return 1006
+        return 1006, ""
 
 
 @dataclass(frozen=True)

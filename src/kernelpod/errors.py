@@ -30,6 +30,8 @@ CODES: dict[str, str] = {
     "foreign_home": "`KERNEL_PATH` is not the home of the token's user.",
     "kernelspec_forbidden": "The kernelspec is not for the user's groups or course.",
     "not_in_course": "The hub has courses, and the user is in no course, or not in the course of their server.",
+    "right_withdrawn": "The kernel was started with a mount, user id, group, network, image or service account "
+    "that its owner may no longer use.",
     "kernelspec_unusable": "The kernelspec's kernel.json cannot be used; the message says what is wrong in it.",
     "too_many_kernels": "The user, or all users together, already run as many kernels as the policy allows.",
     "out_of_bounds": "The kernel would get more than the bounds allow. A request over a kernelspec's bound is "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websocket
 import yaml
 
 from client import Caller
@@ -248,6 +249,30 @@ def test_who_leaves_a_course_keeps_running_kernels_and_gets_no_new_ones(two: Two
     assert kernel_id in bob.ids()
     two.write({**TEACHING, **storage})
     eventually(lambda: bob.post("python-pod").status_code == 201, what="the list is read again")
+
+
+def test_who_left_a_course_can_only_stop_its_kernels(two: Two) -> None:
+    storage = {"storage": {"root": str(two.folders)}}
+    alice = two.caller(two.teaching, "alice", profile="ml")
+    stats = two.caller(two.teaching, "alice", profile="stats")
+    kernel_id, other = alice.start("python-pod"), stats.start("python-pod")
+    assert stats.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204, "she is in both courses"
+    without = {**TEACHING["courses"]["ml"], "students": ["mallory"]}
+    two.write({**TEACHING, **storage, "courses": {**TEACHING["courses"], "ml": without}})
+
+    def restarted() -> int:
+        return int(stats.ask("POST", f"kernels/{kernel_id}/restart").status_code)
+
+    try:
+        eventually(lambda: restarted() == 403, what="the list is read again")
+        assert "You may no longer use" in stats.ask("POST", f"kernels/{kernel_id}/restart").json()["message"]
+        with pytest.raises(websocket.WebSocketBadStatusException, match="403"), stats.channels(kernel_id):
+            pass
+        assert stats.run(other, "print(1)") == "1\n"
+        assert stats.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
+    finally:
+        two.write({**TEACHING, **storage})
+        eventually(lambda: alice.post("python-pod").status_code == 201, what="the list is read again")
 
 
 def test_a_broken_file_changes_nothing(two: Two) -> None:

@@ -16,6 +16,8 @@ from courses_hub import ADMIN, CHECKOUT
 
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.errors import KernelpodError
+from kernelpod.settings.hubs import Hub as SettingsHub
+from kernelpod.start.identity import HubAnswer, parse_answer
 
 pytestmark = pytest.mark.timeout(300)
 LOOK = """
@@ -24,6 +26,13 @@ def can(path):
     return "-" if not os.path.isdir(path) else "rw" if os.access(path, os.W_OK) else "ro"
 print(*(can(path) for path in ("/srv/course", "/srv/exchange/ml/inbound", "/srv/exchange/ml/outbound")))
 """
+ASK_HUB = """python3 -c '
+import os
+from urllib.request import Request, urlopen
+token = os.environ["JUPYTERHUB_API_TOKEN"]
+request = Request(os.environ["JUPYTERHUB_API_URL"] + "/user", headers={"Authorization": "token " + token})
+print(urlopen(request, timeout=20).read().decode())
+'"""
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,8 @@ def test_a_grader_sees_what_was_handed_in(hub: Hub) -> None:
     assert page.status_code == 302, "one course without options: no question"
     opened(bob)
     assert looked(bob) == "rw rw rw"
+    told = parse_answer(SettingsHub(api_url=hub.url), HubAnswer(200, bob.terminal(ASK_HUB).encode()))
+    assert told.owner.created is not None, "the hub tells a server's token when it made the user"
     bob.stop_server()
 
 

@@ -20,6 +20,11 @@ FRESH_SECONDS = 2.0
 PATIENCE_SECONDS = 3.0
 
 
+def not_in_course() -> Denied:
+    """Return the error for a user who is in no course of their hub."""
+    return Denied("not_in_course", "You are in no course of this hub. Ask your instructor.")
+
+
 class CourseResolver:
     """Finds users' courses. `look` checks the files for changes in a thread."""
 
@@ -56,7 +61,7 @@ class CourseResolver:
         """Return the course that a user chose for their server, or their first. Raises Denied (not_in_course)."""
         hub, mine = self.roster.hub, self.memberships(username)
         if hub is None or not mine:
-            raise Denied("not_in_course", "You are in no course of this hub. Ask your instructor.")
+            raise not_in_course()
         if (one := chosen(mine, options)) is None:
             known = ", ".join(f"{one.course} {one.semester}" for one in mine[:10])
             raise Denied(
@@ -65,3 +70,11 @@ class CourseResolver:
                 f"yours are: {known}. Restart your server and choose one of them.",
             )
         return CourseAccess(hub, one)
+
+    def all(self, username: str, options: Mapping[str, Any]) -> tuple[CourseAccess, ...]:
+        """Return all courses of a user, the one that they chose for their server first."""
+        hub, mine = self.roster.hub, self.memberships(username)
+        if hub is None:
+            return ()
+        first = chosen(mine, options)
+        return tuple(CourseAccess(hub, one) for one in sorted(mine, key=lambda one: one != first))

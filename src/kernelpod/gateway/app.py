@@ -82,6 +82,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         kernels.runtime, kernels.limits = self.runtime, gateway
         kernels.culling = self.settings.culling
         settings, hubs = self.settings, self.settings.hubs
+        courses = HubCourses(settings)
         self.spares = Spares(kernels, settings.start.spare_seconds)
         self.services = Services(
             settings=settings,
@@ -92,7 +93,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
                 owners=kernels.owners,
                 run=self.spares.run,
                 spares=self.spares,
-                resolve_course=HubCourses(settings),
+                resolve_course=courses,
+                courses_of=courses.all,
             ),
             kernels=kernels,
             metrics=Metrics(),

@@ -90,6 +90,7 @@ class KernelActionPage(OwnKernel, KernelActionHandler):
 
     async def post(self, kernel_id: str, action: str) -> None:
         """Answer 204 to an interrupt, and the kernel's model to a restart, which keeps id and owner."""
+        await self.check_still_allowed()
         if action == "interrupt":
             await self.kernel_manager.kernel(kernel_id).interrupt_kernel()
             self.set_status(204)

@@ -47,7 +47,7 @@ class Orphans:
                 continue
             try:
                 await self._may_look()
-                await self.look(records, await self._listed({record.owner for record in records}))
+                await self.look(records, await self._listed({record.owner.named() for record in records}))
                 said = ""
             except (HubSilentError, KernelpodError) as error:
                 if str(error) != said:
@@ -59,7 +59,7 @@ class Orphans:
         now, known = time.monotonic(), self._since
         self._since = {}
         for record in records:
-            servers = listed.get(record.owner)
+            servers = listed.get(record.owner.named())
             since = known.get(record.kernel_id)
             if servers is None:
                 if since is not None:

@@ -13,6 +13,7 @@ from tornado import web
 from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
 from kernelpod.gateway.services import Services
 from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
+from kernelpod.start.start import check_still_allowed
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Proven(JsonPage):
         identity = self.proof.identity
         if self.services.settings.identity.admin_scope in identity.scopes:
             return owner.hub == identity.owner.hub
-        return owner == identity.owner
+        return owner.is_same_as(identity.owner)
 
     def require_fresh(self) -> None:
         """Raise HubUnavailable if the caller's identity is stale, because nothing new is allowed then."""
@@ -143,6 +144,15 @@ class OwnKernel(Proven):
         kernel_id = self.path_kwargs["kernel_id"]
         if not self.may_access(self.services.kernels.kernel(kernel_id).record.owner):
             raise kernel_not_found(kernel_id)
+
+    async def check_still_allowed(self) -> None:
+        """Raise Denied or NotFound if the owner may no longer run their kernel; admins may use it by their scope.
+
+        The owner can still see and stop it.
+        """
+        plan = self.services.kernels.kernel(self.path_kwargs["kernel_id"]).record.plan
+        if plan.owner.is_same_as(self.proof.identity.owner):
+            await check_still_allowed(plan, self.proof.identity, self.services.starter)
 
 
 def bearer_token(request: Any) -> SecretStr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kernelpod.courses.course_access import CourseAccess
@@ -60,6 +60,16 @@ class HubCourses:
             )
         await resolver.look()
         return resolver.resolve(identity.name, identity.user_options)
+
+    async def all(self, identity: Identity) -> Sequence[CourseAccess | None]:
+        """Return all courses of a caller; (None,) on a hub without courses."""
+        resolver = self._hubs.get(identity.owner.hub)
+        if resolver is None:
+            return (None,)
+        if identity.owner.kind != "user":
+            return ()
+        await resolver.look()
+        return resolver.all(identity.name, identity.user_options)
 
 
 @dataclass

@@ -32,7 +32,8 @@ def access_scope(hub: Hub) -> str:
 
 def token_scopes(settings: Settings, hub: Hub) -> list[str]:
     """Return the scopes of a server's token: they allow to use the gateway, but not the server itself."""
-    needed = ["users:activity!user", "read:servers!server", access_scope(hub)]
+    # read:users!user: tells when the hub made the user; a later user of the same name gets none of their kernels.
+    needed = ["users:activity!user", "read:users!user", "read:servers!server", access_scope(hub)]
     return [*needed, *settings.servers.extra_token_scopes]
 
 

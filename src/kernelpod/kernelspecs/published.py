@@ -57,6 +57,21 @@ class PublishedKernelspecs:
             f"There is no kernelspec {address[:100]!r}. Reload the page to update the list of kernels.",
         )
 
+    def still(self, spec: str, profile: str) -> KernelSpec | None:
+        """Return a running kernel's kernelspec as it is published now, or None if it cannot be read now.
+
+        Raises NotFound if it has been removed. A broken kernel.json, or a folder that cannot be read, is a fault
+        of the moment and not a removal.
+        """
+        try:
+            return self.get(spec, profile)
+        except StartFailed:
+            return None
+        except NotFound:
+            if self._specs:
+                raise
+            return None
+
     def _refresh(self) -> None:
         state = self._look()
         if state == self._state:

@@ -79,7 +79,7 @@ class Resources(_Form):
 
 
 class Excess(NamedTuple):
-    """A resource of a kernelspec that exceeds the bounds of the settings."""
+    """A resource of a kernelspec or kernel that exceeds the bounds of the settings."""
 
     resource: Literal["cpu", "memory", "gpus"]
     given: str
@@ -90,9 +90,14 @@ def excesses(given: Resources, bounds: Bounds, *, wishes: bool) -> Iterator[Exce
     """Yield the resources that exceed the bounds. With `wishes`, also check what users may request."""
     most, gpus = (given.most if wishes else given.limits), given.gpus
     count = 0 if gpus is None else gpus.most if wishes else gpus.count
-    if bounds.cpu is not None and most.cpu > bounds.cpu:
-        yield Excess("cpu", format_millicores(most.cpu), format_millicores(bounds.cpu))
-    if bounds.memory is not None and most.memory > bounds.memory:
-        yield Excess("memory", format_bytes(most.memory), format_bytes(bounds.memory))
-    if bounds.gpus is not None and count > bounds.gpus:
-        yield Excess("gpus", str(count), str(bounds.gpus))
+    return over_bounds(most.cpu, most.memory, count, bounds)
+
+
+def over_bounds(millicores: int, memory_bytes: int, gpus: int, bounds: Bounds) -> Iterator[Excess]:
+    """Yield which of these limits exceed the bounds."""
+    if bounds.cpu is not None and millicores > bounds.cpu:
+        yield Excess("cpu", format_millicores(millicores), format_millicores(bounds.cpu))
+    if bounds.memory is not None and memory_bytes > bounds.memory:
+        yield Excess("memory", format_bytes(memory_bytes), format_bytes(bounds.memory))
+    if bounds.gpus is not None and gpus > bounds.gpus:
+        yield Excess("gpus", str(gpus), str(bounds.gpus))

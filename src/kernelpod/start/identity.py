@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 MAX_CACHED = 10_000
 MAX_TOKEN_LENGTH = 4096
+# MySQL rounds times to seconds, so a hub tells another time after its restart.
+CREATED_PRECISION = timedelta(seconds=1)
 
 
 class Owner(BaseModel):
@@ -37,6 +40,26 @@ class Owner(BaseModel):
     hub: str
     kind: str
     name: str
+    created: datetime | None = None
+    """When the hub made this user, so that a later user of the same name is another owner; None if it did not say.
+    """
+
+    def is_same_as(self, caller: Owner) -> bool:
+        """Return whether a caller is this owner. A caller whose hub does not tell `created` is not, if this owner
+        has one: they might be another user of the same name."""
+        if self.created is None:
+            return self.named() == caller.named()
+        return caller.created is not None and self.may_be(caller)
+
+    def may_be(self, other: Owner) -> bool:
+        """Return whether both may be the same user, as far as is known."""
+        if self.created is None or other.created is None:
+            return self.named() == other.named()
+        return self.named() == other.named() and abs(self.created - other.created) <= CREATED_PRECISION
+
+    def named(self) -> Owner:
+        """Return the owner without `created`."""
+        return self.model_copy(update={"created": None})
 
     def __str__(self) -> str:
         return f"{self.hub}:{self.name}" if self.kind == "user" else f"{self.hub}:{self.kind}:{self.name}"
@@ -206,12 +229,21 @@ def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
     # taken.
     server, options = next(iter(servers.items())) if len(servers) == 1 else (None, {})
     return Identity(
-        owner=Owner(hub=hub.name, kind=kind, name=name),
+        owner=Owner(hub=hub.name, kind=kind, name=name, created=_created(model.get("created"))),
         groups=tuple(sorted(groups)),
         server=server,
         scopes=frozenset(scopes),
         user_options=(options.get("user_options") or {}) if isinstance(options, dict) else {},
     )
+
+
+def _created(text: Any) -> datetime | None:
+    """Return the time in a user model, which JupyterHub writes in UTC with "Z"; None if it is not one."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except (AttributeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _remember(cache: OrderedDict[str, Any], key: str, value: Any) -> None:

@@ -51,7 +51,8 @@ def decide(
     _check_claims(request, identity)
     bounds, has = user_bounds(settings, identity), entitlements(settings, identity, course_access, spec.mounts)
     mounts = has.mounts
-    _check_spec(spec, identity, has, bounds, settings)
+    check_offered(spec.address, spec, identity, has)
+    _check_spec(spec, bounds, settings)
     _check_room(settings, identity, usage)
     check_kernel_path(request.kernel_path, mounts.home)
     folder, folder_note = working_dir(request.working_dir, mounts)
@@ -118,17 +119,18 @@ def _check_claims(request: KernelRequest, identity: Identity) -> None:
         )
 
 
-def _check_spec(
-    spec: KernelSpec, identity: Identity, has: Entitlements, bounds: Bounds, settings: Settings
-) -> None:
-    if not spec.is_for(identity.groups):
-        raise Denied("kernelspec_forbidden", f"The kernelspec {spec.address!r} is not for your groups.")
-    if has.kernelspecs and spec.address not in has.kernelspecs:
+def check_offered(address: str, spec: KernelSpec | None, identity: Identity, has: Entitlements) -> None:
+    """Raise Denied if a kernelspec is not for the user's groups or course; None: its groups are not known."""
+    if spec is not None and not spec.is_for(identity.groups):
+        raise Denied("kernelspec_forbidden", f"The kernelspec {address!r} is not for your groups.")
+    if has.kernelspecs and address not in has.kernelspecs:
         raise Denied(
             "kernelspec_forbidden",
-            f"The kernelspec {spec.address!r} is not for your course. Choose "
-            f"{' or '.join(sorted(has.kernelspecs))}.",
+            f"The kernelspec {address!r} is not for your course. Choose {' or '.join(sorted(has.kernelspecs))}.",
         )
+
+
+def _check_spec(spec: KernelSpec, bounds: Bounds, settings: Settings) -> None:
     for excess in excesses(spec.resources, bounds, wishes=False):
         raise Denied(
             "out_of_bounds",

@@ -1,15 +1,20 @@
-"""Starts a kernel: calls the steps from the request to the running kernel, in their order."""
+"""Starts a kernel: calls the steps from the request to the running kernel, in their order.
+
+A running kernel is asked for again in `check_still_allowed`.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from kernelpod.courses.course_access import CourseAccess
+from kernelpod.courses.resolver import not_in_course
+from kernelpod.errors import Denied
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Identity, Owner
@@ -17,6 +22,7 @@ from kernelpod.start.plan import KernelPlan
 from kernelpod.start.policy import Usage, decide, has_room
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.request import KernelRequest
+from kernelpod.start.rights import check_plan
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,8 @@ class KernelStarter:
     """Prewarmed kernels for their owners' next requests."""
     resolve_course: Callable[[Identity], Awaitable[CourseAccess | None]]
     """Returns the caller's course, None on a hub without courses. Raises Denied if the caller is in no course."""
+    courses_of: Callable[[Identity], Awaitable[Sequence[CourseAccess | None]]]
+    """Returns all courses of the caller, that of their server first; (None,) on a hub without courses."""
     starting: Counter[Owner] = field(default_factory=Counter)
     """Number of starting kernels by owner, so that simultaneous requests cannot exceed a limit together."""
 
@@ -93,7 +101,20 @@ async def _started(plan: KernelPlan, starter: KernelStarter) -> KernelRecord:
 def _usage(owner: Owner, starter: KernelStarter, *, spares: bool = False) -> Usage:
     running = Counter(starter.owners())
     running.update(starter.spares.owners() if spares else ())
-    return Usage(
-        all=running.total() + starter.starting.total(),
-        own=running[owner] + starter.starting[owner],
-    )
+    running.update(starter.starting)
+    return Usage(all=running.total(), own=sum(count for one, count in running.items() if one.may_be(owner)))
+
+
+async def check_still_allowed(plan: KernelPlan, identity: Identity, starter: KernelStarter) -> None:
+    """Raise Denied or NotFound if the owner of a running kernel would not be granted its plan today.
+
+    In a hub with courses, one of the user's courses must grant it, not only that of their current server.
+    """
+    spec = starter.kernelspecs.still(plan.spec, plan.profile)
+    refused: Denied | None = None
+    for course_access in await starter.courses_of(identity):
+        try:
+            return check_plan(plan, identity, spec, starter.settings, course_access)
+        except Denied as error:
+            refused = refused or error
+    raise refused or not_in_course()

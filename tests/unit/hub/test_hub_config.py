@@ -31,9 +31,10 @@ def configured(config: Any, **sections: Any) -> Any:
     return config
 
 
-def test_server_tokens_hold_exactly_three_scopes(config: Any) -> None:
+def test_server_tokens_hold_exactly_these_scopes(config: Any) -> None:
     assert configured(config).Spawner.server_token_scopes == [
         "users:activity!user",
+        "read:users!user",
         "read:servers!server",
         "access:services!service=kernelpod",
     ]
@@ -41,7 +42,7 @@ def test_server_tokens_hold_exactly_three_scopes(config: Any) -> None:
 
 def test_further_scopes_are_a_setting(config: Any) -> None:
     scopes = configured(config, servers={"extra_token_scopes": ["read:groups"]}).Spawner.server_token_scopes
-    assert scopes[3:] == ["read:groups"]
+    assert scopes[4:] == ["read:groups"]
 
 
 def test_users_and_their_servers_may_use_the_service(config: Any) -> None:

@@ -56,7 +56,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         try:
             self._connection = self.services.kernels.kernel(kernel_id).connection
         except UserError as error:  # the kernel was stopped during the handshake
-            self.close_with(1008, error.code)
+            self.close_with(1008, error.message)
             return
         self._rechecks = asyncio.ensure_future(self._recheck())
         self._subscriber = self._connection.subscribe(session, self._send, self.close_with)
@@ -82,17 +82,22 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         if self._connection is not None and self._subscriber is not None:
             self._connection.leave(self._subscriber, self._send)
 
+    async def check(self) -> None:
+        """Raise UserError unless the caller may access the kernel, and may still run it if it is theirs."""
+        await super().check()
+        await self.check_still_allowed()
+
     async def _recheck(self) -> None:
-        """Close the websocket when the caller may no longer access the kernel, or the hub is silent too long."""
+        """Close the websocket when the caller may no longer use the kernel, or the hub is silent too long."""
         while True:
             await asyncio.sleep(self.services.settings.identity.recheck_seconds)
             try:
                 self.proof = await self.prover().prove(self.caller_token, fresh=True)
                 await self.check()
             except HubUnavailable as error:
-                return self.close_with(1013, error.code)
+                return self.close_with(1013, error.message)
             except UserError as error:
-                return self.close_with(1008, error.code)
+                return self.close_with(1008, error.message)
 
     def close_with(self, status: int, reason: str) -> None:
         """Close the websocket with a status (RFC 6455, 7.4) and a reason, without waiting for the client.
