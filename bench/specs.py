@@ -33,7 +33,7 @@ from kernelpod.kernelspecs.publishing.releases import MANIFEST, Target
 from kernelpod.kernelspecs.publishing.tree import Tree, difference, read_tree
 from kernelpod.pods import kernel as manifest
 from kernelpod.settings.kernels import Kernelspecs
-from kernelpod.start.connection import new_connection
+from kernelpod.start.connection import ConnectionKeys, new_connection
 from kernelpod.start.record import KernelRecord
 
 if TYPE_CHECKING:
@@ -140,7 +140,9 @@ def publishing(folder: Path) -> list[Measure]:
 def rendering() -> list[Measure]:
     """Measure how long a start takes to make its Secret and Pod."""
     record = KernelRecord(plan=a_plan(identity=an_identity("bench")))
-    made = new_connection("tcp", "0.0.0.0", manifest.POD_PORTS, record.plan.address, SecretStr("0" * 64))
+    made = new_connection(
+        "tcp", "0.0.0.0", manifest.POD_PORTS, record.plan.address, ConnectionKeys(SecretStr("0" * 64))
+    )
     milliseconds = []
     for _ in range(RENDERS):
         begin = time.perf_counter()

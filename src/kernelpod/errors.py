@@ -36,6 +36,9 @@ CODES: dict[str, str] = {
     "too_many_kernels": "The user, or all users together, already run as many kernels as the policy allows.",
     "out_of_bounds": "The kernel would get more than the bounds allow. A request over a kernelspec's bound is "
     "refused only if `policy.over_bounds` is `refuse`.",
+    "encryption_required": "`kernels.encryption` is `required`, and `metadata.supported_encryption` of the "
+    "kernelspec does not name `curve`.",
+    "encryption_unsupported": "The kernelspec says that its kernel supports CurveZMQ, but the kernel does not.",
     "kernel_not_found": "The kernel does not exist or belongs to another user; the answer is the same for both.",
     "kernelspec_not_found": "The published folder has no such kernelspec.",
     "page_not_found": "The gateway has no such page.",

@@ -62,7 +62,9 @@ class Site(Callers):
             **(kernelpod or {}),
         }
         whole = {"display_name": name, "language": "python", "argv": PYTHON, "interrupt_mode": "message"}
-        text = json.dumps({**whole, **changes, "metadata": {"kernelpod": stanza}})
+        whole.update(changes)
+        able = ["curve"] if {"ipykernel_launcher", "bash_kernel"} & set(whole["argv"]) else []
+        text = json.dumps({**whole, "metadata": {"supported_encryption": able, "kernelpod": stanza}})
         (folder / "kernel.json").write_text(text, encoding="utf-8")
         if self.gateway.url:
             listed = lambda: name in self.alice.ask("GET", "kernelspecs").json()["kernelspecs"]  # noqa: E731

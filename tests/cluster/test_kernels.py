@@ -35,6 +35,18 @@ def test_a_kernel_is_one_pod_with_its_owners_home(site: Site) -> None:
     assert site.over_nfs("alice/from-kernel.txt") == b"back"
 
 
+def test_messages_to_a_pod_are_encrypted(site: Site) -> None:
+    kernel = site.alice.start()
+    assert site.alice.model(kernel)["encryption"] == "curve"
+    assert site.alice.run(kernel, "print(1)") == "1\n"
+    (pod,) = kube.names("pods", site.namespace)
+    said = kube.kubectl("logs", "-n", site.namespace, pod, "-c", "kernel")
+    assert "without encryption" not in said
+    plain = site.alice.start(site.spec("plain", argv=["python", "-m", "ipykernel", "-f", "{connection_file}"]))
+    assert site.alice.model(plain)["encryption"] == "none"
+    assert site.alice.run(plain, "print(1)") == "1\n"
+
+
 def test_what_a_kernel_may_not_have(site: Site) -> None:
     kernel = site.alice.start()
     looks = """

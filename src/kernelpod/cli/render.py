@@ -15,7 +15,7 @@ from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.roster import Roster
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.pods.kernel import POD_PORTS, kernel_manifest
-from kernelpod.start.connection import new_connection
+from kernelpod.start.connection import ConnectionKeys, CurveKeys, new_connection
 from kernelpod.start.identity import Identity, Owner
 from kernelpod.start.policy import Usage, decide
 from kernelpod.start.record import KernelRecord
@@ -81,7 +81,8 @@ def render(
         click.echo(json.dumps(plan.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
     key = SecretStr("(random at each start)")
-    connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
+    keys = ConnectionKeys(key, CurveKeys(key.get_secret_value(), key) if plan.encrypted else None)
+    connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, keys)
     made = kernel_manifest(KernelRecord(plan=plan), connection, "000000")
     text = json.dumps([made.secret, made.pod], indent=2, ensure_ascii=False) + "\n" if form else made.to_yaml()
     click.echo(text, nl=False)

@@ -10,6 +10,7 @@ import signal
 import time
 from typing import Any
 
+import zmq
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -56,6 +57,15 @@ def make_runtime(settings: Settings) -> Runtime:
     return KubernetesRuntime(cluster)
 
 
+def check_encryption(settings: Settings) -> None:
+    """Raise SettingsError if this gateway cannot encrypt as the settings say."""
+    if settings.kernels.encryption != "off" and not zmq.has("curve"):
+        raise SettingsError(
+            f"kernels.encryption is {settings.kernels.encryption}, but this gateway's pyzmq has no CurveZMQ. "
+            "Install pyzmq's wheel, or a libzmq with libsodium, or set kernels.encryption to off"
+        )
+
+
 class KernelpodGateway(EnterpriseGatewayApp):
     """Enterprise Gateway for many users: callers are authenticated, and each kernel has an owner."""
 
@@ -65,6 +75,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_encryption(settings)
         self.settings = settings
         self.runtime = make_runtime(settings)
 

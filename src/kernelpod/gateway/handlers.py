@@ -22,7 +22,7 @@ from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.kernels import Bounds
-from kernelpod.start.policy import is_offered
+from kernelpod.start.policy import is_offered, lacks_encryption
 from kernelpod.start.request import from_body
 from kernelpod.start.rules import user_bounds
 from kernelpod.start.start import launch
@@ -112,7 +112,11 @@ def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:
             "display_name": spec.display_name,
             "language": spec.language,
             "interrupt_mode": spec.interrupt_mode,
-            "metadata": {"debugger": spec.debugger, "kernelpod": {"image": spec.image}},
+            "metadata": {
+                "debugger": spec.debugger,
+                "supported_encryption": ["curve"] if spec.supports_curve else [],
+                "kernelpod": {"image": spec.image},
+            },
         },
         "resources": resources,
     }
@@ -125,7 +129,12 @@ class _KernelSpecs(Proven, web.RequestHandler):
     def visible(self) -> dict[str, KernelSpec]:
         """The kernelspecs that the caller may start, by address."""
         published, may = self.services.starter.kernelspecs.all(), self.may
-        return {name: spec for name, spec in published.items() if may and is_offered(spec, *may)}
+        settings = self.services.settings
+        return {
+            name: spec
+            for name, spec in published.items()
+            if may and is_offered(spec, *may) and not lacks_encryption(spec, settings)
+        }
 
     async def check(self) -> None:
         """Find what the list of kernelspecs depends on: the caller's groups, bounds and course."""

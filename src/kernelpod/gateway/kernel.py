@@ -21,7 +21,7 @@ from kernelpod.errors import StartFailed, StartTimeout, UserError, kernel_not_fo
 from kernelpod.gateway.channels.connection import KernelConnection
 from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.runtime.interface import Ended, RunningKernel
-from kernelpod.start.connection import CHANNELS
+from kernelpod.start.connection import CHANNELS, ConnectionKeys, CurveKeys
 from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._server_key = b""
         self._end_watch: asyncio.Task[None] | None = None
         self.last_activity, self.execution_state = utcnow(), "starting"
         self.verb = asyncio.Lock()
@@ -59,6 +60,13 @@ class DirectKernelManager(RemoteKernelManager):
     def running(self) -> RunningKernel | None:
         """The current start, as the runtime knows it."""
         return self.process_proxy.running if self.process_proxy else None
+
+    @property
+    def encryption(self) -> str:
+        """How messages to the kernel are encrypted: `curve`, `none`, or `local` if they stay on this machine."""
+        if self.transport == "ipc":
+            return "local"
+        return "curve" if self._server_key else "none"
 
     @cached_property
     def connection(self) -> KernelConnection:
@@ -110,11 +118,10 @@ class DirectKernelManager(RemoteKernelManager):
         return list(self.record.plan.argv), {}
 
     async def _launch_kernel(self, kernel_cmd: list[str], **_: Any) -> DirectProxy:
-        key = SecretStr(self.session.key.decode()) if self.has_connection else None
         timeout = self.record.plan.launch_timeout_seconds
         try:
             proxy: DirectProxy = await asyncio.wait_for(
-                self._launch_and_answer(kernel_cmd, key, time.monotonic() + timeout), timeout
+                self._launch_and_answer(kernel_cmd, time.monotonic() + timeout), timeout
             )
         except BaseException as error:
             await asyncio.shield(self.discard())
@@ -135,14 +142,24 @@ class DirectKernelManager(RemoteKernelManager):
         finally:
             await self.process_proxy.stop(0)
 
-    async def _launch_and_answer(
-        self, kernel_cmd: list[str], key: SecretStr | None, deadline: float
-    ) -> DirectProxy:
-        proxy: DirectProxy = await self.process_proxy.launch_process(kernel_cmd, record=self.record, key=key)
+    async def _launch_and_answer(self, kernel_cmd: list[str], deadline: float) -> DirectProxy:
+        proxy: DirectProxy = await self.process_proxy.launch_process(
+            kernel_cmd, record=self.record, keys=self._keys()
+        )
         self.connect_to(proxy)
         await self.answered(deadline)
         self.connection.release()
         return proxy
+
+    def _keys(self) -> ConnectionKeys:
+        """Return the keys of the next start. It signs with the key of the last one."""
+        curve = None
+        if self.record.plan.encrypted:
+            public, secret = (key.decode() for key in zmq.curve_keypair())
+            curve = CurveKeys(public, SecretStr(secret))
+        if not self.has_connection:
+            return ConnectionKeys(curve=curve)
+        return ConnectionKeys(SecretStr(self.session.key.decode()), curve)
 
     has_connection = False
 
@@ -156,6 +173,7 @@ class DirectKernelManager(RemoteKernelManager):
             setattr(self, f"{channel}_port", port)
         self.session.key = connection.key.get_secret_value().encode()
         self.session.signature_scheme = connection.signature_scheme
+        self._server_key = (connection.curve_publickey or "").encode()
         self.has_connection = True
         self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
         self.connection.end_requests(RESTARTED)
@@ -184,10 +202,16 @@ class DirectKernelManager(RemoteKernelManager):
         await asyncio.wait_for(self.connection.answered(), deadline - time.monotonic())
 
     def _open_socket(self, channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
-        """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address."""
+        """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address.
+
+        If the kernel has a CurveZMQ key, the socket speaks to no other kernel than the one with that key.
+        """
         socket = self.context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
         socket.identity = identity
         socket.linger = LINGER_MILLISECONDS
+        if self._server_key:
+            socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+            socket.curve_serverkey = self._server_key
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
         if channel == "iopub":

@@ -134,9 +134,11 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
                 kernel.execution_state = kernel.state_now()
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
-        """Return the kernel's model as in Jupyter's REST API, with the user's server and the notes as `reason`."""
+        """Return the kernel's model as in Jupyter's REST API, with `server`, `encryption`, and the notes as
+        `reason`."""
         self._kernel_connections[kernel_id] = self.kernel(kernel_id).connection.pages
         model: dict[str, Any] = super().kernel_model(kernel_id)
+        model["encryption"] = self.kernel(kernel_id).encryption
         model["server"] = self.kernel(kernel_id).record.plan.server
         if notes := self.kernel(kernel_id).notes:
             model["reason"] = notes

@@ -30,7 +30,7 @@ class DirectProxy(BaseProcessProxyABC):
         """
         del kernel_cmd  # the plan in the record holds it
         record: KernelRecord = kwargs["record"]
-        self.running = await self.runtime.start(record, kwargs["key"])
+        self.running = await self.runtime.start(record, kwargs["keys"])
         return self
 
     def poll(self) -> bool | None:

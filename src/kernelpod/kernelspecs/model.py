@@ -77,6 +77,8 @@ class KernelSpec(Variant):
     interrupt_mode: Literal["message", "signal"]
     transport: Literal["ipc", "tcp"]
     debugger: bool
+    supports_curve: bool = False
+    """Whether the kernel can encrypt its connection by CurveZMQ."""
     folder: Path
     logos: tuple[str, ...] = ()
     """Names of the existing logo files."""
@@ -97,6 +99,7 @@ class _Metadata(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     debugger: bool = False
+    supported_encryption: tuple[str, ...] = ()
     kernelpod: Stanza
 
 
@@ -172,6 +175,7 @@ def variants(folder: Path, parsed: KernelJson) -> tuple[KernelSpec, ...]:
         interrupt_mode=parsed.interrupt_mode,
         transport=stanza.transport,
         debugger=parsed.metadata.debugger,
+        supports_curve="curve" in parsed.metadata.supported_encryption,
         folder=folder,
         logos=tuple(name for name in LOGOS if (folder / name).is_file()),
         **{name: getattr(stanza, name) for name in Variant.model_fields},

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import SecretStr
-
-from kernelpod.start.connection import Connection
+from kernelpod.start.connection import Connection, ConnectionKeys
 from kernelpod.start.record import KernelRecord
 
 
@@ -47,10 +45,11 @@ class Runtime(Protocol):
     def ready(self) -> bool:
         """Return whether kernels can be started now."""
 
-    async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
-        """Start the recorded plan and return the kernel, which may not answer yet. A restart passes its `key`.
+    async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
+        """Start the recorded plan and return the kernel, which may not answer yet.
 
-        Raises UserError. A failed start leaves nothing behind.
+        Without `keys`, the kernel gets a new key to sign messages with. Raises UserError. A
+        failed start leaves nothing behind.
         """
 
     async def running(self) -> list[RunningKernel]:

@@ -43,6 +43,15 @@ class Kernelspecs(Section):
     listed."""
 
 
+class Kernels(Section):
+    """The connections to kernels."""
+
+    encryption: Literal["required", "preferred", "off"] = "preferred"
+    """Whether messages between gateway and kernels are encrypted (CurveZMQ) where they go over TCP, as to pods.
+    `preferred`: for kernelspecs whose `metadata.supported_encryption` names `curve`. `required`: other kernelspecs
+    are not offered."""
+
+
 class Start(Section):
     """Starting and stopping a kernel."""
 

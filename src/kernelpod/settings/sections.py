@@ -12,7 +12,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
 from kernelpod.settings.culling import Culling
 from kernelpod.settings.hubs import Hub, IdentitySettings, Servers
-from kernelpod.settings.kernels import Kernelspecs, Policy, Start
+from kernelpod.settings.kernels import Kernels, Kernelspecs, Policy, Start
 from kernelpod.settings.pods import Pods
 from kernelpod.settings.runtimes import RuntimeSettings
 
@@ -54,6 +54,7 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     servers: Servers = Servers()
     kernelspecs: Kernelspecs = Kernelspecs()
+    kernels: Kernels = Kernels()
     start: Start = Start()
     culling: Culling = Culling()
     policy: Policy = Policy()

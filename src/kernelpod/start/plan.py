@@ -69,6 +69,8 @@ class KernelPlan(BaseModel):
     """What the site adds to the pod. The settings ensure that it cannot contradict the rest of the plan."""
     interrupt_mode: Literal["message", "signal"]
     transport: Literal["ipc", "tcp"]
+    encrypted: bool = False
+    """Whether the connection is encrypted by CurveZMQ."""
     launch_timeout_seconds: float
     grace_period_seconds: float
     cull_idle_seconds: float | None = None

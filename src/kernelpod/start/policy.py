@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from kernelpod.base.names import user_slug
 from kernelpod.courses.course_access import CourseAccess
@@ -85,7 +86,8 @@ def decide(
         secret_env=spec.secret_env,
         additions=settings.pods.kernels,
         interrupt_mode=spec.interrupt_mode,
-        transport="tcp" if settings.runtime.kind == "kubernetes" else spec.transport,
+        transport=_transport(spec, settings),
+        encrypted=_is_encrypted(spec, settings),
         launch_timeout_seconds=min(
             request.launch_timeout_seconds or start.launch_timeout_seconds, start.launch_timeout_seconds
         ),
@@ -99,6 +101,21 @@ def decide(
 def _may_be_missing(home: Mount) -> bool:
     """Return whether kubelet would create the home if it is missing, because it is a folder of a claim."""
     return home.volume.kind == "pvc" and home.sub_path != ""
+
+
+def _transport(spec: KernelSpec, settings: Settings) -> Literal["ipc", "tcp"]:
+    return "tcp" if settings.runtime.kind == "kubernetes" else spec.transport
+
+
+def _is_encrypted(spec: KernelSpec, settings: Settings) -> bool:
+    over_tcp = _transport(spec, settings) == "tcp"
+    return over_tcp and spec.supports_curve and settings.kernels.encryption != "off"
+
+
+def lacks_encryption(spec: KernelSpec, settings: Settings) -> bool:
+    """Return whether the settings require encryption that the kernelspec's kernels do not have."""
+    required = settings.kernels.encryption == "required" and _transport(spec, settings) == "tcp"
+    return required and not spec.supports_curve
 
 
 def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]) -> bool:
@@ -131,6 +148,12 @@ def check_offered(address: str, spec: KernelSpec | None, identity: Identity, has
 
 
 def _check_spec(spec: KernelSpec, bounds: Bounds, settings: Settings) -> None:
+    if lacks_encryption(spec, settings):
+        raise Denied(
+            "encryption_required",
+            f"The kernelspec {spec.address!r} does not encrypt its connection, which this gateway requires. "
+            "Choose another one, or ask an admin.",
+        )
     for excess in excesses(spec.resources, bounds, wishes=False):
         raise Denied(
             "out_of_bounds",

@@ -40,7 +40,12 @@ def check_plan(
         said = f"The kernel has {excess.given} {excess.resource}, but your bound is {excess.bound}. {REMEDY}"
         raise Denied("out_of_bounds", said)
     network = has.network or (spec.network if spec else plan.network)
-    for reason in (*_ids(plan, has), *_mounts(plan.mounts, has.mounts), *_network(plan.network, network)):
+    for reason in (
+        *_ids(plan, has),
+        *_mounts(plan.mounts, has.mounts),
+        *_network(plan.network, network),
+        *_encryption(plan, settings),
+    ):
         raise Denied("right_withdrawn", f"{reason} {REMEDY}")
 
 
@@ -49,6 +54,11 @@ def _check_kernelspec_settings(plan: KernelPlan, settings: Settings) -> None:
         raise Denied("right_withdrawn", f"The image {plan.image[:60]} is no longer allowed. {REMEDY}")
     if plan.service_account and plan.service_account not in settings.kernelspecs.service_accounts:
         raise Denied("right_withdrawn", f"The service account is no longer allowed. {REMEDY}")
+
+
+def _encryption(plan: KernelPlan, settings: Settings) -> Iterator[str]:
+    if settings.kernels.encryption == "required" and plan.transport == "tcp" and not plan.encrypted:
+        yield "The kernel's connection is not encrypted, which is required now."
 
 
 def _ids(plan: KernelPlan, has: Entitlements) -> Iterator[str]:

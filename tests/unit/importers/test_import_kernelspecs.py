@@ -26,7 +26,7 @@ PROXY = {
 JEG: dict[str, Any] = {
     "language": "python",
     "display_name": "Python on Kubernetes",
-    "metadata": {"process_proxy": PROXY, "debugger": True},
+    "metadata": {"process_proxy": PROXY, "debugger": True, "supported_encryption": ["curve"]},
     "env": {
         "LAUNCH_OPTS": "",
         "KERNEL_VOLUMES": "[]",
@@ -42,6 +42,7 @@ LOCAL: dict[str, Any] = {
     "display_name": "Mine",
     "language": "python",
     "kernel_protocol_version": "5.5",
+    "metadata": {"supported_encryption": ["curve"]},
 }
 
 
@@ -70,6 +71,7 @@ def test_a_python_kernel_of_a_stock_gateway() -> None:
         "interrupt_mode": "message",
         "metadata": {
             "debugger": True,
+            "supported_encryption": ["curve"],
             "kernelpod": {
                 "image": "elyra/kernel-py:3.2.3",
                 "resources": {"requests": {"cpu": "0.5"}, "limits": {"memory": "2Gi"}},
@@ -107,7 +109,10 @@ def test_a_local_kernel_needs_an_image_and_loses_its_path() -> None:
         imported(LOCAL)
     made = imported(LOCAL, "kernel:1")
     assert made.kernel_json["argv"][0] == "python"
-    assert made.kernel_json["metadata"] == {"kernelpod": {"image": "kernel:1"}}
+    assert made.kernel_json["metadata"] == {
+        "supported_encryption": ["curve"],
+        "kernelpod": {"image": "kernel:1"},
+    }
     assert [note.key for note in made.notes] == ["argv[0]", "interrupt_mode", "kernel_protocol_version"]
 
 
@@ -203,7 +208,7 @@ def test_what_was_built_for_a_stock_gateway_comes_back(tmp_path: Path) -> None:
     run(tmp_path / "stock" / "python-pod", "--into", tmp_path / "new")
     made = json.loads((tmp_path / "new" / "python-pod" / "kernel.json").read_bytes())
     assert made["argv"] == ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    assert set(made["metadata"]) == {"debugger", "kernelpod"}
+    assert set(made["metadata"]) == {"debugger", "supported_encryption", "kernelpod"}
 
 
 @pytest.mark.parametrize("text", ["", "[" * 10_000 + "]" * 10_000, "[]", "\xff"])

@@ -39,6 +39,7 @@ PLANTED: dict[str, list[tuple[str, int, int]]] = {
     "no-connection-file": [("connection-file", 4, 3)],
     "no-logo": [("logo-missing", 1, 1)],
     "no-tag": [("image-tag", 14, 7)],
+    "not-encrypted": [("not-encrypted", 12, 3)],
     "over-bounds": [("over-bounds", 15, 7)],
     "process-proxy": [("process-proxy", 13, 5)],
     "python": [("name", 1, 1)],
@@ -80,7 +81,7 @@ def a_spec(folder: Path, name: str = "a-pod", **changes: Any) -> Path:
         "language": "python",
         "argv": ["python", "-f", "{connection_file}"],
         "interrupt_mode": "message",
-        "metadata": {"kernelpod": {"image": "kernel:1"}},
+        "metadata": {"supported_encryption": ["curve"], "kernelpod": {"image": "kernel:1"}},
         **changes,
     }
     file = folder / name / "kernel.json"

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from kernelpod.base.retry import back_off
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.output_rate import OutputRate
+from kernelpod.gateway.channels.probe import Probe
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
 from kernelpod.gateway.channels.subscriber import Close, Subscriber, Write
@@ -28,11 +27,7 @@ log = logging.getLogger(__name__)
 
 # Pages that are gone are remembered, in case they come back, up to this number.
 MOST_AWAY = 8
-ASK_AGAIN_SECONDS = 2
-OUTPUT_SECONDS = 0.5
-MOST_QUESTIONS = 10
 IDENTITY_BYTES = 32
-FORGET_SECONDS = 3600
 # How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
 UNHEARD_SECONDS = 5
 TOO_MUCH = "Too much waits for the kernel, which is busy. Run this cell again later."
@@ -48,10 +43,10 @@ class KernelConnection:
         self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
         self._backlog = Backlog()
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
-        self._sockets = KernelSockets(self._receive, self._explain_gap)
+        self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
+        self._sockets = KernelSockets(self._receive, self._explain_gap, self._probe.refused)
         self._subscribers: dict[str, Subscriber] = {}
         self._requests = Requests()
-        self._own: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
         self.computing = Computing()
         self._unended: set[str] = set()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
@@ -150,28 +145,8 @@ class KernelConnection:
         return str(message["header"]["msg_id"])
 
     async def answered(self) -> None:
-        """Return when the kernel answers kernel_info and its output arrives here.
-
-        The question is asked again: it is lost with a connection that is cut off, output if nobody listens yet.
-        """
-        loop = asyncio.get_running_loop()
-        reply, output = loop.create_future(), loop.create_future()
-        for pause in back_off(ASK_AGAIN_SECONDS, math.inf):
-            self._ask_info(reply, output)
-            await asyncio.wait({reply}, timeout=pause)
-            if reply.done():
-                break
-        for _ in range(MOST_QUESTIONS):
-            await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
-            if output.done():
-                return
-            self._ask_info(reply, output)
-        log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
-
-    def _ask_info(self, reply: asyncio.Future[None], output: asyncio.Future[None]) -> None:
-        msg_id = self.ask("shell", "kernel_info_request", {})
-        self._own[msg_id] = reply, output
-        asyncio.get_running_loop().call_later(FORGET_SECONDS, self._own.pop, msg_id, None)
+        """Return when the kernel answers and its output arrives. Raises StartFailed if it does not encrypt."""
+        await self._probe.answered()
 
     # From the kernel to pages
 
@@ -190,8 +165,7 @@ class KernelConnection:
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
         self._heard_answer = True
         parent_id = message.parent().get("msg_id")
-        if parent_id in self._own:
-            _resolve(self._own[parent_id][0])
+        if self._probe.replied(parent_id):
             return
         if message.msg_type == "delete_subshell_reply":
             self.computing.forget_subshells()
@@ -212,8 +186,7 @@ class KernelConnection:
         state, is_state = "", message.msg_type == "status"
         if is_state:
             parent_id = message.parent().get("msg_id")
-            if parent_id in self._own:
-                _resolve(self._own[parent_id][1])
+            if self._probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
             if state == "busy":
@@ -323,8 +296,3 @@ class KernelConnection:
     ) -> None:
         message = wire.composed(self._session, msg_type, content, parent)
         self._append(wire.to_page(channel, message), to=to, kept=kept, parent=parent)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -13,6 +13,8 @@ from kernelpod.base.retry import back_off
 CHANNELS = ("shell", "iopub", "stdin", "control")
 # Pauses before a kernel that was cut off is connected again.
 PAUSE_SECONDS = (0.01, 5.0)
+# The other end speaks another security mechanism, or has another key.
+REFUSED = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 # Messages that are still received from a socket before it is closed: a kernel may send faster than they are read.
 MOST_DRAINED = 1000
 
@@ -23,9 +25,17 @@ OpenSocket = Callable[[str, bytes], tuple[zmq.Socket[bytes], str]]
 class KernelSockets:
     """One socket for each channel, whose messages are received as soon as they arrive."""
 
-    def __init__(self, receive: Callable[[str, list[bytes]], None], output_lost: Callable[[], None]) -> None:
-        """`receive` is called for each message. `output_lost` is called when output arrives again after a gap."""
-        self._receive, self._output_lost = receive, output_lost
+    def __init__(
+        self,
+        receive: Callable[[str, list[bytes]], None],
+        output_lost: Callable[[], None],
+        not_encrypted: Callable[[], None],
+    ) -> None:
+        """`receive` is called for each message, and `output_lost` when output arrives again after a gap.
+
+        `not_encrypted` is called when the kernel does not encrypt as the sockets do.
+        """
+        self._receive, self._output_lost, self._not_encrypted = receive, output_lost, not_encrypted
         self._streams: dict[str, tuple[ZMQStream, ZMQStream]] = {}
         self._pauses: dict[str, Iterator[float]] = {}
         self._gap = False
@@ -52,7 +62,7 @@ class KernelSockets:
         """Make a socket, which is connected after a pause. What is sent before waits in it."""
         socket, address = self._open_socket(channel, self._identity)
         try:
-            monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED)
+            monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED | REFUSED)
         except zmq.ZMQError:
             socket.close(linger=0)
             raise
@@ -73,7 +83,9 @@ class KernelSockets:
 
         ZeroMQ does not connect again after a message over its limit.
         """
-        if event == zmq.EVENT_DISCONNECTED:
+        if event & REFUSED:
+            self._not_encrypted()
+        elif event == zmq.EVENT_DISCONNECTED:
             self._close(channel)
             self._connect(channel, next(self._pauses[channel]))
             self._gap |= channel == "iopub"

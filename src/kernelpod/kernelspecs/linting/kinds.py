@@ -130,6 +130,11 @@ KINDS = {
         "This kernel does not support interrupt messages, so interrupts would be lost.",
         'Set "interrupt_mode": "signal", and allow signals with `runtime.kubernetes.exec_signals`.',
     ),
+    "not-encrypted": Kind(
+        "warning",
+        "Messages to this kernel are not encrypted.",
+        'Add `"supported_encryption": ["curve"]` to metadata if the image has ipykernel 7.4 or newer, else `[]`.',
+    ),
     "launcher-drift": Kind(
         "warning", "A launcher differs from the shipped one.", "Use the shipped launcher from launchers/."
     ),

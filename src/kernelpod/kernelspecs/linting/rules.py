@@ -100,6 +100,9 @@ def _of_the_kernel(file: str, read: JsonFile, spec: KernelSpec) -> Iterator[Find
     known = interrupted_by(spec.argv)
     if spec.interrupt_mode == "message" and known == "signal":
         yield finding("interrupt-lost", file, read.place(("interrupt_mode",)))
+    unsaid = ("metadata", "supported_encryption") not in read.places
+    if unsaid and any("ipykernel" in word for word in spec.argv):
+        yield finding("not-encrypted", file, read.place(("metadata",)))
     if spec.interrupt_mode == "signal" and known != "signal":
         yield finding("interrupt-mode", file, read.place(("interrupt_mode",)))
 

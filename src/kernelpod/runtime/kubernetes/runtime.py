@@ -13,8 +13,6 @@ import secrets
 import time
 from typing import Any
 
-from pydantic import SecretStr
-
 from kernelpod.base import names
 from kernelpod.errors import KernelpodError, RecordError, StartFailed, UserError
 from kernelpod.pods.kernel import KERNEL_CONTAINER, POD_PORTS, Manifest, kernel_manifest
@@ -27,7 +25,7 @@ from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
 from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
 from kernelpod.runtime.kubernetes.removal import Removal
 from kernelpod.settings.runtimes import Kubernetes
-from kernelpod.start.connection import new_connection, read_connection
+from kernelpod.start.connection import ConnectionKeys, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord, read
 
@@ -69,11 +67,11 @@ class KubernetesRuntime:
         """Return whether the watch is running. Without it, starts would never complete."""
         return self._watch.synced
 
-    async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
+    async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
         """Start the plan as a pod, and return once its shell port is open; see `Runtime.start`."""
         plan, incarnation = await on_nfs(record.plan, self._api), secrets.token_hex(3)
         record = record.model_copy(update={"plan": plan})
-        connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, key)
+        connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, keys)
         manifest = kernel_manifest(record, connection, incarnation)
         name = manifest.pod["metadata"]["name"]
         async with self._limiter.turn(plan.owner):

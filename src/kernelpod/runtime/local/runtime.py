@@ -19,8 +19,6 @@ import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel
@@ -28,7 +26,7 @@ from kernelpod.runtime.local.local_paths import check_places, on_disk, refuse_wh
 from kernelpod.runtime.local.processes import Process, Transcript, find_process, spawn
 from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, in_sandbox, require_sandbox
 from kernelpod.settings.runtimes import Local
-from kernelpod.start.connection import Connection, new_connection, read_connection
+from kernelpod.start.connection import Connection, ConnectionKeys, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord, read
 
@@ -83,11 +81,11 @@ class LocalRuntime:
         """Return True, since `open` has already checked this machine."""
         return True
 
-    async def start(self, record: KernelRecord, key: SecretStr | None = None) -> RunningKernel:
+    async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
         """Start the plan in a sandbox; see `Runtime.start`."""
         incarnation = secrets.token_hex(3)
         folder = self._folder(record.kernel_id, incarnation)
-        task = asyncio.ensure_future(self._start(record, key, incarnation, folder))
+        task = asyncio.ensure_future(self._start(record, keys, incarnation, folder))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -106,12 +104,12 @@ class LocalRuntime:
             raise
 
     async def _start(
-        self, record: KernelRecord, key: SecretStr | None, incarnation: str, folder: Path
+        self, record: KernelRecord, keys: ConnectionKeys | None, incarnation: str, folder: Path
     ) -> RunningKernel:
         plan = record.plan
         refuse_what_needs_a_pod(plan)
         working_dir, notes = await asyncio.to_thread(check_places, plan)
-        connection = self._connection(plan, folder, key)
+        connection = self._connection(plan, folder, keys)
         await asyncio.to_thread(self._write, record, connection, folder)
         sandbox = self._sandbox(plan, folder, working_dir)
         inside = f"{INSIDE if self._sandboxed else folder / 'c'}/connection.json"
@@ -214,11 +212,11 @@ class LocalRuntime:
     def _place(self, mount: Mount) -> str:
         return mount.mount_path if self._sandboxed else mount.path
 
-    def _connection(self, plan: KernelPlan, folder: Path, key: SecretStr | None) -> Connection:
+    def _connection(self, plan: KernelPlan, folder: Path, keys: ConnectionKeys | None) -> Connection:
         """Return the connection from the gateway's view: ipc sockets in the kernel's folder, or free ports."""
         if plan.transport == "ipc":
-            return new_connection("ipc", str(folder / "c" / "s"), [1, 2, 3, 4, 5], plan.address, key)
-        return new_connection("tcp", "127.0.0.1", _free_ports(5), plan.address, key)
+            return new_connection("ipc", str(folder / "c" / "s"), [1, 2, 3, 4, 5], plan.address, keys)
+        return new_connection("tcp", "127.0.0.1", _free_ports(5), plan.address, keys)
 
     def _write(self, record: KernelRecord, connection: Connection, folder: Path) -> None:
         plan = record.plan
