@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from client import Caller, Channels
+from doubles import eventually
 
 ENDLESS = "import sys\nprint('on', flush=True)\nwhile True: pass"
 
@@ -61,7 +62,14 @@ def test_an_interrupt_by_signal_where_the_kernelspec_says_so(site: Any) -> None:
         assert channels.run("print('goes on')") == "goes on\n"
 
 
-def test_an_interrupt_reaches_what_the_kernel_started(site: Any) -> None:
+def test_an_interrupt_reaches_what_the_kernel_started(site: Any, kernel_id: str, channels: Channels) -> None:
+    asked = channels.start("import os\nprint(os.WTERMSIG(os.system('touch waits; exec sleep 300')))")
+    eventually((site.homes / "alice" / "waits").exists, what="the command runs")
+    assert site.alice.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
+    assert channels.finish(asked).text == "2\n"
+
+
+def test_a_kernel_of_another_language_has_the_same_home(site: Any) -> None:
     site.spec("bash-pod", language="bash", argv=["python", "-m", "bash_kernel", "-f", "{connection_file}"])
     kernel_id = site.alice.start("bash-pod")
     with site.alice.channels(kernel_id) as channels:

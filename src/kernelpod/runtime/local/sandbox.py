@@ -88,7 +88,8 @@ def in_sandbox(sandbox: Sandbox, argv: list[str], info_fd: int | None = None) ->
     if os.getuid() == 0:
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
             command += ["--cap-add", capability]
-    return [*command, "--", *as_user(sandbox, argv)]
+    # A session of its own: ipykernel passes an interrupt to its child processes if it leads their process group.
+    return [*command, "--", "setsid", *as_user(sandbox, argv)]
 
 
 def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
