@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from typing import Any
@@ -65,3 +66,19 @@ def test_output_of_the_meantime_is_replayed(site: Any) -> None:
         first.receive(lambda got: got["msg_type"] == "execute_input")
     with site.alice.channels(kernel_id, query) as again:
         assert again.receive(lambda got: got["msg_type"] == "stream")["content"]["text"] == "late\n"
+
+
+def test_a_page_that_returns_to_the_next_gateway_late_gets_what_it_has_missed(make_site: Any) -> None:
+    """A server notices that its gateway was replaced seconds later; meanwhile the cell has ended."""
+    own = make_site()
+    kernel_id = own.alice.start()
+    query = "?session_id=the-same"
+    with own.alice.channels(kernel_id, query) as before:
+        asked = before.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprint('late')")
+    own.gateway.stop(signal.SIGKILL)
+    own.gateway.start()
+    (own.homes / "alice" / "go").touch()
+    eventually(lambda: own.alice.model(kernel_id)["execution_state"] == "idle", what="the cell has ended")
+    with own.alice.channels(kernel_id, query) as page:
+        assert page.finish(asked).text == "late\n"
+        assert page.run("print('next')") == "next\n"

@@ -20,13 +20,11 @@ from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.probe import Probe
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
-from kernelpod.gateway.channels.subscriber import Close, Subscriber, Write
+from kernelpod.gateway.channels.subscriber import Close, Subscriber, Subscribers, Write
 from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
 
-# Pages that are gone are remembered, in case they come back, up to this number.
-MOST_AWAY = 8
 IDENTITY_BYTES = 32
 # How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
 UNHEARD_SECONDS = 5
@@ -45,7 +43,7 @@ class KernelConnection:
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
         self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
         self._sockets = KernelSockets(self._receive, self._explain_gap, self._probe.refused)
-        self._subscribers: dict[str, Subscriber] = {}
+        self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
         self._requests = Requests()
         self.computing = Computing()
         self._unended: set[str] = set()
@@ -115,7 +113,12 @@ class KernelConnection:
             self._held, self._held_bytes = deque(), 0
 
     def release(self) -> None:
-        """Send the kernel what pages have sent meanwhile, in their order."""
+        """Send the kernel what pages have sent meanwhile, in their order.
+
+        A kernel that has not answered yet was found again, and so had pages at the gateway before.
+        """
+        if not (self._heard_answer or self._dead):
+            self._subscribers.expect_return()
         held, self._held, self._held_bytes = self._held or (), None, 0
         for session, message in held:
             self.send(session, message)
@@ -179,8 +182,7 @@ class KernelConnection:
 
     def _asker(self, request: Request | None) -> str | None:
         """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""
-        asker = self._subscribers.get(request.session) if request else None
-        return asker.session if asker and asker.attached else None
+        return request.session if request and self._subscribers.attached(request.session) else None
 
     def _receive_output(self, message: wire.FromKernel) -> None:
         state, is_state = "", message.msg_type == "status"
@@ -212,13 +214,13 @@ class KernelConnection:
         self, frame: wire.Frame, *, to: str | None = None, kept: bool = False, parent: bytes = b"{}"
     ) -> None:
         self._backlog.append(frame, to=to, kept=kept, parent=parent)
-        for subscriber in list(self._subscribers.values()):
+        for subscriber in self._subscribers:
             subscriber.pump()
         self._trim()
 
     def _trim(self) -> None:
         """Forget what every page has received, and keep the rest within its budget."""
-        newest, subscribers = self._backlog.last, self._subscribers.values()
+        newest, subscribers = self._backlog.last, list(self._subscribers)
         self._backlog.forget(min((one.sent for one in subscribers), default=newest))
         behind = any(one.attached and one.given < newest for one in subscribers)
         limit = self._limits.max_backlog_bytes if behind else self._limits.max_offline_bytes
@@ -231,31 +233,17 @@ class KernelConnection:
 
     def subscribe(self, session: str, write: Write, close: Close) -> Subscriber:
         """Attach a page. A page that comes back under its session gets what it has not received."""
-        subscriber = self._subscribers.get(session)
-        if subscriber is None:
-            subscriber = Subscriber(self._backlog, session, self._notice, self._trim)
-            self._subscribers[session] = subscriber
-        elif subscriber.attached:
-            log.info("kernel %s: a page has connected again and replaces its old connection", self._kernel_id)
-            subscriber.close(1001, "the same page has connected again")
-        subscriber.attach(write, close)
-        away = [one for one in self._subscribers.values() if not one.attached]
-        for forgotten in away[:-MOST_AWAY]:
-            del self._subscribers[forgotten.session]
-        subscriber.pump()
-        return subscriber
+        return self._subscribers.attach(session, write, close)
 
     def leave(self, subscriber: Subscriber, write: Write) -> None:
         """Detach a page that is gone, and remember how far it has read, unless it has already come back."""
-        if subscriber.detach(write) and subscriber.session in self._subscribers:
-            # The last to leave is the last to be forgotten.
-            self._subscribers[subscriber.session] = self._subscribers.pop(subscriber.session)
+        if self._subscribers.leave(subscriber, write):
             self._trim()
 
     @property
     def pages(self) -> int:
         """The number of pages that are connected."""
-        return sum(one.attached for one in self._subscribers.values())
+        return sum(one.attached for one in self._subscribers)
 
     # What the gateway says in the kernel's name
 

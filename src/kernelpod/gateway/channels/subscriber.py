@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 
 from kernelpod.gateway.channels.backlog import Backlog, Entry
 from kernelpod.gateway.channels.wire import Frame
 
 # Bytes given to a page's websocket that it has not sent yet. Everything else waits in the backlog, once for all.
 IN_FLIGHT_BYTES = 1024 * 1024
+# Pages that are gone are remembered, in case they come back, up to this number.
+MOST_AWAY = 8
+# How long messages of a kernel that was found again are kept for the pages that the gateway before had.
+RETURN_SECONDS = 60
+# Stands for these pages; no page has this session.
+RETURNING = ""
+
+log = logging.getLogger(__name__)
 
 Write = Callable[[Frame], "asyncio.Future[None]"]
 Close = Callable[[int, str], None]
@@ -44,6 +53,11 @@ class Subscriber:
     def attach(self, write: Write, close: Close) -> None:
         """Send to the page with `write`, whose future is done when the websocket has sent the frame."""
         self._write, self._close, self._in_flight = write, close, 0
+
+    def begin_with(self, other: Subscriber) -> None:
+        """Begin where another page is, with its losses."""
+        self.sent = self.given = other.given
+        self._lost_bytes, self._lost_parent = other._lost_bytes, other._lost_parent
 
     def detach(self, write: Write) -> bool:
         """Send nothing until the page comes back. Return False if it is already back, with another `write`."""
@@ -103,3 +117,58 @@ class Subscriber:
                 self._caught_up()
 
         write(frame).add_done_callback(sent)
+
+
+class Subscribers:
+    """All pages of one kernel, connected or away."""
+
+    def __init__(self, kernel_id: str, backlog: Backlog, notice: Notice, caught_up: Callable[[], None]) -> None:
+        """See Subscriber."""
+        self._kernel_id, self._backlog, self._notice, self._caught_up = kernel_id, backlog, notice, caught_up
+        self._pages: dict[str, Subscriber] = {}
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        """Return the pages at this moment."""
+        return iter(list(self._pages.values()))
+
+    def attached(self, session: str) -> bool:
+        """Return whether a page is connected."""
+        return session in self._pages and self._pages[session].attached
+
+    def attach(self, session: str, write: Write, close: Close) -> Subscriber:
+        """Attach a page and send it what it has not received since it was there last."""
+        page = self._pages.get(session)
+        if page is None:
+            page = self._pages[session] = self._new(session)
+            if RETURNING in self._pages:
+                page.begin_with(self._pages[RETURNING])
+        elif page.attached:
+            log.info("kernel %s: a page has connected again and replaces its old connection", self._kernel_id)
+            page.close(1001, "the same page has connected again")
+        page.attach(write, close)
+        away = [one for one in self if not one.attached]
+        for forgotten in away[:-MOST_AWAY]:
+            del self._pages[forgotten.session]
+        page.pump()
+        return page
+
+    def leave(self, page: Subscriber, write: Write) -> bool:
+        """Detach a page, and return whether it is gone; it is not if it has already come back."""
+        if not page.detach(write):
+            return False
+        if page.session in self._pages:
+            # The last to leave is the last to be forgotten.
+            self._pages[page.session] = self._pages.pop(page.session)
+        return True
+
+    def expect_return(self) -> None:
+        """Keep what comes from now on, for a while, for pages that are not known yet."""
+        self._pages[RETURNING] = self._new(RETURNING)
+        asyncio.get_running_loop().call_later(RETURN_SECONDS, self._expect_no_more)
+
+    def _expect_no_more(self) -> None:
+        self._pages.pop(RETURNING, None)
+        self._caught_up()
+
+    def _new(self, session: str) -> Subscriber:
+        return Subscriber(self._backlog, session, self._notice, self._caught_up)
