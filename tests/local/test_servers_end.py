@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import websocket
 from jupyter_server.base.zmqhandlers import deserialize_binary_message, serialize_binary_message
 
-from client import Caller, Channels
+from client import Channels
 from doubles import eventually
-from hubs import ended, free_port
+from hubs import free_port
+from notebook_server import PYTHON, Server
 
-CHECKOUT = Path(__file__).parents[2]
-PYTHON = CHECKOUT / ".envs" / "hub" / "bin" / "python"
 WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n"
 MEGABYTE = 1024 * 1024
 COMM = """
@@ -31,60 +26,6 @@ def received(message):
     comm.send({"got": [bytes(one).hex() for one in message["buffers"]]}, buffers=[b"\\xfe"])
 comm.on_msg(received)
 """
-
-
-class Server:
-    """A user's notebook server in gateway mode."""
-
-    def __init__(self, site: Any, folder: Path) -> None:
-        self.site, self.folder, self.port = site, folder, free_port()
-        self.caller = Caller(f"http://127.0.0.1:{self.port}", "server-token")
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and return when it answers."""
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "KERNEL"))},
-            "HOME": str(self.folder),
-            "JUPYTER_GATEWAY_URL": self.site.gateway.url,
-            "JUPYTER_GATEWAY_WS_URL": self.site.gateway.url.replace("http", "ws", 1),
-            "JUPYTER_GATEWAY_AUTH_TOKEN": str(self.site.alice.token),
-            "JUPYTERHUB_SERVER_NAME": "",
-        }
-        command = [
-            str(PYTHON),
-            "-m",
-            "jupyter_server",
-            f"--port={self.port}",
-            "--ip=127.0.0.1",
-            "--port-retries=0",
-        ]
-        command += ["--IdentityProvider.token=server-token", "--no-browser", "--allow-root"]
-        command += [f"--ServerApp.root_dir={self.folder}", "--GatewayWebSocketConnection.kernel_ws_protocol="]
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, env=environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-            )
-        eventually(self._answers, what="the server answers")
-
-    def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log
-        try:
-            return self.caller.ask("GET", "status").status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "server.log").read_text(encoding="utf-8")
-
-    def kill(self) -> None:
-        """Kill it, so that it cannot stop its kernels."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            ended(self.process)
-            self.process = None
 
 
 @pytest.fixture(scope="module")

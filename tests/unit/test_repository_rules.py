@@ -40,7 +40,7 @@ sys.addaudithook(watch)
 for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if str(error.name).startswith("kernelpod"):
             raise
     else:
@@ -60,7 +60,7 @@ def imported(names: list[str]) -> set[str]:
 
 
 def test_imports_do_no_work() -> None:
-    """No network, file or process, with an empty environment; parts whose extra is absent are left out."""
+    """No network, file or process, with an empty environment; parts without their extra are left out."""
     names = [module_name(path) for path in MODULES if path.stem != "__main__"]
     assert {"kernelpod.start.policy", "kernelpod.pods.kernel"} <= imported(names)
 

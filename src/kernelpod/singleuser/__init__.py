@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from kernelpod.singleuser.extension import load_extension
+from kernelpod.singleuser.extension import link_extension, load_extension
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "kernelpod.singleuser"}]
 
 
+_link_jupyter_server_extension = link_extension
 _load_jupyter_server_extension = load_extension

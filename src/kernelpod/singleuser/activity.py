@@ -9,7 +9,6 @@ not count as activity.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import datetime, timezone
@@ -79,10 +78,9 @@ async def gateway_kernels(kernel_manager: Any) -> list[Model]:
 
     The manager's own list_kernels() is not used: it forgets kernels, which a server that stops is about to delete.
     """
-    from jupyter_server.gateway.gateway_client import gateway_request  # noqa: PLC0415 - the server's own
+    from kernelpod.singleuser.asking import ask  # noqa: PLC0415 - needs jupyter_server 2
 
-    answer = await gateway_request(kernel_manager.kernels_url, method="GET")
-    listed: list[Model] = json.loads(answer.body)
+    listed: list[Model] = await ask(kernel_manager.kernels_url)
     return listed
 
 

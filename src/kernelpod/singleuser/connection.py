@@ -21,6 +21,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketError, websocket_connect
 
 from kernelpod.base.retry import back_off
+from kernelpod.singleuser.asking import connection_args
 
 # The gateway limits its messages itself (gateway.max_message_bytes), and so it limits what arrives here.
 MAX_MESSAGE_BYTES = 2**31
@@ -127,7 +128,7 @@ class GatewayConnection(GatewayWebSocketConnection):
         client = GatewayClient.instance()
         url = url_path_join(client.ws_url, client.kernels_endpoint, url_escape(self.kernel_id), "channels")
         session = f"?session_id={url_escape(self.session_id)}" if self.session_id else ""
-        return HTTPRequest(f"{url}{session}", **client.load_connection_args())
+        return HTTPRequest(f"{url}{session}", **connection_args())
 
     async def _read(self) -> None:
         assert self.ws is not None  # noqa: S101 - for the type checker

@@ -1,4 +1,4 @@
-"""Keeps tokens out of a server's log, and reports the activity of its kernels.
+"""Keeps tokens out of a server's log, and makes the server's way to the gateway ours.
 
 jupyter_server 2.21 logs the whole environment at INFO whenever it starts a kernel through a gateway
 (gateway/managers.py, "started kernel"), with JUPYTERHUB_API_TOKEN and JUPYTER_GATEWAY_AUTH_TOKEN in plain text.
@@ -6,6 +6,7 @@ jupyter_server 2.21 logs the whole environment at INFO whenever it starts a kern
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -47,20 +48,44 @@ def hide(secrets: tuple[str, ...]) -> None:
     logging.setLogRecordFactory(masked)
 
 
+def link_extension(serverapp: Any) -> None:
+    """Let the server use the classes of this package with its gateway; those that an admin has named stay.
+
+    jupyter_server calls this after it has read its configuration, and before it makes its managers.
+    """
+    from jupyter_server.gateway.gateway_client import GatewayClient  # noqa: PLC0415 - needs jupyter_server 2
+
+    if not GatewayClient.instance(parent=serverapp).gateway_enabled:
+        return
+    from kernelpod.singleuser.connection import GatewayConnection  # noqa: PLC0415 - needs jupyter_server 2
+    from kernelpod.singleuser.kernels import RemoteKernel, RemoteKernels, RemoteKernelSpecs  # noqa: PLC0415
+
+    classes = {
+        "kernel_manager_class": RemoteKernels,
+        "kernel_spec_manager_class": RemoteKernelSpecs,
+        "kernel_websocket_connection_class": GatewayConnection,
+    }
+    for name, ours in classes.items():
+        if name not in serverapp.config.ServerApp:
+            setattr(serverapp, name, ours)
+    # What the server runs by nbclient, such as nbconvert's pages, runs at the gateway, too.
+    serverapp.config.NotebookClient.setdefault("kernel_manager_class", RemoteKernel)
+
+
 def load_extension(serverapp: Any) -> None:
-    """Enable both. jupyter_server calls this before its event loop runs."""
+    """Mask tokens, serve pages, and begin to look for kernels. Called before the event loop runs."""
     hide(secrets_in(os.environ))
     serverapp.log.info("kernelpod: tokens are masked in this log")
 
     if not serverapp.gateway_config.gateway_enabled:
         return
-    from kernelpod.singleuser.connection import GatewayConnection  # noqa: PLC0415 - needs jupyter_server 2
+    from kernelpod.singleuser.pages import add_pages  # noqa: PLC0415 - needs jupyter_server 2
 
-    serverapp.web_app.settings["kernel_websocket_connection_class"] = GatewayConnection
+    add_pages(serverapp.web_app)
 
     async def start() -> None:
-        await find_again(serverapp)
-        # A reference is kept, because the loop has only weak references to tasks.
+        # References are kept, because the loop has only weak references to tasks.
+        serverapp.web_app.settings["kernelpod_search"] = asyncio.ensure_future(find_again(serverapp))
         serverapp.web_app.settings["kernelpod_bridge"] = start_bridge(serverapp)
 
     serverapp.io_loop.add_callback(start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from datetime import datetime, timedelta, timezone
@@ -169,17 +168,15 @@ class Manager(dict[str, Any]):
 
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> Gateway:
-    """What the gateway lists; jupyter_server's way to ask it is replaced."""
+    """What the gateway lists; the way to ask it needs jupyter_server 2 and is replaced."""
     gateway = Gateway([])
 
-    async def gateway_request(url: str, method: str) -> Any:
-        assert (url, method) == (Manager.kernels_url, "GET")
-        return SimpleNamespace(body=json.dumps(await gateway()).encode())
+    async def ask(url: str) -> Any:
+        assert url == Manager.kernels_url
+        return await gateway()
 
-    module = ModuleType("jupyter_server.gateway.gateway_client")
-    module.gateway_request = gateway_request  # type: ignore[attr-defined]
-    for name in ("jupyter_server", "jupyter_server.gateway"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    module = ModuleType("kernelpod.singleuser.asking")
+    module.ask = ask  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return gateway
 
