@@ -33,7 +33,7 @@ demo-check: env ## run the demo's checks (the Alice scenario) and report the res
 test-fresh: ## run the demo on a fresh Debian 13, as root and as a user (root; minutes)
 	python3 tests/fresh/fresh.py $(ROUND)
 
-test: env ## run the unit and local tests (no root needed; no network beyond the package indexes)
+test: env env-clients ## run the unit and local tests (no root needed; no network beyond the package indexes)
 	.venv/bin/python -m pytest
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
@@ -165,6 +165,7 @@ locks: ## refresh requirements/*.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/logins.in -o requirements/logins.txt
 	$(LOCK) --constraint requirements/gateway.txt pyproject.toml requirements/browser.in -o requirements/browser.txt
+	$(LOCK) --constraint requirements/hub.txt pyproject.toml requirements/clients.in -o requirements/clients.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
 	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/image-hub.in -o requirements/image-hub.txt

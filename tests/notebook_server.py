@@ -17,6 +17,7 @@ from hubs import ended, free_port
 CHECKOUT = Path(__file__).parents[1]
 # Whose servers are tested: the newest, or those of another environment below .envs.
 PYTHON = CHECKOUT / ".envs" / os.environ.get("KERNELPOD_SERVERS", "hub") / "bin" / "python"
+CLIENTS = CHECKOUT / ".envs" / "clients" / "bin" / "python"
 WITHOUT_EXTENSION = "--ServerApp.jpserver_extensions={'kernelpod.singleuser': False}"
 
 
@@ -76,15 +77,15 @@ class Server:
         wish = {"path": path, "name": path.rpartition("/")[2], "type": "notebook", "kernel": {"name": kernel}}
         return self.caller.ask("POST", "sessions", json=wish)
 
-    def beside(self, *command: str, seconds: float = PATIENCE_SECONDS) -> subprocess.CompletedProcess[str]:
-        """Run a Python program of the server's environment, as in a terminal of the server."""
+    def beside(self, *command: str, python: Path = PYTHON) -> subprocess.CompletedProcess[str]:
+        """Run a Python program in the server's environment, as in a terminal of the server."""
         return subprocess.run(
-            [str(PYTHON), *command],
+            [str(python), *command],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

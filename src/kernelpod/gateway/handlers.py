@@ -35,7 +35,15 @@ log = logging.getLogger(__name__)
 IMAGE_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
-class KernelsPage(Proven, stock.MainKernelHandler):
+class _FromAnywhere:
+    """A page whose callers send a token in a header, which a foreign page in a browser cannot."""
+
+    def check_origin(self, *_: str) -> bool:
+        """Return True, also for a foreign `Origin`; jupyter_server would answer 404."""
+        return True
+
+
+class KernelsPage(Proven, _FromAnywhere, stock.MainKernelHandler):
     """GET lists the caller's kernels; POST starts one."""
 
     _launching: asyncio.Future[Any] | None = None
@@ -71,7 +79,7 @@ class KernelsPage(Proven, stock.MainKernelHandler):
             self._launching.cancel()
 
 
-class KernelPage(OwnKernel, stock.KernelHandler):
+class KernelPage(OwnKernel, _FromAnywhere, stock.KernelHandler):
     """GET shows one kernel; DELETE stops it."""
 
     async def get(self, kernel_id: str) -> None:
@@ -85,7 +93,7 @@ class KernelPage(OwnKernel, stock.KernelHandler):
         self.finish()
 
 
-class KernelActionPage(OwnKernel, KernelActionHandler):
+class KernelActionPage(OwnKernel, _FromAnywhere, KernelActionHandler):
     """POST interrupts or restarts a kernel."""
 
     async def post(self, kernel_id: str, action: str) -> None:

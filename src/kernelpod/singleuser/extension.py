@@ -57,6 +57,9 @@ def link_extension(serverapp: Any) -> None:
 
     if not GatewayClient.instance(parent=serverapp).gateway_enabled:
         return
+    from jupyter_server.gateway.managers import GatewayKernelManager  # noqa: PLC0415 - needs jupyter_server 2
+
+    from kernelpod.singleuser.client import RemoteKernelClient  # noqa: PLC0415 - needs jupyter_server 2
     from kernelpod.singleuser.connection import GatewayConnection  # noqa: PLC0415 - needs jupyter_server 2
     from kernelpod.singleuser.kernels import RemoteKernel, RemoteKernels, RemoteKernelSpecs  # noqa: PLC0415
 
@@ -68,8 +71,10 @@ def link_extension(serverapp: Any) -> None:
     for name, ours in classes.items():
         if name not in serverapp.config.ServerApp:
             setattr(serverapp, name, ours)
-    # What the server runs by nbclient, such as nbconvert's pages, runs at the gateway, too.
+    # What the server runs by nbclient, such as nbconvert's pages, runs at the gateway, too; and what names
+    # jupyter_server's own class in this process gets a client with the token.
     serverapp.config.NotebookClient.setdefault("kernel_manager_class", RemoteKernel)
+    GatewayKernelManager.client_factory.default_value = RemoteKernelClient
 
 
 def load_extension(serverapp: Any) -> None:
