@@ -35,6 +35,12 @@ log = logging.getLogger(__name__)
 IMAGE_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
+def _model(page: Proven, kernel_id: str) -> str:
+    """Return the kernel's model for the page's caller, as JSON."""
+    model = page.services.kernels.model_for(kernel_id, page.proof.identity.owner)
+    return json.dumps(model, default=date_default)
+
+
 class _FromAnywhere:
     """A page whose callers send a token in a header, which a foreign page in a browser cannot."""
 
@@ -50,7 +56,8 @@ class KernelsPage(Proven, _FromAnywhere, stock.MainKernelHandler):
 
     async def get(self) -> None:
         """Answer with the models of the kernels that the caller may access."""
-        self.finish(json.dumps(self.services.kernels.models(self.may_access), default=date_default))
+        models = self.services.kernels.models(self.may_access, self.proof.identity.owner)
+        self.finish(json.dumps(models, default=date_default))
 
     async def post(self) -> None:
         """Start a kernel, and answer 201 when it is ready. If the caller disconnects, the start is aborted."""
@@ -71,7 +78,7 @@ class KernelsPage(Proven, _FromAnywhere, stock.MainKernelHandler):
         metrics.starts.labels(outcome="ok").inc()
         self.set_header("Location", f"{self.request.path.rstrip('/')}/{kernel_id}")
         self.set_status(201)
-        self.finish(json.dumps(self.services.kernels.kernel_model(kernel_id), default=date_default))
+        self.finish(_model(self, kernel_id))
 
     def on_connection_close(self) -> None:
         """Abort the start, because no client would learn the kernel's id."""
@@ -84,7 +91,7 @@ class KernelPage(OwnKernel, _FromAnywhere, stock.KernelHandler):
 
     async def get(self, kernel_id: str) -> None:
         """Answer with the kernel's model."""
-        self.finish(json.dumps(self.kernel_manager.kernel_model(kernel_id), default=date_default))
+        self.finish(_model(self, kernel_id))
 
     async def delete(self, kernel_id: str) -> None:
         """Stop the kernel: ask it to shut down, and kill it after its grace period."""
@@ -105,7 +112,7 @@ class KernelActionPage(OwnKernel, _FromAnywhere, KernelActionHandler):
             self.finish()
             return
         await self.kernel_manager.restart_kernel(kernel_id)
-        self.finish(json.dumps(self.kernel_manager.kernel_model(kernel_id), default=date_default))
+        self.finish(_model(self, kernel_id))
 
 
 def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:

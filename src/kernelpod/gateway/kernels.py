@@ -68,9 +68,18 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Return the record of every kernel."""
         return [kernel.record for kernel in self._kernels.values()]
 
-    def models(self, may_access: Callable[[Owner], bool]) -> list[dict[str, Any]]:
-        """Return the models of the kernels for whose owners `may_access` is true."""
-        return [self.kernel_model(id_) for id_, kernel in self._kernels.items() if may_access(kernel.record.owner)]
+    def models(self, may_access: Callable[[Owner], bool], caller: Owner) -> list[dict[str, Any]]:
+        """Return the models, for this caller, of the kernels for whose owners `may_access` is true."""
+        seen = [id_ for id_, kernel in self._kernels.items() if may_access(kernel.record.owner)]
+        return [self.model_for(id_, caller) for id_ in seen]
+
+    def model_for(self, kernel_id: str, caller: Owner) -> dict[str, Any]:
+        """Return the kernel's model for a caller. Only its owner is told what it is for."""
+        record = self.kernel(kernel_id).record
+        model = self.kernel_model(kernel_id)
+        if record.session is not None and record.owner.is_same_as(caller):
+            model["session"] = record.session.model_dump()
+        return model
 
     async def run(self, record: KernelRecord) -> None:
         """Start a record and return when its kernel answers. Raises UserError; then everything is removed.

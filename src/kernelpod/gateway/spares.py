@@ -18,6 +18,7 @@ from kernelpod.gateway.proxy import in_background
 from kernelpod.start.identity import Owner
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
+from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,15 @@ class Spares:
         """Return the owner of each spare; starting ones count."""
         return [plan.owner for plan in self._plans()]
 
-    async def take(self, plan: KernelPlan) -> KernelRecord | None:
-        """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits."""
+    async def take(self, plan: KernelPlan, session: Session | None) -> KernelRecord | None:
+        """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits.
+
+        What it is for now is stored with it only when it is restarted.
+        """
         while kernel := self._popped(plan):
             try:
                 await kernel.answered(time.monotonic() + ANSWER_SECONDS)
+                kernel.record = kernel.record.model_copy(update={"session": session})
                 await self._kernels.admit(kernel)
             except (UserError, asyncio.TimeoutError):
                 in_background(kernel.discard())

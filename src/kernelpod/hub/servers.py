@@ -77,6 +77,7 @@ def environment(settings: Settings, hub: Hub) -> dict[str, str]:
         "JUPYTER_GATEWAY_RETRY_INTERVAL_MAX": "10",
         "JUPYTER_GATEWAY_MAX_REQUEST_RETRIES": "5",
         "JUPYTER_GATEWAY_ALLOWED_ENVS": "",
+        **({"KERNELPOD_FOUND_KERNELS": "end"} if settings.servers.found_kernels == "end" else {}),
         **_activity(settings),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -91,6 +92,9 @@ class Servers(Section):
     orphan_seconds: float = Field(300, ge=0)
     """Kernels are ended when the hub has not listed their server for this long; 0 never ends them. The gateway's
     service needs the scope `read:servers` for this."""
+    found_kernels: Literal["keep", "end"] = "keep"
+    """What a server does when it starts with kernels that an earlier one of the same name, which was killed, left
+    running. `keep`: it lists them with their notebooks. `end`: it ends them."""
     extra_token_scopes: tuple[str, ...] = ()
     """Scopes that every server's token gets in addition to the three that it needs."""
     extension: bool = True

@@ -62,10 +62,12 @@ def link_extension(serverapp: Any) -> None:
     from kernelpod.singleuser.client import RemoteKernelClient  # noqa: PLC0415 - needs jupyter_server 2
     from kernelpod.singleuser.connection import GatewayConnection  # noqa: PLC0415 - needs jupyter_server 2
     from kernelpod.singleuser.kernels import RemoteKernel, RemoteKernels, RemoteKernelSpecs  # noqa: PLC0415
+    from kernelpod.singleuser.sessions import RemoteSessions  # noqa: PLC0415
 
     classes = {
         "kernel_manager_class": RemoteKernels,
         "kernel_spec_manager_class": RemoteKernelSpecs,
+        "session_manager_class": RemoteSessions,
         "kernel_websocket_connection_class": GatewayConnection,
     }
     for name, ours in classes.items():

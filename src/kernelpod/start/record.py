@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kernelpod.errors import RecordError
 from kernelpod.start.identity import Owner
 from kernelpod.start.plan import KernelPlan
+from kernelpod.start.session import Session
 
 VERSION = 1
 
@@ -28,6 +29,8 @@ class KernelRecord(BaseModel):
     version: int = VERSION
     created: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
     plan: KernelPlan
+    session: Session | None = None
+    """What the kernel is for, as its client said. Only its owner is told."""
 
     @property
     def kernel_id(self) -> str:
@@ -41,7 +44,7 @@ class KernelRecord(BaseModel):
 
     def to_json(self) -> str:
         """Return the record as one line of JSON."""
-        return self.model_dump_json()
+        return self.model_dump_json(exclude={"session"} if self.session is None else None)
 
 
 def read(text: str, upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = UPGRADES) -> KernelRecord:

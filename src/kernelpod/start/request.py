@@ -15,6 +15,7 @@ from typing import Any
 
 from kernelpod.base.quantities import parse_bytes, parse_millicores
 from kernelpod.errors import BadRequest
+from kernelpod.start.session import Session, named
 
 MAX_VALUE_LENGTH = 4096
 MAX_NAME_LENGTH = 128
@@ -43,6 +44,7 @@ class KernelRequest:
     working_dir: str | None = None
     launch_timeout_seconds: float | None = None
     resources: ResourceWish = field(default_factory=ResourceWish)
+    session: Session | None = None
     dropped: tuple[str, ...] = ()
 
 
@@ -97,6 +99,7 @@ def from_environment(env: Mapping[str, Any], address: str, *, dropped: list[str]
             memory_limit=_wish(known, "KERNEL_MEMORY_LIMIT", parse_bytes),
             gpus=_most(_wish(known, "KERNEL_GPUS", _gpus), _wish(known, "KERNEL_GPUS_LIMIT", _gpus)),
         ),
+        session=named(known.get("KERNEL_SESSION_PATH", ""), known.get("KERNEL_SESSION_TYPE", "")),
         dropped=tuple(sorted(rest)),
     )
 
@@ -113,6 +116,8 @@ _WISHES = frozenset(
         "KERNEL_MEMORY_LIMIT",
         "KERNEL_GPUS",
         "KERNEL_GPUS_LIMIT",
+        "KERNEL_SESSION_PATH",
+        "KERNEL_SESSION_TYPE",
     }
 )
 

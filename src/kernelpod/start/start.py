@@ -23,6 +23,7 @@ from kernelpod.start.policy import Usage, decide, has_room
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.request import KernelRequest
 from kernelpod.start.rights import check_plan
+from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class SparePool(Protocol):
     """Prewarmed kernels (spares), each with its owner and plan. They are not listed to anyone."""
 
-    async def take(self, plan: KernelPlan) -> KernelRecord | None:
+    async def take(self, plan: KernelPlan, session: Session | None) -> KernelRecord | None:
         """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits."""
 
     def lacks(self, plan: KernelPlan) -> bool:
@@ -76,7 +77,8 @@ async def launch(
     plan = decide(
         kernel_id, request, identity, spec, starter.settings, _usage(identity.owner, starter), course_access
     )
-    record = await starter.spares.take(plan) or await _started(plan, starter)
+    new = KernelRecord(plan=plan, session=request.session)
+    record = await starter.spares.take(plan, request.session) or await _started(new, starter)
     while starter.spares.lacks(plan) and has_room(
         starter.settings, identity, _usage(identity.owner, starter, spares=True)
     ):
@@ -88,13 +90,12 @@ async def launch(
     return record
 
 
-async def _started(plan: KernelPlan, starter: KernelStarter) -> KernelRecord:
-    record = KernelRecord(plan=plan)
-    starter.starting[plan.owner] += 1
+async def _started(record: KernelRecord, starter: KernelStarter) -> KernelRecord:
+    starter.starting[record.owner] += 1
     try:
         await starter.run(record)
     finally:
-        starter.starting[plan.owner] -= 1
+        starter.starting[record.owner] -= 1
     return record
 
 

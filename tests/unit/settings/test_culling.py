@@ -103,6 +103,12 @@ def test_servers_are_told_their_part() -> None:
     assert not any("ACTIVITY" in name for name in servers.environment(settings(), Hub()))
 
 
+def test_servers_are_told_what_to_do_with_kernels_of_an_earlier_one() -> None:
+    ending = Settings.model_validate({"servers": {"found_kernels": "end"}})
+    assert servers.environment(ending, Hub())["KERNELPOD_FOUND_KERNELS"] == "end"
+    assert "KERNELPOD_FOUND_KERNELS" not in servers.environment(settings(), Hub())
+
+
 def test_the_culler_is_told_its_part() -> None:
     _, *words = servers.culler_command(settings(idle_seconds=1800))
     assert words == ["-m", "kernelpod.hub.culler", "273", "--timeout=2080", "--cull-every=180", "--concurrency=10"]

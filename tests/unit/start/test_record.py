@@ -11,6 +11,7 @@ from doubles import a_plan, an_identity
 from kernelpod.errors import RecordError
 from kernelpod.start import record as record_module
 from kernelpod.start.record import VERSION, KernelRecord, read
+from kernelpod.start.session import Session
 
 
 @pytest.fixture
@@ -24,6 +25,12 @@ def test_a_record_reads_back_as_it_was() -> None:
     assert read(record.to_json()) == record
     assert "\n" not in record.to_json()
     assert record.owner.name.startswith("jürgen")
+
+
+def test_a_record_keeps_what_its_kernel_is_for_and_says_nothing_of_none() -> None:
+    record = KernelRecord(plan=a_plan(), session=Session(path="\u2028 {{ }}.ipynb", type="notebook"))
+    assert read(record.to_json()) == record
+    assert "session" not in json.loads(KernelRecord(plan=a_plan()).to_json())
 
 
 @pytest.mark.parametrize("version", [VERSION + 1, 99, -1, "1", None, 1.5, [1], {}])

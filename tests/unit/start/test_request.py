@@ -9,6 +9,7 @@ import pytest
 
 from kernelpod.errors import BadRequest
 from kernelpod.start.request import MAX_VALUE_LENGTH, KernelRequest, ResourceWish, from_body
+from kernelpod.start.session import Session
 
 
 def ask(**model: Any) -> KernelRequest:
@@ -127,6 +128,25 @@ CHOOSERS = (
 @pytest.mark.parametrize("name", CHOOSERS)
 def test_what_would_choose_too_much_is_dropped_and_named_for_the_log(name: str) -> None:
     assert ask(env={name: "root"}) == KernelRequest(spec="python-pod", dropped=(name,))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "told"),
+    [
+        ("folder/Für Elise <b>&.ipynb", "notebook", "notebook"),
+        ("console-1", "console", "console"),
+        ("a.ipynb", "", "notebook"),
+        ("a.ipynb", "<script>", "notebook"),
+        ("x" * 1000, "x" * 41, "notebook"),
+        ("x" * 1001, "notebook", None),
+        ("a\u202egpj.ipynb", "notebook", None),
+        ("", "notebook", None),
+    ],
+)
+def test_what_a_kernel_is_for_is_a_short_label_or_nothing(path: str, kind: str, told: str | None) -> None:
+    made = ask(env={"KERNEL_SESSION_PATH": path, "KERNEL_SESSION_TYPE": kind})
+    assert made.session == (Session(path=path, type=told) if told else None)
+    assert made.dropped == ()
 
 
 def test_unknown_keys_of_the_body_are_dropped_too() -> None:
