@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -109,12 +111,18 @@ def test_a_cell_goes_on_through_the_death_of_the_gateway(own: Any, server: Serve
 def test_a_cell_that_ends_while_no_gateway_listens_is_ended(own: Any, server: Server, kernel_id: str) -> None:
     with server.caller.channels(kernel_id, "?session_id=page") as channels:
         running = channels.begin(f"{WAIT}print('unheard')\nopen('ended', 'w')")
+        before = time.monotonic()
         own.gateway.stop(signal.SIGKILL)
         (own.homes / "alice" / "go").touch()
         eventually((own.homes / "alice" / "ended").exists, what="the cell has ended")
         own.gateway.start()
         outcome = channels.finish(running)
-        assert (outcome.error, "is lost" in outcome.reply["evalue"]) == ("KernelUnreachable", True)
+        assert outcome.error == "KernelUnreachable"
+        seconds = re.search(
+            r"could not be heard for (\d+) s .* output of that time is lost", outcome.reply["evalue"]
+        )
+        assert seconds
+        assert 1 <= int(seconds[1]) <= 1 + time.monotonic() - before
         assert channels.run("print('next')") == "next\n"
     for name in ("go", "ended"):
         (own.homes / "alice" / name).unlink()

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import re
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from jupyter_server.gateway.connections import GatewayWebSocketConnection
@@ -36,8 +39,25 @@ POLICY_VIOLATION = 1008
 LOOK_CHARACTERS = 2000
 _REPLIES = re.compile('"(execute|kernel_info)_reply"')
 TOO_MUCH = "The kernel's gateway is away, and too much waits for it. Run this cell again later."
-LOST = "The connection to the kernel was lost while this cell ran. It has ended, and its last output is lost."
+LOST = "The kernel was not heard for {} s while this cell ran. It has ended, and its output of that time is lost."
 GONE = "the kernel was stopped, or is not yours"
+
+
+class Unheard:
+    """How long there was no connection while cells ran, over all outages since cells run."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._since = clock, math.inf
+        self.seconds = 0.0
+
+    def begins(self, *, anew: bool) -> None:
+        """An outage begins; `anew` if no cell runs that has seen an earlier one."""
+        self.seconds, self._since = 0.0 if anew else self.seconds, self._clock()
+
+    def ends(self) -> None:
+        """The connection is there; it may be the first one."""
+        self.seconds += max(0.0, self._clock() - self._since)
+        self._since = math.inf
 
 
 class GatewayConnection(GatewayWebSocketConnection):
@@ -57,6 +77,7 @@ class GatewayConnection(GatewayWebSocketConnection):
         self._running: dict[str, dict[str, Any]] = {}
         self._question = ""
         self._doubtful: list[str] = []
+        self._unheard = Unheard()
 
     async def connect(self) -> None:
         """Begin to connect. What the page sends before waits."""
@@ -107,11 +128,13 @@ class GatewayConnection(GatewayWebSocketConnection):
                 self.log.warning("kernel %s: the gateway cannot be reached: %s", self.kernel_id, error)
             else:
                 pauses = back_off(*RETRY_SECONDS, jitter=0.5)
+                self._unheard.ends()
                 self._ask_whether_cells_run()
                 self._flush()
                 await self._read()
                 code, reason = self.ws.close_code, self.ws.close_reason
                 self.set_trait("ws", None)
+                self._unheard.begins(anew=not self._running)
                 if code == POLICY_VIOLATION:
                     return self._give_up(f"The gateway has closed the connection: {reason}")
                 self.log.warning("kernel %s: the connection to the gateway is lost: %s", self.kernel_id, code)
@@ -153,7 +176,7 @@ class GatewayConnection(GatewayWebSocketConnection):
             self._running.pop(answered, None)
             if answered and answered == self._question:
                 for msg_id in self._doubtful:
-                    self._end(self._running.pop(msg_id, None), LOST)
+                    self._end(self._running.pop(msg_id, None), LOST.format(math.ceil(self._unheard.seconds)))
                 return
         await self.websocket_handler.write_message(message, binary=isinstance(message, bytes))
 
