@@ -137,6 +137,12 @@ def _additions() -> KernelPlan:
     return a_plan(settings=Settings.model_validate(settings))
 
 
+def _encrypted() -> KernelPlan:
+    settings = Settings.model_validate({"runtime": {"kind": "kubernetes"}})
+    spec = a_spec(supports_curve=True, argv=("python", "-c", "print('$(x) $@')", "{connection_file}"))
+    return a_plan(settings=settings, spec=spec)
+
+
 def _hostile() -> KernelPlan:
     name = 'x"\n- hostPath: {path: /}\n--- {{ 7*7 }} $(HOME) \x85\u2028'
     spec = a_spec(
@@ -154,6 +160,7 @@ PLANS: dict[str, Callable[[], KernelPlan]] = {
     "nfs-and-ids": _nfs_and_ids,
     "gpu": _gpu,
     "additions": _additions,
+    "encrypted": _encrypted,
     "hostile": _hostile,
 }
 

@@ -22,6 +22,10 @@ from kernelpod.start.record import KernelRecord
 
 CONNECTION_FOLDER = "/var/run/kernelpod"
 CONNECTION_FILE = f"{CONNECTION_FOLDER}/connection.json"
+# ipykernel 7.4 writes a connection file with CurveZMQ keys again, and the volume of a Secret is read-only.
+OWN_FOLDER = "/var/run/kernelpod-own"
+_COPY = f'cp {CONNECTION_FILE} {OWN_FOLDER}/ && exec "$@"'
+COMMAND_NOT_FOUND = 127
 KERNEL_CONTAINER = "kernel"
 HOME_CHECK = "home-check"
 HOMES_FOLDER = "/homes"
@@ -81,6 +85,7 @@ def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, A
 def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]:
     mounts = plan.mounts.all()
     shm_volumes, _ = _shared_memory(plan)
+    own_volumes, _ = _own_folder(plan)
     secret = {
         "secretName": name,
         "defaultMode": 0o440,
@@ -106,7 +111,7 @@ def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]
         **{str(key): value for key, value in plan.scheduling.items()},
         **_lists(plan),
         "containers": [_container(plan, mounts, connection)],
-        "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *shm_volumes],
+        "volumes": [*volumes(mounts), {"name": "connection", "secret": secret}, *own_volumes, *shm_volumes],
     }
 
 
@@ -128,16 +133,32 @@ def _shared_memory(plan: KernelPlan) -> tuple[list[dict[str, Any]], list[dict[st
     return [volume], [mount]
 
 
+def _own_folder(plan: KernelPlan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volume and mount where a kernel with an encrypted connection writes its connection file."""
+    if not plan.encrypted:
+        return [], []
+    volume = {"name": "own", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+    return [volume], [{"name": "own", "mountPath": OWN_FOLDER}]
+
+
+def _command(plan: KernelPlan) -> list[str]:
+    if not plan.encrypted:
+        return [literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
+    own = f"{OWN_FOLDER}/connection.json"
+    words = [literal(word.replace("{connection_file}", own)) for word in plan.argv]
+    return ["/bin/sh", "-c", literal(_COPY), "sh", *words]
+
+
 def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connection) -> dict[str, Any]:
     resources = plan.resources
     _, shm_mounts = _shared_memory(plan)
     gpus = {resources.gpu_resource: str(resources.gpus)} if resources.gpus else {}
-    command = [literal(word.replace("{connection_file}", CONNECTION_FILE)) for word in plan.argv]
+    _, own_mounts = _own_folder(plan)
     return {
         "name": KERNEL_CONTAINER,
         "image": plan.image,
         "imagePullPolicy": plan.pull_policy,
-        "command": command,
+        "command": _command(plan),
         "workingDir": plan.working_dir,
         "env": [
             *({"name": name, "value": literal(value)} for name, value in plan.env.items()),
@@ -165,6 +186,7 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
         "volumeMounts": [
             *volume_mounts(mounts),
             {"name": "connection", "mountPath": CONNECTION_FOLDER, "readOnly": True},
+            *own_mounts,
             *shm_mounts,
         ],
     }

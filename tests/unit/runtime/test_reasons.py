@@ -96,6 +96,13 @@ def test_a_kernel_that_runs_or_is_on_its_way_has_not_ended(pod: dict[str, Any]) 
     assert reasons.ended(pod, PLAN) is None
 
 
+def test_a_command_that_the_shell_of_an_encrypted_kernel_does_not_find() -> None:
+    pod = a_pod(terminated(127, message="sh: 1: exec: python: not found"))
+    ended = reasons.ended(pod, PLAN.model_copy(update={"encrypted": True}))
+    assert ended is not None
+    assert (ended.code, "'python'" in ended.reason) == ("command_not_found", True)
+
+
 def test_only_a_kernel_that_ended_by_itself_is_started_again() -> None:
     by_itself = {
         name for name, (pod, _, _) in ENDED.items() if (end := reasons.ended(pod, PLAN)) and end.by_itself

@@ -14,6 +14,7 @@ from kernelpod.settings.sections import Settings
 from kernelpod.start.policy import Usage, is_offered
 from kernelpod.start.request import KernelRequest, ResourceWish
 from kernelpod.start.rules import user_bounds
+from kernelpod.start.session import Session
 
 SIZES = Resources.model_validate(
     {
@@ -263,3 +264,9 @@ def test_a_mount_that_the_settings_do_not_have_is_the_kernelspecs_fault() -> Non
 
 def test_what_every_kernel_is_given_is_what_no_kernelspec_may_set_by_a_secret() -> None:
     assert set(a_plan().env) - {"LANG", "SHELL"} == GIVEN_VARIABLES
+
+
+def test_a_kernel_knows_the_path_of_its_notebook() -> None:
+    asked = wish(working_dir="/home/jovyan/week 1", session=Session(path="week 1/look.ipynb"))
+    assert a_plan(request=asked).env["JPY_SESSION_NAME"] == "/home/jovyan/week 1/look.ipynb"
+    assert "JPY_SESSION_NAME" not in a_plan().env
