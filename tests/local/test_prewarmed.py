@@ -51,7 +51,12 @@ def warmed(make_site: Any) -> Iterator[Any]:
 def test_the_next_start_takes_the_spare_and_another_is_made_ready(warmed: Any) -> None:
     (first,), (spare,) = warmed.alice.ids(), spares(warmed)
     warmed.alice.run(first, "x = 1; import os; os.mkdir('work'); open('work/of-the-first', 'w').write('y')")
-    assert warmed.alice.start("warm-pod", KERNEL_SESSION_PATH="look.ipynb") == spare
+    assert (
+        warmed.alice.start(
+            "warm-pod", KERNEL_SESSION_PATH="look.ipynb", JPY_SESSION_NAME="/home/jovyan/look.ipynb"
+        )
+        == spare
+    )
     assert warmed.alice.run(spare, WORKS) == f"False ['of-the-first'] {spare}\n"
     assert set(warmed.alice.ids()) == {first, spare}
     made_ready(warmed, 2)

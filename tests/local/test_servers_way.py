@@ -127,6 +127,41 @@ def test_nothing_is_forgotten_while_the_gateway_is_away(own: Any, server: Server
     assert own.alice.ids() == []
 
 
+def test_a_kernels_model_is_as_it_is_now(own: Any, server: Server) -> None:
+    session = server.session("folder name/a.ipynb").json()
+    kernel_id = session["kernel"]["id"]
+
+    def seen() -> list[tuple[str, int]]:
+        models = [server.caller.model(kernel_id), server.caller.ask("GET", "sessions").json()[0]["kernel"]]
+        models.append(server.caller.ask("GET", f"sessions/{session['id']}").json()["kernel"])
+        return [(one["execution_state"], one["connections"]) for one in models]
+
+    with server.caller.channels(kernel_id) as channels:
+        running = channels.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)")
+        eventually(lambda: seen() == [("busy", 1)] * 3, what="the kernel is busy")
+        (own.homes / "alice" / "go").touch()
+        channels.finish(running)
+        eventually(lambda: seen() == [("idle", 1)] * 3, what="the kernel is idle")
+    (own.homes / "alice" / "go").unlink()
+    eventually(lambda: seen() == [("idle", 0)] * 3, what="nobody is connected")
+
+
+def test_a_kernel_that_is_gone_is_no_obstacle_to_its_notebook(own: Any, server: Server) -> None:
+    gone = server.session().json()["kernel"]["id"]
+    assert own.alice.ask("DELETE", f"kernels/{gone}").status_code == 204
+    eventually(lambda: server.session().json()["kernel"]["id"] != gone, what="another kernel")
+    assert server.caller.ask("GET", f"kernels/{gone}").status_code == 404
+    assert len(server.caller.ask("GET", "sessions").json()) == 1
+
+
+def test_a_kernel_knows_its_notebook(own: Any, server: Server) -> None:
+    (server.folder / "folder").mkdir(exist_ok=True)
+    kernel_id = server.session("folder/a.ipynb").json()["kernel"]["id"]
+    told = server.caller.run(kernel_id, "import os; print(os.environ['JPY_SESSION_NAME'])")
+    assert told == f"{server.folder}/folder/a.ipynb\n"
+    assert server.session("new\nline.ipynb").status_code == 201
+
+
 def executed(server: Server, *code: str) -> Any:
     done = server.beside("-c", EXECUTE, json.dumps(code))
     assert done.returncode == 0, done.stderr[-3000:]

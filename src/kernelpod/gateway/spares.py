@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping
 
 from kernelpod.errors import KernelpodError, StartFailed, UserError
 from kernelpod.gateway.kernel import DirectKernelManager
@@ -19,7 +18,7 @@ from kernelpod.gateway.proxy import in_background
 from kernelpod.start.identity import Owner
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
-from kernelpod.start.session import SESSION_NAME, Session
+from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class Spares:
     def add(self, plan: KernelPlan) -> None:
         """Start one more spare of the plan, without waiting for it."""
         kernel_id = str(uuid.uuid4())
-        env = {**_without_session(plan.env), "KERNEL_ID": kernel_id}
+        env = {**_common(plan.env), "KERNEL_ID": kernel_id}
         record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id, "env": env}))
         self._starting[kernel_id] = record.plan, in_background(self._start(record))
 
@@ -125,14 +124,14 @@ class Spares:
 
 
 def spare_key(plan: KernelPlan) -> str:
-    """Return a key that is equal for plans whose kernels differ only in ids, notebooks and time-outs.
+    """Return a key that is equal for plans whose kernels differ only in their ids, notebooks and time-outs.
 
     It includes the notes, because the notes of a spare are shown to the user who takes it over.
     """
-    env = {**_without_session(plan.env), "KERNEL_ID": ""}
-    return plan.model_copy(update={"kernel_id": "", "env": env, "launch_timeout_seconds": 0}).model_dump_json()
+    alike = {"kernel_id": "", "env": _common(plan.env), "launch_timeout_seconds": 0}
+    return plan.model_copy(update=alike).model_dump_json()
 
 
-def _without_session(env: Mapping[str, str]) -> dict[str, str]:
-    """Return a kernel's environment without its notebook's path, which a spare does not know yet."""
-    return {name: value for name, value in env.items() if name != SESSION_NAME}
+def _common(env: dict[str, str]) -> dict[str, str]:
+    """Return the variables that all kernels of one plan share. A spare knows no notebook."""
+    return {name: value for name, value in env.items() if name not in ("KERNEL_ID", "JPY_SESSION_NAME")}

@@ -6,7 +6,9 @@ look as if the server itself were gone, and forget kernels that it cannot ask fo
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,11 +27,16 @@ from traitlets import DottedObjectName, Type, default
 from kernelpod.singleuser.asking import GatewayError, ask
 from kernelpod.singleuser.client import RemoteKernelClient
 
-WISH = "KERNEL_"
+WISH, NOTEBOOK = "KERNEL_", "JPY_SESSION_NAME"
+# A model that is not older is not asked for again: a list of sessions asks once for all kernels.
+FRESH_SECONDS = 0.2
 
 
 class RemoteKernel(GatewayKernelManager):
     """One kernel at the gateway. nbclient, nbconvert and papermill can run notebooks in it, too."""
+
+    refreshed = -math.inf
+    """When the model was last heard from the gateway, by the clock of time.monotonic."""
 
     client_class = DottedObjectName(f"{RemoteKernelClient.__module__}.{RemoteKernelClient.__qualname__}")
     client_factory = Type(klass=RemoteKernelClient)
@@ -50,6 +57,7 @@ class RemoteKernel(GatewayKernelManager):
         assert model is not None  # noqa: S101 - for the type checker
         if "." not in model["last_activity"]:  # jupyter_server reads only times with a fraction
             model = {**model, "last_activity": model["last_activity"].replace("Z", ".000000Z")}
+        self.refreshed = time.monotonic()
         made: dict[str, Any] = await super().refresh_model(model)
         return made
 
@@ -106,6 +114,8 @@ def wishes(environment: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[st
     known = {**environment, **(wanted.get("env") or {})}
     allowed = GatewayClient.instance().allowed_envs.split(",")
     made = {name: value for name, value in known.items() if name.startswith(WISH) or name in allowed}
+    if (notebook := known.get(NOTEBOOK, "")) and notebook.isprintable():
+        made[NOTEBOOK] = notebook
     if folder := wanted.get("cwd"):
         made.setdefault("KERNEL_WORKING_DIR", str(folder))
     return made
@@ -137,6 +147,25 @@ class RemoteKernels(GatewayMappingKernelManager):
                 raise
             self._say_away(error.sentence)
         return [kernel.kernel for kernel in self._kernels.values() if kernel.kernel is not None]
+
+    async def kernel_model(self, kernel_id: str) -> dict[str, Any]:
+        """Return the kernel's model as it is now, the last known one while the gateway is away.
+
+        Raises GatewayError 404 if the gateway says that it does not exist; then it is forgotten.
+        """
+        kernel = self.get_kernel(kernel_id)
+        try:
+            if kernel.refreshed < time.monotonic() - FRESH_SECONDS:
+                await kernel.refresh_model()
+        except GatewayError as error:
+            if not error.passing:
+                raise
+            self._say_away(error.sentence)
+        if kernel.kernel is None:
+            self.remove_kernel(kernel_id)
+            raise GatewayError(404, f"Kernel does not exist: {kernel_id}")
+        model: dict[str, Any] = kernel.kernel
+        return model
 
     def _say_away(self, why: str) -> None:
         if why and not self._away:

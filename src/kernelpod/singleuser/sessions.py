@@ -12,6 +12,7 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 from jupyter_server.gateway.managers import GatewaySessionManager
 
+from kernelpod.singleuser.asking import GatewayError
 from kernelpod.start.session import DEFAULT_TYPE, named
 
 PATH_WISH, TYPE_WISH = "KERNEL_SESSION_PATH", "KERNEL_SESSION_TYPE"
@@ -50,8 +51,18 @@ class RemoteSessions(GatewaySessionManager):
     async def list_sessions(self) -> list[dict[str, Any]]:
         """Return the models of all sessions."""
         await self._until_looked()
+        await self.kernel_manager.list_kernels()
         made: list[dict[str, Any]] = await super().list_sessions()
         return made
+
+    async def row_to_model(self, row: Any, tolerate_culled: bool = False) -> Any:
+        """Return a session's model; KeyError or None if its kernel is gone, and with it the session."""
+        try:
+            return await super().row_to_model(row, tolerate_culled)
+        except GatewayError as error:
+            if error.status_code != 404:
+                raise
+            return await super().row_to_model(row, tolerate_culled)  # the manager has forgotten the kernel
 
     async def _until_looked(self) -> None:
         if not self.looked.is_set():

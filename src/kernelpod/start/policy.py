@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import posixpath
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +21,6 @@ from kernelpod.start.plan import KernelPlan
 from kernelpod.start.request import KernelRequest
 from kernelpod.start.resources import planned_resources
 from kernelpod.start.rules import first_of_rules, user_bounds
-from kernelpod.start.session import SESSION_NAME
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +71,7 @@ def decide(
         network=has.network or spec.network,
         image=spec.image,
         argv=spec.argv,
-        env={
-            **_environment(kernel_id, identity, spec, mounts.home.mount_path),
-            **_session_name(request, folder),
-        },
+        env=_environment(kernel_id, identity, spec, mounts.home.mount_path, request.session_name),
         mounts=mounts,
         home_check_image=cluster.home_check_image if _may_be_missing(mounts.home) else "",
         working_dir=folder,
@@ -190,14 +185,10 @@ def _check_room(settings: Settings, identity: Identity, usage: Usage) -> None:
         raise Denied("too_many_kernels", "The gateway runs as many kernels as it may. Try again later.")
 
 
-def _session_name(request: KernelRequest, folder: str) -> dict[str, str]:
-    """Return the variable by which tools such as ipynbname find a kernel's notebook, as jupyter_server sets it."""
-    if request.session is None:
-        return {}
-    return {SESSION_NAME: posixpath.join(folder, posixpath.basename(request.session.path))}
-
-
-def _environment(kernel_id: str, identity: Identity, spec: KernelSpec, home: str) -> dict[str, str]:
+def _environment(
+    kernel_id: str, identity: Identity, spec: KernelSpec, home: str, session_name: str
+) -> dict[str, str]:
     user = user_slug(identity.name)  # needed because the user id may have no entry in /etc/passwd
     ours = {"HOME": home, "USER": user, "LOGNAME": user, "KERNEL_ID": kernel_id, "KERNEL_USERNAME": identity.name}
-    return {"LANG": "C.UTF-8", "SHELL": "/bin/bash", **spec.env, **ours}
+    told = {"JPY_SESSION_NAME": session_name} if session_name else {}
+    return {"LANG": "C.UTF-8", "SHELL": "/bin/bash", **spec.env, **told, **ours}

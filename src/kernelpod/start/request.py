@@ -45,6 +45,8 @@ class KernelRequest:
     launch_timeout_seconds: float | None = None
     resources: ResourceWish = field(default_factory=ResourceWish)
     session: Session | None = None
+    session_name: str = ""
+    """Path of the notebook in the user's server, as Jupyter tells it to kernels; empty: not told."""
     dropped: tuple[str, ...] = ()
 
 
@@ -99,6 +101,7 @@ def from_environment(env: Mapping[str, Any], address: str, *, dropped: list[str]
             memory_limit=_wish(known, "KERNEL_MEMORY_LIMIT", parse_bytes),
             gpus=_most(_wish(known, "KERNEL_GPUS", _gpus), _wish(known, "KERNEL_GPUS_LIMIT", _gpus)),
         ),
+        session_name=known.get("JPY_SESSION_NAME", ""),
         session=named(known.get("KERNEL_SESSION_PATH", ""), known.get("KERNEL_SESSION_TYPE", "")),
         dropped=tuple(sorted(rest)),
     )
@@ -116,6 +119,7 @@ _WISHES = frozenset(
         "KERNEL_MEMORY_LIMIT",
         "KERNEL_GPUS",
         "KERNEL_GPUS_LIMIT",
+        "JPY_SESSION_NAME",
         "KERNEL_SESSION_PATH",
         "KERNEL_SESSION_TYPE",
     }

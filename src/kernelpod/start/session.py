@@ -6,8 +6,6 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
-# Environment variable of a kernel: the path of its notebook.
-SESSION_NAME = "JPY_SESSION_NAME"
 LONGEST_PATH = 1000
 _TYPE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 DEFAULT_TYPE = "notebook"

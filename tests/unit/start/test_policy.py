@@ -14,7 +14,6 @@ from kernelpod.settings.sections import Settings
 from kernelpod.start.policy import Usage, is_offered
 from kernelpod.start.request import KernelRequest, ResourceWish
 from kernelpod.start.rules import user_bounds
-from kernelpod.start.session import Session
 
 SIZES = Resources.model_validate(
     {
@@ -267,6 +266,6 @@ def test_what_every_kernel_is_given_is_what_no_kernelspec_may_set_by_a_secret() 
 
 
 def test_a_kernel_knows_the_path_of_its_notebook() -> None:
-    asked = wish(working_dir="/home/jovyan/week 1", session=Session(path="week 1/look.ipynb"))
-    assert a_plan(request=asked).env["JPY_SESSION_NAME"] == "/home/jovyan/week 1/look.ipynb"
+    name = "/home/jovyan/week 1/look.ipynb"
+    assert a_plan(request=wish(session_name=name)).env["JPY_SESSION_NAME"] == name
     assert "JPY_SESSION_NAME" not in a_plan().env

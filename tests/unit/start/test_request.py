@@ -149,6 +149,11 @@ def test_what_a_kernel_is_for_is_a_short_label_or_nothing(path: str, kind: str, 
     assert made.dropped == ()
 
 
+def test_the_notebooks_path_is_a_wish() -> None:
+    assert ask(env={"JPY_SESSION_NAME": "/home/a.ipynb"}).session_name == "/home/a.ipynb"
+    assert ask().session_name == ""
+
+
 def test_unknown_keys_of_the_body_are_dropped_too() -> None:
     assert ask(kernel_id="x", process_proxy={}, path="a.ipynb").dropped == ("kernel_id", "process_proxy")
 
