@@ -157,6 +157,9 @@ test-wheel: env-gateway ## test an admin's commands with the built package, alon
 bench-local: env ## benchmark against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short run
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
+parity: env ## compare what a notebook does with a local kernel and with Kernelpod, in one run; ONLY=PART, JSON=FILE, SMALL=1
+	.venv/bin/python -m bench.parity $(if $(SMALL),--small) $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json $(JSON))
+
 locks: ## refresh requirements/*.txt
 	$(LOCK) --extra gateway --extra dev pyproject.toml -o requirements/gateway.txt
 	$(LOCK) --constraint requirements/gateway.txt pyproject.toml -o requirements/admin.txt
@@ -183,7 +186,7 @@ env-%:
 	@tools/environment $*
 
 .PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh pictures
-.PHONY: test-fresh test-pythons test-wheel lint format docs docs-check bench-local
+.PHONY: test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

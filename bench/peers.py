@@ -139,6 +139,10 @@ class GatewayPeer(Peer):
         super().start()
         self.port = free_port()
         self.prepare()
+        self.run()
+
+    def run(self) -> None:
+        """Start the gateway's process in the prepared folder, and return when it answers."""
         log = self.folder / "log"
         self._process = spawn(self.command(), self.environment(), log)
         deadline = time.monotonic() + READY_SECONDS
