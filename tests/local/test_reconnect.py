@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 import websocket
 
 from doubles import eventually
@@ -82,3 +83,27 @@ def test_a_page_that_returns_to_the_next_gateway_late_gets_what_it_has_missed(ma
     with own.alice.channels(kernel_id, query) as page:
         assert page.finish(asked).text == "late\n"
         assert page.run("print('next')") == "next\n"
+
+
+def test_what_was_sent_into_a_broken_connection_is_sent_again(site: Any) -> None:
+    """The gateway has sent it, and the page says that it has not got it."""
+    kernel_id = site.alice.start()
+    with site.alice.channels(kernel_id, "?session_id=counts&received=0") as first:
+        asked = first.start("for line in range(50): print(line, flush=True)")
+        first.socket.recv()
+        eventually(lambda: site.alice.model(kernel_id)["execution_state"] == "idle", what="the cell has ended")
+    with site.alice.channels(kernel_id, "?session_id=counts&received=1") as again:
+        outcome = again.finish(asked)
+        assert outcome.text == "".join(f"{line}\n" for line in range(50))
+        assert again.run("print('next')") == "next\n"
+
+
+@pytest.mark.parametrize("received", ["-1", "1e3", "9" * 30, "\u0663", "%00", "nothing"])
+def test_a_page_that_counts_oddly_harms_only_itself(site: Any, received: str) -> None:
+    kernel_id = site.alice.start()
+    for _ in range(2):
+        with site.alice.channels(kernel_id, f"?session_id=odd&received={received}") as page:
+            assert page.run("print(1)") == "1\n"
+            page.socket.pong(b"99999999999999999999")
+            page.socket.pong(b"-1")
+            assert page.run("print(2)") == "2\n"

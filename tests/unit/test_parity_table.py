@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from bench.parity.behaviour import verdict
 from bench.parity.report import Row, closing, difference, render
 

@@ -168,9 +168,7 @@ def widgets(side: Side) -> Any:
         return LOST if side.model(kernel_id).get("id") != kernel_id else "no answer"
 
 
-@behaviour(
-    "killed in a cell: a page that is loaded anew opens while the cell runs, and sees it", best="late"
-)
+@behaviour("killed in a cell: a page that is loaded anew opens while the cell runs, and sees it", best="late")
 def opened_anew(side: Side) -> Any:
     kernel_id, _ = running_cell(side, "print('late')")
     side.kill_middle()

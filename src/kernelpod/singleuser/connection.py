@@ -78,6 +78,7 @@ class GatewayConnection(GatewayWebSocketConnection):
         self._question = ""
         self._doubtful: list[str] = []
         self._unheard = Unheard()
+        self._received = 0
 
     async def connect(self) -> None:
         """Begin to connect. What the page sends before waits."""
@@ -150,12 +151,14 @@ class GatewayConnection(GatewayWebSocketConnection):
     def _request(self) -> HTTPRequest:
         client = GatewayClient.instance()
         url = url_path_join(client.ws_url, client.kernels_endpoint, url_escape(self.kernel_id), "channels")
-        session = f"?session_id={url_escape(self.session_id)}" if self.session_id else ""
-        return HTTPRequest(f"{url}{session}", **connection_args())
+        # A gateway that counts as well sends what this end has not received, although it was sent.
+        session = f"session_id={url_escape(self.session_id)}&" if self.session_id else ""
+        return HTTPRequest(f"{url}?{session}received={self._received}", **connection_args())
 
     async def _read(self) -> None:
         assert self.ws is not None  # noqa: S101 - for the type checker
         while (message := await self.ws.read_message()) is not None:
+            self._received += 1
             # Waits for a page that reads slowly: then the gateway keeps its output, within its budget.
             with contextlib.suppress(WebSocketClosedError):
                 await self._receive(message)

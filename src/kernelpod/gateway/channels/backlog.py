@@ -59,6 +59,11 @@ class Backlog:
             return None
         return self._entries[max(0, number + 1 - self._entries[0].number)]
 
+    def has(self, number: int) -> bool:
+        """Return whether the message of this number has not been removed."""
+        found = self.after(number - 1)
+        return found is not None and found.number == number
+
     def forget(self, number: int) -> None:
         """Remove all messages up to this number, because every page has received them."""
         for entries in (self._spared, self._entries):

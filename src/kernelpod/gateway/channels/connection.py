@@ -20,7 +20,7 @@ from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.probe import Probe
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
-from kernelpod.gateway.channels.subscriber import Close, Subscriber, Subscribers, Write
+from kernelpod.gateway.channels.subscriber import Close, Count, Subscriber, Subscribers, Write
 from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
@@ -221,7 +221,7 @@ class KernelConnection:
     def _trim(self) -> None:
         """Forget what every page has received, and keep the rest within its budget."""
         newest, subscribers = self._backlog.last, list(self._subscribers)
-        self._backlog.forget(min((one.sent for one in subscribers), default=newest))
+        self._backlog.forget(min((one.needed for one in subscribers), default=newest))
         behind = any(one.attached and one.given < newest for one in subscribers)
         limit = self._limits.max_backlog_bytes if behind else self._limits.max_offline_bytes
         for entry in self._backlog.drop(limit):
@@ -231,9 +231,9 @@ class KernelConnection:
 
     # Pages
 
-    def subscribe(self, session: str, write: Write, close: Close) -> Subscriber:
+    def subscribe(self, session: str, write: Write, close: Close, count: Count = None) -> Subscriber:
         """Attach a page. A page that comes back under its session gets what it has not received."""
-        return self._subscribers.attach(session, write, close)
+        return self._subscribers.attach(session, write, close, count)
 
     def leave(self, subscriber: Subscriber, write: Write) -> None:
         """Detach a page that is gone, and remember how far it has read, unless it has already come back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 MAX_SESSION_LENGTH = 200
 MAX_REASON_BYTES = 120
+# How long after a frame its receipt is asked for. Until then it is kept, in case the page is cut off.
+RECEIPT_SECONDS = 2
+MAX_COUNT_DIGITS = 15
 
 
 class ChannelsPage(OwnKernel, WebSocketHandler):
@@ -30,6 +34,9 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     _connection: KernelConnection | None = None
     _subscriber: Subscriber | None = None
     _closed = False
+    _counts = False
+    _frames = 0
+    _question: asyncio.TimerHandle | None = None
 
     def set_default_headers(self) -> None:
         """Set no headers, because a websocket does not use them."""
@@ -59,7 +66,27 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
             self.close_with(1008, error.message)
             return
         self._rechecks = asyncio.ensure_future(self._recheck())
-        self._subscriber = self._connection.subscribe(session, self._send, self.close_with)
+        count = self._count()
+        self._counts, self._frames = count is not None, count or 0
+        self._subscriber = self._connection.subscribe(session, self._send, self.close_with, count)
+
+    def _count(self) -> int | None:
+        """Return how many frames the page says it has received; 0: it begins to count, None: it does not count."""
+        said = self.get_query_argument("received", None)
+        if said is None:
+            return None
+        return int(said) if said.isascii() and said.isdigit() and len(said) <= MAX_COUNT_DIGITS else 0
+
+    def _ask_for_receipt(self) -> None:
+        """Ping the page with the number of frames it was sent: its pong says that it has received them."""
+        self._question = None
+        with contextlib.suppress(WebSocketClosedError):
+            self.ping(str(self._frames).encode())
+
+    def on_pong(self, data: bytes) -> None:
+        """Note what the page has received."""
+        if self._counts and not self._closed and self._subscriber is not None and data.isdigit():
+            self._subscriber.confirm(min(int(data[:MAX_COUNT_DIGITS]), self._frames))
 
     def on_message(self, message: str | bytes) -> None:
         """Pass a client's message to the kernel. Data that is not a Jupyter message closes the websocket."""
@@ -79,6 +106,8 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         self._closed = True
         if self._rechecks is not None:
             self._rechecks.cancel()
+        if self._question is not None:
+            self._question.cancel()
         if self._connection is not None and self._subscriber is not None:
             self._connection.leave(self._subscriber, self._send)
 
@@ -111,6 +140,11 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
             self.ws_connection.close(status, reason.encode()[:MAX_REASON_BYTES].decode("utf-8", "ignore"))
 
     def _send(self, frame: wire.Frame) -> Any:
+        if self._counts:
+            self._frames += 1
+            if self._question is None:
+                loop = asyncio.get_running_loop()
+                self._question = loop.call_later(RECEIPT_SECONDS, self._ask_for_receipt)
         try:
             return self.write_message(frame.data, frame.binary)
         except WebSocketClosedError as error:  # the client has just disconnected

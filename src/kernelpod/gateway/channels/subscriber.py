@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from kernelpod.gateway.channels.backlog import Backlog, Entry
+from kernelpod.gateway.channels.receipts import Receipts
 from kernelpod.gateway.channels.wire import Frame
 
 # Bytes given to a page's websocket that it has not sent yet. Everything else waits in the backlog, once for all.
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 Write = Callable[[Frame], "asyncio.Future[None]"]
 Close = Callable[[int, str], None]
 Notice = Callable[[int, bytes], Frame]
+Count = int | None
+"""How many frames a page has received; 0: it begins to count; None: it does not count."""
 
 
 class Subscriber:
@@ -44,15 +47,35 @@ class Subscriber:
         self._in_flight = 0
         self._lost_bytes = 0
         self._lost_parent = b"{}"
+        self._receipts: Receipts | None = None
 
     @property
     def attached(self) -> bool:
         """Whether the page is connected."""
         return self._write is not None
 
-    def attach(self, write: Write, close: Close) -> None:
-        """Send to the page with `write`, whose future is done when the websocket has sent the frame."""
+    @property
+    def needed(self) -> int:
+        """The number of the last message that the page does not need any more, also if it is cut off now."""
+        return self.sent if self._receipts is None or self._receipts.complete else self._receipts.confirmed
+
+    def attach(self, write: Write, close: Close, count: Count = None) -> None:
+        """Send to the page with `write`, whose future is done when the websocket has sent the frame.
+
+        A page that counts frames goes on after those that it has received, as far as they are still known.
+        """
+        if self._receipts is not None and count is not None and count > 0:
+            self.sent, lost = self._receipts.resume(count, self._backlog.has)
+            self.given = self.sent
+            self._lost_bytes += lost
+        self._receipts = None if count is None else Receipts(count, self.sent)
         self._write, self._close, self._in_flight = write, close, 0
+
+    def confirm(self, count: int) -> None:
+        """Note that the page has received so many frames."""
+        if self._receipts is not None:
+            self._receipts.confirm(count)
+            self._caught_up()
 
     def begin_with(self, other: Subscriber) -> None:
         """Begin where another page is, with its losses."""
@@ -106,6 +129,8 @@ class Subscriber:
         assert self._write is not None  # noqa: S101 - for the type checker
         write, size = self._write, len(frame.data)
         self._in_flight += size
+        if self._receipts is not None:
+            self._receipts.sent(number, size)
 
         def sent(done: asyncio.Future[None]) -> None:
             if done.cancelled() or done.exception() is not None or self._write != write:
@@ -135,7 +160,7 @@ class Subscribers:
         """Return whether a page is connected."""
         return session in self._pages and self._pages[session].attached
 
-    def attach(self, session: str, write: Write, close: Close) -> Subscriber:
+    def attach(self, session: str, write: Write, close: Close, count: Count = None) -> Subscriber:
         """Attach a page and send it what it has not received since it was there last."""
         page = self._pages.get(session)
         if page is None:
@@ -145,7 +170,7 @@ class Subscribers:
         elif page.attached:
             log.info("kernel %s: a page has connected again and replaces its old connection", self._kernel_id)
             page.close(1001, "the same page has connected again")
-        page.attach(write, close)
+        page.attach(write, close, count)
         away = [one for one in self if not one.attached]
         for forgotten in away[:-MOST_AWAY]:
             del self._pages[forgotten.session]
