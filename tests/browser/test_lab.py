@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 from behind import behind, page
@@ -72,3 +74,32 @@ def test_a_cell_goes_on_when_the_gateway_is_killed(person: Any) -> None:
     person.until(lambda: person.one("#jp-main-statusbar").text.count("| Idle"), "the kernel is idle")
     person.until(lambda: person.one(".jp-InputPrompt").text == "[1]:", "the cell has ended")
     assert "39" in printed()
+
+
+def test_a_notebook_of_a_server_that_was_killed_has_its_variables(person: Any) -> None:
+    person.logs_in("dora")
+    person.until(lambda: "/user/dora/lab" in person.driver.current_url, "Lab's address")
+    person.opens("/user/dora/lab/workspaces/killed?reset")
+    person.one('.jp-LauncherCard[data-category="Notebook"]').click()
+    run_cell(person, "x = 41")
+    person.until(lambda: person.one(".jp-InputPrompt").text == "[1]:", "the cell has ended")
+    name = person.one(".jp-mod-current .lm-TabBar-tabLabel, .lm-mod-current .lm-TabBar-tabLabel").text
+    os.kill(
+        next(row.pid for row in behind(person.hub.process, "dora") if row.role == "dora's server"), signal.SIGKILL
+    )
+
+    def started_again() -> bool:
+        person.opens(f"/user/dora/lab/workspaces/again/tree/{name}?reset")
+        for button in person.driver.find_elements("css selector", "#start"):
+            button.click()
+        return bool(person.ask("document.getElementById('jupyter-config-data') !== null"))
+
+    person.until(started_again, "Lab of the next server")
+    person.one("[data-id=jp-running-sessions]").click()
+    person.until(lambda: name in person.one("#jp-running-sessions").text, "what runs is listed with its notebook")
+    person.picture("found")
+    ActionChains(person.driver).click(person.one(".jp-Notebook .jp-Cell .cm-content")).perform()
+    person.until(lambda: person.one("#jp-main-statusbar").text.count("| Idle"), "the kernel is idle")
+    keys = ActionChains(person.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
+    keys.send_keys("print(x + 1)").key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+    person.until(lambda: person.one(".jp-OutputArea-output").text == "42", "the variable is there")

@@ -61,6 +61,53 @@ def test_a_notebook_is_reconnected_to_its_kernel(make_server: Any) -> None:
     assert (sessions(server), server.caller.ids()) == ({}, [])
 
 
+def test_a_notebook_is_found_under_the_name_that_it_has_now(own: Any, make_server: Any) -> None:
+    """Lab starts a session under a path of its own making, and renames it; people rename notebooks."""
+    server = make_server()
+    wish = {
+        "path": "folder/0123-uuid",
+        "name": "Untitled.ipynb",
+        "type": "notebook",
+        "kernel": {"name": "python-pod"},
+    }
+    session = server.caller.ask("POST", "sessions", json=wish).json()
+    kernel_id = session["kernel"]["id"]
+    assert own.alice.model(kernel_id)["session"]["path"] == "folder/Untitled.ipynb"
+    for change in ({"path": "folder/Untitled.ipynb"}, {"path": "folder/plan.ipynb"}, {"name": "plan.ipynb"}):
+        assert server.caller.ask("PATCH", f"sessions/{session['id']}", json=change).status_code == 200
+    console = {"path": "console-1", "name": "Console 1", "type": "console", "kernel": {"id": kernel_id}}
+    assert server.caller.ask("POST", "sessions", json=console).status_code == 201
+    server.kill()
+    for _ in range(2):  # the notes of the first are read, and those of the second, too
+        server.start()
+        listed = server.caller.ask("GET", "sessions").json()
+        told = {(one["path"], one["name"], one["type"], one["kernel"]["id"]) for one in listed}
+        assert told == {
+            ("folder/plan.ipynb", "plan.ipynb", "notebook", kernel_id),
+            ("console-1", "Console 1", "console", kernel_id),
+        }
+        server.kill()
+
+
+@pytest.mark.parametrize("notes", [b"", b"{}", b"[" * 100_000, b'[1, {"path": 1}, {"path": "x"}]', b"\xff"])
+def test_notes_that_are_none_are_no_obstacle(make_server: Any, notes: bytes, tmp_path: Path) -> None:
+    server = make_server()
+    kernel_id = server.session(NOTEBOOK).json()["kernel"]["id"]
+    server.kill()
+    (file,) = tmp_path.glob(".local/share/jupyter/kernelpod/sessions-*.json")
+    file.write_bytes(notes)
+    server.start()
+    assert sessions(server) == {NOTEBOOK: kernel_id}
+
+
+def test_a_home_that_takes_no_file_is_no_obstacle(make_server: Any, tmp_path: Path) -> None:
+    (tmp_path / ".local" / "share" / "jupyter").mkdir(parents=True)
+    (tmp_path / ".local" / "share" / "jupyter" / "kernelpod").touch()
+    server = make_server()
+    assert server.session(NOTEBOOK).status_code == 201
+    assert "cannot be noted" in server.log
+
+
 def test_server_and_gateway_killed_together(own: Any, make_server: Any) -> None:
     """The gateway keeps what a kernel is for with the kernel, also through a restart of the kernel."""
     server = make_server()
