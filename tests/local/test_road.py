@@ -267,6 +267,32 @@ def test_many_pages_that_do_not_read_share_one_budget(make_site: Any) -> None:
         assert "of output were not shown" in outcome.text
 
 
+def test_all_kernels_of_a_user_share_a_budget(make_site: Any) -> None:
+    megabyte = 1024 * 1024
+    limits = {"max_backlog_bytes": 64 * megabyte, "max_user_backlog_bytes": 64 * megabyte}
+    own = make_site(gateway={**UNLIMITED, **limits})
+    kernels = [own.alice.start() for _ in range(3)]
+    other = own.bob.start()
+    with contextlib.ExitStack() as stack:
+        pages = [stack.enter_context(own.alice.channels(one)) for one in kernels]
+        printing = "for _ in range(100): print('x' * 1_000_000, flush=True)\nopen('printed-%d', 'w')"
+        asked = [page.start(printing % number) for number, page in enumerate(pages)]
+        for number in range(3):
+            eventually((own.homes / "alice" / f"printed-{number}").exists, what="100 MB were printed")
+        assert own.bob.run(other, "print('not cut')") == "not cut\n"
+        assert all(
+            "of output were not shown" in page.finish(one).text for page, one in zip(pages, asked, strict=True)
+        )
+
+
+def test_a_kernelspec_may_show_more_output(site: Any) -> None:
+    stanza = {"image": "registry.example/kernel:1", "iopub_data_rate_limit": 0, "iopub_msg_rate_limit": 0}
+    name = site.spec("chatty", metadata={"kernelpod": stanza})
+    with site.alice.channels(site.alice.start(name)) as channels:
+        shown = channels.run("for _ in range(80): print('x' * 100_000, flush=True)")
+        assert len(shown) == 80 * 100_001
+
+
 def test_a_loop_that_prints_is_cut_and_says_so(site: Any, kernel_id: str) -> None:
     with site.alice.channels(kernel_id) as channels:
         printing = "for _ in range(80): print('x' * 100_000, flush=True)\nprint('the end')"

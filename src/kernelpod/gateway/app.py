@@ -18,6 +18,7 @@ from tornado.netutil import bind_sockets
 
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
+from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
@@ -91,6 +92,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().init_configurables()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
+        kernels.budget = Budget(gateway.max_user_backlog_bytes, gateway.max_total_backlog_bytes)
         kernels.culling = self.settings.culling
         settings, hubs = self.settings, self.settings.hubs
         courses = HubCourses(settings)

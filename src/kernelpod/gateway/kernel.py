@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import zmq
@@ -71,7 +71,14 @@ class DirectKernelManager(RemoteKernelManager):
     @cached_property
     def connection(self) -> KernelConnection:
         """The connection to the kernel, which all its pages share."""
-        return KernelConnection(self.record.kernel_id, self.session, self.parent.limits, self._heard)
+        plan, limits = self.record.plan, self.parent.limits
+        rates = {
+            "iopub_msg_rate_limit": plan.iopub_msg_rate_limit,
+            "iopub_data_rate_limit": plan.iopub_data_rate_limit,
+        }
+        limits = limits.model_copy(update={name: rate for name, rate in rates.items() if rate is not None})
+        new_part = partial(self.parent.budget.part, plan.owner.named())
+        return KernelConnection(plan.kernel_id, self.session, limits, self._heard, new_part)
 
     def _heard(self, state: str) -> None:
         """Record that the kernel has sent output, and its state if it said one."""

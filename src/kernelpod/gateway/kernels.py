@@ -19,6 +19,7 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado.ioloop import PeriodicCallback
 
 from kernelpod.errors import UserError, kernel_not_found
+from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.runtime.interface import Runtime
@@ -37,6 +38,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
 
     runtime: Runtime
     limits: Gateway
+    budget: Budget
     culling: Culling
 
     def __init__(self, **kwargs: Any) -> None:

@@ -42,6 +42,10 @@ class Variant(PodKeys):
     """Names of mounts of the settings that kernels get, if the user may have them. Absent: all of the user's."""
     cull_idle_seconds: float | None = Field(None, ge=0)
     """Replaces `culling.idle_seconds` and must not exceed it. If that is 0, any number may be set; 0: never."""
+    iopub_msg_rate_limit: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Replaces `gateway.iopub_msg_rate_limit`: messages of output per second; 0: no limit."""
+    iopub_data_rate_limit: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Replaces `gateway.iopub_data_rate_limit`: bytes of printed output per second; 0: no limit."""
     prewarm: int = Field(0, ge=0, le=3)
     """Number of kernels kept ready for each user who has started one, for `start.spare_seconds`. The user's next
     start with the same plan uses one of them."""

@@ -36,6 +36,12 @@ class Gateway(Section):
     oldest output is dropped, and the page is told. As much may wait of what pages send to the kernel."""
     max_offline_bytes: Size = 16 * 1024 * 1024
     """How much of one kernel's output is kept for pages that lost their connection. The oldest goes first."""
+    max_user_backlog_bytes: Size = 256 * 1024 * 1024
+    """How much may wait for all kernels of one user, and for their pages. Beyond it, the oldest output of the
+    kernel for which most waits is dropped."""
+    max_total_backlog_bytes: Size = 1024 * 1024 * 1024
+    """How much may wait for all kernels. Beyond it, output is dropped of the user for whom most waits. Keep it
+    well below the gateway's memory limit."""
     iopub_msg_rate_limit: float = Field(1000, ge=0, allow_inf_nan=False)
     """How many messages of output per second a kernel may send to its pages. Beyond it, output is not shown, and
     the cell says so. 0: no limit. jupyter_server has a trait of this name, but it ignores these kernels."""

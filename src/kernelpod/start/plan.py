@@ -75,6 +75,9 @@ class KernelPlan(BaseModel):
     grace_period_seconds: float
     cull_idle_seconds: float | None = None
     """Idle time of the kernelspec after which the kernel is culled; absent: that of the settings."""
+    iopub_msg_rate_limit: float | None = None
+    iopub_data_rate_limit: float | None = None
+    """The kernelspec's limits of output; absent: those of the settings."""
     prewarm: int = 0
     """How many kernels with the same plan are kept ready."""
     notes: tuple[str, ...] = ()

@@ -93,6 +93,8 @@ def decide(
         ),
         grace_period_seconds=start.grace_period_seconds,
         cull_idle_seconds=spec.cull_idle_seconds,
+        iopub_msg_rate_limit=spec.iopub_msg_rate_limit,
+        iopub_data_rate_limit=spec.iopub_data_rate_limit,
         prewarm=spec.prewarm,
         notes=tuple(note for note in (folder_note, *resource_notes) if note),
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
+from kernelpod.gateway.channels.budget import Part, Shrink
 from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.probe import Probe
@@ -36,8 +37,13 @@ Heard = Callable[[str], None]
 class KernelConnection:
     """All messages between one kernel and its pages, through every restart of the kernel."""
 
-    def __init__(self, kernel_id: str, session: Any, limits: Gateway, heard: Heard) -> None:
-        """`session` signs messages. `heard` is called for all output, with the kernel's state if it says one."""
+    def __init__(
+        self, kernel_id: str, session: Any, limits: Gateway, heard: Heard, new_part: Callable[[Shrink], Part]
+    ) -> None:
+        """`session` signs messages. `heard` is called for all output, with the kernel's state if it says one.
+
+        `new_part` returns the kernel's part of the budget of all.
+        """
         self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
         self._backlog = Backlog()
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
@@ -49,6 +55,8 @@ class KernelConnection:
         self._unended: set[str] = set()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
+        self._new_part = new_part
+        self._part = new_part(self._shrink)
         self._dead = ""
         self._heard_answer = False
 
@@ -57,6 +65,8 @@ class KernelConnection:
     def open(self, open_socket: OpenSocket) -> None:
         """Connect to a new start of the kernel. Messages of pages wait until `release`."""
         self.hold()
+        self._part.close()
+        self._part = self._new_part(self._shrink)
         self._dead, self._heard_answer = "", False
         self.computing.clear()
         self._unended.clear()
@@ -78,6 +88,7 @@ class KernelConnection:
     def close(self) -> None:
         """Close the sockets. Pages stay."""
         self._sockets.close()
+        self._part.close()
 
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost, and end those whose end is lost, too."""
@@ -127,7 +138,8 @@ class KernelConnection:
         """Send a page's message to the kernel. It is refused if too much waits that the kernel has not read."""
         size = sum(map(len, message.parts))
         reason = self._dead if self._held is None else ""
-        if self._held_bytes + self._requests.unread_bytes + size > self._limits.max_backlog_bytes:
+        waiting = self._held_bytes + self._requests.unread_bytes
+        if waiting + size > self._limits.max_backlog_bytes or size > self._part.room:
             log.info("kernel %s reads too slowly: a message of a page is refused", self._kernel_id)
             reason = TOO_MUCH
         if reason:
@@ -136,8 +148,10 @@ class KernelConnection:
         elif self._held is not None:
             self._held.append((session, message))
             self._held_bytes += size
+            self._part.resize(self._waiting)
         else:
             self._requests.add(session, message)
+            self._part.resize(self._waiting)
             self._sockets.send(message.channel, wire.signed(self._session, message.parts))
 
     def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
@@ -224,8 +238,21 @@ class KernelConnection:
         self._backlog.forget(min((one.needed for one in subscribers), default=newest))
         behind = any(one.attached and one.given < newest for one in subscribers)
         limit = self._limits.max_backlog_bytes if behind else self._limits.max_offline_bytes
+        self._drop(limit)
+        self._part.resize(self._waiting)
+
+    @property
+    def _waiting(self) -> int:
+        return self._backlog.size + self._held_bytes + self._requests.unread_bytes
+
+    def _shrink(self, size: int) -> None:
+        """Drop output until at most `size` bytes wait: too much waits for the user's kernels, or for all."""
+        self._drop(max(0, size - (self._waiting - self._backlog.size)))
+        self._part.resize(self._waiting)
+
+    def _drop(self, limit: int) -> None:
         for entry in self._backlog.drop(limit):
-            for subscriber in subscribers:
+            for subscriber in self._subscribers:
                 if subscriber.lose(entry):
                     log.info("kernel %s: a page reads too slowly or is away, and loses output", self._kernel_id)
 

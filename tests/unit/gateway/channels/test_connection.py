@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import zmq
 from jupyter_client.session import Session
 
 from kernelpod.gateway.channels import connection, sockets
+from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.channels.connection import KernelConnection
 from kernelpod.gateway.channels.subscriber import Subscriber
 from kernelpod.gateway.channels.wire import Frame, from_page
@@ -90,7 +92,9 @@ class Rig:
         self.context, self.kernel = context, Kernel(folder, context)
         self.states: list[str] = []
         session, settings = Session(key=KEY), Gateway.model_validate(limits)
-        self.connection = KernelConnection("k", session, settings, self.states.append)
+        self.budget = Budget(settings.max_user_backlog_bytes, settings.max_total_backlog_bytes)
+        new_part = partial(self.budget.part, "alice")
+        self.connection = KernelConnection("k", session, settings, self.states.append, new_part)
 
     def open_socket(self, channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
         socket = self.context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
@@ -383,3 +387,16 @@ def test_few_absent_pages_are_remembered(play: Any) -> None:
         assert rig.connection.pages == 1
 
     play(scene)
+
+
+def test_what_waits_for_a_page_that_is_away_is_within_its_users_budget(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        (away, subscriber), (here, _) = rig.page("away"), rig.page("here")
+        rig.connection.leave(subscriber, away.write)
+        for number in range(40):
+            rig.kernel.say("iopub", "stream", {"text": f"{number}{'x' * 50_000}"}, {})
+        await here.until(lambda got: str(got["content"].get("text")).startswith("39"))
+        assert 500_000 < rig.budget.size <= 1_000_000
+
+    play(scene, max_user_backlog_bytes=1_000_000)
