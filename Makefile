@@ -53,6 +53,13 @@ test-z2jh: env-hub-z2jh ## test the hub's code with the JupyterHub and KubeSpawn
 test-databases: env env-logins ## test each database of hub/databases with a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases
 
+# Environments of users' servers: the oldest and the newest jupyter_server and Lab. What does not depend on them is left out.
+SERVERS := servers-oldest hub
+
+test-servers: env env-clients env-servers-oldest ## test users' servers at the oldest jupyter_server and Lab (2.14, 4.2) and the newest
+	for servers in $(SERVERS); do \
+	  KERNELPOD_SERVERS=$$servers .venv/bin/python -m pytest -k "not curl and not 60" tests/local/test_servers_end.py tests/local/test_servers_way.py tests/local/test_servers_found.py tests/local/test_clients.py; done
+
 test-browser: env env-browser ## test the hub's pages in a browser: Debian's chromium and chromium-driver
 	.envs/browser/bin/python -m pytest tests/browser
 
@@ -168,6 +175,7 @@ locks: ## refresh requirements/*.txt
 	$(LOCK) --constraint requirements/hub.txt --extra grading pyproject.toml requirements/grading.in -o requirements/grading.txt
 	$(LOCK) --constraint requirements/hub.txt --extra hub pyproject.toml requirements/logins.in -o requirements/logins.txt
 	$(LOCK) --constraint requirements/gateway.txt pyproject.toml requirements/browser.in -o requirements/browser.txt
+	$(LOCK) --extra singleuser pyproject.toml requirements/servers-oldest.in -o requirements/servers-oldest.txt
 	$(LOCK) --constraint requirements/hub.txt pyproject.toml requirements/clients.in -o requirements/clients.txt
 	$(LOCK) requirements/kernels.in -o requirements/kernels.txt
 	$(LOCK) --constraint requirements/gateway.txt --extra gateway pyproject.toml -o requirements/image-gateway.txt
@@ -186,7 +194,7 @@ env-%:
 	@tools/environment $*
 
 .PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh pictures
-.PHONY: test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
+.PHONY: test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses
