@@ -40,6 +40,18 @@ def courses(storage: Path) -> dict[str, Any]:
     }
 
 
+def servers() -> list[str]:
+    """Return the lines that start users' servers from the environment that KERNELPOD_SERVERS names."""
+    name = os.environ.get("KERNELPOD_SERVERS", "")
+    if not name:
+        return []
+    environment = CHECKOUT / ".envs" / name
+    base = (environment / "bin" / "python").resolve().parents[1]
+    paths = ":".join(map(str, (environment, base, CHECKOUT / "src")))
+    path = f"{environment / 'bin'}:{os.environ['PATH']}"
+    return [f"c.SandboxSpawner.server_paths = {paths!r}", f"c.Spawner.environment.update({{'PATH': {path!r}}})"]
+
+
 def run(folder: Path) -> None:
     """Run the demo with its files of courses in a folder."""
     folder.chmod(0o755)
@@ -57,7 +69,7 @@ def run(folder: Path) -> None:
         return made
 
     def with_an_admin(stack: demo.Stack) -> str:
-        lines = ["c.Authenticator.admin_users = {'root2'}", hub_config(stack)]
+        lines = ["c.Authenticator.admin_users = {'root2'}", hub_config(stack), *servers()]
         return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
 
     config.settings, config.hub_config = with_courses, with_an_admin
