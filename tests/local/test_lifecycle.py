@@ -155,3 +155,11 @@ def test_what_a_client_missed_is_sent_when_it_comes_back(site: Any, kernel_id: s
         channels.receive(lambda got: got["msg_type"] == "stream")
     with site.alice.channels(kernel_id, query) as channels:
         assert "while away" in channels.finish(asked).text
+
+
+def test_a_restart_lets_the_kernel_end_by_itself(site: Any, kernel_id: str, channels: Channels) -> None:
+    channels.run("import atexit, time\natexit.register(lambda: (time.sleep(1), open('ended', 'w').close()))")
+    assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+    assert channels.run("print(1)") == "1\n"
+    eventually((site.homes / "alice" / "ended").exists, what="the old kernel wrote its last file")
+    eventually(lambda: len(list((site.folder / "s").iterdir())) == 1, what="the old start is removed")

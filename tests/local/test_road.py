@@ -314,6 +314,16 @@ def test_a_message_over_the_limit_is_named_and_the_cell_ends(make_site: Any) -> 
         assert channels.run("print('goes on')") == "goes on\n"
 
 
+def test_an_answer_over_the_limit_ends_its_request(make_site: Any) -> None:
+    own = make_site(gateway={"max_message_bytes": 1024 * 1024})
+    kernel_id = own.alice.start()
+    with own.alice.channels(kernel_id) as channels:
+        content = {"code": "", "silent": False, "user_expressions": {"big": "'x' * 3_000_000"}}
+        reply = channels.ask("shell", "execute_request", content)
+        assert (reply["status"], "answer is lost" in reply["evalue"]) == ("error", True)
+        assert channels.run("print('goes on')") == "goes on\n"
+
+
 @pytest.mark.parametrize("session", ["s" * 300, "ü", "%00", ""])
 def test_a_strange_session_is_a_session(site: Any, kernel_id: str, session: str) -> None:
     with site.alice.channels(kernel_id, f"?session_id={session}") as channels:

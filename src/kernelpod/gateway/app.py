@@ -10,7 +10,6 @@ import signal
 import time
 from typing import Any
 
-import zmq
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -19,6 +18,7 @@ from tornado.netutil import bind_sockets
 from kernelpod import __version__
 from kernelpod.errors import SettingsError
 from kernelpod.gateway.channels.budget import Budget
+from kernelpod.gateway.encryption import check_encryption
 from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
 from kernelpod.gateway.kernels import DirectMappingKernelManager
@@ -56,15 +56,6 @@ def make_runtime(settings: Settings) -> Runtime:
     from kernelpod.runtime.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415 - a local gateway does without
 
     return KubernetesRuntime(cluster)
-
-
-def check_encryption(settings: Settings) -> None:
-    """Raise SettingsError if this gateway cannot encrypt as the settings say."""
-    if settings.kernels.encryption != "off" and not zmq.has("curve"):
-        raise SettingsError(
-            f"kernels.encryption is {settings.kernels.encryption}, but this gateway's pyzmq has no CurveZMQ. "
-            "Install pyzmq's wheel, or a libzmq with libsodium, or set kernels.encryption to off"
-        )
 
 
 class KernelpodGateway(EnterpriseGatewayApp):

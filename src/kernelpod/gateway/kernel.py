@@ -19,9 +19,10 @@ from pydantic import SecretStr
 
 from kernelpod.errors import StartFailed, StartTimeout, UserError, kernel_not_found
 from kernelpod.gateway.channels.connection import KernelConnection
+from kernelpod.gateway.encryption import encrypt, new_curve_keys
 from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.runtime.interface import Ended, RunningKernel
-from kernelpod.start.connection import CHANNELS, ConnectionKeys, CurveKeys
+from kernelpod.start.connection import CHANNELS, ConnectionKeys
 from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._server_key = b""
+        self._server_key = ""
         self._end_watch: asyncio.Task[None] | None = None
         self.last_activity, self.execution_state = utcnow(), "starting"
         self.verb = asyncio.Lock()
@@ -160,10 +161,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     def _keys(self) -> ConnectionKeys:
         """Return the keys of the next start. It signs with the key of the last one."""
-        curve = None
-        if self.record.plan.encrypted:
-            public, secret = (key.decode() for key in zmq.curve_keypair())
-            curve = CurveKeys(public, SecretStr(secret))
+        curve = new_curve_keys() if self.record.plan.encrypted else None
         if not self.has_connection:
             return ConnectionKeys(curve=curve)
         return ConnectionKeys(SecretStr(self.session.key.decode()), curve)
@@ -180,7 +178,7 @@ class DirectKernelManager(RemoteKernelManager):
             setattr(self, f"{channel}_port", port)
         self.session.key = connection.key.get_secret_value().encode()
         self.session.signature_scheme = connection.signature_scheme
-        self._server_key = (connection.curve_publickey or "").encode()
+        self._server_key = connection.curve_publickey or ""
         self.has_connection = True
         self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
         self.connection.end_requests(RESTARTED)
@@ -209,16 +207,12 @@ class DirectKernelManager(RemoteKernelManager):
         await asyncio.wait_for(self.connection.answered(), deadline - time.monotonic())
 
     def _open_socket(self, channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
-        """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address.
-
-        If the kernel has a CurveZMQ key, the socket speaks to no other kernel than the one with that key.
-        """
+        """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address."""
         socket = self.context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
         socket.identity = identity
         socket.linger = LINGER_MILLISECONDS
         if self._server_key:
-            socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
-            socket.curve_serverkey = self._server_key
+            encrypt(socket, self._server_key)
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
         if channel == "iopub":
@@ -316,6 +310,10 @@ class DirectKernelManager(RemoteKernelManager):
         self.dead, self.notes, self.execution_state = True, reason, "dead"
         self.stop_restarter()
         self.connection.die(reason)
+
+    def cleanup_resources(self, restart: bool = False) -> None:
+        """Remove nothing of the kernel: `finish_shutdown` gives it time to end. Enterprise Gateway kills it here."""
+        AsyncIOLoopKernelManager.cleanup_resources(self, restart)
 
     def _link_dependent_props(self) -> None:
         """Link nothing: links to the application would keep every kernel's manager in memory."""

@@ -19,7 +19,7 @@ from kernelpod.gateway.channels.budget import Part, Shrink
 from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.probe import Probe
-from kernelpod.gateway.channels.requests import Request, Requests, request_of
+from kernelpod.gateway.channels.requests import Request, Requests, endings, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
 from kernelpod.gateway.channels.subscriber import Close, Count, Subscriber, Subscribers, Write
 from kernelpod.settings.sections import Gateway
@@ -48,11 +48,12 @@ class KernelConnection:
         self._backlog = Backlog()
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
         self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
-        self._sockets = KernelSockets(self._receive, self._explain_gap, self._probe.refused)
+        self._sockets = KernelSockets(self._receive, self._connected_again, self._probe.refused)
         self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
         self._requests = Requests()
         self.computing = Computing()
         self._unended: set[str] = set()
+        self._doubtful: dict[str, list[str]] = {}
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
@@ -89,6 +90,14 @@ class KernelConnection:
         """Close the sockets. Pages stay."""
         self._sockets.close()
         self._part.close()
+
+    def _connected_again(self, channel: str) -> None:
+        """Say what is lost after a channel was cut off, as by a message over the limit."""
+        if channel == "iopub":
+            self._explain_gap()
+        elif channel != "stdin" and (asked := self._requests.asked_on(channel)):
+            # What the kernel has not answered when it answers this, it never will.
+            self._doubtful[self.ask(channel, "kernel_info_request", {})] = asked
 
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost, and end those whose end is lost, too."""
@@ -184,6 +193,9 @@ class KernelConnection:
         parent_id = message.parent().get("msg_id")
         if self._probe.replied(parent_id):
             return
+        if parent_id in self._doubtful:
+            self._end_unanswered(self._doubtful.pop(parent_id))
+            return
         if message.msg_type == "delete_subshell_reply":
             self.computing.forget_subshells()
         find = self._requests.asked if channel == "stdin" else self._requests.answer
@@ -193,6 +205,12 @@ class KernelConnection:
         if parent_id in self._unended:
             self._unended.discard(parent_id)
             self._end_state(parent_id, message.parts[wire.PARENT])
+
+    def _end_unanswered(self, msg_ids: list[str]) -> None:
+        limit = self._limits.max_message_bytes / 1e6
+        for msg_id in msg_ids:
+            if request := self._requests.answer(msg_id):
+                self._end(request, f"The kernel's answer is lost. It may have had more than {limit:.0f} MB.")
 
     def _asker(self, request: Request | None) -> str | None:
         """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""
@@ -284,15 +302,9 @@ class KernelConnection:
             self._end(request, reason)
 
     def _end(self, request: Request, reason: str) -> None:
-        error = {"ename": "KernelEnded", "evalue": reason, "traceback": [reason]}
-        if request.msg_type == "execute_request":
-            self._say("error", error, request.header, kept=True)
-        reply_type = f"{request.msg_type.removesuffix('_request')}_reply"
-        reply: dict[str, Any] = {"status": "error", **error}
-        if request.msg_type == "execute_request":
-            reply = {**reply, "execution_count": 0, "user_expressions": {}, "payload": []}
-        self._say(reply_type, reply, request.header, channel=request.channel, to=self._asker(request), kept=True)
-        self._say("status", {"execution_state": "idle"}, request.header, kept=True)
+        for channel, msg_type, content in endings(request, reason):
+            to = None if channel == "iopub" else self._asker(request)
+            self._say(msg_type, content, request.header, channel=channel, to=to, kept=True)
 
     def _notice(self, lost_bytes: int, parent: bytes) -> wire.Frame:
         said = f"\n[{lost_bytes / 1e6:.1f} MB of output were not shown: too much for this page's connection.]\n"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kernelpod.gateway.channels import wire
 
@@ -50,6 +53,14 @@ class Requests:
         """Return a request that has no reply yet."""
         return self._open.get(msg_id)
 
+    def asked_on(self, channel: str) -> list[str]:
+        """Return the ids of a channel's requests without a reply, except for those to subshells."""
+        return [
+            msg_id
+            for msg_id, request in self._open.items()
+            if request.channel == channel and not json.loads(request.header).get("subshell_id")
+        ]
+
     def answer(self, msg_id: str) -> Request | None:
         """Return a request to which the reply has come, or None if there is none."""
         return self._open.pop(msg_id, None)
@@ -67,3 +78,14 @@ class Requests:
 def request_of(session: str, message: wire.FromPage) -> Request:
     """Return the request in a message."""
     return Request(session, message.channel, message.msg_type, message.parts[wire.HEADER])
+
+
+def endings(request: Request, reason: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield channel, type and content of what ends a request without the kernel: an error, a reply, idle."""
+    error = {"ename": "KernelEnded", "evalue": reason, "traceback": [reason]}
+    reply: dict[str, Any] = {"status": "error", **error}
+    if request.msg_type == "execute_request":
+        yield "iopub", "error", error
+        reply = {**reply, "execution_count": 0, "user_expressions": {}, "payload": []}
+    yield request.channel, f"{request.msg_type.removesuffix('_request')}_reply", reply
+    yield "iopub", "status", {"execution_state": "idle"}

@@ -28,22 +28,23 @@ class KernelSockets:
     def __init__(
         self,
         receive: Callable[[str, list[bytes]], None],
-        output_lost: Callable[[], None],
+        connected_again: Callable[[str], None],
         not_encrypted: Callable[[], None],
     ) -> None:
-        """`receive` is called for each message, and `output_lost` when output arrives again after a gap.
+        """`receive` is called for each message, `connected_again` for each channel that was cut off.
 
         `not_encrypted` is called when the kernel does not encrypt as the sockets do.
         """
-        self._receive, self._output_lost, self._not_encrypted = receive, output_lost, not_encrypted
+        self._receive, self._connected_again, self._not_encrypted = receive, connected_again, not_encrypted
         self._streams: dict[str, tuple[ZMQStream, ZMQStream]] = {}
         self._pauses: dict[str, Iterator[float]] = {}
-        self._gap = False
+        self._cut_off: set[str] = set()
 
     def open(self, open_socket: OpenSocket, identity: bytes) -> None:
         """Connect to a new start of the kernel, and close the sockets to the one before."""
         self.close()
-        self._open_socket, self._identity, self._gap = open_socket, identity, False
+        self._open_socket, self._identity = open_socket, identity
+        self._cut_off.clear()
         for channel in CHANNELS:
             self._pauses[channel] = back_off(*PAUSE_SECONDS)
             self._connect(channel, 0)
@@ -88,10 +89,10 @@ class KernelSockets:
         elif event == zmq.EVENT_DISCONNECTED:
             self._close(channel)
             self._connect(channel, next(self._pauses[channel]))
-            self._gap |= channel == "iopub"
-        elif channel == "iopub" and self._gap:
-            self._gap = False
-            self._output_lost()
+            self._cut_off.add(channel)
+        elif channel in self._cut_off:
+            self._cut_off.discard(channel)
+            self._connected_again(channel)
 
     def _close(self, channel: str) -> None:
         stream, monitor = self._streams.pop(channel)

@@ -9,21 +9,21 @@ import pytest
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 
 from kernelpod.errors import SettingsError
-from kernelpod.gateway import app
+from kernelpod.gateway import encryption
 from kernelpod.settings.sections import Settings
 
 
-@pytest.mark.parametrize(("encryption", "starts"), [("required", False), ("preferred", False), ("off", True)])
+@pytest.mark.parametrize(("wished", "starts"), [("required", False), ("preferred", False), ("off", True)])
 def test_a_gateway_whose_zeromq_cannot_encrypt_says_so(
-    encryption: str, starts: bool, monkeypatch: pytest.MonkeyPatch
+    wished: str, starts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_curve(capability: str) -> bool:
         return capability != "curve"
 
-    monkeypatch.setattr(app.zmq, "has", without_curve)
-    settings: Any = Settings.model_validate({"kernels": {"encryption": encryption}})
+    monkeypatch.setattr(encryption.zmq, "has", without_curve)
+    settings: Any = Settings.model_validate({"kernels": {"encryption": wished}})
     if starts:
-        app.check_encryption(settings)
+        encryption.check_encryption(settings)
     else:
         with pytest.raises(SettingsError, match=r"set kernels\.encryption to off"):
-            app.check_encryption(settings)
+            encryption.check_encryption(settings)
