@@ -312,7 +312,7 @@ class DirectKernelManager(RemoteKernelManager):
         self.connection.die(reason)
 
     def cleanup_resources(self, restart: bool = False) -> None:
-        """Remove nothing of the kernel: `finish_shutdown` gives it time to end. Enterprise Gateway kills it here."""
+        """Remove nothing of the kernel: `finish_shutdown` lets it end. Enterprise Gateway would kill it here."""
         AsyncIOLoopKernelManager.cleanup_resources(self, restart)
 
     def _link_dependent_props(self) -> None:
