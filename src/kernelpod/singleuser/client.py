@@ -15,6 +15,7 @@ from collections.abc import Callable
 from threading import Thread
 
 import websocket
+from jupyter_core.utils import ensure_async
 from jupyter_server.gateway.gateway_client import GatewayClient
 from jupyter_server.gateway.managers import GatewayKernelClient
 from jupyter_server.services.kernels.connection.base import deserialize_binary_message
@@ -101,9 +102,8 @@ class RemoteKernelClient(GatewayKernelClient):
     ) -> None:
         """Open the websocket, and a thread that sorts what it brings. Raises WebSocketException, OSError."""
         self.channel_socket = await asyncio.to_thread(Line, self._opened)
-        super(GatewayKernelClient, self).start_channels(
-            shell=shell, iopub=iopub, stdin=stdin, hb=hb, control=control
-        )
+        wanted = {"shell": shell, "iopub": iopub, "stdin": stdin, "hb": hb, "control": control}
+        await ensure_async(super(GatewayKernelClient, self).start_channels(**wanted))
         self.response_router = Thread(target=self._route_responses, daemon=True)
         self.response_router.start()
 

@@ -42,15 +42,14 @@ async def _look(serverapp: Any) -> None:
     found = [model for model in models if model.get("server") == server and model["id"] not in manager]
     for model in found:
         await _adopt(manager, model)
-    if os.environ.get(FOUND_VARIABLE) == "end":
-        for model in found:
-            await manager.shutdown_kernel(model["id"])
-        serverapp.log.info("kernelpod: %d kernels of an earlier server are ended", len(found))
-        return
+    ending = os.environ.get(FOUND_VARIABLE) == "end"
+    for model in found if ending else ():
+        await manager.shutdown_kernel(model["id"])
     if hasattr(serverapp.session_manager, "take_over"):
-        await serverapp.session_manager.take_over(found)
+        await serverapp.session_manager.take_over(() if ending else found)
     if found:
-        serverapp.log.info("kernelpod: %d kernels of an earlier server are found again", len(found))
+        outcome = "ended" if ending else "found again"
+        serverapp.log.info("kernelpod: %d kernels of an earlier server are %s", len(found), outcome)
 
 
 async def _adopt(manager: Any, model: Mapping[str, Any]) -> None:
