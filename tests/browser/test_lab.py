@@ -103,3 +103,29 @@ def test_a_notebook_of_a_server_that_was_killed_has_its_variables(person: Any) -
     keys = ActionChains(person.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
     keys.send_keys("print(x + 1)").key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
     person.until(lambda: person.one(".jp-OutputArea-output").text == "42", "the variable is there")
+
+
+# As Lab asks its server: a request without the token from the cookie is not a page's.
+ASK = (
+    "const token = document.cookie.match(/_xsrf=([^;]*)/)[1];"
+    "fetch(arguments[0], {headers: {'X-XSRFToken': token}}).then(answer => answer.text()).then(arguments[1])"
+)
+
+
+def test_a_refused_kernel_is_told_once_in_the_gateways_words(person: Any) -> None:
+    person.logs_in("dora")
+    person.until(lambda: "/user/dora/lab" in person.driver.current_url, "Lab's address")
+    person.opens("/user/dora/lab/workspaces/refused?reset")
+    card = person.one('.jp-LauncherCard[data-category="Notebook"]')
+    stats = {**person.hub.given["courses"]["stats"], "kernelspecs": ["bash-pod"]}
+    person.hub.write({**person.hub.given, "courses": {**person.hub.given["courses"], "stats": stats}})
+
+    def offered() -> str:
+        return str(person.driver.execute_async_script(ASK, "/user/dora/api/kernelspecs"))
+
+    person.until(lambda: "bash-pod" in offered() and "python-pod" not in offered(), "only Bash is offered")
+    card.click()
+    said = person.one(".jp-Dialog-content").text
+    assert "The kernelspec 'python-pod' is not for your course. Choose bash-pod." in said
+    assert (said.count("not for your course"), "Gateway" in said, "500" in said) == (1, False, False), said
+    person.picture("refused")
