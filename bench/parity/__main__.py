@@ -53,7 +53,7 @@ def wanted(part: str) -> list[Behaviour]:
 def observe(side: Side, behaviour: Behaviour) -> Any:
     """Return what a behaviour shows on a side; that it failed and how, if it raised."""
     try:
-        with side.turn():
+        with side.turn(behaviour.subject):
             return behaviour.script(side)
     except BenchError:
         raise

@@ -47,6 +47,7 @@ class Side(ABC):
         self.folder = Path(tempfile.mkdtemp(prefix="parity-"))
         self.server: Server
         self._opened = contextlib.ExitStack()
+        self._subject, self._shared = "", ""
 
     @property
     @abstractmethod
@@ -126,9 +127,29 @@ class Side(ABC):
         kernel_id = self.kernel(spec)
         return kernel_id, self.page(kernel_id)
 
+    def any_kernel(self) -> str:
+        """Return a kernel that may have run other cells of the same subject: a start costs most of the time."""
+        if not self._shared:
+            self._shared = self.kernel()
+        return self._shared
+
+    def any_kernel_page(self) -> tuple[str, Page]:
+        """Open a page of such a kernel."""
+        return self.any_kernel(), self.page(self.any_kernel())
+
+    def any_page(self) -> Page:
+        """Open a page of such a kernel."""
+        return self.any_kernel_page()[1]
+
     def new_page(self, spec: str = "python-pod") -> Page:
         """Return a page of a new kernel."""
         return self.kernel_page(spec)[1]
+
+    def drop(self, kernel_id: str, page: Page) -> None:
+        """Cut off the only page of a kernel, and return when that is known."""
+        self.eventually(lambda: self.model(kernel_id)["connections"] == 1, "connection of the page")
+        page.drop()
+        self.eventually(lambda: self.model(kernel_id)["connections"] == 0, "page that has left")
 
     def restart(self, kernel_id: str) -> int:
         """Restart a kernel and return the status of the answer."""
@@ -182,11 +203,16 @@ class Side(ABC):
     # For the run
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """The turn of one behaviour: the side is as new before and after it."""
-        self.repair()
+    def turn(self, subject: str) -> Iterator[None]:
+        """The turn of one behaviour: what is left of those before it is at most a kernel of the same subject."""
+        if subject != self._subject:
+            self._subject, self._shared = subject, ""
+            self._tidy()
         try:
             yield
+        except Exception:
+            self._shared = ""
+            raise
         finally:
             with self._opened:
                 pass
@@ -197,7 +223,8 @@ class Side(ABC):
     def _tidy(self) -> None:
         for kind in ("sessions", "kernels", "terminals"):
             for one in self.ask("GET", kind).json():
-                self.ask("DELETE", f"{kind}/{one.get('id') or one['name']}")
+                if (name := one.get("id") or one["name"]) != self._shared:
+                    self.ask("DELETE", f"{kind}/{name}")
         for left in self.home.iterdir():
             if not left.name.startswith("."):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()

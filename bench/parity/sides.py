@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ours import PASSING, UNLIMITED, USER, OursPeer
+from bench.parity.page import Late
 from bench.parity.relay import Relay
 from bench.parity.server import Server
 from bench.parity.side import Side, write_specs
@@ -20,6 +21,7 @@ from kernelpod.hub import servers
 from kernelpod.settings.sections import Settings
 
 HUB = ROOT / ".envs" / "hub" / "bin"
+LEFT_SECONDS = 3
 IMAGE = {"interrupt_mode": "message", "metadata": {"kernelpod": {"image": "registry.example/kernel:1"}}}
 
 
@@ -95,10 +97,15 @@ class LocalSide(Side):
 
     def _tidy(self) -> None:
         super()._tidy()
-        for pid in self._kernels():  # those that the server has forgotten
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.eventually(lambda: not self._kernels(), "end of all kernels")
+        try:
+            self.eventually(lambda: self.traces() <= bool(self._shared), "end of all kernels", LEFT_SECONDS)
+        except Late:  # the server has forgotten kernels, and starts them again when they end
+            self._shared = ""
+            self.server.kill()
+            for pid in self._kernels():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.server.start()
 
     def stop(self) -> None:
         if hasattr(self, "server"):
@@ -243,7 +250,7 @@ class KernelpodSide(Side):
 
     def _tidy(self) -> None:
         super()._tidy()
-        for kernel_id in self.middle.listed():
+        for kernel_id in set(self.middle.listed()) - {self._shared}:
             self.middle.stop_kernel(kernel_id)
 
     def stop(self) -> None:

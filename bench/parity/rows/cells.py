@@ -20,14 +20,14 @@ def prints(side: Side) -> Any:
 
 @behaviour("a cell raises an exception")
 def raises(side: Side) -> Any:
-    cell = side.new_page().run("def f():\n    return 1 / 0\nf()")
+    cell = side.any_page().run("def f():\n    return 1 / 0\nf()")
     traceback = cell.reply["traceback"]
     return {**cell.seen, "lines": len(traceback), "coloured": "\x1b[" in "".join(traceback)}
 
 
 @behaviour("a cell with a syntax error")
 def syntax_error(side: Side) -> Any:
-    return side.new_page().run("x = = 1").seen
+    return side.any_page().run("x = = 1").seen
 
 
 @behaviour("an empty cell")
@@ -53,20 +53,20 @@ def without_history(side: Side) -> Any:
 @behaviour("user expressions are answered, also one that fails")
 def user_expressions(side: Side) -> Any:
     expressions = {"sum": "x + 1", "bad": "nothing_there"}
-    said = side.new_page().run("x = 41", user_expressions=expressions).reply["user_expressions"]
+    said = side.any_page().run("x = 41", user_expressions=expressions).reply["user_expressions"]
     return {"sum": said["sum"]["data"], "bad": [said["bad"]["status"], said["bad"]["ename"]]}
 
 
 @behaviour("an error aborts the cells behind it")
 def stop_on_error(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cells = [page.cell(code) for code in ("import time; time.sleep(0.5); 1/0", "print('no')", "print('nor this')")]
     return [*(cell.wait().seen for cell in cells), page.run("print('later')").seen]
 
 
 @behaviour("without stop_on_error the cells behind an error run")
 def go_on_after_error(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cells = [page.cell(code, stop_on_error=False) for code in ("1/0", "print('yes')")]
     return [cell.wait().seen for cell in cells]
 
@@ -92,14 +92,14 @@ def _replies(cells: list[Any]) -> int:
 
 @behaviour("a cell of 8 MiB of code runs")
 def huge_code(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     code = f"x = '{'y' * 8 * MEBIBYTE}'\nprint(len(x))"
     return page.cell(code).wait(60).seen
 
 
 @behaviour("a cell with await, and tasks that go on behind it")
 def asynchronous(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     first = page.run(
         "import asyncio\nfinished = asyncio.Event()\n"
         "async def later():\n    await go.wait()\n    print('later')\n    finished.set()\n"
@@ -111,7 +111,7 @@ def asynchronous(side: Side) -> Any:
 
 @behaviour("a thread prints after its cell has ended")
 def thread_after_the_end(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     first = page.run(
         "import threading, time\ngo = threading.Event()\n"
         "def late():\n    go.wait()\n    print('late', flush=True)\n"
@@ -124,7 +124,7 @@ def thread_after_the_end(side: Side) -> Any:
 
 @behaviour("a task prints after its cell has ended")
 def task_after_the_end(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run("import asyncio\nasync def late():\n    await asyncio.sleep(0.3)\n    print('late', flush=True)")
     cell = page.run("task = asyncio.ensure_future(late())")
     page.first(lambda one: "late" in str(one["content"].get("text")), "output of the task")
@@ -133,7 +133,7 @@ def task_after_the_end(side: Side) -> Any:
 
 @behaviour("output of child processes, of a shell escape and of file descriptors is shown")
 def children(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     codes = (
         "!echo shell; echo error >&2",
         "import subprocess\nsubprocess.run(['echo', 'child'], check=True)\nNone",
@@ -154,12 +154,12 @@ def history_names(side: Side) -> Any:
 
 @behaviour("the payload of %load and set_next_input")
 def next_input(side: Side) -> Any:
-    return side.new_page().run("get_ipython().set_next_input('print(1)')").reply["payload"]
+    return side.any_page().run("get_ipython().set_next_input('print(1)')").reply["payload"]
 
 
 @behaviour("a question mark opens the pager")
 def pager(side: Side) -> Any:
-    payload = side.new_page().run("len?").reply["payload"]
+    payload = side.any_page().run("len?").reply["payload"]
     return [
         [one["source"], sorted(one["data"]), "Return the number" in one["data"]["text/plain"]] for one in payload
     ]
@@ -167,13 +167,13 @@ def pager(side: Side) -> Any:
 
 @behaviour("text that is not UTF-8 is printed")
 def bad_text(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     return [page.run("print('a\\udcffb')").seen, page.run("print('next')").seen]
 
 
 @behaviour("an exception with text that is not UTF-8 ends its cell")
 def bad_error(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     return [page.run("raise ValueError('a\\udcffb')").seen, page.run("print('next')").seen]
 
 
@@ -186,18 +186,18 @@ def half_emoji(side: Side) -> Any:
 
 @behaviour("text of many scripts, emoji, NUL and control characters")
 def many_scripts(side: Side) -> Any:
-    return side.new_page().run("print('äß漢字 ',  '\\N{PARTY POPPER}', 'עברית', '\\x00\\x07|\\r|\\t|')").seen
+    return side.any_page().run("print('äß漢字 ',  '\\N{PARTY POPPER}', 'עברית', '\\x00\\x07|\\r|\\t|')").seen
 
 
 @behaviour("metadata of a cell reach the kernel")
 def cell_metadata(side: Side) -> Any:
     code = "print(get_ipython().kernel.get_parent()['metadata'])"
-    return side.new_page().run(code, metadata={"cellId": "abc", "deletedCells": [], "trusted": True}).seen
+    return side.any_page().run(code, metadata={"cellId": "abc", "deletedCells": [], "trusted": True}).seen
 
 
 @behaviour("two cells run one behind the other, and their states follow one another")
 def two_in_order(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     first, second = page.cell("import time\ntime.sleep(0.3)\nprint(1)"), page.cell("print(2)")
     second.wait()
     known = {first.msg_id: "first", second.msg_id: "second"}
@@ -210,14 +210,14 @@ def two_in_order(side: Side) -> Any:
 
 @behaviour("a cell that raises SystemExit, and one that raises KeyboardInterrupt")
 def exits(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     return [page.run(code).seen for code in ("raise SystemExit(3)", "raise KeyboardInterrupt", "print('next')")]
 
 
 @behaviour("warnings, logging and tracebacks go to stderr")
 def standard_error(side: Side) -> Any:
     code = "import sys, logging\nprint('out', flush=True)\nprint('err', file=sys.stderr, flush=True)"
-    page = side.new_page()
+    page = side.any_page()
     return [page.run(code).shown, page.run("logging.warning('careful')").text]
 
 
@@ -231,4 +231,4 @@ def magics(side: Side) -> Any:
 @behaviour("multiprocessing in a cell")
 def multiprocessing(side: Side) -> Any:
     code = "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(2) as pool:\n"
-    return side.new_page().run(f"{code}    print(pool.map(abs, [-1, -2, 3]))").seen
+    return side.any_page().run(f"{code}    print(pool.map(abs, [-1, -2, 3]))").seen

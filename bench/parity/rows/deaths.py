@@ -63,14 +63,14 @@ def killed_idle(side: Side) -> Any:
 
 @behaviour("a memory error is an exception, and the kernel lives on")
 def memory_error(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run("x = 1")
     return [page.run("bytearray(10 ** 15)").seen, page.run("print(x)").seen]
 
 
 @behaviour("recursion without end is an exception, and the kernel lives on")
 def recursion(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     return [page.run("def f(): f()\nf()").status, page.run("print('next')").seen]
 
 

@@ -31,7 +31,7 @@ def questions(page: Page) -> int:
 
 @behaviour("input() is asked and answered")
 def asked(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell(ASK)
     content = question(page)
     page.answer("owl")
@@ -40,7 +40,7 @@ def asked(side: Side) -> Any:
 
 @behaviour("a password is asked without an echo")
 def password(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell("import getpass\nlen(getpass.getpass('secret: '))")
     content = question(page)
     page.answer("owl")
@@ -49,7 +49,7 @@ def password(side: Side) -> Any:
 
 @behaviour("two questions in one cell")
 def twice(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell("print(input('a') + input('b'))")
     for number in (1, 2):
         question(page, number)
@@ -59,7 +59,7 @@ def twice(side: Side) -> Any:
 
 @behaviour("an answer that is empty, and one of many lines and scripts")
 def odd_answers(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell("print(repr(input()), repr(input()))")
     for number, text in enumerate(("", "ü\n漢\t\U0001f389 'x'"), 1):
         question(page, number)
@@ -69,7 +69,7 @@ def odd_answers(side: Side) -> Any:
 
 @behaviour("with two pages, only the one that asked gets the question")
 def two_pages(side: Side) -> Any:
-    kernel_id, one = side.kernel_page()
+    kernel_id, one = side.any_kernel_page()
     other = side.page(kernel_id)
     cell = one.cell(ASK)
     question(one)
@@ -81,12 +81,12 @@ def two_pages(side: Side) -> Any:
 
 @behaviour("a cell that may not ask gets an error")
 def not_allowed(side: Side) -> Any:
-    return side.new_page().run(ASK, allow_stdin=False).seen
+    return side.any_page().run(ASK, allow_stdin=False).seen
 
 
 @behaviour("a question is interrupted")
 def interrupted(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     cell = page.cell(ASK)
     question(page)
     side.interrupt(kernel_id)
@@ -107,7 +107,7 @@ def restarted(side: Side) -> Any:
 
 @behaviour("a page is reloaded while the kernel asks, and answers after it")
 def reloaded(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     cell = page.cell(ASK)
     question(page)
     page.leave()
@@ -118,7 +118,7 @@ def reloaded(side: Side) -> Any:
 
 @behaviour("a page that was cut off comes back while the kernel asks: it has the question, and answers")
 def cut_off(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     cell = page.cell("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n" + ASK).running()
     page.drop()
     side.touch("go")
@@ -130,7 +130,7 @@ def cut_off(side: Side) -> Any:
 
 @behaviour("the debugger of Python asks in the cell")
 def pdb(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell("x = 7\nimport pdb; pdb.set_trace()\nprint('behind')")
     for number, command in enumerate(("p x * 6", "c"), 1):
         question(page, number)
@@ -141,7 +141,7 @@ def pdb(side: Side) -> Any:
 
 @behaviour("an answer that nobody asked for harms nothing")
 def unasked(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.answer("early")
     cell = page.cell(ASK)
     question(page)

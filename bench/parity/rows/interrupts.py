@@ -14,7 +14,7 @@ BEGUN = "print('begun', flush=True)\n"
 
 def interrupted(side: Side, code: str) -> Any:
     """Return how a cell ends that is interrupted once it has begun, and what runs behind it."""
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     cell = page.cell(f"import time, subprocess\n{BEGUN}{code}").said("begun")
     status = side.interrupt(kernel_id)
     return {"status": status, "end": cell.wait().status, "next": page.run("print('next')").seen}
@@ -42,7 +42,7 @@ def child(side: Side) -> Any:
 
 @behaviour("a shell escape is interrupted")
 def escape(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     cell = page.cell("!echo begun; sleep 60").said("begun")
     status = side.interrupt(kernel_id)
     return {"status": status, "end": cell.wait().status.split()[0], "next": page.run("print('next')").seen}
@@ -50,7 +50,7 @@ def escape(side: Side) -> Any:
 
 @behaviour("a child process with handlers of its own gets the signal")
 def handler_of_child(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     code = "import signal, time, sys\nsignal.signal(signal.SIGINT, lambda *_: (open('heard', 'w'), sys.exit(0)))\n"
     code += "open('ready', 'w')\nwhile True: time.sleep(0.05)"
     cell = page.cell(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {code!r}])\n")
@@ -62,7 +62,7 @@ def handler_of_child(side: Side) -> Any:
 
 @behaviour("os.system is interrupted: it leaves the signal to its child")
 def system(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     cell = page.cell("import os\nos.system('echo begun; sleep 20')").said("begun")
     side.interrupt(kernel_id)
     return [cell.wait(15).status.split()[0], page.run("print('next')").seen]
@@ -70,7 +70,7 @@ def system(side: Side) -> Any:
 
 @behaviour("a cell catches the interrupt and goes on")
 def caught(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     code = f"import time\ntry:\n    {BEGUN}    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')"
     cell = page.cell(code).said("begun")
     side.interrupt(kernel_id)
@@ -79,9 +79,10 @@ def caught(side: Side) -> Any:
 
 @behaviour("an interrupt aborts the cells that wait")
 def aborts(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     running = page.cell(f"import time\n{BEGUN}time.sleep(60)").said("begun")
     waiting = [page.cell("print('no')"), page.cell("print('nor this')")]
+    page.ask("kernel_info_request", channel="control").replied()  # so they have reached the kernel, too
     side.interrupt(kernel_id)
     ends = [cell.wait().seen["end"] for cell in (running, *waiting)]
     return [ends, page.run("print('next')").seen]
@@ -89,14 +90,14 @@ def aborts(side: Side) -> Any:
 
 @behaviour("an interrupt of a kernel that does nothing harms nothing")
 def idle(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     statuses = [side.interrupt(kernel_id) for _ in range(3)]
     return [statuses, page.run("print('next')").seen]
 
 
 @behaviour("a page interrupts what another page runs")
 def another_page(side: Side) -> Any:
-    kernel_id, one = side.kernel_page()
+    kernel_id, one = side.any_kernel_page()
     other = side.page(kernel_id)
     cell = one.cell(f"import time\n{BEGUN}time.sleep(60)").said("begun")
     said = other.ask("interrupt_request", channel="control").replied()["status"]
@@ -105,7 +106,7 @@ def another_page(side: Side) -> Any:
 
 @behaviour("an interrupt twice in a row")
 def twice(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     for _ in range(2):
         cell = page.cell(f"import time\n{BEGUN}time.sleep(60)").said("begun")
         side.interrupt(kernel_id)
@@ -113,7 +114,7 @@ def twice(side: Side) -> Any:
     return page.run("print('next')").seen
 
 
-@behaviour("a kernel that does not exist cannot be interrupted, restarted, deleted or asked")
+@behaviour("a kernel that does not exist cannot be interrupted, restarted, deleted or asked", best=[404] * 4)
 def nobody(side: Side) -> Any:
     kernel_id = "11111111-2222-4333-8444-555555555555"
     path = f"kernels/{kernel_id}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import uuid
 from typing import TYPE_CHECKING, Any
+
+import websocket
 
 from bench.parity.behaviour import behaviour
 from bench.parity.page import DATE
@@ -37,10 +40,11 @@ def whole(**changes: Any) -> str:
 
 def harm(side: Side, *frames: str | bytes) -> Any:
     """Return what another page still can do after a page has sent some frames, and after it is loaded anew."""
-    kernel_id, good = side.kernel_page()
+    kernel_id, good = side.any_kernel_page()
     bad = side.page(kernel_id)
-    for frame in frames:
-        bad.socket.send_binary(frame) if isinstance(frame, bytes) else bad.socket.send(frame)
+    with contextlib.suppress(OSError, websocket.WebSocketException):  # once the page is closed
+        for frame in frames:
+            bad.socket.send_binary(frame) if isinstance(frame, bytes) else bad.socket.send(frame)
     return [good.run("print('next')").seen, side.page(kernel_id).run("print('next')").seen]
 
 
@@ -83,14 +87,14 @@ def odd_ids(side: Side) -> Any:
 
 @behaviour("a message with two thousand buffers")
 def many_buffers(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.ask("comm_msg", {"comm_id": "nobody", "data": {}}, buffers=[b""] * 2000)
     return page.run("print('next')").seen
 
 
 @behaviour("two requests with one id are both answered")
 def one_id(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     same = header()
     for _ in range(2):
         page.socket.send(whole(header=same))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WAITS = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n"
 LOST = "the kernel is lost"
 STOPPED_SECONDS, SHORT_SECONDS = 30, 5
-LISTED_SECONDS = 5
+LISTED_SECONDS = 3
 KEPT = {"end": "ok", "shown": ["stdout: begin\nlate\n"], "x": "5\n"}
 
 
@@ -220,8 +220,7 @@ def stands_still(side: Side) -> Any:
 def outputs_while_still(side: Side) -> Any:
     kernel_id, page = side.kernel_page()
     cell = page.cell(f"{WAITS}for n in range(100): print(n, flush=True)\nopen('ended', 'w')").running()
-    page.drop()
-    side.eventually(lambda: side.model(kernel_id)["connections"] == 0, "page that has left")
+    side.drop(kernel_id, page)
     side.signal_middle(signal.SIGSTOP)
     side.touch("go")
     side.there("ended")

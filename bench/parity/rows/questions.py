@@ -15,7 +15,7 @@ WAITS = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprin
 
 @behaviour("completions")
 def complete(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run("abcdef, abcxyz = 1, 2")
     said = page.ask("complete_request", {"code": "print(abc", "cursor_pos": 9}).wait().reply
     return {name: said[name] for name in ("status", "matches", "cursor_start", "cursor_end")}
@@ -23,7 +23,7 @@ def complete(side: Side) -> Any:
 
 @behaviour("help on a function")
 def inspect(side: Side) -> Any:
-    said = side.new_page().ask("inspect_request", {"code": "len", "cursor_pos": 3, "detail_level": 0}).wait().reply
+    said = side.any_page().ask("inspect_request", {"code": "len", "cursor_pos": 3, "detail_level": 0}).wait().reply
     return [said["status"], said["found"], "Return the number" in said["data"]["text/plain"]]
 
 
@@ -39,7 +39,7 @@ def history(side: Side) -> Any:
 
 @behaviour("whether code is complete")
 def is_complete(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     codes = ("x = 1", "for x in y:", "x = (", "x = = 1")
     replies = [page.ask("is_complete_request", {"code": code}).wait().reply for code in codes]
     return [[said["status"], said.get("indent")] for said in replies]
@@ -47,19 +47,19 @@ def is_complete(side: Side) -> Any:
 
 @behaviour("what kernel it is")
 def kernel_info(side: Side) -> Any:
-    said = side.new_page().ask("kernel_info_request").wait().reply
+    said = side.any_page().ask("kernel_info_request").wait().reply
     return {name: said[name] for name in ("status", "implementation", "protocol_version", "language_info")}
 
 
 @behaviour("features that a kernel says it has")
 def features(side: Side) -> Any:
-    said = side.new_page().ask("kernel_info_request").wait().reply
+    said = side.any_page().ask("kernel_info_request").wait().reply
     return {name: said.get(name) for name in ("debugger", "supported_features", "help_links")}
 
 
 @behaviour("kernel_info while a cell runs: on control at once, on shell behind the cell")
 def kernel_info_while_busy(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell(WAITS).running()
     behind = page.ask("kernel_info_request")
     said = page.ask("kernel_info_request", channel="control").replied()
@@ -70,7 +70,7 @@ def kernel_info_while_busy(side: Side) -> Any:
 
 @behaviour("completions while a cell runs come when it has ended")
 def complete_while_busy(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell(WAITS).running()
     asked = page.ask("complete_request", {"code": "prin", "cursor_pos": 4})
     side.touch("go")
@@ -87,13 +87,13 @@ def comm_info(side: Side) -> Any:
 
 @behaviour("usage of memory and processor, as Lab's panel asks for it")
 def usage(side: Side) -> Any:
-    said = side.new_page().ask("usage_request", channel="control").wait().reply
+    said = side.any_page().ask("usage_request", channel="control").wait().reply
     return sorted(set(said) - {"host_cpu_percent"})  # which is missing when it is 0
 
 
 @behaviour("a request that no kernel knows harms nothing")
 def unknown_request(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     asked = page.ask("nonsense_request")
     later = page.run("print('next')").seen
     return [asked.replies(), later]
@@ -101,7 +101,7 @@ def unknown_request(side: Side) -> Any:
 
 @behaviour("a request without what it needs is answered with an error, or not at all")
 def incomplete_request(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     asked = page.ask("execute_request", {})
     return [page.run("print('next')").seen, [one["content"].get("status") for one in asked.replies()]]
 
@@ -156,7 +156,7 @@ def shutdown_request(side: Side) -> Any:
 
 @behaviour("a page interrupts by a message on control")
 def interrupt_request(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     cell = page.cell("import time\nprint('begun', flush=True)\ntime.sleep(60)").said("begun")
     said = page.ask("interrupt_request", channel="control").replied()["status"]
     return [said, cell.wait().status, page.run("print('next')").seen]

@@ -79,8 +79,9 @@ def _restarts(side: Side, kernel_id: str, page: Page) -> bool:
 
 @behaviour("a page that is opened during a restart works")
 def opened_during(side: Side) -> Any:
-    kernel_id = side.kernel("slow")
+    kernel_id, first = side.kernel_page("slow")
     restarting = side.meanwhile(side.restart, kernel_id)
+    side.eventually(lambda: _restarts(side, kernel_id, first), "restart that has begun")
     page = side.page(kernel_id)
     cell = page.run("print('ran')")
     state = side.eventually(lambda: side.model(kernel_id)["execution_state"] == "idle", "kernel that is idle")

@@ -44,16 +44,7 @@ def terminal(side: Side) -> Any:
 
 @behaviour("pages of the server: status, identity, Lab's settings and the language servers")
 def pages(side: Side) -> Any:
-    paths = (
-        "status",
-        "me",
-        "contents",
-        "config/notebook",
-        "spec.yaml",
-        "/lab/api/settings",
-        "/lsp/status",
-        "/lab",
-    )
+    paths = ("status", "me", "contents", "config/notebook", "spec.yaml", "/lsp/status", "/api")
     return {path: side.status("GET", path) for path in paths}
 
 

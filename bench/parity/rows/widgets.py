@@ -45,7 +45,7 @@ def sent(message: Message) -> Any:
 
 @behaviour("a comm of the kernel with buffers both ways")
 def both_ways(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(COMM)
     opened = comm(page, "open")
     page.ask("comm_msg", {"comm_id": opened["content"]["comm_id"], "data": {}}, buffers=[b"\x00\x80", b"x"])
@@ -59,7 +59,7 @@ def both_ways(side: Side) -> Any:
 
 @behaviour("an empty buffer, and 500 buffers")
 def many_buffers(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(COMM)
     comm_id = comm(page, "open")["content"]["comm_id"]
     page.ask("comm_msg", {"comm_id": comm_id, "data": {}}, buffers=[b"", b"x"])
@@ -69,14 +69,14 @@ def many_buffers(side: Side) -> Any:
 
 @behaviour("a widget of the kernel with 10,000 buffers")
 def ten_thousand_buffers(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(f"{COMM}comm.send({{}}, buffers=[b'z'] * 10_000)")
     return [len(comm(page, "msg")["buffers"]), page.run("print('next')").seen]
 
 
 @behaviour("a buffer of 9 MiB both ways, as an upload and a picture")
 def large_buffer(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(COMM)
     comm_id = comm(page, "open")["content"]["comm_id"]
     page.ask("comm_msg", {"comm_id": comm_id, "data": {}}, buffers=[b"\xff" * 9 * MEBIBYTE])
@@ -86,14 +86,14 @@ def large_buffer(side: Side) -> Any:
 
 @behaviour("a picture of 30 MiB in the buffer of a widget")
 def picture(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(f"{COMM}comm.send({{}}, buffers=[bytes({30 * MEBIBYTE})])")
     return [[len(one) for one in comm(page, "msg", seconds=60)["buffers"]], page.run("print('next')").seen]
 
 
 @behaviour("a page opens a comm, talks and closes it")
 def from_page(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(TARGET)
     content = {"comm_id": "c1", "target_name": "target", "data": {"a": 1}}
     page.ask("comm_open", content)
@@ -107,21 +107,21 @@ def from_page(side: Side) -> Any:
 
 @behaviour("a comm of an unknown target is closed")
 def unknown_target(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.ask("comm_open", {"comm_id": "c2", "target_name": "nobody", "data": {}})
     return comm(page, "close")["content"]
 
 
 @behaviour("a message of a comm that is gone harms nothing")
 def gone(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.ask("comm_msg", {"comm_id": "never", "data": {}})
     return page.run("print('next')").seen
 
 
 @behaviour("what a widget sends while a cell runs comes after it, in order")
 def while_busy(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(COMM)
     comm_id = comm(page, "open")["content"]["comm_id"]
     cell = page.cell("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)").running()
@@ -133,7 +133,7 @@ def while_busy(side: Side) -> Any:
 
 @behaviour("a widget's messages reach both pages")
 def two_pages(side: Side) -> Any:
-    kernel_id, one = side.kernel_page()
+    kernel_id, one = side.any_kernel_page()
     other = side.page(kernel_id)
     one.run(COMM)
     comm_id = comm(other, "open")["content"]["comm_id"]
@@ -154,7 +154,7 @@ def found_again(side: Side) -> Any:
 
 @behaviour("a slider that is dragged: 300 messages, each answered in order")
 def dragged(side: Side) -> Any:
-    page = side.new_page()
+    page = side.any_page()
     page.run(TARGET)
     page.ask("comm_open", {"comm_id": "c3", "target_name": "target", "data": {}})
     for number in range(300):
@@ -166,7 +166,7 @@ def dragged(side: Side) -> Any:
 
 @behaviour("a comm with buffers to a page that was away")
 def away(side: Side) -> Any:
-    kernel_id, page = side.kernel_page()
+    kernel_id, page = side.any_kernel_page()
     page.run(COMM)
     page.cell(
         "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\ncomm.send({}, buffers=[b'late'])"
