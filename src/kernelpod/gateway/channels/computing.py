@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from kernelpod.gateway.channels import wire
 
-# Requests on the control channel, whose states say nothing about what the kernel computes.
-ASIDE = frozenset({"debug_request", "usage_request", "interrupt_request", "shutdown_request"})
+# Requests that a kernel answers on the control channel beside what it computes, so their states say nothing of that.
+ASIDE = frozenset(
+    f"{name}_request"
+    for name in (
+        *("debug", "usage", "interrupt", "shutdown", "kernel_info"),
+        *("create_subshell", "delete_subshell", "list_subshell"),
+    )
+)
 MOST_COMPUTING = 100
 
 

@@ -160,13 +160,14 @@ def play(tmp_path: Path) -> Callable[..., None]:
     return run
 
 
-def test_the_control_channel_and_subshells_do_not_end_busy(play: Any) -> None:
+@pytest.mark.parametrize("aside", ["debug_request", "kernel_info_request", "create_subshell_request"])
+def test_the_control_channel_and_subshells_do_not_end_busy(play: Any, aside: str) -> None:
     async def scene(rig: Rig) -> None:
         await rig.ready()
         page, _ = rig.page("one")
         rig.states.clear()
         cell = {"header": {"msg_id": "cell", "msg_type": "execute_request"}}
-        debug = {"header": {"msg_id": "debug", "msg_type": "debug_request"}}
+        debug = {"header": {"msg_id": "debug", "msg_type": aside}}
         shell = {"header": {"msg_id": "sub", "msg_type": "execute_request", "subshell_id": "s1"}}
         for parent, state in [(cell, "busy"), (debug, "busy"), (debug, "idle"), (shell, "busy"), (shell, "idle")]:
             rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
