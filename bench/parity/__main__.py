@@ -91,8 +91,10 @@ def say(line: str) -> None:
 def compare(asked: Sequence[Behaviour], *, small: bool) -> list[Row]:
     """Return all rows. Every process that was started is ended, even after an error. Raises BenchError."""
     with ExitStack() as stack:
-        stack.callback(sweep)
         sides = (LocalSide(small=small), KernelpodSide(small=small))
+        for side in sides:
+            stack.callback(side.remove)
+        stack.callback(sweep)
         for side in sides:
             stack.callback(side.stop)
         stack.callback(finish)

@@ -35,9 +35,12 @@ class Server:
         self._environment, self._arguments = environment, arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.headers = {"Authorization": f"token {TOKEN}"}
+        self._over = False
 
     def start(self) -> None:
-        """Start it, and return when it answers. Raises BenchError."""
+        """Start it, and return when it answers. Raises BenchError, also once it was ended for good."""
+        if self._over:
+            raise BenchError("the comparison has ended")
         command = [
             str(PYTHON),
             "-m",
@@ -88,6 +91,11 @@ class Server:
         if self._process is not None:
             end(self._process, PATIENCE_SECONDS)
             self._process = None
+
+    def end(self) -> None:
+        """End it for good."""
+        self._over = True
+        self.stop()
 
     def ask(self, method: str, path: str, body: Any = None, **how: Any) -> requests.Response:
         """Return the answer of `/api/<path>`, or of an absolute path."""

@@ -48,6 +48,7 @@ class Side(ABC):
         self.server: Server
         self._opened = contextlib.ExitStack()
         self._subject, self._shared = "", ""
+        self._over = False
 
     @property
     @abstractmethod
@@ -91,9 +92,15 @@ class Side(ABC):
     def traces(self) -> int:
         """Return how many kernels live, listed or not."""
 
-    @abstractmethod
     def stop(self) -> None:
-        """End everything that was started."""
+        """End everything that was started, for good."""
+        self._over = True
+        if hasattr(self, "server"):
+            self.server.end()
+
+    def remove(self) -> None:
+        """Remove all files, once nothing writes them any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     # For behaviours
 
@@ -195,7 +202,7 @@ class Side(ABC):
         """Return the first true answer. Raises Late."""
         deadline = time.monotonic() + seconds
         while not (answer := question()):
-            if time.monotonic() > deadline:
+            if self._over or time.monotonic() > deadline:
                 raise Late(f"no {what}")
             time.sleep(0.02)
         return answer

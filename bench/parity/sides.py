@@ -15,7 +15,7 @@ from bench.parity.page import Late
 from bench.parity.relay import Relay
 from bench.parity.server import Server
 from bench.parity.side import Side, write_specs
-from bench.processes import descendants
+from bench.processes import BenchError, descendants
 from bench.upstream import KERNEL_PYTHON, ROOT
 from kernelpod.hub import servers
 from kernelpod.settings.sections import Settings
@@ -107,11 +107,6 @@ class LocalSide(Side):
                     os.kill(pid, signal.SIGKILL)
             self.server.start()
 
-    def stop(self) -> None:
-        if hasattr(self, "server"):
-            self.server.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def _is_kernel(pid: int, folder: str) -> bool:
     try:
@@ -138,6 +133,12 @@ class Gateway(OursPeer):
         """Write kernelspecs, too."""
         super().prepare()
         write_specs(self.folder / "specs", IMAGE)
+
+    def run(self) -> None:
+        """Start its process. Raises BenchError once it was ended for good."""
+        if self.folder == Path():
+            raise BenchError("the comparison has ended")
+        super().run()
 
     @property
     def home(self) -> Path:
@@ -189,6 +190,7 @@ class KernelpodSide(Side):
     def __init__(self, *, small: bool) -> None:
         super().__init__(small=small)
         self.middle = Gateway()
+        self._middle_folder = Path()
 
     @property
     def home(self) -> Path:
@@ -254,7 +256,11 @@ class KernelpodSide(Side):
             self.middle.stop_kernel(kernel_id)
 
     def stop(self) -> None:
-        if hasattr(self, "server"):
-            self.server.stop()
+        super().stop()
+        self._middle_folder = self.middle.folder
         self.middle.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove(self) -> None:
+        super().remove()
+        if self._middle_folder != Path():
+            shutil.rmtree(self._middle_folder, ignore_errors=True)
