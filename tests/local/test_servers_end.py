@@ -126,11 +126,38 @@ def test_a_cell_that_ends_while_no_gateway_listens_is_ended(own: Any, server: Se
         (own.homes / "alice" / name).unlink()
 
 
+def test_a_page_whose_old_connection_still_stands_comes_back(own: Any, server: Server, kernel_id: str) -> None:
+    """As after a laptop's sleep: nobody has told the server that the old connection is dead."""
+    with server.caller.channels(kernel_id, "?session_id=laptop") as asleep:
+        running = asleep.begin(f"{WAIT}print('late')")
+        with server.caller.channels(kernel_id, "?session_id=laptop") as awake:
+            assert asleep.closed() == 1001
+            (own.homes / "alice" / "go").touch()
+            assert awake.finish(running).text == "late\n"
+            eventually(lambda: own.alice.model(kernel_id)["connections"] == 1, what="the old connection is closed")
+            assert awake.run("print('next')") == "next\n"
+    (own.homes / "alice" / "go").unlink()
+
+
+def test_a_cell_that_ended_while_its_page_was_away_too_is_ended(own: Any, server: Server, kernel_id: str) -> None:
+    with server.caller.channels(kernel_id, "?session_id=both") as channels:
+        running = channels.begin(f"{WAIT}print('unheard')\nopen('ended', 'w')")
+    own.gateway.stop(signal.SIGKILL)
+    (own.homes / "alice" / "go").touch()
+    eventually((own.homes / "alice" / "ended").exists, what="the cell has ended")
+    own.gateway.start()
+    with server.caller.channels(kernel_id, "?session_id=both") as back:
+        assert back.finish(running).error == "KernelUnreachable"
+        assert back.run("print('next')") == "next\n"
+    for name in ("go", "ended"):
+        (own.homes / "alice" / name).unlink()
+
+
 def test_a_kernel_that_is_gone_ends_what_the_page_sends(own: Any, server: Server, kernel_id: str) -> None:
     assert own.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
     with server.caller.channels(kernel_id) as channels:
         outcome = channels.finish(channels.start("print(1)"))
-        assert (outcome.error, "404" in outcome.reply["evalue"]) == ("KernelUnreachable", True)
+        assert (outcome.error, "does not exist" in outcome.reply["evalue"]) == ("KernelUnreachable", True)
 
 
 def test_a_server_finds_the_kernels_of_the_one_before(own: Any, server: Server, kernel_id: str) -> None:

@@ -12,8 +12,9 @@ import json
 import math
 import re
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_server.gateway.connections import GatewayWebSocketConnection
@@ -30,11 +31,13 @@ from kernelpod.singleuser.asking import connection_args
 MAX_MESSAGE_BYTES = 2**31
 # What waits for the gateway while it is away.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
+MOST_PLACES = 1000
 RETRY_SECONDS = (0.2, 5.0)
 # Answers after which asking again is useless: not allowed, or no such kernel.
 FINAL_STATUSES = frozenset({401, 403, 404})
 # The gateway closes a websocket with this status when its user may no longer use the kernel.
 POLICY_VIOLATION = 1008
+GOING_AWAY = 1001
 # The gateway's messages begin with their header.
 LOOK_CHARACTERS = 2000
 _REPLIES = re.compile('"(execute|kernel_info)_reply"')
@@ -60,6 +63,32 @@ class Unheard:
         self._since = math.inf
 
 
+@dataclass
+class Place:
+    """How far a page has come under its session. It outlives the page's websocket: the page can come back."""
+
+    received: int = 0
+    """How many of the gateway's frames the page has been given."""
+    running: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The headers of its cells that have no reply, by their ids."""
+    connection: GatewayConnection | None = None
+    """The connection of the page's latest websocket."""
+
+
+_PLACES: OrderedDict[tuple[str, str], Place] = OrderedDict()
+
+
+def place_of(kernel_id: str, session_id: str) -> Place:
+    """Return the place of a page; the oldest places are forgotten. A page without a session has a new one."""
+    if not session_id:
+        return Place()
+    place = _PLACES.setdefault((kernel_id, session_id), Place())
+    _PLACES.move_to_end((kernel_id, session_id))
+    while len(_PLACES) > MOST_PLACES:
+        _PLACES.popitem(last=False)
+    return place
+
+
 class GatewayConnection(GatewayWebSocketConnection):
     """A page's connection to its kernel at the gateway. It is made again until the page leaves.
 
@@ -74,23 +103,34 @@ class GatewayConnection(GatewayWebSocketConnection):
         self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._over = ""
-        self._running: dict[str, dict[str, Any]] = {}
+        self._place = Place()
         self._question = ""
         self._doubtful: list[str] = []
         self._unheard = Unheard()
-        self._received = 0
 
     async def connect(self) -> None:
-        """Begin to connect. What the page sends before waits."""
+        """Begin to connect, in place of an earlier connection of this page. What the page sends before waits."""
+        self._place = place_of(self.kernel_id, self.session_id)
+        if self._place.connection is not None:
+            self._place.connection.give_way()
+        self._place.connection = self
         self._task = asyncio.ensure_future(self._stay_connected())
 
     def disconnect(self) -> None:
         """End the connection, because the page has left."""
         self.disconnected = True
+        if self._place.connection is self:
+            self._place.connection = None
         if self._task is not None:
             self._task.cancel()
         if self.ws is not None:
             self.ws.close()
+
+    def give_way(self) -> None:
+        """End the connection, because the page has come back on another websocket."""
+        self.log.info("kernel %s: a page has connected again and replaces its old connection", self.kernel_id)
+        self.disconnect()
+        self.websocket_handler.close(GOING_AWAY, "the same page has connected again")
 
     def handle_incoming_message(self, message: str | bytes) -> None:
         """Send a page's message to the gateway, now or when it is back."""
@@ -111,7 +151,7 @@ class GatewayConnection(GatewayWebSocketConnection):
             self._waiting.popleft()
             self._waiting_bytes -= len(message)
             if header := _execute_header(message):
-                self._running[header["msg_id"]] = header
+                self._place.running[header["msg_id"]] = header
 
     async def _stay_connected(self) -> None:
         pauses = back_off(*RETRY_SECONDS, jitter=0.5)
@@ -123,7 +163,7 @@ class GatewayConnection(GatewayWebSocketConnection):
                 self.ws = await asyncio.shield(opening)
             except HTTPClientError as error:
                 if error.code in FINAL_STATUSES:
-                    return self._give_up(f"The gateway answers {error.code}: {GONE}.")
+                    return self._give_up(_sentence(error))
                 self.log.warning("kernel %s: the gateway answers %d", self.kernel_id, error.code)
             except (OSError, WebSocketError) as error:
                 self.log.warning("kernel %s: the gateway cannot be reached: %s", self.kernel_id, error)
@@ -133,9 +173,11 @@ class GatewayConnection(GatewayWebSocketConnection):
                 self._ask_whether_cells_run()
                 self._flush()
                 await self._read()
+                if self.disconnected:
+                    return None
                 code, reason = self.ws.close_code, self.ws.close_reason
                 self.set_trait("ws", None)
-                self._unheard.begins(anew=not self._running)
+                self._unheard.begins(anew=not self._place.running)
                 if code == POLICY_VIOLATION:
                     return self._give_up(f"The gateway has closed the connection: {reason}")
                 self.log.warning("kernel %s: the connection to the gateway is lost: %s", self.kernel_id, code)
@@ -153,19 +195,24 @@ class GatewayConnection(GatewayWebSocketConnection):
         url = url_path_join(client.ws_url, client.kernels_endpoint, url_escape(self.kernel_id), "channels")
         # A gateway that counts as well sends what this end has not received, although it was sent.
         session = f"session_id={url_escape(self.session_id)}&" if self.session_id else ""
-        return HTTPRequest(f"{url}?{session}received={self._received}", **connection_args())
+        return HTTPRequest(f"{url}?{session}received={self._place.received}", **connection_args())
 
     async def _read(self) -> None:
         assert self.ws is not None  # noqa: S101 - for the type checker
         while (message := await self.ws.read_message()) is not None:
-            self._received += 1
             # Waits for a page that reads slowly: then the gateway keeps its output, within its budget.
-            with contextlib.suppress(WebSocketClosedError):
+            try:
                 await self._receive(message)
+            except WebSocketClosedError:  # the page has left, and gets this and the rest if it comes back
+                self.disconnect()
+                break
+            self._place.received += 1
 
     def _ask_whether_cells_run(self) -> None:
         # A subshell answers by itself, so the kernel's answer says nothing of its cells.
-        self._doubtful = [msg_id for msg_id, header in self._running.items() if not header.get("subshell_id")]
+        self._doubtful = [
+            msg_id for msg_id, header in self._place.running.items() if not header.get("subshell_id")
+        ]
         if self._doubtful and self.ws is not None:
             question = self._message("kernel_info_request", {}, {}, "shell")
             self._question = question["msg_id"]
@@ -174,12 +221,12 @@ class GatewayConnection(GatewayWebSocketConnection):
 
     async def _receive(self, message: str | bytes) -> None:
         """Pass a message on to the page, except for the answer to the connection's own question."""
-        if self._running and isinstance(message, str) and _REPLIES.search(message, 0, LOOK_CHARACTERS):
+        if self._place.running and isinstance(message, str) and _REPLIES.search(message, 0, LOOK_CHARACTERS):
             answered = _parent_id(message)
-            self._running.pop(answered, None)
+            self._place.running.pop(answered, None)
             if answered and answered == self._question:
                 for msg_id in self._doubtful:
-                    self._end(self._running.pop(msg_id, None), LOST.format(math.ceil(self._unheard.seconds)))
+                    self._end(self._place.running.pop(msg_id, None), LOST.format(math.ceil(self._unheard.seconds)))
                 return
         await self.websocket_handler.write_message(message, binary=isinstance(message, bytes))
 
@@ -195,8 +242,9 @@ class GatewayConnection(GatewayWebSocketConnection):
         self._over = reason
         while self._waiting:
             self._end(_execute_header(self._waiting.popleft()), reason)
-        for header in self._running.values():
+        for header in self._place.running.values():
             self._end(header, reason)
+        self._place.running.clear()
         self._say("status", {"execution_state": "dead"}, {})
 
     def _end(self, header: dict[str, Any] | None, reason: str) -> None:
@@ -216,6 +264,14 @@ class GatewayConnection(GatewayWebSocketConnection):
         header["date"] = header["date"].isoformat()
         return {"header": header, "msg_id": header["msg_id"], "msg_type": msg_type, "parent_header": parent,
                 "metadata": {}, "content": content, "buffers": [], "channel": channel}  # fmt: skip
+
+
+def _sentence(error: HTTPClientError) -> str:
+    """Return what the gateway says of a refused websocket."""
+    try:
+        return str(json.loads(error.response.body)["message"]) if error.response else GONE
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return f"The gateway answers {error.code}: {GONE}."
 
 
 def _parent_id(message: str) -> str:

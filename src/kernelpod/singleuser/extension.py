@@ -73,8 +73,8 @@ def link_extension(serverapp: Any) -> None:
     for name, ours in classes.items():
         if name not in serverapp.config.ServerApp:
             setattr(serverapp, name, ours)
-    # What the server runs by nbclient, such as nbconvert's pages, runs at the gateway, too; and what names
-    # jupyter_server's own class in this process gets a client with the token.
+    # What the server's extensions run by nbclient runs at the gateway, too; and what names jupyter_server's own
+    # class in this process gets a client with the token.
     serverapp.config.NotebookClient.setdefault("kernel_manager_class", RemoteKernel)
     GatewayKernelManager.client_factory.default_value = RemoteKernelClient
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kernelpod.gateway.channels import wire
 
-# Requests that a kernel answers on the control channel beside what it computes, so their states say nothing of that.
+# Requests that a kernel answers on the control channel beside what it computes: their states say nothing of that.
 ASIDE = frozenset(
     f"{name}_request"
     for name in (
