@@ -27,13 +27,14 @@ def test_render_prints_the_secret_and_the_pod() -> None:
     assert result.exit_code == 0
     secret, pod = yaml.safe_load_all(result.output)
     assert (secret["kind"], pod["kind"]) == ("Secret", "Pod")
-    (home, _connection) = pod["spec"]["containers"][0]["volumeMounts"]
+    (home, _connection, _own) = pod["spec"]["containers"][0]["volumeMounts"]
     assert home["subPath"] == "john-doe---30f69670"
 
 
 def test_render_shows_no_key_that_could_be_used() -> None:
     secret = next(yaml.safe_load_all(run("render", "--user", "alice", "--spec", "python-pod").output))
-    assert json.loads(secret["stringData"]["connection.json"])["key"].startswith("(")
+    connection = json.loads(secret["stringData"]["connection.json"])
+    assert {connection[name][0] for name in ("key", "curve_publickey", "curve_secretkey")} == {"("}
 
 
 def test_render_plan_is_json_with_the_profile_apart() -> None:
