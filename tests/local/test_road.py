@@ -236,6 +236,17 @@ def test_a_page_without_a_right_any_more_is_closed(make_site: Any) -> None:
     assert own.alice.run(kernel_id, "print(2)") == "2\n"
 
 
+def test_a_page_of_a_busy_kernel_is_told_what_the_kernel_is(site: Any, kernel_id: str) -> None:
+    with site.alice.channels(kernel_id) as channels, site.alice.channels(kernel_id) as later:
+        running = channels.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)")
+        known = later.ask("shell", "kernel_info_request")
+        assert known["language_info"]["name"] == "python"
+        (site.homes / "alice" / "go").touch()
+        channels.finish(running)
+        assert later.ask("shell", "kernel_info_request") == known
+    (site.homes / "alice" / "go").unlink()
+
+
 def test_output_and_end_of_a_cell_are_heard_after_the_gateway_was_killed(make_site: Any) -> None:
     own = make_site()
     kernel_id = own.alice.start()

@@ -24,6 +24,7 @@ from tornado.escape import url_escape
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketError, websocket_connect
 
+from kernelpod.base.headers import IN_ORDER
 from kernelpod.base.retry import back_off
 from kernelpod.singleuser.asking import connection_args
 
@@ -215,6 +216,7 @@ class GatewayConnection(GatewayWebSocketConnection):
         ]
         if self._doubtful and self.ws is not None:
             question = self._message("kernel_info_request", {}, {}, "shell")
+            question["header"][IN_ORDER] = True
             self._question = question["msg_id"]
             with contextlib.suppress(WebSocketClosedError):  # then it is connected again, and asked again
                 self.ws.write_message(json.dumps(question))

@@ -70,6 +70,7 @@ class KernelConnection:
         self._part = self._new_part(self._shrink)
         self._dead, self._heard_answer = "", False
         self.computing.clear()
+        self._probe.forget()
         self._unended.clear()
         self._open_socket = open_socket
         # The same for every gateway: the next one gets the replies to what this one has asked.
@@ -158,6 +159,9 @@ class KernelConnection:
             self._held.append((session, message))
             self._held_bytes += size
             self._part.resize(self._waiting)
+        elif self.computing and (info := self._probe.known(message)) is not None:
+            header = message.parts[wire.HEADER]
+            self._say("kernel_info_reply", info, header, channel="shell", to=session, kept=True)
         else:
             self._requests.add(session, message)
             self._part.resize(self._waiting)
@@ -191,7 +195,7 @@ class KernelConnection:
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
         self._heard_answer = True
         parent_id = message.parent().get("msg_id")
-        if self._probe.replied(parent_id):
+        if self._probe.replied(parent_id, message):
             return
         if parent_id in self._doubtful:
             self._end_unanswered(self._doubtful.pop(parent_id))

@@ -6,9 +6,12 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from typing import Any
 
+from kernelpod.base.headers import IN_ORDER
 from kernelpod.base.retry import back_off
 from kernelpod.errors import StartFailed
+from kernelpod.gateway.channels.wire import CONTENT, HEADER, FromKernel, FromPage, parsed
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class Probe:
     def __init__(self, kernel_id: str, ask_info: Callable[[], str]) -> None:
         """`ask_info` sends a kernel_info_request and returns its id."""
         self._kernel_id, self._ask_info = kernel_id, ask_info
+        self._info: dict[str, Any] | None = None
         self._open: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
 
     async def answered(self) -> None:
@@ -51,9 +55,21 @@ class Probe:
             self._ask(reply, output)
         log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
 
-    def replied(self, msg_id: object) -> bool:
+    def replied(self, msg_id: object, message: FromKernel) -> bool:
         """Note a reply of the kernel, and return whether it answers one of these questions."""
-        return self._resolve(msg_id, 0)
+        if not self._resolve(msg_id, 0):
+            return False
+        self._info = parsed(message.parts[CONTENT])
+        return True
+
+    def known(self, message: FromPage) -> dict[str, Any] | None:
+        """Return the answer to a page's kernel_info_request, if it is known and may come before other answers."""
+        asks = message.msg_type == "kernel_info_request" and message.channel == "shell"
+        return self._info if asks and IN_ORDER.encode() not in message.parts[HEADER] else None
+
+    def forget(self) -> None:
+        """Forget what the kernel has said, because it is started again."""
+        self._info = None
 
     def has_output(self, msg_id: object) -> bool:
         """Note output of the kernel, and return whether it belongs to one of these questions."""
