@@ -243,7 +243,7 @@ def test_a_page_of_a_busy_kernel_is_told_what_the_kernel_is(site: Any, kernel_id
         assert known["language_info"]["name"] == "python"
         (site.homes / "alice" / "go").touch()
         channels.finish(running)
-        assert later.ask("shell", "kernel_info_request") == known
+        assert later.ask("shell", "kernel_info_request")["language_info"] == known["language_info"]
     (site.homes / "alice" / "go").unlink()
 
 
