@@ -63,8 +63,9 @@ class Site(Callers):
         }
         whole = {"display_name": name, "language": "python", "argv": PYTHON, "interrupt_mode": "message"}
         whole.update(changes)
-        able = ["curve"] if {"ipykernel_launcher", "bash_kernel"} & set(whole["argv"]) else []
-        text = json.dumps({**whole, "metadata": {"supported_encryption": able, "kernelpod": stanza}})
+        able = ["curve"] if "ipykernel_launcher" in whole["argv"] else []
+        metadata = whole.pop("metadata", {"supported_encryption": able})
+        text = json.dumps({**whole, "metadata": {**metadata, "kernelpod": stanza}})
         (folder / "kernel.json").write_text(text, encoding="utf-8")
         if self.gateway.url:
             listed = lambda: name in self.alice.ask("GET", "kernelspecs").json()["kernelspecs"]  # noqa: E731

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def gateway_of_the_library(make_site: MakeSite) -> Site:
     site = make_site()
     for name in SUITES:
         whole = json.loads((shipped.kernelspecs() / name / "kernel.json").read_text(encoding="utf-8"))
-        stanza = whole.pop("metadata")["kernelpod"]
+        stanza = whole["metadata"].pop("kernelpod")
         image = re.sub(r"ghcr\.io/kernelpod/(kernel-[a-z]+):.+", r"\1", stanza["image"])
         site.spec(name, {**stanza, "image": IMAGES.format(image)}, **whole)
     return site
@@ -105,6 +106,33 @@ def test_a_kernel_that_knows_the_message_is_interrupted(library: Site, name: str
         channels.receive(lambda got: "begun" in got["content"].get("text", ""))
         assert library.alice.ask("POST", f"kernels/{kernel}/interrupt").status_code == 204
         assert channels.finish(asked).reply["status"] != "ok"
+
+
+# Each waits for a file, so that the gateway is another one before the cell ends.
+WAITING = {
+    "python-pod": "import os, time\nprint('begun')\nwhile not os.path.exists('go'): time.sleep(0.1)\n"
+    "print('late')",
+    "r-pod": 'cat("begun\\n"); flush.console(); while (!file.exists("go")) Sys.sleep(0.1); cat("late\\n")',
+    "java-pod": 'System.out.println("begun"); while (!new java.io.File("go").exists()) Thread.sleep(100);'
+    ' System.out.println("late");',
+    "bash-pod": "echo begun; until [ -e go ]; do sleep 0.1; done; echo late",
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_output_and_end_of_a_cell_reach_the_next_gateway(library: Site, name: str) -> None:
+    kernel, other = library.alice.start(name), library.alice.start("python-pod")
+    with library.alice.channels(kernel, "?session_id=page") as channels:
+        asked = channels.start(WAITING[name])
+        channels.receive(lambda got: "begun" in got["content"].get("text", ""))
+    library.gateway.stop(signal.SIGKILL)
+    library.gateway.start()
+    with library.alice.channels(kernel, "?session_id=page") as page:
+        # On the same node, because NFS clients remember for long that a file is missing.
+        library.alice.run(other, "open('go', 'w').close()")
+        outcome = page.finish(asked)
+    library.alice.run(other, "import os; os.remove('go')")
+    assert (outcome.reply["status"], "late" in outcome.text) == ("ok", True)
 
 
 def test_spark_runs_jobs_on_files_of_the_home(library: Site) -> None:
