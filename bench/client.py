@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -20,6 +22,7 @@ from bench.processes import BenchError
 
 OUTPUTS = frozenset({"stream", "display_data", "execute_result"})
 DELIMITER = b"<IDS|MSG>"
+DISCARDED_BYTES = 1024 * 1024
 RECONNECT_MILLISECONDS = 5  # ZeroMQ's default of 100 ms would be added to the start time of a bare kernel
 
 
@@ -50,8 +53,8 @@ class Outcome:
 class Channel(ABC):
     """A client of one kernel; not thread-safe."""
 
-    def __init__(self) -> None:
-        self.session = uuid.uuid4().hex
+    def __init__(self, session: str = "") -> None:
+        self.session = session or uuid.uuid4().hex
 
     @abstractmethod
     def send(self, header: dict[str, Any], content: dict[str, Any]) -> None:
@@ -67,7 +70,13 @@ class Channel(ABC):
 
     def request(self, kind: str, content: dict[str, Any]) -> str:
         """Send a request and return its id, which is the parent id of every answer."""
-        header = {
+        header = self.header(kind)
+        self.send(header, content)
+        return str(header["msg_id"])
+
+    def header(self, kind: str) -> dict[str, Any]:
+        """Return the header of a new message."""
+        return {
             "msg_id": uuid.uuid4().hex,
             "msg_type": kind,
             "session": self.session,
@@ -75,8 +84,6 @@ class Channel(ABC):
             "date": "2000-01-01T00:00:00Z",
             "version": "5.3",
         }
-        self.send(header, content)
-        return str(header["msg_id"])
 
     def submit(self, code: str) -> str:
         """Send an execute_request as a notebook does, and return its id."""
@@ -110,8 +117,10 @@ class WebSocketAddress:
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
+    session: str = ""
+    """The page's session; by default every channel has its own."""
 
-    def open(self, timeout_seconds: float = 60.0) -> Channel:
+    def open(self, timeout_seconds: float = 60.0) -> WebSocketChannel:
         """Return a channel of the legacy JSON protocol; gateways open it once the kernel has answered."""
         return WebSocketChannel(self, timeout_seconds)
 
@@ -120,9 +129,11 @@ class WebSocketChannel(Channel):
     """The kernel websocket of Jupyter Server with the legacy protocol: one JSON text for each message."""
 
     def __init__(self, address: WebSocketAddress, timeout_seconds: float) -> None:
-        super().__init__()
+        super().__init__(address.session)
         url = f"{address.url}?session_id={self.session}"
         options = {"timeout": timeout_seconds, "header": address.headers, "http_no_proxy": ["127.0.0.1"]}
+        # It would be done in Python, byte by byte; browsers do it, and json.loads here, at native speed.
+        options["skip_utf8_validation"] = True
         try:
             self._socket = websocket.create_connection(url, **options)
         except websocket.WebSocketException as error:
@@ -148,6 +159,34 @@ class WebSocketChannel(Channel):
                     raise BenchError(f"the kernel's websocket was closed: {payload[2:]!r}")
         except websocket.WebSocketException as error:
             raise BenchError(f"no message from the kernel's websocket: {error}") from error
+
+    def large_frame(self, size: int) -> tuple[str, bytes]:
+        """Return the id and the whole websocket frame of a request of this size, which costs the kernel little."""
+        header = self.header("comm_info_request")
+        content = {"target_name": "none", "filler": "x" * size}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        frame = websocket.ABNF.create_frame(json.dumps(message), websocket.ABNF.OPCODE_TEXT)
+        return header["msg_id"], frame.format()
+
+    def send_frame(self, msg_id: str, frame: bytes, deadline: float) -> None:
+        """Send a frame of `large_frame`, and wait for the reply to its request."""
+        self._socket.sock.sendall(frame)
+        while (message := self.receive(deadline)).kind != "comm_info_reply" or message.parent != msg_id:
+            pass
+
+    def discard(self) -> None:
+        """Read everything and keep nothing, until the websocket is shut down."""
+        self._socket.settimeout(None)
+        connection = self._socket.sock
+        with contextlib.suppress(OSError):
+            while connection.recv(DISCARDED_BYTES):
+                pass
+
+    def shut_down(self) -> None:
+        """Hang up without a closing frame; another thread that reads notices it."""
+        with contextlib.suppress(OSError):
+            self._socket.sock.shutdown(socket.SHUT_RDWR)
+        self._socket.shutdown()
 
     def close(self) -> None:
         self._socket.close(timeout=2)

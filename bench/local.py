@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
-import importlib.util
 import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from bench import measures, turns
+from bench import measures, road, turns
+from bench.ours import OursPeer
 from bench.peers import BarePeer, Peer, StockLocalPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, sweep
 from bench.table import Measure, render, write_json
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 def available() -> dict[str, type[Peer]]:
     """Return the available peers by name, in the order of the turns."""
-    peers: list[type[Peer]] = [StockPeer, StockLocalPeer, BarePeer]
-    if importlib.util.find_spec("bench.ours"):
-        peers.insert(1, importlib.import_module("bench.ours").OursPeer)
+    peers: list[type[Peer]] = [StockPeer, OursPeer, StockLocalPeer, BarePeer]
     return {peer.name: peer for peer in peers}
 
 
@@ -49,7 +46,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure(peers: Sequence[Peer], size: measures.Size) -> list[Measure]:
+def measure(peers: Sequence[Peer], size: measures.Size, of_road: road.Size) -> list[Measure]:
     """Return all rows. Every process that the peers start is ended, even after an error."""
     with ExitStack() as stack:
         stack.callback(sweep)
@@ -68,7 +65,14 @@ def measure(peers: Sequence[Peer], size: measures.Size) -> list[Measure]:
         flood = measures.flooded(peers, kernels, size)
         for peer in peers:
             peer.stop()
-        return [*rows, *measures.many_kernels(peers, size), *flood, turns.failures(peers)]
+        rows += [*measures.many_kernels(peers, size), *flood]
+        for peer in peers:
+            if isinstance(peer, OursPeer):
+                alone = road.RoadPeer()
+                stack.callback(alone.stop)
+                rows += road.measure(alone, of_road)
+                peer.failures += alone.failures
+        return [*rows, turns.failures(peers)]
 
 
 def finish() -> None:
@@ -86,13 +90,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 if the benchmark ran, 1 if it could not."""
     options = arguments(argv)
     size = measures.SMALL if options.small else measures.Size()
+    of_road = road.SMALL if options.small else road.Size()
     if options.kernels:
         size = dataclasses.replace(size, kernels=options.kernels)
     adopt_orphans()
     signal.signal(signal.SIGTERM, terminated)
     wanted = options.peers.split(",")
     try:
-        rows = measure([kind() for name, kind in available().items() if name in wanted], size)
+        rows = measure([kind() for name, kind in available().items() if name in wanted], size, of_road)
     except (BenchError, OSError) as error:
         print(f"bench.local: {error}", file=sys.stderr)
         return 1

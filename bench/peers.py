@@ -191,7 +191,7 @@ class GatewayPeer(Peer):
         if status not in {204, 404}:  # 404: it ended by itself, which does not matter here
             raise BenchError(f"{self.name} answers {status} to DELETE of a kernel: {body[:400]!r}")
 
-    def address(self, kernel_id: str) -> Address:
+    def address(self, kernel_id: str) -> WebSocketAddress:
         return WebSocketAddress(f"ws://127.0.0.1:{self.port}/api/kernels/{kernel_id}/channels", self.headers)
 
 

@@ -137,12 +137,13 @@ def resident_megabytes(pid: int) -> float:
 
 def cpu_percent(pid: int, seconds: float) -> float:
     """Return the user and system CPU of one process over the next `seconds`, in percent of one core."""
-    before, start = _cpu_seconds(pid), time.monotonic()
+    before, start = cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
-    return 100 * (_cpu_seconds(pid) - before) / (time.monotonic() - start)
+    return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - start)
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the user and system CPU that one process has used so far."""
     fields = _stat(pid)
     if not fields:
         raise BenchError(f"process {pid} has ended while it was measured")
