@@ -18,6 +18,7 @@ from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.budget import Part, Shrink
 from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.output_rate import OutputRate
+from kernelpod.gateway.channels.pace import Pace
 from kernelpod.gateway.channels.probe import Probe
 from kernelpod.gateway.channels.requests import Request, Requests, endings, request_of
 from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
@@ -50,6 +51,7 @@ class KernelConnection:
         self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
         self._sockets = KernelSockets(self._receive, self._connected_again, self._probe.refused)
         self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
+        self._pace = Pace(self._pump, lambda: self.pages)
         self._requests = Requests()
         self.computing = Computing()
         self._unended: set[str] = set()
@@ -250,9 +252,12 @@ class KernelConnection:
         self, frame: wire.Frame, *, to: str | None = None, kept: bool = False, parent: bytes = b"{}"
     ) -> None:
         self._backlog.append(frame, to=to, kept=kept, parent=parent)
+        self._pace.add(len(frame.data), at_once=kept)
+        self._trim()
+
+    def _pump(self) -> None:
         for subscriber in self._subscribers:
             subscriber.pump()
-        self._trim()
 
     def _trim(self) -> None:
         """Forget what every page has received, and keep the rest within its budget."""

@@ -12,6 +12,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from kernelpod.errors import HubUnavailable, UserError
 from kernelpod.gateway.channels import wire
+from kernelpod.gateway.channels.batch import Batch
 from kernelpod.gateway.proven import OwnKernel
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     _closed = False
     _counts = False
     _frames = 0
+    _batch: Batch
     _question: asyncio.TimerHandle | None = None
 
     def set_default_headers(self) -> None:
@@ -57,6 +59,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         if self._closed:  # tornado tells this of a client that hung up at once before it opens the websocket
             return
         self.set_nodelay(True)
+        self._batch = Batch(self._write)
         session = self.get_query_argument("session_id", "")
         if not 0 < len(session) <= MAX_SESSION_LENGTH:
             session = uuid.uuid4().hex
@@ -80,6 +83,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     def _ask_for_receipt(self) -> None:
         """Ping the page with the number of frames it was sent: its pong says that it has received them."""
         self._question = None
+        self._batch.flush()
         with contextlib.suppress(WebSocketClosedError):
             self.ping(str(self._frames).encode())
 
@@ -145,9 +149,10 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
             if self._question is None:
                 loop = asyncio.get_running_loop()
                 self._question = loop.call_later(RECEIPT_SECONDS, self._ask_for_receipt)
-        try:
-            return self.write_message(frame.data, frame.binary)
-        except WebSocketClosedError as error:  # the client has just disconnected
-            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            failed.set_exception(error)
-            return failed
+        return self._batch.add(frame)
+
+    def _write(self, data: bytes) -> Any:
+        websocket = self.ws_connection
+        if websocket is None or websocket.is_closing() or websocket.stream is None:
+            raise WebSocketClosedError  # the client has just disconnected
+        return websocket.stream.write(data)

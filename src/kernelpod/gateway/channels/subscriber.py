@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from kernelpod.gateway.channels.backlog import Backlog, Entry
 from kernelpod.gateway.channels.receipts import Receipts
@@ -22,10 +23,21 @@ RETURNING = ""
 log = logging.getLogger(__name__)
 
 Write = Callable[[Frame], "asyncio.Future[None]"]
+"""Writes a frame. The future is done when it is sent; frames that are written together have the same future."""
 Close = Callable[[int, str], None]
 Notice = Callable[[int, bytes], Frame]
 Count = int | None
 """How many frames a page has received; 0: it begins to count; None: it does not count."""
+
+
+@dataclass
+class _Writing:
+    """Frames that are written together: their future, their size in bytes, and the number of the last message."""
+
+    written: asyncio.Future[None]
+    write: Write
+    size: int
+    number: int
 
 
 class Subscriber:
@@ -45,6 +57,7 @@ class Subscriber:
         self._write: Write | None = None
         self._close: Close | None = None
         self._in_flight = 0
+        self._writing: _Writing | None = None
         self._lost_bytes = 0
         self._lost_parent = b"{}"
         self._receipts: Receipts | None = None
@@ -127,21 +140,29 @@ class Subscriber:
 
     def _send(self, frame: Frame, number: int) -> None:
         assert self._write is not None  # noqa: S101 - for the type checker
-        write, size = self._write, len(frame.data)
+        size = len(frame.data)
         self._in_flight += size
         if self._receipts is not None:
             self._receipts.sent(number, size)
+        written = self._write(frame)
+        if self._writing is not None and self._writing.written is written:
+            self._writing.size += size
+            self._writing.number = number
+        else:
+            writing = self._writing = _Writing(written, self._write, size, number)
+            written.add_done_callback(lambda _: self._sent(writing))
 
-        def sent(done: asyncio.Future[None]) -> None:
-            if done.cancelled() or done.exception() is not None or self._write != write:
-                return
-            self._in_flight -= size
-            self.sent = max(self.sent, number)
-            self.pump()
-            if not self._in_flight:
-                self._caught_up()
-
-        write(frame).add_done_callback(sent)
+    def _sent(self, writing: _Writing) -> None:
+        if self._writing is writing:
+            self._writing = None
+        done = writing.written
+        if done.cancelled() or done.exception() is not None or self._write != writing.write:
+            return
+        self._in_flight -= writing.size
+        self.sent = max(self.sent, writing.number)
+        self.pump()
+        if not self._in_flight:
+            self._caught_up()
 
 
 class Subscribers:
