@@ -158,10 +158,13 @@ class Subscriber:
         done = writing.written
         if done.cancelled() or done.exception() is not None or self._write != writing.write:
             return
+        full = self._in_flight >= IN_FLIGHT_BYTES
         self._in_flight -= writing.size
         self.sent = max(self.sent, writing.number)
-        self.pump()
+        if full:  # otherwise nothing waits, or only for what comes within milliseconds; see `pace.py`
+            self.pump()
         if not self._in_flight:
+            self.sent = self.given
             self._caught_up()
 
 
