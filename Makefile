@@ -41,6 +41,9 @@ test-unit: env ## run the fast tests only
 	.venv/bin/python -m pytest tests/unit
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
+races: env ## repeat the tests of what meets in time (restart, stop, pages, the gateway's death) 200 times; TIMES=...
+	KERNELPOD_RACES=$(or $(TIMES),200) .venv/bin/python -m pytest -m race --tb=short
+
 test-grading: env-grading ## test nbgrader's exchange: two students and a grader from release to feedback, and attacks
 	.envs/grading/bin/python -m pytest tests/grading
 
@@ -194,7 +197,7 @@ env-%:
 	@tools/environment $*
 
 .PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh pictures
-.PHONY: test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
+.PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

@@ -24,6 +24,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = ours
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat the tests of what meets in time as often as KERNELPOD_RACES says; see `make races`."""
+    times = int(os.environ.get("KERNELPOD_RACES", "1"))
+    if times > 1 and metafunc.definition.get_closest_marker("race"):
+        metafunc.fixturenames.append("race_round")
+        metafunc.parametrize("race_round", range(times))
+
+
+@pytest.fixture
+def race_round() -> int:
+    """How often this test of a race has run before."""
+    return 0
+
+
+@pytest.fixture
+def moment(race_round: int) -> float:
+    """When the second of two that meet begins, in seconds after the first; another time in each round."""
+    return race_round % 25 * 0.02
+
+
 def _need(there: object, tool: str, remedy: str) -> None:
     if not there and os.environ.get("CI") == "true":
         pytest.fail(f"{tool} is missing in CI: {remedy}")

@@ -168,3 +168,18 @@ def site(shared_site: Site) -> Iterator[Site]:
     shared_site.stop_kernels()
     said = shared_site.gateway.log[before:]
     assert "Traceback" not in said, said[-6000:]
+
+
+@pytest.fixture(scope="session")
+def mortal_site(make_site: MakeSite) -> Site:
+    """The gateway of all tests that kill it; see `mortal`."""
+    return make_site()
+
+
+@pytest.fixture
+def mortal(mortal_site: Site) -> Iterator[Site]:
+    """A gateway that may be killed, with no kernel before and none after; it runs again then."""
+    for flag in ("go", "opened"):
+        (mortal_site.home("alice") / flag).unlink(missing_ok=True)
+    yield mortal_site
+    mortal_site.stop_kernels()

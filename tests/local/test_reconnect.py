@@ -17,6 +17,7 @@ from doubles import eventually
 CLOSING_HANDSHAKE_SECONDS = 5
 
 
+@pytest.mark.race
 def test_a_client_that_comes_again_is_not_kept_waiting(site: Any) -> None:
     """jupyter_server forgets a connection whose browser hung up while it connected: it never says goodbye."""
     kernel_id = site.alice.start()
@@ -29,6 +30,7 @@ def test_a_client_that_comes_again_is_not_kept_waiting(site: Any) -> None:
             assert time.monotonic() - began < CLOSING_HANDSHAKE_SECONDS
 
 
+@pytest.mark.race
 def test_a_client_that_comes_again_before_its_first_connection_is_open(site: Any) -> None:
     """Lab connects, hangs up and connects anew within milliseconds, while the kernel's process still begins."""
     spec = site.spec(
@@ -69,9 +71,10 @@ def test_output_of_the_meantime_is_replayed(site: Any) -> None:
         assert again.receive(lambda got: got["msg_type"] == "stream")["content"]["text"] == "late\n"
 
 
-def test_a_page_that_returns_to_the_next_gateway_late_gets_what_it_has_missed(make_site: Any) -> None:
+@pytest.mark.race
+def test_a_page_that_returns_to_the_next_gateway_late_gets_what_it_has_missed(mortal: Any) -> None:
     """A server notices that its gateway was replaced seconds later; meanwhile the cell has ended."""
-    own = make_site()
+    own = mortal
     kernel_id = own.alice.start()
     query = "?session_id=the-same"
     with own.alice.channels(kernel_id, query) as before:
@@ -85,6 +88,7 @@ def test_a_page_that_returns_to_the_next_gateway_late_gets_what_it_has_missed(ma
         assert page.run("print('next')") == "next\n"
 
 
+@pytest.mark.race
 def test_what_was_sent_into_a_broken_connection_is_sent_again(site: Any) -> None:
     """The gateway has sent it, and the page says that it has not got it."""
     kernel_id = site.alice.start()

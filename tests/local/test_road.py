@@ -120,6 +120,7 @@ def test_input_is_asked_of_the_page_whose_cell_asks(site: Any, kernel_id: str) -
         assert "input_request" not in seen
 
 
+@pytest.mark.race
 def test_another_pages_restart_ends_this_pages_cells(site: Any, kernel_id: str) -> None:
     with site.alice.channels(kernel_id) as channels:
         running = channels.begin("while True: pass")
@@ -141,6 +142,7 @@ def test_another_pages_restart_ends_this_pages_cells(site: Any, kernel_id: str) 
         assert channels.run("print('fresh')") == "fresh\n"
 
 
+@pytest.mark.race
 def test_a_cell_sent_during_a_restart_runs_after_it(site: Any) -> None:
     spec = site.spec(
         "slow-road", argv=["bash", "-c", "sleep 1; exec python -m ipykernel_launcher -f {connection_file}"]
@@ -157,6 +159,7 @@ def test_a_cell_sent_during_a_restart_runs_after_it(site: Any) -> None:
         assert channels.run("print(1)") == "1\n"
 
 
+@pytest.mark.race
 def test_restart_and_stop_at_once_leave_nothing(site: Any) -> None:
     for round_ in range(6):
         kernel_id = site.alice.start()
@@ -247,8 +250,9 @@ def test_a_page_of_a_busy_kernel_is_told_what_the_kernel_is(site: Any, kernel_id
     (site.homes / "alice" / "go").unlink()
 
 
-def test_output_and_end_of_a_cell_are_heard_after_the_gateway_was_killed(make_site: Any) -> None:
-    own = make_site()
+@pytest.mark.race
+def test_output_and_end_of_a_cell_are_heard_after_the_gateway_was_killed(mortal: Any) -> None:
+    own = mortal
     kernel_id = own.alice.start()
     with own.alice.channels(kernel_id) as channels:
         channels.begin(
