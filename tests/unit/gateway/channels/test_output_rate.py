@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
@@ -67,3 +69,12 @@ def test_the_end_of_a_cell_starts_anew(clock: Clock) -> None:
 def test_without_limits_everything_passes(clock: Clock) -> None:
     rate = OutputRate(0, 0, clock)
     assert all(rate.passes("stream", 10**6) for _ in range(10_000))
+
+
+def test_a_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates go by a clock that nobody sets; the time of day may jump by years, either way."""
+    limited = OutputRate(1000, 1_000_000)
+    for now in (0.0, 4e9, -4e9, 1e9):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert limited.passes("stream", 100_000)
+    assert not limited.passes("stream", 4_000_000)
