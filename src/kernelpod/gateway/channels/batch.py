@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from kernelpod.gateway.channels.wire import Frame
 
 # RFC 6455, 5.2: a whole message, text or binary, and where the length does not fit into seven bits.
 TEXT, BINARY = 0x81, 0x82
 SHORT, MEDIUM, LONG = 126, 127, 0x10000
+
+LARGE_BYTES = 64 * 1024
 
 
 class Batch:
@@ -38,10 +40,25 @@ class Batch:
         if written is None:
             return
         try:
-            self._write(b"".join(parts)).add_done_callback(lambda done: _copy(done, written))
+            *_, last = [self._write(data) for data in joined(parts)]
+            last.add_done_callback(lambda done: _copy(done, written))
         except Exception as error:  # noqa: BLE001 - each failure of a connection is told to who waits
             written.set_exception(error)
             written.exception()  # nobody else has to ask for it
+
+
+def joined(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts joined, except for large ones: they would be copied, once for each page."""
+    small: list[bytes] = []
+    for part in parts:
+        if len(part) < LARGE_BYTES:
+            small.append(part)
+        else:
+            yield b"".join(small)
+            yield part
+            small.clear()
+    if small:
+        yield b"".join(small)
 
 
 def head(frame: Frame) -> bytes:

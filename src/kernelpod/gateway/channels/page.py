@@ -26,6 +26,7 @@ MAX_REASON_BYTES = 120
 # How long after a frame its receipt is asked for. Until then it is kept, in case the page is cut off.
 RECEIPT_SECONDS = 2
 MAX_COUNT_DIGITS = 15
+LARGE_BYTES = 1024 * 1024
 
 
 class ChannelsPage(OwnKernel, WebSocketHandler):
@@ -92,17 +93,23 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         if self._counts and not self._closed and self._subscriber is not None and data.isdigit():
             self._subscriber.confirm(min(int(data[:MAX_COUNT_DIGITS]), self._frames))
 
-    def on_message(self, message: str | bytes) -> None:
-        """Pass a client's message to the kernel. Data that is not a Jupyter message closes the websocket."""
+    async def on_message(self, message: str | bytes) -> None:
+        """Pass a client's message to the kernel. Data that is not a Jupyter message closes the websocket.
+
+        The next message is read when this returns.
+        """
         if self._closed or self._connection is None or self._subscriber is None:
             return
         try:
-            read = wire.from_page(message)
+            if len(message) < LARGE_BYTES:
+                read = wire.from_page(message)
+            else:  # in a thread, so that the others' messages pass meanwhile
+                read = await asyncio.to_thread(wire.from_page, message)
         except ValueError as error:
             log.info("kernel %s: not a Jupyter message (%s)", self.path_kwargs["kernel_id"], type(error).__name__)
             self.close_with(1007, "not a Jupyter message")
             return
-        if read.channel in wire.TO_KERNEL:
+        if read.channel in wire.TO_KERNEL and not self._closed:
             self._connection.send(self._subscriber.session, read)
 
     def on_close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tornado.websocket import WebSocketProtocol13, _WebSocketParams
 
-from kernelpod.gateway.channels.batch import Batch, head
+from kernelpod.gateway.channels.batch import LARGE_BYTES, Batch, head
 from kernelpod.gateway.channels.wire import Frame
 
 SIZES = [0, 1, 125, 126, 65535, 65536, 70000]
@@ -75,5 +75,19 @@ def test_a_connection_that_fails_is_told_to_who_waits(at_once: bool) -> None:
             stream.done[0].set_exception(OSError("gone"))
         with pytest.raises(OSError, match="gone"):
             await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(played())
+
+
+def test_large_frames_are_not_copied() -> None:
+    async def played() -> None:
+        stream, large = Stream(), Frame(b"x" * LARGE_BYTES, False)
+        batch = Batch(stream.write)
+        written = [batch.add(frame) for frame in (Frame(b"one", False), large, large, Frame(b"two", False))]
+        batch.flush()
+        assert stream.written[1] is stream.written[3] is large.data
+        assert b"".join(stream.written) == b"\x81\x03one" + 2 * (head(large) + large.data) + b"\x81\x03two"
+        stream.done[-1].set_result(None)
+        await asyncio.wait_for(asyncio.gather(*written), 5)
 
     asyncio.run(played())
