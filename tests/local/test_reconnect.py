@@ -93,12 +93,15 @@ def test_what_was_sent_into_a_broken_connection_is_sent_again(site: Any) -> None
     """The gateway has sent it, and the page says that it has not got it."""
     kernel_id = site.alice.start()
     with site.alice.channels(kernel_id, "?session_id=counts&received=0") as first:
-        asked = first.start("for line in range(50): print(line, flush=True)")
-        first.socket.recv()
+        waiting = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n"
+        asked = first.start(f"{waiting}for line in range(50): print(line, flush=True)")
+        assert "busy" in first.socket.recv()
+        (site.homes / "alice" / "go").touch()
         eventually(lambda: site.alice.model(kernel_id)["execution_state"] == "idle", what="the cell has ended")
     with site.alice.channels(kernel_id, "?session_id=counts&received=1") as again:
         outcome = again.finish(asked)
         assert outcome.text == "".join(f"{line}\n" for line in range(50))
+        (site.homes / "alice" / "go").unlink()
         assert again.run("print('next')") == "next\n"
 
 

@@ -32,7 +32,7 @@ print("still here")
 MANY_SUBSHELLS = """
 from IPython import get_ipython
 kernel = get_ipython().kernel
-for number in range(2000):
+for number in range(900):
     header = {"header": {"msg_id": str(number), "msg_type": "execute_request", "subshell_id": str(number)}}
     kernel.session.send(kernel.iopub_socket, "status", {"execution_state": "busy"}, parent=header)
 """

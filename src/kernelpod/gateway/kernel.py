@@ -54,6 +54,7 @@ class DirectKernelManager(RemoteKernelManager):
         self._server_key = ""
         self._end_watch: asyncio.Task[None] | None = None
         self.last_activity, self.execution_state = utcnow(), "starting"
+        self.heard_at = time.monotonic()
         self.verb = asyncio.Lock()
         """Held by a restart or a stop: one of them at a time changes the kernel."""
 
@@ -84,6 +85,7 @@ class DirectKernelManager(RemoteKernelManager):
     def _heard(self, state: str) -> None:
         """Record that the kernel has sent output, and its state if it said one."""
         self.parent.last_kernel_activity = self.last_activity = utcnow()
+        self.heard_at = time.monotonic()
         if state:
             self.execution_state = state
 

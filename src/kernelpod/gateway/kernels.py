@@ -113,6 +113,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         self._kernel_connections[kernel.record.kernel_id] = 0
         await self._finish_kernel_start(kernel.record.kernel_id)
         kernel.last_activity, kernel.execution_state = utcnow(), kernel.state_now()
+        kernel.heard_at = time.monotonic()
 
     async def adopt(self) -> None:
         """Take over all kernels that the runtime still runs, and start to cull idle ones."""
@@ -216,7 +217,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """End a kernel that has been idle without a client for the time in its kernelspec or the settings."""
         kernel = self.kernel(kernel_id)
         allowed = self.culling.kernel_idle_seconds(kernel.record.plan.cull_idle_seconds)
-        idle = (utcnow() - kernel.last_activity).total_seconds()
+        idle = time.monotonic() - kernel.heard_at  # a clock that is set ends no kernel
         kept = kernel.execution_state == "busy" and self.culling.busy == "keep"
         if 0 < allowed < idle and not kept and not self.has_clients(kernel_id):
             log.info("kernel %s was idle for %.0f s and is ended", kernel_id, idle)

@@ -51,7 +51,7 @@ class KernelConnection:
         self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
         self._sockets = KernelSockets(self._receive, self._connected_again, self._probe.refused)
         self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
-        self._pace = Pace(self._pump, lambda: self.pages)
+        self._pace = Pace(self._subscribers.pump, lambda: self.pages)
         self._requests = Requests()
         self.computing = Computing()
         self._unended: set[str] = set()
@@ -254,10 +254,6 @@ class KernelConnection:
         self._backlog.append(frame, to=to, kept=kept, parent=parent)
         self._pace.add(len(frame.data), at_once=kept)
         self._trim()
-
-    def _pump(self) -> None:
-        for subscriber in self._subscribers:
-            subscriber.pump()
 
     def _trim(self) -> None:
         """Forget what every page has received, and keep the rest within its budget."""

@@ -145,6 +145,8 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         If a browser disconnects while its server connects, the server never reads from that connection. Waiting
         for its closing frame would keep the notebook at "Connecting" for five seconds.
         """
+        if self._subscriber is not None:
+            self._batch.flush()
         self._closed = True  # tornado passes messages on until the client answers the closing frame
         log.info("websocket of kernel %s closed: %s", self.path_kwargs["kernel_id"], reason)
         if self.ws_connection is not None:

@@ -210,6 +210,11 @@ class Subscribers:
             self._pages[page.session] = self._pages.pop(page.session)
         return True
 
+    def pump(self) -> None:
+        """Send each page what it has not received, as far as its websocket takes it."""
+        for page in self:
+            page.pump()
+
     def expect_return(self) -> None:
         """Keep what comes from now on, for a while, for pages that are not known yet."""
         self._pages[RETURNING] = self._new(RETURNING)
