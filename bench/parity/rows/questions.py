@@ -57,7 +57,10 @@ def features(side: Side) -> Any:
     return {name: said.get(name) for name in ("debugger", "supported_features", "help_links")}
 
 
-@behaviour("kernel_info while a cell runs: on control at once, on shell behind the cell")
+@behaviour(
+    "kernel_info while a cell runs: at once, on control and on shell",
+    best=["ok", False, {"end": "ok", "shown": ["stdout: end\n"]}, "ok"],
+)
 def kernel_info_while_busy(side: Side) -> Any:
     page = side.any_page()
     cell = page.cell(WAITS).running()

@@ -161,9 +161,9 @@ class KernelConnection:
             self._held.append((session, message))
             self._held_bytes += size
             self._part.resize(self._waiting)
-        elif self.computing and (info := self._probe.known(message)) is not None:
-            header = message.parts[wire.HEADER]
-            self._say("kernel_info_reply", info, header, channel="shell", to=session, kept=True)
+        elif self.computing and (known := self._probe.known(message)):
+            for channel, msg_type, content, parent in known:
+                self._say(msg_type, content, parent, channel=channel, to=session, kept=True)
         else:
             self._requests.add(session, message)
             self._part.resize(self._waiting)

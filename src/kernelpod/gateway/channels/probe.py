@@ -62,10 +62,22 @@ class Probe:
         self._info = parsed(message.parts[CONTENT])
         return True
 
-    def known(self, message: FromPage) -> dict[str, Any] | None:
-        """Return the answer to a page's kernel_info_request, if it is known and may come before other answers."""
+    def known(self, message: FromPage) -> list[tuple[str, str, dict[str, Any], bytes]]:
+        """Return what answers a page's kernel_info_request at once: channel, type, content and parent of each.
+
+        Empty if it is not known, or may not come before other answers. At the end the page is told "busy" again.
+        """
         asks = message.msg_type == "kernel_info_request" and message.channel == "shell"
-        return self._info if asks and IN_ORDER.encode() not in message.parts[HEADER] else None
+        header = message.parts[HEADER]
+        if not asks or self._info is None or IN_ORDER.encode() in header:
+            return []
+        busy, idle = ({"execution_state": state} for state in ("busy", "idle"))
+        return [
+            ("iopub", "status", busy, header),
+            ("shell", "kernel_info_reply", self._info, header),
+            ("iopub", "status", idle, header),
+            ("iopub", "status", busy, b"{}"),
+        ]
 
     def forget(self) -> None:
         """Forget what the kernel has said, because it is started again."""
