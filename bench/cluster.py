@@ -20,8 +20,7 @@ from bench import cluster_kube as kube
 from bench.cluster_measures import SMALL, ClusterSize, bare, floor, measured
 from bench.cluster_peers import BarePods, Homes, OursOnCluster, StockOnCluster
 from bench.cluster_picture import picture
-from bench.local import finish, terminated
-from bench.processes import BenchError
+from bench.processes import BenchError, finish, terminated
 from bench.table import Goal, Measure, render, write_json
 from bench.turns import row
 

@@ -12,12 +12,12 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from bench import measures, road, turns
 from bench.ours import OursPeer
 from bench.peers import BarePeer, Peer, StockLocalPeer, StockPeer
-from bench.processes import BenchError, adopt_orphans, sweep
+from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
 from bench.table import Measure, render, write_json
 
 if TYPE_CHECKING:
@@ -73,17 +73,6 @@ def measure(peers: Sequence[Peer], size: measures.Size, of_road: road.Size) -> l
                 rows += road.measure(alone, of_road)
                 peer.failures += alone.failures
         return [*rows, turns.failures(peers)]
-
-
-def finish() -> None:
-    """Ignore further signals, so that a second Ctrl-C does not interrupt the clean-up."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
-
-
-def terminated(signum: int, _frame: object) -> NoReturn:
-    """Let SIGTERM end the run like Ctrl-C, so that every `finally` runs."""
-    raise SystemExit(128 + signum)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

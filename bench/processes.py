@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import NoReturn
 
 PR_SET_CHILD_SUBREAPER = 36
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -99,6 +100,17 @@ def end(process: subprocess.Popen[bytes], grace_seconds: float = 5.0) -> None:
         process.kill()
         process.wait(grace_seconds)
     _kill(below)
+
+
+def finish() -> None:
+    """Ignore further signals, so that a second Ctrl-C does not interrupt the clean-up."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def terminated(signum: int, _frame: object) -> NoReturn:
+    """Let SIGTERM end the run like Ctrl-C, so that every `finally` runs."""
+    raise SystemExit(128 + signum)
 
 
 def sweep() -> None:

@@ -23,9 +23,8 @@ import yaml
 from pydantic import SecretStr
 from tests.doubles import a_plan, an_identity
 
-from bench.local import terminated
 from bench.peers import GatewayPeer, StockPeer
-from bench.processes import BenchError, adopt_orphans, sweep
+from bench.processes import BenchError, adopt_orphans, sweep, terminated
 from bench.table import Goal, Measure, render, write_json
 from bench.turns import in_turns, row, say
 from kernelpod.kernelspecs.linting.lint import lint

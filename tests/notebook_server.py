@@ -30,6 +30,17 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.more = environment
 
+    def __enter__(self) -> Server:
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     @property
     def environment(self) -> dict[str, str]:
         """The environment that the hub's side gives to a server."""

@@ -15,13 +15,13 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from bench.parity import rows as subjects
 from bench.parity.behaviour import FAILED, Behaviour, behaviours
 from bench.parity.report import Row, closing, render, write_json
 from bench.parity.sides import KernelpodSide, LocalSide
-from bench.processes import BenchError, adopt_orphans, sweep
+from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,17 +128,6 @@ def again(behaviour: Behaviour, row: Row, sides: Sequence[Side]) -> Row:
         if row.verdict != "worse":
             break
     return row
-
-
-def finish() -> None:
-    """Ignore further signals, so that a second Ctrl-C does not interrupt the clean-up."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
-
-
-def terminated(signum: int, _frame: object) -> NoReturn:
-    """Let SIGTERM end the run like Ctrl-C, so that every `finally` runs."""
-    raise SystemExit(128 + signum)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

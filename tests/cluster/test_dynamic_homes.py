@@ -75,6 +75,17 @@ def test_server_and_kernel_share_the_users_own_claim(site: Dynamic) -> None:
     kernel.close()
 
 
+def test_a_kernel_stays_its_users_when_the_gateway_is_another_one(site: Dynamic) -> None:
+    """Its record names the claim, as the settings do, and not the folder behind it."""
+    kernel, space = site.kernel("alice"), site.namespaces["gateway"]
+    kernel.run("x = 5")
+    kube.kubectl("rollout", "restart", "deployment", "-n", space)
+    (gateway,) = kube.names("deployments", space)
+    kube.kubectl("rollout", "status", f"deployment/{gateway}", "-n", space, "--timeout=180s")
+    assert kernel.run("print(x)") == "5\n"
+    kernel.close()
+
+
 def test_nobody_has_the_claim_of_another(site: Dynamic) -> None:
     kernel = site.kernel("bob")
     assert "of kernel" not in kernel.run("import os; print(os.listdir('.'))")

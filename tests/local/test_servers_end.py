@@ -39,12 +39,8 @@ def own(make_site: Any) -> Any:
 @pytest.fixture(scope="module")
 def server(own: Any, tmp_path_factory: pytest.TempPathFactory, need: Any) -> Iterator[Server]:
     need(PYTHON.exists(), "the hub's environment", "make env-hub")
-    one = Server(own, tmp_path_factory.mktemp("server"))
-    try:
-        one.start()
+    with Server(own, tmp_path_factory.mktemp("server")) as one:
         yield one
-    finally:
-        one.kill()
 
 
 @pytest.fixture

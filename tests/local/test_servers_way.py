@@ -38,12 +38,8 @@ def own(make_site: Any) -> Any:
 @pytest.fixture(scope="module")
 def started(own: Any, tmp_path_factory: pytest.TempPathFactory, need: Any) -> Iterator[Server]:
     need(PYTHON.exists(), "the server's environment", "make env-hub, or make test-servers")
-    one = Server(own, tmp_path_factory.mktemp("server"))
-    try:
-        one.start()
+    with Server(own, tmp_path_factory.mktemp("server")) as one:
         yield one
-    finally:
-        one.kill()
 
 
 @pytest.fixture

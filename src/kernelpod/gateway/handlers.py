@@ -41,15 +41,7 @@ def _model(page: Proven, kernel_id: str) -> str:
     return json.dumps(model, default=date_default)
 
 
-class _FromAnywhere:
-    """A page whose callers send a token in a header, which a foreign page in a browser cannot."""
-
-    def check_origin(self, *_: str) -> bool:
-        """Return True, also for a foreign `Origin`; jupyter_server would answer 404."""
-        return True
-
-
-class KernelsPage(Proven, _FromAnywhere, stock.MainKernelHandler):
+class KernelsPage(Proven, stock.MainKernelHandler):
     """GET lists the caller's kernels; POST starts one."""
 
     _launching: asyncio.Future[Any] | None = None
@@ -86,7 +78,7 @@ class KernelsPage(Proven, _FromAnywhere, stock.MainKernelHandler):
             self._launching.cancel()
 
 
-class KernelPage(OwnKernel, _FromAnywhere, stock.KernelHandler):
+class KernelPage(OwnKernel, stock.KernelHandler):
     """GET shows one kernel; DELETE stops it."""
 
     async def get(self, kernel_id: str) -> None:
@@ -100,7 +92,7 @@ class KernelPage(OwnKernel, _FromAnywhere, stock.KernelHandler):
         self.finish()
 
 
-class KernelActionPage(OwnKernel, _FromAnywhere, KernelActionHandler):
+class KernelActionPage(OwnKernel, KernelActionHandler):
     """POST interrupts or restarts a kernel."""
 
     async def post(self, kernel_id: str, action: str) -> None:

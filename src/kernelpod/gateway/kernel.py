@@ -74,11 +74,8 @@ class DirectKernelManager(RemoteKernelManager):
     def connection(self) -> KernelConnection:
         """The connection to the kernel, which all its pages share."""
         plan, limits = self.record.plan, self.parent.limits
-        rates = {
-            "iopub_msg_rate_limit": plan.iopub_msg_rate_limit,
-            "iopub_data_rate_limit": plan.iopub_data_rate_limit,
-        }
-        limits = limits.model_copy(update={name: rate for name, rate in rates.items() if rate is not None})
+        rates = plan.model_dump(include={"iopub_msg_rate_limit", "iopub_data_rate_limit"}, exclude_none=True)
+        limits = limits.model_copy(update=rates)
         new_part = partial(self.parent.budget.part, plan.owner.named())
         return KernelConnection(plan.kernel_id, self.session, limits, self._heard, new_part)
 

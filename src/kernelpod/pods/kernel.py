@@ -23,7 +23,7 @@ from kernelpod.start.record import KernelRecord
 CONNECTION_FOLDER = "/var/run/kernelpod"
 CONNECTION_FILE = f"{CONNECTION_FOLDER}/connection.json"
 # ipykernel 7.4 writes a connection file with CurveZMQ keys again, and the volume of a Secret is read-only.
-OWN_FOLDER = "/var/run/kernelpod-own"
+OWN_FOLDER, OWN_VOLUME = "/var/run/kernelpod-own", "connection-own"
 _COPY = f'cp {CONNECTION_FILE} {OWN_FOLDER}/ && exec "$@"'
 COMMAND_NOT_FOUND = 127
 KERNEL_CONTAINER = "kernel"
@@ -46,10 +46,17 @@ class Manifest:
         return yamltext.dump_all([self.secret, self.pod], width=110)
 
 
-def kernel_manifest(record: KernelRecord, connection: Connection, incarnation: str) -> Manifest:
-    """Return the Secret and Pod of a plan; `incarnation` (six hex digits) makes their name unique per start."""
-    name = names.pod_name(record.plan.owner.name, record.plan.kernel_id, incarnation)
-    return Manifest(_secret(record.plan, name, connection), _pod(record, name, connection))
+def kernel_manifest(
+    record: KernelRecord, connection: Connection, incarnation: str, found: KernelPlan | None = None
+) -> Manifest:
+    """Return the Secret and Pod of a plan; `incarnation` (six hex digits) makes their name unique per start.
+
+    `found` is the plan with what the runtime has looked up, such as the folder behind a claim. The pod is made of
+    it; the record in the pod holds the plan as it was granted, which rights are asked for again.
+    """
+    plan = found or record.plan
+    name = names.pod_name(plan.owner.name, plan.kernel_id, incarnation)
+    return Manifest(_secret(plan, name, connection), _pod(record, plan, name, connection))
 
 
 def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]:
@@ -63,8 +70,8 @@ def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, An
     }
 
 
-def _pod(record: KernelRecord, name: str, connection: Connection) -> dict[str, Any]:
-    plan, added = record.plan, record.plan.additions
+def _pod(record: KernelRecord, plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]:
+    added = plan.additions
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -137,8 +144,8 @@ def _own_folder(plan: KernelPlan) -> tuple[list[dict[str, Any]], list[dict[str, 
     """Return the volume and mount where a kernel with an encrypted connection writes its connection file."""
     if not plan.encrypted:
         return [], []
-    volume = {"name": "own", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
-    return [volume], [{"name": "own", "mountPath": OWN_FOLDER}]
+    volume = {"name": OWN_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+    return [volume], [{"name": OWN_VOLUME, "mountPath": OWN_FOLDER}]
 
 
 def _command(plan: KernelPlan) -> list[str]:

@@ -48,8 +48,8 @@ class Runtime(Protocol):
     async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
         """Start the recorded plan and return the kernel, which may not answer yet.
 
-        Without `keys`, the kernel gets a new key to sign messages with. Raises UserError. A
-        failed start leaves nothing behind.
+        Without `keys`, the kernel gets a new key to sign messages with. Raises UserError. A failed start leaves
+        nothing behind.
         """
 
     async def running(self) -> list[RunningKernel]:

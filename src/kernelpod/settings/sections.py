@@ -105,10 +105,12 @@ class Settings(Section):
     def _mounts_apart(self) -> Settings:
         names = [mount.name for mount in self.mounts]
         paths = [self.homes.mount_path, *(mount.mount_path for mount in self.mounts)]
-        reserved = {"home", "connection", "shm", *(name for name in names if name.startswith(COURSE_MOUNTS))}
+        courses = (name for name in names if name.startswith(COURSE_MOUNTS))
+        reserved = {"home", "connection", "connection-own", "shm", *courses}
         if len(set(names)) < len(names) or reserved & set(names):
             raise ValueError(
-                "mounts: every mount needs its own name, other than 'home', 'connection', 'shm' and 'course-...'"
+                "mounts: every mount needs its own name, other than 'home', 'connection', 'connection-own', 'shm' "
+                "and 'course-...'"
             )
         if len(set(paths)) < len(paths):
             raise ValueError("mounts: every mount needs its own mount_path")

@@ -92,4 +92,4 @@ def test_sparks_credentials_are_references() -> None:
 def test_an_exam_has_neither_network_nor_shared_folders() -> None:
     pod = pod_of("exam-python-pod")
     assert pod["metadata"]["labels"]["kernelpod.io/network"] == "none"
-    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["home", "connection", "own"]
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["home", "connection", "connection-own"]

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
-from doubles import a_connection, a_plan, an_identity
-from kernelpod.errors import StartFailed
+from doubles import a_connection, a_plan, a_spec, an_identity
+from kernelpod.base import names
+from kernelpod.errors import Denied, StartFailed
 from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.kubernetes.claims import on_nfs
@@ -19,6 +20,7 @@ from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord, read
+from kernelpod.start.rights import check_plan
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}
 CLAIM: dict[str, Any] = {"metadata": {"uid": "u1"}, "spec": {"volumeName": "pv1"}, "status": {"phase": "Bound"}}
@@ -53,6 +55,9 @@ class Answers(ApiServer):
         return answer
 
 
+SETTINGS = Settings.model_validate({"homes": {"root": "/export", "volume": DYNAMIC}})
+
+
 def plan(volume: dict[str, str] = DYNAMIC) -> KernelPlan:
     """Return the plan of alice's kernel."""
     homes = {"root": "/export", "volume": volume}
@@ -83,6 +88,18 @@ def test_a_claim_on_nfs_is_mounted_by_kernels_as_its_folder(spec: dict[str, Any]
     }
     assert read(KernelRecord(plan=made).to_json()).plan == made
     assert made.kernel_id == plan().kernel_id
+
+
+def test_the_next_gateway_reads_the_plan_as_it_was_granted() -> None:
+    """With the claim, not the folder behind it: rights are compared with the settings, which name claims."""
+    record = KernelRecord(plan=plan())
+    pod = kernel_manifest(record, a_connection(), "0a1b2c", resolved()).pod
+    assert "nfs" in pod["spec"]["volumes"][0]
+    recorded = read(pod["metadata"]["annotations"][names.ANNOTATION_RECORD])
+    assert recorded == record
+    check_plan(recorded.plan, an_identity("alice"), a_spec(), SETTINGS)
+    with pytest.raises(Denied, match="no longer use /home/jovyan"):
+        check_plan(resolved(), an_identity("alice"), a_spec(), SETTINGS)
 
 
 def test_other_homes_are_not_looked_up() -> None:

@@ -51,6 +51,10 @@ WRONG = {
     "long state folder": (f"runtime: {{local: {{state_dir: /{'x' * 60}}}}}", ["runtime.local: state_dir must be"]),
     "two tokens": ("hubs: [{token: a, token_file: /b}]", ["hubs.0: give token or token_file, not both"]),
     "mount at the home": ("mounts: [{name: m, root: /m, mount_path: /home/jovyan}]", ["its own mount_path"]),
+    "mount named as a pod's volume": (
+        "mounts: [{name: connection-own, root: /m, mount_path: /m}]",
+        ["its own name"],
+    ),
     "mount named home": ("mounts: [{name: home, root: /m, mount_path: /m}]", ["its own name"]),
     "mount without name": ("mounts: [{root: /m, mount_path: /m}]", ["mounts.0.name: Field required"]),
 }

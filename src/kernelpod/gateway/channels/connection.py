@@ -55,7 +55,6 @@ class KernelConnection:
         self._requests = Requests()
         self.computing = Computing()
         self._unended: set[str] = set()
-        self._doubtful: dict[str, list[str]] = {}
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
@@ -100,7 +99,7 @@ class KernelConnection:
             self._explain_gap()
         elif channel != "stdin" and (asked := self._requests.asked_on(channel)):
             # What the kernel has not answered when it answers this, it never will.
-            self._doubtful[self.ask(channel, "kernel_info_request", {})] = asked
+            self._requests.doubt(asked, self.ask(channel, "kernel_info_request", {}))
 
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost, and end those whose end is lost, too."""
@@ -199,8 +198,10 @@ class KernelConnection:
         parent_id = message.parent().get("msg_id")
         if self._probe.replied(parent_id, message):
             return
-        if parent_id in self._doubtful:
-            self._end_unanswered(self._doubtful.pop(parent_id))
+        if (lost := self._requests.lost(parent_id)) is not None:
+            limit = self._limits.max_message_bytes / 1e6
+            for one in lost:
+                self._end(one, f"The kernel's answer is lost. It may have had more than {limit:.0f} MB.")
             return
         if message.msg_type == "delete_subshell_reply":
             self.computing.forget_subshells()
@@ -211,12 +212,6 @@ class KernelConnection:
         if parent_id in self._unended:
             self._unended.discard(parent_id)
             self._end_state(parent_id, message.parts[wire.PARENT])
-
-    def _end_unanswered(self, msg_ids: list[str]) -> None:
-        limit = self._limits.max_message_bytes / 1e6
-        for msg_id in msg_ids:
-            if request := self._requests.answer(msg_id):
-                self._end(request, f"The kernel's answer is lost. It may have had more than {limit:.0f} MB.")
 
     def _asker(self, request: Request | None) -> str | None:
         """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""

@@ -44,10 +44,6 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     def set_default_headers(self) -> None:
         """Set no headers, because a websocket does not use them."""
 
-    def check_origin(self, _origin: str) -> bool:
-        """Return True: callers send a token in a header, which a foreign page in a browser cannot."""
-        return True
-
     @property
     def ping_interval(self) -> float:
         """The interval of pings in seconds."""

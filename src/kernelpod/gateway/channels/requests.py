@@ -30,6 +30,7 @@ class Requests:
     def __init__(self) -> None:
         self._open: dict[str, Request] = {}
         self._unread: dict[str, dict[str, int]] = {channel: {} for channel in wire.TO_KERNEL}
+        self._doubtful: dict[str, list[str]] = {}
         self.unread_bytes = 0
         """The size of all messages that the kernel may not have read."""
 
@@ -61,6 +62,15 @@ class Requests:
             if request.channel == channel and not json.loads(request.header).get("subshell_id")
         ]
 
+    def doubt(self, msg_ids: list[str], question: str) -> None:
+        """Take these requests for lost if they have no reply when a later question has one."""
+        self._doubtful[question] = msg_ids
+
+    def lost(self, answered: object) -> list[Request] | None:
+        """Return the requests that are lost now that a question is answered; None if that is no such question."""
+        msg_ids = self._doubtful.pop(answered, None) if isinstance(answered, str) else None
+        return None if msg_ids is None else [one for msg_id in msg_ids if (one := self._open.pop(msg_id, None))]
+
     def answer(self, msg_id: str) -> Request | None:
         """Return a request to which the reply has come, or None if there is none."""
         return self._open.pop(msg_id, None)
@@ -69,6 +79,7 @@ class Requests:
         """Return all requests without a reply, and forget everything, because the kernel has ended."""
         ended = list(self._open.values())
         self._open.clear()
+        self._doubtful.clear()
         for unread in self._unread.values():
             unread.clear()
         self.unread_bytes = 0

@@ -20,8 +20,8 @@ NFS_DRIVER = "nfs.csi.k8s.io"
 async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     """Return the plan with the home's NFS folder in place of its claim. Other plans are returned unchanged.
 
-    The claim is looked up at every start, since it may have been recreated. Kernels that a restarted gateway finds
-    keep their folder. Raises StartFailed if there is no claim, or if its volume is not a folder below `homes.root`
+    The claim is looked up at every start, since it may have been recreated; records hold the plan with the claim.
+    Raises StartFailed if there is no claim, or if its volume is not a folder below `homes.root`
     on the NFS server of the settings.
     """
     home = plan.mounts.home

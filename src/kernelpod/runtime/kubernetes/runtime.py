@@ -70,9 +70,8 @@ class KubernetesRuntime:
     async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
         """Start the plan as a pod, and return once its shell port is open; see `Runtime.start`."""
         plan, incarnation = await on_nfs(record.plan, self._api), secrets.token_hex(3)
-        record = record.model_copy(update={"plan": plan})
         connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, keys)
-        manifest = kernel_manifest(record, connection, incarnation)
+        manifest = kernel_manifest(record, connection, incarnation, plan)
         name = manifest.pod["metadata"]["name"]
         async with self._limiter.turn(plan.owner):
             began = time.monotonic()

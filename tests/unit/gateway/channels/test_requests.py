@@ -70,3 +70,29 @@ def test_a_kernel_that_ends_has_read_nothing_and_answers_nothing() -> None:
     requests = added(message("1"), message("2", "comm_msg", "control"))
     assert [one.msg_type for one in requests.end()] == ["execute_request"]
     assert (requests.unread_bytes, requests.asked("1"), requests.end()) == (0, None, [])
+
+
+def test_what_has_no_reply_when_a_later_question_has_one_is_lost() -> None:
+    one, two, three = (message(msg_id) for msg_id in "123")
+    requests = added(one, two)
+    requests.doubt(requests.asked_on("shell"), "question")
+    requests.add("page", three)
+    requests.answer("1")
+    assert requests.lost("1") is None
+    assert [request.header for request in requests.lost("question") or ()] == [two.parts[0]]
+    assert requests.lost("question") is None
+    assert requests.asked_on("shell") == ["3"]
+
+
+def test_a_restart_leaves_no_doubt() -> None:
+    requests = added(message("1"))
+    requests.doubt(["1"], "question")
+    requests.end()
+    assert requests.lost("question") is None
+
+
+@pytest.mark.parametrize(("subshell", "asked"), [(None, ["1"]), ("s1", [])])
+def test_subshells_answer_by_themselves(subshell: str | None, asked: list[str]) -> None:
+    header = {"msg_id": "1", "msg_type": "execute_request", "subshell_id": subshell}
+    text = json.dumps({"header": header, "channel": "shell", "content": {}})
+    assert added(from_page(text)).asked_on("shell") == asked
