@@ -247,7 +247,7 @@ def logs_hold_no_secret(scene: Scene) -> None:
         equal([secret[:4] + "..." for secret in scene.secrets if secret in text], [])
         equal(len(text) > 0, True)
     her_log = scene.stack.logs_folder / server_log("alice")
-    equal("started kernel" in her_log.read_text(encoding="utf-8"), True)
+    equal("is started at the gateway" in her_log.read_text(encoding="utf-8"), True)
 
 
 def command_lines_hold_no_secret(scene: Scene) -> None:
