@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 import zmq
-from zmq.eventloop.zmqstream import ZMQStream
 from zmq.utils.monitor import parse_monitor_message
 
 from kernelpod.base.retry import back_off
+from kernelpod.gateway.channels.stream import MessageStream
 
 CHANNELS = ("shell", "iopub", "stdin", "control")
 # Pauses before a kernel that was cut off is connected again.
@@ -36,7 +37,7 @@ class KernelSockets:
         `not_encrypted` is called when the kernel does not encrypt as the sockets do.
         """
         self._receive, self._connected_again, self._not_encrypted = receive, connected_again, not_encrypted
-        self._streams: dict[str, tuple[ZMQStream, ZMQStream]] = {}
+        self._streams: dict[str, tuple[MessageStream, MessageStream]] = {}
         self._pauses: dict[str, Iterator[float]] = {}
         self._cut_off: set[str] = set()
 
@@ -57,7 +58,7 @@ class KernelSockets:
     def send(self, channel: str, frames: Sequence[bytes]) -> None:
         """Send a message. Nothing happens if the sockets are closed."""
         if channel in self._streams:
-            self._streams[channel][0].send_multipart(list(frames))
+            self._streams[channel][0].send(frames)
 
     def _connect(self, channel: str, pause: float) -> None:
         """Make a socket, which is connected after a pause. What is sent before waits in it."""
@@ -67,11 +68,15 @@ class KernelSockets:
         except zmq.ZMQError:
             socket.close(linger=0)
             raise
-        stream, monitor = self._streams[channel] = ZMQStream(socket), ZMQStream(monitored)
-        stream.on_recv(lambda frames: self._received(channel, frames))
-        monitor.on_recv(lambda frames: self._monitor(channel, parse_monitor_message(frames)["event"]))
+        self._streams[channel] = (
+            MessageStream(socket, lambda frames: self._received(channel, frames)),
+            MessageStream(
+                monitored, lambda frames: self._monitor(channel, parse_monitor_message(frames)["event"])
+            ),
+        )
         if pause:
-            stream.io_loop.call_later(pause, lambda: None if stream.closed() else socket.connect(address))
+            loop = asyncio.get_running_loop()
+            loop.call_later(pause, lambda: None if socket.closed else socket.connect(address))
         else:
             socket.connect(address)
 
@@ -97,11 +102,8 @@ class KernelSockets:
     def _close(self, channel: str) -> None:
         stream, monitor = self._streams.pop(channel)
         try:
-            for _ in range(MOST_DRAINED):
-                if not stream.socket.get(zmq.EVENTS) & zmq.POLLIN:
-                    break
-                self._receive(channel, stream.socket.recv_multipart(zmq.NOBLOCK))
+            stream.receive_waiting(MOST_DRAINED)
         finally:
             stream.socket.disable_monitor()
-            monitor.close(linger=0)
+            monitor.close()
             stream.close()
