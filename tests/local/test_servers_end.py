@@ -99,7 +99,10 @@ def test_a_cell_goes_on_through_the_death_of_the_gateway(own: Any, server: Serve
         own.gateway.start()
         eventually(lambda: own.alice.model(kernel_id)["connections"] == 1, what="the server is connected again")
         (own.homes / "alice" / "go").touch()
-        assert channels.finish(running).text == "late\n"
+        told = channels.finish(running).text
+        assert re.fullmatch(
+            r"\n\[The gateway was away for \d+ s. Output of that time may be missing.\]\nlate\n", told
+        )
         assert channels.finish(waiting).text == "sent while it was away\n"
     (own.homes / "alice" / "go").unlink()
 
@@ -143,7 +146,9 @@ def test_a_cell_that_ended_while_its_page_was_away_too_is_ended(own: Any, server
     eventually((own.homes / "alice" / "ended").exists, what="the cell has ended")
     own.gateway.start()
     with server.caller.channels(kernel_id, "?session_id=both") as back:
-        assert back.finish(running).error == "KernelUnreachable"
+        outcome = back.finish(running)
+        assert outcome.error == "KernelUnreachable"
+        assert "not heard for 0 s" not in outcome.reply["evalue"]
         assert back.run("print('next')") == "next\n"
     for name in ("go", "ended"):
         (own.homes / "alice" / name).unlink()

@@ -1,6 +1,10 @@
-"""What users' servers and the gateway say to each other in the headers of Jupyter messages."""
+"""What users' servers and the gateway say to each other in headers."""
 
 from __future__ import annotations
 
-# In the header of a kernel_info_request: only the kernel may answer it, after all that it was asked before.
+# In the Jupyter header of a kernel_info_request: only the kernel may answer it, after all that it was asked
+# before.
 IN_ORDER = "kernelpod_in_order"
+# In the answer that opens a websocket: an id of the gateway's process. Another process has heard nothing of what
+# the kernel said since the last one died.
+GATEWAY_ID = "Kernelpod-Gateway"

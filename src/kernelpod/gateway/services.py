@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -84,3 +85,5 @@ class Services:
     metrics: Metrics
     listings: Listings = field(default_factory=Listings)
     ready: bool = False
+    gateway_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """An id of this process, which users' servers are told."""

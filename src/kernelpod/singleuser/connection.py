@@ -24,7 +24,7 @@ from tornado.escape import url_escape
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketError, websocket_connect
 
-from kernelpod.base.headers import IN_ORDER
+from kernelpod.base.headers import GATEWAY_ID, IN_ORDER
 from kernelpod.base.retry import back_off
 from kernelpod.singleuser.asking import connection_args
 
@@ -44,6 +44,7 @@ LOOK_CHARACTERS = 2000
 _REPLIES = re.compile('"(execute|kernel_info)_reply"')
 TOO_MUCH = "The kernel's gateway is away, and too much waits for it. Run this cell again later."
 LOST = "The kernel was not heard for {} s while this cell ran. It has ended, and its output of that time is lost."
+MISSED = "\n[The gateway was away for {} s. Output of that time may be missing.]\n"
 GONE = "the kernel was stopped, or is not yours"
 
 
@@ -56,7 +57,8 @@ class Unheard:
 
     def begins(self, *, anew: bool) -> None:
         """An outage begins; `anew` if no cell runs that has seen an earlier one."""
-        self.seconds, self._since = 0.0 if anew else self.seconds, self._clock()
+        self.seconds = 0.0 if anew else self.seconds
+        self._since = min(self._since, self._clock())
 
     def ends(self) -> None:
         """The connection is there; it may be the first one."""
@@ -72,6 +74,9 @@ class Place:
     """How many of the gateway's frames the page has been given."""
     running: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The headers of its cells that have no reply, by their ids."""
+    gateway_id: str = ""
+    """The gateway's process that has heard the kernel for the page."""
+    unheard: Unheard = field(default_factory=Unheard)
     connection: GatewayConnection | None = None
     """The connection of the page's latest websocket."""
 
@@ -107,7 +112,6 @@ class GatewayConnection(GatewayWebSocketConnection):
         self._place = Place()
         self._question = ""
         self._doubtful: list[str] = []
-        self._unheard = Unheard()
 
     async def connect(self) -> None:
         """Begin to connect, in place of an earlier connection of this page. What the page sends before waits."""
@@ -122,6 +126,7 @@ class GatewayConnection(GatewayWebSocketConnection):
         self.disconnected = True
         if self._place.connection is self:
             self._place.connection = None
+            self._place.unheard.begins(anew=not self._place.running)
         if self._task is not None:
             self._task.cancel()
         if self.ws is not None:
@@ -170,7 +175,8 @@ class GatewayConnection(GatewayWebSocketConnection):
                 self.log.warning("kernel %s: the gateway cannot be reached: %s", self.kernel_id, error)
             else:
                 pauses = back_off(*RETRY_SECONDS, jitter=0.5)
-                self._unheard.ends()
+                self._place.unheard.ends()
+                self._say_what_is_missing()
                 self._ask_whether_cells_run()
                 self._flush()
                 await self._read()
@@ -178,7 +184,7 @@ class GatewayConnection(GatewayWebSocketConnection):
                     return None
                 code, reason = self.ws.close_code, self.ws.close_reason
                 self.set_trait("ws", None)
-                self._unheard.begins(anew=not self._place.running)
+                self._place.unheard.begins(anew=not self._place.running)
                 if code == POLICY_VIOLATION:
                     return self._give_up(f"The gateway has closed the connection: {reason}")
                 self.log.warning("kernel %s: the connection to the gateway is lost: %s", self.kernel_id, code)
@@ -209,6 +215,16 @@ class GatewayConnection(GatewayWebSocketConnection):
                 break
             self._place.received += 1
 
+    def _say_what_is_missing(self) -> None:
+        """Say in the running cells that nobody heard them, if this gateway is not the one before."""
+        assert self.ws is not None  # noqa: S101 - for the type checker
+        assert self.ws.headers is not None  # noqa: S101 - for the type checker
+        before, self._place.gateway_id = self._place.gateway_id, self.ws.headers.get(GATEWAY_ID, "")
+        if before not in ("", self._place.gateway_id):
+            said = MISSED.format(math.ceil(self._place.unheard.seconds))
+            for header in self._place.running.values():
+                self._say("stream", {"name": "stderr", "text": said}, header)
+
     def _ask_whether_cells_run(self) -> None:
         # A subshell answers by itself, so the kernel's answer says nothing of its cells.
         self._doubtful = [
@@ -228,7 +244,9 @@ class GatewayConnection(GatewayWebSocketConnection):
             self._place.running.pop(answered, None)
             if answered and answered == self._question:
                 for msg_id in self._doubtful:
-                    self._end(self._place.running.pop(msg_id, None), LOST.format(math.ceil(self._unheard.seconds)))
+                    self._end(
+                        self._place.running.pop(msg_id, None), LOST.format(math.ceil(self._place.unheard.seconds))
+                    )
                 return
         await self.websocket_handler.write_message(message, binary=isinstance(message, bytes))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from kernelpod.base.headers import GATEWAY_ID
 from kernelpod.errors import HubUnavailable, UserError
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.batch import Batch
@@ -42,7 +43,8 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     _question: asyncio.TimerHandle | None = None
 
     def set_default_headers(self) -> None:
-        """Set no headers, because a websocket does not use them."""
+        """Say which process this is; a websocket uses no other headers."""
+        self.set_header(GATEWAY_ID, self.services.gateway_id)
 
     @property
     def ping_interval(self) -> float:
