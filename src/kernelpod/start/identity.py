@@ -3,7 +3,7 @@
 The hub's answer to `GET /hub/api/user` (JupyterHub REST API) is the only source; nothing in the request is
 trusted. Answers are cached for a short time by the token's hash. At most one request for each token is in flight.
 While the hub does not answer, a token that was valid can still use its owner's running kernels, but nothing new is
-allowed.
+allowed. An answer that cannot be used says nothing about other tokens, because its user may have made it so.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 
 MAX_CACHED = 10_000
 MAX_TOKEN_LENGTH = 4096
+# What a proxy answers while the hub is away.
+HUB_AWAY = frozenset({502, 503, 504})
+# The choices of a user that the gateway reads, and how much of each is kept.
+CHOICES = ("profile", "semester")
+MAX_CHOICE_LENGTH = 200
 # MySQL rounds times to seconds, so a hub tells another time after its restart.
 CREATED_PRECISION = timedelta(seconds=1)
 
@@ -69,7 +74,7 @@ class Owner(BaseModel):
 class Identity:
     """An authenticated caller, as described by the hub.
 
-    `user_options` is what the user chose when they started their server. It never grants rights.
+    `user_options` is what the user chose of CHOICES when they started their server. It never grants rights.
     """
 
     owner: Owner
@@ -77,7 +82,7 @@ class Identity:
     server: str | None = None
     """Name of the server that the token belongs to, "" for the default server; None for other tokens."""
     scopes: frozenset[str] = frozenset()
-    user_options: Mapping[str, Any] = field(default_factory=dict)
+    user_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -141,8 +146,9 @@ class Prover:
     async def prove(self, token: SecretStr, *, fresh: bool = False) -> Proof:
         """Return who owns `token`. With `fresh`, the hub is asked even if the answer is cached.
 
-        Raises NotProven (unknown_token), Denied (missing_scope) or HubUnavailable. An answer older than
-        `cache_seconds` is used only while the hub does not answer, for up to `stale_seconds`, and is marked stale.
+        Raises NotProven (unknown_token), Denied (missing_scope) or HubUnavailable (hub_unavailable,
+        hub_answer_invalid). An answer older than `cache_seconds` is used only while the hub does not answer, for up
+        to `stale_seconds`, and is marked stale.
         """
         key = hashlib.sha256(token.get_secret_value().encode("utf-8", "surrogatepass")).hexdigest()
         now = self._clock()
@@ -150,19 +156,19 @@ class Prover:
         if known and not fresh and now - known.at < self._times.cache_seconds:
             return Proof(known.identity)
         refused = self._refused.get(key)
-        if refused and now - refused.at < self._times.negative_cache_seconds:
-            raise refused.error
         try:
+            if refused and now - refused.at < self._times.negative_cache_seconds:
+                raise refused.error
             if now < self._silent_until:
                 raise HubSilentError
             return Proof(await self._ask_once(key, token))
-        except HubSilentError as error:
+        except (HubSilentError, HubUnavailable) as error:
+            known = self._known.get(key)
             if known and now - known.at < self._times.stale_seconds:
                 return Proof(known.identity, stale=True)
-            raise HubUnavailable(
-                "hub_unavailable",
-                "The hub does not answer, so your token cannot be checked. Try again in a few seconds.",
-            ) from error
+            if isinstance(error, HubUnavailable):
+                raise
+            raise hub_unavailable() from error
 
     async def _ask_once(self, key: str, token: SecretStr) -> Identity:
         task = self._asking.get(key)
@@ -174,13 +180,17 @@ class Prover:
 
     async def _ask_hub(self, key: str, token: SecretStr) -> Identity:
         try:
-            identity = self._read(await self._ask(self._hub, token))
+            answer = await self._ask(self._hub, token)
+            if answer.status in HUB_AWAY:
+                raise HubSilentError
+            identity = self._read(answer)
         except HubSilentError:
             # Do not ask again at once, else every request would wait for the whole time-out.
             self._silent_until = self._clock() + min(1.0, self._times.negative_cache_seconds)
             raise
         except UserError as error:
-            self._known.pop(key, None)
+            if error.code != "hub_unavailable":
+                self._known.pop(key, None)
             _remember(self._refused, key, _Refused(error, self._clock()))
             raise
         self._refused.pop(key, None)
@@ -209,22 +219,25 @@ class Prover:
 def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
     """Return the identity in a hub's answer with status 200.
 
-    Raises HubSilentError for any other status, and for a body that is not the hub's JSON, such as a proxy's page.
+    Raises HubUnavailable: `hub_unavailable` for any other status and for a body that is not a user model, such as a
+    proxy's page, `hub_answer_invalid` for a body that no honest user has.
     """
     if answer.status != 200:
         log.warning("hub %s answered status %d", hub.name, answer.status)
-        raise HubSilentError
+        raise hub_unavailable()
     try:
-        model = json.loads(answer.body)
+        model = json.loads(answer.body, object_pairs_hook=_without_duplicates)
         kind, name = model["kind"], model["name"]
         groups, scopes = model.get("groups") or [], model.get("scopes") or []
         servers = model.get("servers") or {}
         fits = all(isinstance(text, str) for text in [kind, name, *groups, *scopes]) and isinstance(servers, dict)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except RecursionError as error:
+        raise answer_invalid(hub, "it is nested too deep") from error
+    except (ValueError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits or kind not in ("user", "service") or not name:
         log.warning("hub %s answered something that is not a user model", hub.name)
-        raise HubSilentError
+        raise hub_unavailable()
     # The answer for a server's token lists only that server. Other tokens may list several; then no server is
     # taken.
     server, options = next(iter(servers.items())) if len(servers) == 1 else (None, {})
@@ -233,8 +246,42 @@ def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
         groups=tuple(sorted(groups)),
         server=server,
         scopes=frozenset(scopes),
-        user_options=(options.get("user_options") or {}) if isinstance(options, dict) else {},
+        user_options=_choices(options.get("user_options")) if isinstance(options, dict) else {},
     )
+
+
+def hub_unavailable() -> HubUnavailable:
+    """Return the error for a token that cannot be checked, because the hub does not answer."""
+    return HubUnavailable(
+        "hub_unavailable",
+        "The hub does not answer, so your token cannot be checked. Try again in a few seconds.",
+    )
+
+
+def answer_invalid(hub: Hub, why: str) -> HubUnavailable:
+    """Return the error for a token whose owner's own data make the hub's answer useless."""
+    log.warning("hub %s gave an answer for one user that cannot be used: %s", hub.name, why)
+    return HubUnavailable(
+        "hub_answer_invalid",
+        "The hub's answer about you cannot be used, perhaps because of the options of your server. Stop your "
+        "servers at the hub and start one anew; if that does not help, ask an admin.",
+        detail=why,
+    )
+
+
+def _choices(options: Any) -> dict[str, str]:
+    """Return what the user chose. Other options may be of any size, and identities are cached."""
+    if not isinstance(options, dict):
+        return {}
+    return {name: str(options[name])[:MAX_CHOICE_LENGTH] for name in CHOICES if options.get(name)}
+
+
+def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. Raises ValueError if a name occurs twice: readers may take different ones."""
+    made = dict(members)
+    if len(made) < len(members):
+        raise ValueError("a name occurs twice")
+    return made
 
 
 def _created(text: Any) -> datetime | None:

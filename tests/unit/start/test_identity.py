@@ -135,15 +135,48 @@ SILENCES: dict[str, HubAnswer | None] = {
     "servers that are a list": good(servers=["x"]),
     "scopes that are one word": good(scopes=5),
     "half a text": HubAnswer(200, good().body[:-3]),
-    "too deep": HubAnswer(200, b"[" * 100_000),
+    "a name twice": HubAnswer(200, good().body[:-1] + b', "name": "bob"}'),
 }
+AWAY = ("no answer", "a bad gateway")
 
 
 @pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
 async def test_a_hub_that_does_not_answer_never_means_yes(hub: AskedHub, silence: HubAnswer | None) -> None:
     hub.answer = silence
     assert await hub.fails(HubUnavailable) == "hub_unavailable"
-    assert not hub.prover.reachable
+
+
+@pytest.mark.parametrize("name", SILENCES)
+async def test_a_users_answer_cannot_silence_the_hub_for_others(hub: AskedHub, name: str) -> None:
+    """Only a hub that cannot be reached is asked nothing for a while."""
+    hub.answer = SILENCES[name]
+    await hub.fails(HubUnavailable)
+    hub.answer = good("bob")
+    if name in AWAY:
+        assert await hub.fails(HubUnavailable, SecretStr("bob-token")) == "hub_unavailable"
+    else:
+        assert (await hub.prover.prove(SecretStr("bob-token"))).identity.name == "bob"
+    assert hub.prover.reachable == (name not in AWAY)
+
+
+@pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
+async def test_a_hub_without_an_answer_is_not_asked_again_at_once(
+    hub: AskedHub, silence: HubAnswer | None
+) -> None:
+    await hub.prover.prove(ALICE)
+    hub.answer, hub.now = silence, hub.now + 31
+    for _ in range(5):
+        assert (await hub.prover.prove(ALICE)).stale
+    assert hub.asked == 2
+
+
+async def test_a_user_keeps_no_right_by_an_answer_that_nobody_can_read(hub: AskedHub) -> None:
+    await hub.prover.prove(ALICE)
+    deep = b'{"a": ' * 100_000
+    hub.answer, hub.now = HubAnswer(200, good().body[:-1] + b', "servers": ' + deep), hub.now + 31
+    assert await hub.fails(HubUnavailable) == "hub_answer_invalid"
+    assert await hub.fails(HubUnavailable, fresh=True) == "hub_answer_invalid"
+    assert hub.prover.reachable
 
 
 @pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
@@ -203,10 +236,11 @@ def test_alice_of_one_hub_is_not_alice_of_another() -> None:
 
 
 def test_what_the_model_says_is_read() -> None:
-    servers = {"gpu": {"name": "gpu", "user_options": {"profile": "large"}}}
+    options = {"profile": "large", "semester": 5 * "x" * 200, "filler": ["x" * 1000], "_": {}}
+    servers = {"gpu": {"name": "gpu", "user_options": options}}
     seen = read(groups=["staff", "ml"], servers=servers)
     assert (seen.name, seen.groups, seen.server) == ("alice", ("ml", "staff"), "gpu")
-    assert seen.user_options == {"profile": "large"}
+    assert seen.user_options == {"profile": "large", "semester": "x" * 200}
 
 
 @pytest.mark.parametrize("servers", [{}, None, {"a": {}, "b": {}}])
