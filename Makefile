@@ -35,7 +35,7 @@ test-fresh: ## run the demo on a fresh Debian 13, as root and as a user (root; m
 
 test: env env-clients ## run the unit and local tests (no root needed; no network beyond the package indexes)
 	.venv/bin/python -m pytest
-	.envs/hub/bin/python -m pytest -m hub tests/unit
+	.envs/hub/bin/python -m pytest -m hub tests/unit tests/attacks
 
 test-unit: env ## run the fast tests only
 	.venv/bin/python -m pytest tests/unit

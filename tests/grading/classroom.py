@@ -13,7 +13,8 @@ from typing import Any
 from kernelpod.base.names import user_slug
 from kernelpod.courses.course_access import EXCHANGE_FOLDERS, Membership, course_mounts, exchange_environment
 from kernelpod.courses.model import HubFile
-from kernelpod.runtime.local.sandbox import Bind, Sandbox, in_sandbox
+from kernelpod.runtime.local.mounting import Bind
+from kernelpod.runtime.local.sandbox import Sandbox, in_sandbox
 from kernelpod.settings.sections import Settings
 
 CHECKOUT = Path(__file__).parents[2]
@@ -53,8 +54,16 @@ class Server:
             **self.told,
             "LANG": "C.UTF-8",
         }
-        command = in_sandbox(self.sandbox, list(argv))
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+        with in_sandbox(self.sandbox, list(argv)) as command:
+            done = subprocess.run(
+                command.words,
+                pass_fds=command.descriptors,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=False,
+            )
         said = done.stdout + done.stderr
         assert done.returncode == status, f"{self.name}: {' '.join(argv)}: {said[-4000:]}"
         return said
@@ -106,12 +115,11 @@ class Classroom:
         _own(home, uid)
         (home / ".jupyter/nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
         places = [(sys.base_prefix, sys.base_prefix), (str(CHECKOUT), str(CHECKOUT))]
-        binds = [
+        system = tuple(
             Bind(source, target, read_only=True) for source, target in places if not source.startswith("/usr")
-        ]
-        binds += [Bind(mount.path, mount.mount_path, mount.read_only) for mount in made.all()]
+        )
         told = exchange_environment(self.hub, member, name)
-        return Server(name, home, Sandbox(binds=tuple(binds), uid=uid, gid=uid, groups=(), working_dir=HOME), told)
+        return Server(name, home, Sandbox(system, made, uid=uid, gid=uid, groups=(), working_dir=HOME), told)
 
 
 def _folder(path: Path, owner: int) -> None:

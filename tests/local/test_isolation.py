@@ -142,6 +142,14 @@ def test_a_working_folder_that_is_a_link_out_of_the_home_leads_nowhere(site: Any
         link.unlink()
 
 
+def test_a_working_folder_that_is_a_link_in_the_home_is_entered(site: Any) -> None:
+    (site.homes / "alice" / "term").mkdir(exist_ok=True)
+    (site.homes / "alice" / "now").symlink_to("/home/jovyan/term")
+    kernel_id = site.alice.start(KERNEL_WORKING_DIR="/home/jovyan/now")
+    assert site.alice.run(kernel_id, "import os; print(os.getcwd())") == "/home/jovyan/term\n"
+    assert "reason" not in site.alice.model(kernel_id)
+
+
 def test_memory_is_limited(site: Any) -> None:
     sizes = {"requests": {"memory": "64Mi"}, "limits": {"memory": "512Mi"}}
     site.spec("small-pod", metadata={"kernelpod": {"image": "i", "resources": sizes}})

@@ -30,6 +30,11 @@ class Mount(BaseModel):
     read_only: bool = False
     volume: Volume
 
+    @property
+    def root(self) -> str:
+        """The folder that `sub_path` is relative to. Users cannot write in it, and it may contain links."""
+        return self.path.removesuffix(self.sub_path) if self.sub_path else self.path
+
 
 class UserMounts(BaseModel):
     """A user's home and their other mounts."""

@@ -1,27 +1,28 @@
-"""Where a plan's places lie on this machine, and what is said when they are not there."""
+"""Where a plan's places lie on this machine, and how a kernel gets to its working directory."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import Volume
-from kernelpod.runtime.local.local_paths import check_places, on_disk
+from kernelpod.runtime.local.local_paths import enter, on_disk
 from kernelpod.start.plan import KernelPlan
 
 
-def plan(root: Path, working_dir: str = "/home/jovyan") -> KernelPlan:
+def plan(root: Path) -> KernelPlan:
     """Return a plan with a home, and a course folder mounted inside it."""
     home = Mount(name="home", path=f"{root}/alice", sub_path="alice", mount_path="/home/jovyan", volume=Volume())
     course = Mount(
         name="course", path=f"{root}/course", sub_path="", mount_path="/home/jovyan/course", volume=Volume()
     )
     some: Any = KernelPlan.model_construct
-    made: KernelPlan = some(mounts=UserMounts(home=home, shared=(course,)), working_dir=working_dir)
+    made: KernelPlan = some(mounts=UserMounts(home=home, shared=(course,)))
     return made
 
 
@@ -46,28 +47,29 @@ def test_a_place_lies_in_the_innermost_mount(root: Path, place: str, path: str) 
     assert on_disk(plan(root), place) == f"{root}/{path}"
 
 
-def test_a_folder_of_an_inner_mount_is_a_working_directory(root: Path) -> None:
-    assert check_places(plan(root, "/home/jovyan/course/week 1")) == ("/home/jovyan/course/week 1", ())
-
-
-def test_a_working_directory_that_does_not_exist_becomes_the_home_and_is_not_made(root: Path) -> None:
-    place, (note,) = check_places(plan(root, "/home/jovyan/no"))
-    assert place == "/home/jovyan"
-    assert "'/home/jovyan/no' does not exist" in note
-    assert not (root / "alice" / "no").exists()
-
-
-@pytest.mark.parametrize("missing", ["alice", "course"])
-def test_a_missing_folder_is_named(root: Path, missing: str) -> None:
-    (root / missing).rename(root / "elsewhere")
-    with pytest.raises(StartFailed, match=f"{missing}.*does not exist") as caught:
-        check_places(plan(root))
-    assert caught.value.code == "home_missing"
-
-
-def test_a_home_that_is_a_link_is_refused(root: Path) -> None:
-    (root / "alice").rename(root / "bob")
-    (root / "alice").symlink_to(root / "bob")
-    with pytest.raises(StartFailed, match="symbolic link") as caught:
-        check_places(plan(root))
-    assert caught.value.code == "home_escapes"
+@pytest.mark.parametrize(
+    ("folder", "entered", "began"),
+    [
+        ("here", b"+", "here"),
+        ("-P", b"+", "-P"),
+        ("link", b"+", "link"),
+        ("no", b"-", ""),
+        ("file", b"-", ""),
+        ("$(touch made)", b"-", ""),
+    ],
+)
+def test_a_command_enters_its_folder_or_says_that_it_cannot(
+    tmp_path: Path, folder: str, entered: bytes, began: str
+) -> None:
+    for name in ("here", "-P"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("here")
+    (tmp_path / "file").touch()
+    reader, writer = os.pipe()
+    command = enter(f"{tmp_path}/{folder}", ["sh", "-c", 'pwd; readlink /proc/self/fd/0; echo "$@"', "x", "a  b"])
+    done = subprocess.run(command, stdin=writer, capture_output=True, cwd=tmp_path, timeout=60, check=True)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        assert answer.read() == entered
+    assert done.stdout.decode() == f"{tmp_path}{'/' * bool(began)}{began}\n/dev/null\na  b\n"
+    assert not (tmp_path / "made").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import signal
 import subprocess
 import sys
@@ -23,7 +24,9 @@ from kernelpod.base.names import server_log
 from kernelpod.errors import home_missing
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner
-from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, in_sandbox, payload_pid, require_sandbox
+from kernelpod.runtime.local.folders import make_below, open_below
+from kernelpod.runtime.local.mounting import Bind, home_escapes
+from kernelpod.runtime.local.sandbox import Sandbox, payload_pid, prepared, require_sandbox
 from kernelpod.start.entitlements import Entitlements
 
 
@@ -64,20 +67,24 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
             require_sandbox()
         has = self.entitlements
         self._ensure_folders(has)
-        local = self.settings.runtime.local
-        system = tuple(
-            Bind(path, path, read_only=True) for path in (*local.read_only_paths, *self._server_paths())
-        )
-        binds = tuple(Bind(mount.path, mount.mount_path, mount.read_only) for mount in has.mounts.all())
-        sandbox = Sandbox((*system, *binds), has.uid, has.gid, groups=(), working_dir=self.home)
-        server = ["jupyterhub-singleuser"]
-        self.cmd = in_sandbox(sandbox, server) if self.sandboxed else as_user(sandbox, server)
         self.notebook_dir = self.home
         # The server listens seconds later. Until it ends, nobody else gets its port.
         self._port = hold_port()
         self.port = self._port.number
-        with self._log_file() as output:
-            self.popen_kwargs.update(output)
+        local = self.settings.runtime.local
+        system = (*local.read_only_paths, *self._server_paths())
+        sandbox = Sandbox(
+            system=tuple(Bind(path, path, read_only=True) for path in system),
+            mounts=has.mounts,
+            uid=has.uid,
+            gid=has.gid,
+            groups=(),
+            working_dir=self.home,
+        )
+        server = ["jupyterhub-singleuser"]
+        with prepared(sandbox, server, sandboxed=self.sandboxed) as command, self._log_file() as output:
+            self.cmd = command.words
+            self.popen_kwargs.update(output, pass_fds=command.descriptors)
             return await super().start()
 
     def clear_state(self) -> None:
@@ -120,19 +127,22 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
 
     def _ensure_folders(self, has: Entitlements) -> None:
         """Make a missing home and exchange. Raises StartFailed (home_missing) if the settings do not allow it."""
-        made = [(Path(has.mounts.home.path), 0o700)]
+        home = has.mounts.home
+        # A volume of the user's own is mounted as a whole; it is a folder of the homes' root here.
+        root, folder = (home.root, home.sub_path) if home.sub_path else posixpath.split(home.path)
+        made = [(root, folder, 0o700)]
         if self.course_access is not None:
-            root = Path(self.course_access.hub.storage.root)
-            made += [(root / folder, 0o770) for folder in has.to_make]
-        for path, mode in made:
-            if path.is_dir():
-                continue
-            if not self.settings.homes.create_local:
-                raise home_missing(f"folder {str(path)!r}", by_admin=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir(mode=mode)
-            if os.getuid() == 0:
-                os.chown(path, has.uid, has.gid)
+            made += [(self.course_access.hub.storage.root, folder, 0o770) for folder in has.to_make]
+        for root, folder, mode in made:
+            try:
+                if self.settings.homes.create_local:
+                    make_below(root, folder, mode, (has.uid, has.gid))
+                else:
+                    os.close(open_below(root, folder))
+            except NotADirectoryError as error:
+                raise home_escapes(posixpath.join(root, folder)) from error
+            except FileNotFoundError as error:
+                raise home_missing(f"folder {posixpath.join(root, folder)!r}", by_admin=True) from error
 
     def make_preexec_fn(self, name: str) -> Any:
         """Return a function for the new process. It sets the usual umask, whatever the hub's is."""

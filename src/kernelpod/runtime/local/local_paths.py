@@ -1,33 +1,22 @@
-"""Checks whether this machine can run a plan, and maps paths in the kernel to paths on this machine."""
+"""Maps paths in a kernel to paths on this machine, and refuses plans that this machine cannot run."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-from kernelpod.errors import StartFailed, home_missing
+from kernelpod.errors import StartFailed
 from kernelpod.start.plan import KernelPlan
 
+# Enters the folder $0, says by a byte on stdin whether it could, and becomes the command.
+_ENTER = 'if cd -- "$0" 2>/dev/null; then printf + >&0; else printf - >&0; fi; exec "$@" </dev/null'
+NOT_ENTERED = b"-"
 
-def check_places(plan: KernelPlan) -> tuple[str, tuple[str, ...]]:
-    """Return the working directory to use, and a note if the requested one does not exist.
 
-    Raises StartFailed (home_missing, home_escapes). Creates nothing.
+def enter(folder: str, argv: list[str]) -> list[str]:
+    """Return the command that runs `argv` in a folder, or where it is started if it cannot enter the folder.
+
+    If it cannot, it writes NOT_ENTERED to its standard input. The gateway must not look itself: it would follow
+    the user's links with its own rights.
     """
-    for mount in plan.mounts.all():
-        root = mount.path.removesuffix(mount.sub_path) if mount.sub_path else mount.path
-        if os.path.realpath(mount.path) != os.path.normpath(Path(os.path.realpath(root)) / mount.sub_path):
-            raise StartFailed(
-                "home_escapes",
-                f"Your folder {mount.path!r} is a symbolic link. Ask an admin to replace it.",
-            )
-        if not Path(mount.path).is_dir():
-            what = "home folder" if mount is plan.mounts.home else "folder"
-            raise home_missing(f"{what} {mount.path!r}")
-    home = plan.mounts.home.mount_path
-    if plan.working_dir != home and not Path(on_disk(plan, plan.working_dir)).is_dir():
-        return home, (f"The folder {plan.working_dir!r} does not exist, so the kernel started in {home!r}.",)
-    return plan.working_dir, ()
+    return ["/bin/sh", "-c", _ENTER, folder, *argv]
 
 
 def on_disk(plan: KernelPlan, place: str) -> str:

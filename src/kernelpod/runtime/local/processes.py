@@ -1,4 +1,4 @@
-"""Starts, watches, signals and kills a local process together with all its child processes.
+"""Finds, watches, signals and kills a local process together with all its child processes.
 
 A sandboxed process is identified by PID 1 of its PID namespace: when PID 1 ends, Linux kills all others. Pids are
 stored with the start time of the process, so that a reused pid is never mistaken for the old process.
@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
-import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -21,7 +19,6 @@ from typing import Any
 
 from kernelpod.runtime.local.sandbox import payload_pid
 
-SPAWN_TIMEOUT_SECONDS = 20
 TRANSCRIPT_BYTES = 64 * 1024
 
 
@@ -60,7 +57,7 @@ class Process:
             process = cls(int(identity["pid"]), int(identity["start_ticks"]), bool(identity["sandboxed"]))
         except (KeyError, TypeError) as error:
             raise ValueError("not a process identity") from error
-        return process if _start_ticks(process.pid) == process.start_ticks else None
+        return process if start_ticks_of(process.pid) == process.start_ticks else None
 
     def identity(self) -> dict[str, Any]:
         """Return the data with which `found` finds this process again."""
@@ -90,13 +87,13 @@ class Process:
     def signal(self, signum: int) -> None:
         """Send a signal to the command's process group. Does nothing if it has ended."""
         target = payload_pid(self.pid) if self.sandboxed else self.pid
-        if target is not None and _start_ticks(self.pid) == self.start_ticks:
+        if target is not None and start_ticks_of(self.pid) == self.start_ticks:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(os.getpgid(target), signum)
 
     def kill(self) -> None:
         """Kill the process and all its child processes at once."""
-        if _start_ticks(self.pid) == self.start_ticks:
+        if start_ticks_of(self.pid) == self.start_ticks:
             with contextlib.suppress(ProcessLookupError):
                 if self.sandboxed:
                     os.kill(self.pid, signal.SIGKILL)
@@ -114,61 +111,6 @@ class Process:
         return 128 - code if code < 0 else code
 
 
-async def spawn(
-    command: Callable[[int | None], list[str]], env: dict[str, str], cwd: str, *, sandboxed: bool
-) -> tuple[Process, Transcript]:
-    """Return the started process and its transcript.
-
-    `command` is called with the descriptor to which bubblewrap writes its information (None without a sandbox).
-    Raises OSError if the process cannot be started; then no process is left.
-    """
-    transcript = Transcript()
-    if not sandboxed:
-        popen = _popen(command(None), env, cwd, transcript)
-        return Process(popen.pid, _start_ticks(popen.pid) or 0, sandboxed=False, popen=popen), transcript
-    reader, writer = os.pipe()
-    try:
-        popen = _popen(command(writer), env, cwd, transcript, keep=writer)
-    except BaseException:
-        os.close(reader)
-        raise
-    finally:
-        os.close(writer)
-    pid = await asyncio.to_thread(_read_child_pid, reader)
-    ticks = _start_ticks(pid) if pid else None
-    if pid is None or ticks is None:
-        # The sandbox failed or the command has already ended. The exit code of the outer process tells which.
-        pid, ticks = popen.pid, _start_ticks(popen.pid) or 0
-    return Process(pid, ticks, sandboxed=True, popen=popen), transcript
-
-
-def _popen(
-    command: list[str], env: dict[str, str], cwd: str, transcript: Transcript, keep: int | None = None
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        env=env,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=transcript.fd,
-        stderr=transcript.fd,
-        start_new_session=True,
-        umask=0o022,  # the gateway's umask is only meant for its own files
-        pass_fds=() if keep is None else (keep,),
-    )
-
-
-def _read_child_pid(reader: int) -> int | None:
-    """Return the `child-pid` that bubblewrap reports, or None if it fails. Closes the descriptor."""
-    with os.fdopen(reader, "rb", buffering=0) as file:
-        said = b""
-        while select.select([file], [], [], SPAWN_TIMEOUT_SECONDS)[0] and (part := file.read(4096)):
-            said += part
-            with contextlib.suppress(ValueError, KeyError):
-                return int(json.loads(said)["child-pid"])
-    return None
-
-
 def find_process(argument: str) -> Process | None:
     """Return this user's sandbox process whose command line contains `argument`, or None.
 
@@ -182,11 +124,11 @@ def find_process(argument: str) -> Process | None:
             if entry.stat().st_uid == os.getuid() and words[0] == b"bwrap" and os.fsencode(argument) in words:
                 children = (entry / "task" / entry.name / "children").read_text(encoding="ascii").split()
                 pid = int(children[0]) if children else int(entry.name)
-                return Process(pid, _start_ticks(pid) or 0, sandboxed=True)
+                return Process(pid, start_ticks_of(pid) or 0, sandboxed=True)
     return None
 
 
-def _start_ticks(pid: int) -> int | None:
+def start_ticks_of(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None if it is gone or a zombie.
 
     Source: proc(5), /proc/pid/stat; the name in parentheses may contain spaces and parentheses.

@@ -16,15 +16,17 @@ import secrets
 import shutil
 import signal
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel
-from kernelpod.runtime.local.local_paths import check_places, on_disk, refuse_what_needs_a_pod
-from kernelpod.runtime.local.processes import Process, Transcript, find_process, spawn
-from kernelpod.runtime.local.sandbox import Bind, Sandbox, as_user, in_sandbox, require_sandbox
+from kernelpod.runtime.local.local_paths import enter, on_disk, refuse_what_needs_a_pod
+from kernelpod.runtime.local.mounting import Bind
+from kernelpod.runtime.local.processes import Process, Transcript, find_process
+from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
+from kernelpod.runtime.local.spawning import Spawned, spawn
 from kernelpod.settings.runtimes import Local
 from kernelpod.start.connection import Connection, ConnectionKeys, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan
@@ -108,26 +110,38 @@ class LocalRuntime:
     ) -> RunningKernel:
         plan = record.plan
         refuse_what_needs_a_pod(plan)
-        working_dir, notes = await asyncio.to_thread(check_places, plan)
         connection = self._connection(plan, folder, keys)
         await asyncio.to_thread(self._write, record, connection, folder)
-        sandbox = self._sandbox(plan, folder, working_dir)
+        spawned = await self._spawn(plan, folder)
+        try:
+            _write_private(folder / "process.json", json.dumps(spawned.process.identity()))
+        except BaseException:
+            spawned.process.kill()
+            raise
+        home = plan.mounts.home.mount_path
+        note = f"The folder {plan.working_dir!r} does not exist, so the kernel started in {home!r}."
+        kernel = RunningKernel(record, connection, incarnation, () if spawned.entered else (note,))
+        self._watch(kernel, folder, spawned.process, spawned.transcript)
+        return kernel
+
+    async def _spawn(self, plan: KernelPlan, folder: Path) -> Spawned:
+        """Start the plan's command in its home, from where it enters its working directory."""
         inside = f"{INSIDE if self._sandboxed else folder / 'c'}/connection.json"
         argv = [word.replace("{connection_file}", inside) for word in plan.argv]
-        process, transcript = await spawn(
-            lambda info_fd: in_sandbox(sandbox, argv, info_fd) if self._sandboxed else as_user(sandbox, argv),
-            env={"PATH": self._search_path(), **plan.env, "HOME": self._place(plan.mounts.home)},
-            cwd="/" if self._sandboxed else sandbox.working_dir,
-            sandboxed=self._sandboxed,
-        )
-        try:
-            _write_private(folder / "process.json", json.dumps(process.identity()))
-        except BaseException:
-            process.kill()
-            raise
-        kernel = RunningKernel(record, connection, incarnation, notes)
-        self._watch(kernel, folder, process, transcript)
-        return kernel
+        enters = plan.working_dir != plan.mounts.home.mount_path
+        if enters:
+            argv = enter(plan.working_dir if self._sandboxed else on_disk(plan, plan.working_dir), argv)
+        with contextlib.ExitStack() as stack:
+            # In a thread, since the storage may be slow.
+            made = prepared(self._sandbox(plan, folder), argv, sandboxed=self._sandboxed)
+            command = await asyncio.to_thread(stack.enter_context, made)
+            return await spawn(
+                command,
+                env={"PATH": self._search_path(), **plan.env, "HOME": self._place(plan.mounts.home)},
+                cwd="/" if self._sandboxed else plan.mounts.home.path,
+                sandboxed=self._sandboxed,
+                enters=enters,
+            )
 
     async def running(self) -> list[RunningKernel]:
         """Return the kernels whose processes are still running. Remove the folders of all others."""
@@ -233,25 +247,21 @@ class LocalRuntime:
             for path in (private, private / "connection.json"):
                 os.chown(path, plan.uid, plan.gid)
 
-    def _sandbox(self, plan: KernelPlan, folder: Path, working_dir: str) -> Sandbox:
+    def _sandbox(self, plan: KernelPlan, folder: Path) -> Sandbox:
         system = tuple(Bind(path, path, read_only=True) for path in self._settings.read_only_paths)
-        sandbox = Sandbox(
-            binds=(*system, *map(_bind, plan.mounts.all()), Bind(str(folder / "c"), INSIDE)),
+        return Sandbox(
+            system=(*system, Bind(str(folder / "c"), INSIDE)),
+            mounts=plan.mounts,
             uid=plan.uid,
             gid=plan.gid,
             groups=plan.supplemental_groups,
-            working_dir=working_dir,
+            working_dir=plan.mounts.home.mount_path,
             memory_limit_bytes=plan.resources.memory_limit_bytes,
         )
-        return sandbox if self._sandboxed else replace(sandbox, working_dir=on_disk(plan, working_dir))
 
 
 def _key(kernel: RunningKernel) -> str:
     return f"{kernel.record.kernel_id}-{kernel.incarnation}"
-
-
-def _bind(mount: Mount) -> Bind:
-    return Bind(mount.path, mount.mount_path, mount.read_only)
 
 
 def _explain(plan: KernelPlan, exit_code: int | None, transcript: Transcript | None) -> Ended:

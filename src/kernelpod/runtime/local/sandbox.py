@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kernelpod.base.missingtools import how_to_install, package_manager
 from kernelpod.errors import StartFailed
+from kernelpod.homes.mounts import Mount, UserMounts
+from kernelpod.homes.volumes import Volume
+from kernelpod.runtime.local.mounting import Bind, opened_mounts
 
 CHECK_TIMEOUT_SECONDS = 10
 
@@ -41,21 +46,15 @@ _ETC = (
     "timezone",
 )
 
-
-@dataclass(frozen=True)
-class Bind:
-    """A folder of this machine and its path in the sandbox."""
-
-    source: str
-    target: str
-    read_only: bool = False
+_PROBE_HOME = Mount(name="home", path="/usr", sub_path="", mount_path="/mnt", read_only=True, volume=Volume())
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What a sandboxed process gets: its binds, ids, working directory and memory limit in bytes."""
+    """What a sandboxed process gets: folders of the system, its user's mounts, ids, working directory, memory."""
 
-    binds: tuple[Bind, ...]
+    system: tuple[Bind, ...]
+    mounts: UserMounts
     uid: int
     gid: int
     groups: tuple[int, ...]
@@ -63,33 +62,68 @@ class Sandbox:
     memory_limit_bytes: int | None = None
 
 
-def in_sandbox(sandbox: Sandbox, argv: list[str], info_fd: int | None = None) -> list[str]:
-    """Return the command that runs `argv` in the sandbox. The environment is passed on unchanged.
+@dataclass(frozen=True)
+class Command:
+    """A command line, and the descriptors that its process must inherit."""
+
+    words: list[str]
+    descriptors: tuple[int, ...] = ()
+
+
+@contextlib.contextmanager
+def prepared(sandbox: Sandbox, argv: list[str], *, sandboxed: bool) -> Iterator[Command]:
+    """Yield the command that runs `argv` in the sandbox, or with its ids and limits only; see `in_sandbox`."""
+    if sandboxed:
+        with in_sandbox(sandbox, argv) as command:
+            yield command
+    else:
+        # Without a sandbox nothing is mounted, but the folders must be there all the same.
+        with opened_mounts(sandbox.mounts):
+            yield Command(as_user(sandbox, argv))
+
+
+@contextlib.contextmanager
+def in_sandbox(sandbox: Sandbox, argv: list[str]) -> Iterator[Command]:
+    """Yield the command that runs `argv` in the sandbox; start it before leaving. The environment is passed on.
 
     System folders are read-only, and /tmp and /dev/shm are private. Other processes and homes are not visible. The
     network is shared. If the caller is root, the process gets the sandbox's ids and no capabilities; otherwise it
-    keeps the caller's ids. With `info_fd`, bubblewrap writes a JSON object with `child-pid` to that descriptor.
+    keeps the caller's ids. Raises StartFailed (home_missing, home_escapes).
     """
-    command = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try", "--new-session"]
-    if os.getuid() != 0:
-        command += ["--unshare-user"]
-    command += ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc()]
-    command += ["--proc", "/proc", "--dev", "/dev"]
+    with contextlib.ExitStack() as stack:
+        mounts = stack.enter_context(opened_mounts(sandbox.mounts))
+        words = [*_namespaces(), *_system()]
+        binds = (*sandbox.system, *mounts)
+        for bind in binds:
+            words += _bound(bind)
+        words += ["--chdir", sandbox.working_dir]
+        if os.getuid() == 0:
+            for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+                words += ["--cap-add", capability]
+        # A session of its own: ipykernel passes an interrupt to its child processes if it leads their group.
+        words += ["--", "setsid", *as_user(sandbox, argv)]
+        yield Command(words, tuple(bind.source for bind in binds if isinstance(bind.source, int)))
+
+
+def _namespaces() -> list[str]:
+    own_user = [] if os.getuid() == 0 else ["--unshare-user"]
+    return ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try", "--new-session", *own_user]
+
+
+def _system() -> list[str]:
+    words = ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc(), "--proc", "/proc", "--dev", "/dev"]
     for place in ("/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
-        command += ["--perms", "1777", "--tmpfs", place]
-    for bind in sandbox.binds:
-        # bubblewrap creates parent folders of a bind with mode 0700, which only root could enter.
-        for parent in reversed(PurePosixPath(bind.target).parents[:-1]):
-            command += ["--perms", "0755", "--dir", str(parent)]
-        command += ["--ro-bind" if bind.read_only else "--bind", bind.source, bind.target]
-    command += ["--chdir", sandbox.working_dir]
-    if info_fd is not None:
-        command += ["--info-fd", str(info_fd)]
-    if os.getuid() == 0:
-        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
-            command += ["--cap-add", capability]
-    # A session of its own: ipykernel passes an interrupt to its child processes if it leads their process group.
-    return [*command, "--", "setsid", *as_user(sandbox, argv)]
+        words += ["--perms", "1777", "--tmpfs", place]
+    return words
+
+
+def _bound(bind: Bind) -> list[str]:
+    words = []
+    # bubblewrap creates parent folders of a bind with mode 0700, which only root could enter.
+    for parent in reversed(PurePosixPath(bind.target).parents[:-1]):
+        words += ["--perms", "0755", "--dir", str(parent)]
+    how = ("--ro-bind" if bind.read_only else "--bind") + ("-fd" if isinstance(bind.source, int) else "")
+    return [*words, how, str(bind.source), bind.target]
 
 
 def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
@@ -129,15 +163,17 @@ def require_sandbox() -> None:
             "Kernels run in a bubblewrap sandbox here, and `bwrap` is not installed. "
             + how_to_install(["bwrap"], package_manager()),
         )
-    probe = Sandbox(binds=(), uid=os.getuid() or 65534, gid=os.getgid() or 65534, groups=(), working_dir="/")
+    uid, gid = os.getuid() or 65534, os.getgid() or 65534
     try:
-        done = subprocess.run(
-            in_sandbox(probe, ["true"]),
-            capture_output=True,
-            timeout=CHECK_TIMEOUT_SECONDS,
-            check=False,
-            text=True,
-        )
+        with in_sandbox(Sandbox((), UserMounts(home=_PROBE_HOME), uid, gid, (), "/mnt"), ["true"]) as probe:
+            done = subprocess.run(
+                probe.words,
+                pass_fds=probe.descriptors,
+                capture_output=True,
+                timeout=CHECK_TIMEOUT_SECONDS,
+                check=False,
+                text=True,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartFailed("sandbox_missing", f"bubblewrap cannot run here: {error}") from error
     if done.returncode != 0:
@@ -145,7 +181,7 @@ def require_sandbox() -> None:
             "sandbox_missing",
             f"bubblewrap is installed but cannot create a sandbox here: {done.stderr.strip()[:300]}. It needs "
             "root or user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for "
-            "bwrap).",
+            "bwrap), and a version with --bind-fd (0.10, or that of an updated Debian 12 or Ubuntu 24.04).",
         )
 
 
