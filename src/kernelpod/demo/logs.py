@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from kernelpod.base.logs import escaped
+
 LINES = 15
 # A process that logs its environment logs tokens that are not known here. The hub's are 32 hexadecimal digits.
 _TOKEN = re.compile(r"\b[0-9a-fA-F]{32,}\b")
@@ -25,4 +27,4 @@ def _shown(line: str, secrets: Iterable[str]) -> str:
     for secret in filter(None, secrets):
         line = line.replace(secret, "***")
     line = _TOKEN.sub("***", line)
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in line)
+    return escaped(line)

@@ -16,6 +16,7 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 
 from kernelpod import __version__
+from kernelpod.base.logs import escape_logs
 from kernelpod.errors import SettingsError
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.encryption import check_encryption
@@ -198,6 +199,7 @@ def log_request(handler: Any) -> None:
 
 def run(settings: Settings) -> None:
     """Run the gateway until it is asked to end. Raises KernelpodError if it cannot start."""
+    escape_logs()
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
                         datefmt="%Y-%m-%dT%H:%M:%S")  # fmt: skip

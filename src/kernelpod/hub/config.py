@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
+from kernelpod.base.logs import escape_logs
 from kernelpod.courses.logo import RosterWithLogo
 from kernelpod.courses.resolver import CourseResolver
 from kernelpod.errors import SettingsError
@@ -30,8 +31,9 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     This sets the gateway's service, the scope with which users and their servers use it, the environment,
     arguments and grace periods of servers, and the service for idle culling, if it is on. Lists and mappings in
     `c` are extended and never replaced. `hub_name` is this hub's name in the settings, if they have several hubs.
-    Raises SettingsError.
+    Foreign text in the hub's log is escaped from now on. Raises SettingsError.
     """
+    escape_logs()
     hub = settings.hub(hub_name)
     _grant(c, settings, hub)
     if settings.culling.idle_seconds:

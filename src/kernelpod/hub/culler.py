@@ -15,12 +15,15 @@ import time
 
 import jupyterhub_idle_culler
 
+from kernelpod.base.logs import escape_logs
+
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Wait for the seconds in the first argument, then cull until terminated."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    escape_logs()
     time.sleep(float(sys.argv.pop(1)))
     jupyterhub_idle_culler.main()
 

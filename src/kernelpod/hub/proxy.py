@@ -30,6 +30,8 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import PeriodicCallback
 
+from kernelpod.base.logs import escape_logs
+
 MAX_REQUESTS = 1000
 # Long enough for downloads. A server that has ended is detected by its closed connection.
 REQUEST_SECONDS = 3600
@@ -111,6 +113,7 @@ def _serve_https(certificate: str, key: str | None) -> None:
 
 
 if __name__ == "__main__":
+    escape_logs()
     be_patient()
     configproxy.ProxyHandler = SamePathHandler
     cli.PythonProxy = UtcProxy

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from kernelpod.base.logs import escape_logs
 from kernelpod.singleuser.activity import start_bridge
 from kernelpod.singleuser.found_again import find_again
 
@@ -81,6 +82,7 @@ def link_extension(serverapp: Any) -> None:
 
 def load_extension(serverapp: Any) -> None:
     """Mask tokens, serve pages, and begin to look for kernels. Called before the event loop runs."""
+    escape_logs()
     hide(secrets_in(os.environ))
     serverapp.log.info("kernelpod: tokens are masked in this log")
 

@@ -24,6 +24,9 @@ from kernelpod.start.rules import first_of_rules, user_bounds
 
 log = logging.getLogger(__name__)
 
+# How many of a request's variables that are ignored are named in the log.
+MOST_NAMED = 20
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -48,7 +51,8 @@ def decide(
     Raises Denied with a message for the user. The order of the checks reveals nothing about other users.
     """
     if request.dropped:
-        log.info("kernel %s: ignored %s from %s", kernel_id, ", ".join(request.dropped), identity.owner)
+        named = ", ".join(request.dropped[:MOST_NAMED])
+        log.info("kernel %s: ignored %d: %s; from %s", kernel_id, len(request.dropped), named, identity.owner)
     _check_claims(request, identity)
     bounds, has = user_bounds(settings, identity), entitlements(settings, identity, course_access, spec.mounts)
     mounts = has.mounts

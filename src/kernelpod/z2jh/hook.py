@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kernelpod.base.logs import escape_logs
 from kernelpod.hub.config import know_courses, server_entitlements, use_course_allow_list
 from kernelpod.hub.spawners.pod import PodSpawner
 from kernelpod.settings.loading import load
@@ -17,6 +18,7 @@ def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) ->
 
     Called by the last block of `hub.extraConfig`, after the authenticator is set. Raises SettingsError.
     """
+    escape_logs()
     settings = load(Path(settings_file))
     hub = settings.hub(hub_name)
     know_courses(c, settings, hub)
