@@ -215,6 +215,17 @@ def test_reasons_are_in_the_log_and_the_secret_is_not(hub: Hub) -> None:
     assert SECRET not in hub.log
 
 
+def test_a_login_that_fails_in_the_hub_leaves_no_secret_in_its_log(tmp_path: Path) -> None:
+    """JupyterHub logs all headers of a request that ends with status 500."""
+    (file := tmp_path / "secret").touch(mode=0o600)
+    file.write_text(SECRET, encoding="utf-8")
+    with started(tmp_path / "hub", file) as hub:
+        file.chmod(0o644)  # now nobody can log in
+        assert asked(hub.url, ADDRESS, NAMED, PROVEN) == 500
+        assert f'"{PROOF}": "[secret]"' in hub.log
+        assert SECRET not in hub.log
+
+
 @pytest.mark.parametrize(
     ("mode", "text", "said"),
     [

@@ -44,6 +44,12 @@ def _name_template(name: str) -> str:
     return name
 
 
+def _without_login(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise ValueError("leave out the name and password before the '@'; tokens have settings of their own")
+    return url
+
+
 def _image(text: str) -> str:
     found = _IMAGE.match(text)
     fixed = found and (found["digest"] or found["tag"] not in (None, ":latest"))
@@ -55,7 +61,9 @@ def _image(text: str) -> str:
 class Section(BaseModel):
     """A section of a settings file. It is immutable and rejects unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
@@ -64,6 +72,7 @@ Image = Annotated[str, AfterValidator(_image)]
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")]
 NameTemplate = Annotated[str, AfterValidator(_name_template)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$"), AfterValidator(_without_login)]
 ObjectPattern = Annotated[str, Field(pattern=r"^(pvc|config_map|secret|csi)/[a-z0-9*][a-zA-Z0-9.*-]*$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]

@@ -42,7 +42,7 @@ def _user_list(value: Any) -> Any:
 class UserList(BaseModel):
     """A list of users, in a file or in the courses file itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     file: str = Field("", max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")
     """CSV file, or a folder of them; relative to the courses file."""

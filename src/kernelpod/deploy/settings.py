@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.base.clustertools import Tools
 from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
 from kernelpod.errors import SettingsError
-from kernelpod.findings.sentences import sentences
+from kernelpod.findings.finding import FindingsError
+from kernelpod.findings.yamlfile import read_tree
 from kernelpod.settings.sections import Settings
 
 SMOKE_USER = "kernelpod-smoke"
@@ -257,26 +257,23 @@ class OneHub:
 def load_deployment(path: Path) -> Deployment:
     """Return the deployment that a YAML file describes.
 
-    Raises SettingsError, which names the file and every wrong key, including those below `settings`.
+    Raises SettingsError, which names the place of every mistake, including those below `settings`. It repeats no
+    value.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}. Start with deploy.example.yaml.") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise SettingsError(f"{path} must be a mapping. Start with deploy.example.yaml.")
-    wrong = []
+        tree = read_tree(path, such_as="nfs: and hub:")
+    except FindingsError as error:
+        raise SettingsError(f"{error.message}\nStart with deploy.example.yaml.") from None
+    data, wrong = tree.data, []
     try:
         Settings.model_validate(data.get("settings", {}))
     except ValidationError as error:
-        wrong = [f"  settings.{line}" for line in sentences(error, Settings)]
+        wrong = tree.findings(error, Settings, ("settings",))
         data = {**data, "settings": {}}
     try:
         deployment = Deployment.model_validate(data)
     except ValidationError as error:
-        wrong = [*(f"  {line}" for line in sentences(error, Deployment)), *wrong]
+        wrong = [*tree.findings(error, Deployment), *wrong]
     if wrong:
-        raise SettingsError("\n".join([f"{path} is invalid:", *wrong]))
+        raise FindingsError(wrong, "the deployment's file")
     return deployment

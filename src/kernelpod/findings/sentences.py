@@ -9,11 +9,16 @@ from pydantic import BaseModel, ValidationError
 
 
 def sentences(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return one sentence for each mistake. A list with invalid items is not also reported as too short."""
+    """Return one sentence for each mistake."""
+    return [said for _, said in located(error, model)]
+
+
+def located(error: ValidationError, model: type[BaseModel]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return the keys and one sentence for each mistake. A list with invalid items is not also too short."""
     details = error.errors(include_url=False)
     above = {detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))}
     return [
-        sentence(dict(detail), model)
+        (detail["loc"], sentence(dict(detail), model))
         for detail in details
         if detail["type"] != "too_short" or detail["loc"] not in above
     ]
@@ -30,6 +35,9 @@ def sentence(error: dict[str, Any], model: type[BaseModel]) -> str:
         return f"{key}: unknown key; {hint}"
     unit = next((unit for unit in ("seconds", "bytes") if str(path[-1] if path else "").endswith(f"_{unit}")), "")
     text = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    if isinstance(given, str | int | float):
+        text = text.replace(repr(given), "this").replace(repr(str(given)), "this")
     return f"{key}: {text}" + (f" (a plain number of {unit})" if unit else "")
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from kernelpod.findings.finding import START, Finding, FindingsError, Place, unusable
+from kernelpod.findings.sentences import located
 
 MAX_BYTES = 2 * 1024 * 1024
 # Number of values after all aliases are expanded.
 MAX_VALUES = 200_000
 MAX_DEPTH = 20
+# What messages of the YAML parser quote: names of tags, aliases and anchors, which may be a secret without quotes.
+_QUOTED = re.compile(r"""(['"]).{2,}\1""")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # The path of a value: keys of mappings and indexes of lists.
@@ -40,6 +45,14 @@ class YamlTree:
         known = (self.spots.get(keys[:length]) for length in range(len(keys), -1, -1))
         return next(spot for spot in known if spot)
 
+    def findings(self, error: ValidationError, model: type[BaseModel], above: Keys = ()) -> list[Finding]:
+        """Return a finding for each mistake in what is at `above`, at its place."""
+        made = []
+        for keys, said in located(error, model):
+            whole = (*above, *keys)
+            made.append(Finding(*self.spot(whole), _shown((*above, "")) + said))
+        return made
+
     def said_as(self, keys: Keys) -> Keys:
         """Return the path at which the file gives a value: a value of a course may come from `defaults`."""
         general = ("defaults", *keys[2:])
@@ -47,8 +60,11 @@ class YamlTree:
         return general if from_defaults and self.spots[general] == self.spots.get(keys) else keys
 
 
-def read_tree(path: Path) -> YamlTree:
-    """Return the content of a file. Raises FindingsError with the line of each finding."""
+def read_tree(path: Path, such_as: str = "hub: and courses:") -> YamlTree:
+    """Return the content of a file. Raises FindingsError with the line of each finding, and without its content.
+
+    `such_as` names keys that the file may have.
+    """
     text = _text(path)
     loader = _LOADER(text)
     try:
@@ -61,14 +77,16 @@ def read_tree(path: Path) -> YamlTree:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(mark.line + 1, mark.column + 1) if mark else START
-        said = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise unusable(path, f"this is not YAML: {said}", place) from error
-    except (RecursionError, ValueError) as error:
-        raise unusable(path, f"this YAML cannot be read: {error}") from error
+        said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
+        raise unusable(path, f"this is not YAML: {_QUOTED.sub('...', said)}", place) from None
+    except RecursionError:
+        raise unusable(path, "this YAML cannot be read: values are nested too deeply") from None
+    except ValueError:
+        raise unusable(path, "this YAML cannot be read: a number or a date in it is none; quote it") from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
-        raise unusable(path, "the file must be a mapping with keys such as hub: and courses:")
+        raise unusable(path, f"the file must be a mapping with keys such as {such_as}")
     return YamlTree(data, {(): Spot(path, START), **spots})
 
 
@@ -84,7 +102,9 @@ def _text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise unusable(path, f"byte {error.start} is not UTF-8; save the file as UTF-8", Place(line)) from error
+        raise unusable(
+            path, f"the file cannot be read: byte {error.start} is not UTF-8; save it as UTF-8", Place(line)
+        ) from error
 
 
 def _check_depth(path: Path, text: str) -> None:

@@ -100,7 +100,7 @@ class KernelSpec(Variant):
 class _Metadata(BaseModel):
     """Jupyter's free-form metadata. Only our keys are validated; others such as process_proxy are ignored."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     debugger: bool = False
     supported_encryption: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class _Metadata(BaseModel):
 class KernelJson(BaseModel):
     """A kernel.json: Jupyter's keys are free to grow, ours are not."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     display_name: str = Field(min_length=1, max_length=100)
     language: str = Field(min_length=1, max_length=50)

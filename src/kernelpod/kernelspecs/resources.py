@@ -15,7 +15,9 @@ GpuCount = Annotated[int, Field(ge=1, le=64)]
 
 
 class _Form(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class Amounts(_Form):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from kernelpod.base.fields import Name, ObjectPattern, Seconds, Section
+from kernelpod.base.fields import Name, ObjectPattern, Seconds, Section, Url
 from kernelpod.errors import SettingsError
 
 
@@ -17,7 +17,7 @@ class Hub(Section):
 
     name: Name = "hub"
     """Name of the hub in records, labels and logs. It is part of every kernel's owner, so never reuse a name."""
-    api_url: str = Field("http://127.0.0.1:8081/hub/api", pattern=r"^https?://[^\s?#]+$")
+    api_url: Url = "http://127.0.0.1:8081/hub/api"
     """URL of the hub's REST API as the gateway reaches it; across namespaces
     `http://hub.<namespace>:8081/hub/api`."""
     service: Name = "kernelpod"
@@ -83,7 +83,7 @@ class IdentitySettings(Section):
 class Servers(Section):
     """How single-user servers are configured."""
 
-    gateway_url: str = Field("http://127.0.0.1:8888", pattern=r"^https?://[^\s?#]+$")
+    gateway_url: Url = "http://127.0.0.1:8888"
     """URL of the gateway as servers reach it; across namespaces `http://<service>.<namespace>:8888`."""
     connect_timeout_seconds: Seconds = 10
     """How long connecting to the gateway may take."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
-from kernelpod.errors import SettingsError
-from kernelpod.findings.sentences import sentences
+from kernelpod.findings.finding import FindingsError
+from kernelpod.findings.yamlfile import read_tree
 from kernelpod.settings.sections import Settings
 
+WHAT = "the settings file"
 FILE_VARIABLE = "KERNELPOD_SETTINGS"
 
 
@@ -31,22 +31,15 @@ def default_file() -> Path | None:
 def load(path: Path | None) -> Settings:
     """Return the settings in a YAML file, or the defaults if `path` is None.
 
-    Raises SettingsError, whose message names the file, the path of every wrong key, and the nearest known key.
+    Raises FindingsError, which names the place of every mistake, and the nearest known key. It repeats no value.
     """
     if path is None:
         return Settings()
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"settings file {path} cannot be read: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"settings file {path} is not YAML: {' '.join(str(error).split())}") from error
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise SettingsError(f"settings file {path} must be a mapping with sections such as homes: and hubs:")
+        tree = read_tree(path, such_as="homes: and hubs:")
+    except FindingsError as error:
+        raise FindingsError(error.findings, WHAT) from None
     try:
-        return Settings.model_validate(data)
+        return Settings.model_validate(tree.data)
     except ValidationError as error:
-        lines = [f"  {line}" for line in sentences(error, Settings)]
-        raise SettingsError("\n".join([f"settings file {path} cannot be used:", *lines])) from error
+        raise FindingsError(tree.findings(error, Settings), WHAT) from None

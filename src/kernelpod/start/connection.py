@@ -35,7 +35,7 @@ class ConnectionKeys:
 class Connection(BaseModel):
     """The addresses of a kernel's five channels, and the key that signs all messages."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     transport: Literal["tcp", "ipc"]
     ip: str

@@ -24,7 +24,7 @@ UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 class KernelRecord(BaseModel):
     """A kernel's plan, with its owner. It is stored as long as the kernel runs; any gateway can read it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     version: int = VERSION
     created: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))

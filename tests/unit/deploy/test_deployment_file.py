@@ -46,7 +46,7 @@ WRONG: list[tuple[Any, str]] = [
     ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
     ("- a list", "must be a mapping"),
     ("a: [", "is not YAML"),
-    ("a: " + "[" * 20_000, "is not YAML"),
+    ("a: " + "[" * 20_000, "nested more than 20 levels"),
 ]
 
 

@@ -84,18 +84,51 @@ def test_a_value_is_never_repeated_since_it_may_be_a_secret(tmp_path: Path) -> N
 @pytest.mark.parametrize("text", ["- a\n- b", "just words", "42"])
 def test_a_file_that_is_no_mapping(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match="must be a mapping with sections"):
+    with pytest.raises(SettingsError, match="must be a mapping with keys such as homes:"):
         load(tmp_path / "s.yaml")
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"a: [", b"a: b: c", b"\ta: 1", b"a: *nowhere", b"!!python/object:os.system {}", b"a: " + b"[" * 20_000],
+    [b"a: [", b"a: b: c", b"\ta: 1", b"a: *nowhere", b"!!python/object:os.system {}"],
 )
 def test_a_file_that_is_not_yaml(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "s.yaml").write_bytes(content)
     with pytest.raises(SettingsError, match="is not YAML"):
         load(tmp_path / "s.yaml")
+
+
+def test_a_file_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_bytes(b"a: " + b"[" * 20_000)
+    with pytest.raises(SettingsError, match="nested more than 20 levels"):
+        load(tmp_path / "s.yaml")
+
+
+LEAKS = {
+    "a broken line": ("hubs:\n  - token: hunter2 hunter3: x\n", ":2:"),
+    "an open quote": ("hubs:\n  - token: 'hunter2\n", ":3:1:"),
+    "a secret like a tag": ("hubs:\n  - token: !hunter2\n", ":2:12:"),
+    "a secret like an alias": ("hubs:\n  - token: *hunter2\n", ":2:12:"),
+    "a secret like a broken number": ("hubs:\n  - token: 0b_\n    x: hunter2\n", "quote it"),
+    "a secret in a quantity": ("policy:\n  rules: [{users: [a], bounds: {memory: hunter2}}]\n", ":2:"),
+    "a login in a URL": ("hubs:\n  - api_url: http://gateway:hunter2@hub:8081/hub/api\n", ":2:5:"),
+    "a login in the other URL": ("servers:\n  gateway_url: http://hunter2@gateway:8888\n", ":2:3:"),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), LEAKS.values(), ids=LEAKS)
+def test_a_mistake_is_said_with_its_place_and_not_with_the_content(tmp_path: Path, text: str, place: str) -> None:
+    said = "\n".join(told(tmp_path, text))
+    assert "hunter" not in said
+    assert f"{tmp_path / 'settings.yaml'}:" in said
+    assert place in said
+
+
+def test_what_pydantic_says_by_itself_holds_no_value() -> None:
+    for model, given in ((Settings, {"hubs": [{"token": ["hunter2"]}]}), (Hub, {"api_url": "hunter2"})):
+        with pytest.raises(ValidationError) as caught:
+            model.model_validate(given)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _PURPOSE = b"kernelpod submission receipt 1\n"
 class Receipt(BaseModel):
     """One collected submission."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     version: Literal[1] = 1
     course: str

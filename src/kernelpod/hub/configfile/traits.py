@@ -199,7 +199,7 @@ class _Check:
 
 
 def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], value: Any) -> Iterator[_Found]:
-    """Yield the trait's own error for a value. The values of secrets are not repeated."""
+    """Yield what the trait expects if it refuses a value. The value is not repeated, as it may hold a secret."""
     key, name = ".".join(keys), keys[1]
     if name in _NAMES and isinstance(value, list):
         for odd in (one for one in value if not isinstance(one, str)):
@@ -211,10 +211,14 @@ def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], v
     try:
         trait._validate(stand_in, value)
     except TraitError as error:
-        said = str(error).partition(" instance ")[2] or str(error)
-        if _SECRET.search(name) or "\n" in said:
+        said = str(error)
+        if _SECRET.search(name) or "\n" in said or " expected " in said or not isinstance(value, str):
             said = f"expected {trait.info()}, not a value of type {type(value).__name__}"
-        yield keys, f"{key}: {said.rstrip('.')}", "error"
+        yield (
+            keys,
+            f"{key}: {said.replace(value, 'this').rstrip('.') if isinstance(value, str) else said}",
+            "error",
+        )
 
 
 def _unknown_section(name: str, known: Known) -> str:

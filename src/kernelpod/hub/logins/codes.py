@@ -36,6 +36,14 @@ class ListError(SettingsError):
     """A list of codes cannot be used. The message names the list and the remedy."""
 
 
+class _UnfitError(Exception):
+    """A file is not a list of codes. The text says why, without the file's content."""
+
+
+def _no_list(path: Path, why: str) -> ListError:
+    return ListError(f"{path}: this is not a list of codes ({why}); make one: kernelpod hub one-time issue")
+
+
 @dataclass(frozen=True)
 class StoredCode:
     """The hash of one user's code, and when the code is valid."""
@@ -81,24 +89,21 @@ def read_list(path: Path) -> dict[str, StoredCode]:
         raise ListError(f"{path}: the list of codes cannot be read: {error.strerror}") from error
     try:
         if len(raw) > MAX_LIST_BYTES:
-            raise ValueError(f"it is larger than {MAX_LIST_BYTES} bytes")
+            raise _UnfitError(f"it is larger than {MAX_LIST_BYTES} bytes")
         data = json.loads(raw)
         if data["form"] != _FORM or data["scrypt"] != _SCRYPT:
-            raise ValueError("it has another version")
+            raise _UnfitError("it has another version")
         return {name: _entry(one) for name, one in data["users"].items()}
+    except _UnfitError as error:
+        raise _no_list(path, str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        said = (
-            error if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "damaged"
-        )
-        raise ListError(
-            f"{path}: this is not a list of codes ({said}); make one: kernelpod hub one-time issue"
-        ) from error
+        raise _no_list(path, "damaged") from error
 
 
 def _entry(data: Mapping[str, Any]) -> StoredCode:
     opens, closes = (datetime.fromisoformat(data[key]) for key in ("from", "until"))
     if opens.tzinfo is None or closes.tzinfo is None:
-        raise ValueError("a time has no time zone")
+        raise _UnfitError("a time has no time zone")
     return StoredCode(bytes.fromhex(data["salt"]), bytes.fromhex(data["digest"]), opens, closes)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub.logins.addresses import asked_proxy, checked_networks, peer, within
 
 MAX_NAME = 255
+MASK = "[secret]"
 MIN_SECRET, MAX_SECRET = 32, 4096
 
 
@@ -56,9 +58,23 @@ class RemoteUserAuthenticator(Authenticator):
             raise SettingsError("RemoteUserAuthenticator.trusted_proxies must name the web server's addresses")
         self._secret()
 
-    def get_handlers(self, app: Any) -> list[tuple[str, type[Any]]]:  # noqa: ARG002 - JupyterHub's signature
-        """Return the hub's handler for logouts, which redirects to the web server's logout."""
+    def get_handlers(self, app: Any) -> list[tuple[str, type[Any]]]:
+        """Return the hub's handler for logouts, which redirects to the web server's logout.
+
+        The hub asks for it before it serves. From then on it logs no request with the secret, whichever page
+        fails: it logs all headers of a request that ends with status 500.
+        """
+        settings = app.tornado_settings
+        settings["log_function"] = self._without_secret(settings["log_function"])
         return [(r"/logout", RemoteLogoutHandler)]
+
+    def _without_secret(self, log_request: Callable[[Any], None]) -> Callable[[Any], None]:
+        def logged(handler: Any) -> None:
+            if self.secret_header in handler.request.headers:
+                handler.request.headers[self.secret_header] = MASK
+            log_request(handler)
+
+        return logged
 
     async def authenticate(self, handler: Any, data: Any) -> str | None:  # noqa: ARG002 - there is no form
         """Return the user that the request names, or None if the request does not prove it."""
