@@ -146,9 +146,9 @@ class Prover:
     async def prove(self, token: SecretStr, *, fresh: bool = False) -> Proof:
         """Return who owns `token`. With `fresh`, the hub is asked even if the answer is cached.
 
-        Raises NotProven (unknown_token), Denied (missing_scope) or HubUnavailable (hub_unavailable,
-        hub_answer_invalid). An answer older than `cache_seconds` is used only while the hub does not answer, for up
-        to `stale_seconds`, and is marked stale.
+        Raises NotProven (unknown_token), Denied (missing_scope), HubUnavailable (hub_unavailable,
+        hub_answer_invalid). An answer older than `cache_seconds` is used only while the hub does not answer, for
+        up to `stale_seconds`, and is marked stale.
         """
         key = hashlib.sha256(token.get_secret_value().encode("utf-8", "surrogatepass")).hexdigest()
         now = self._clock()
@@ -219,8 +219,8 @@ class Prover:
 def parse_answer(hub: Hub, answer: HubAnswer) -> Identity:
     """Return the identity in a hub's answer with status 200.
 
-    Raises HubUnavailable: `hub_unavailable` for any other status and for a body that is not a user model, such as a
-    proxy's page, `hub_answer_invalid` for a body that no honest user has.
+    Raises HubUnavailable: `hub_unavailable` for any other status and for a body that is not a user model, such as
+    a proxy's page, `hub_answer_invalid` for a body that no honest user has.
     """
     if answer.status != 200:
         log.warning("hub %s answered status %d", hub.name, answer.status)

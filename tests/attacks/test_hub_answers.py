@@ -1,0 +1,44 @@
+"""Users choose what the hub answers about them: their server's options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from doubles import user_model
+
+MEGABYTE = 1024 * 1024
+
+
+def options(content: Any) -> dict[str, Any]:
+    """Return the `servers` of a user model whose server was started with these options."""
+    return {"": {"name": "", "ready": True, "url": "/user/mallory/", "user_options": content}}
+
+
+def nested(depth: int) -> Any:
+    made: Any = {}
+    for _ in range(depth):
+        made = {"a": made}
+    return made
+
+
+@pytest.mark.parametrize("size", [2 * MEGABYTE, 40 * MEGABYTE])
+def test_a_user_cannot_silence_the_hub_by_long_options(hub: Any, site: Any, size: int) -> None:
+    hub.users["mallory-token"] = user_model("mallory", servers=options({"profile": "x" * size}))
+    hub.users["newcomer-token"] = user_model("newcomer")
+    refused = site.by("mallory-token").ask("GET", "kernels")
+    assert (refused.status_code, refused.json()["code"]) == (503, "hub_answer_invalid")
+    assert site.by("newcomer-token").ask("GET", "kernels").status_code == 200
+    assert site.by(None).ask("GET", "/readyz").json()["hub"] == "reachable"
+
+
+def test_a_user_cannot_fill_the_gateways_memory_by_options(hub: Any, site: Any) -> None:
+    """The answers for tokens are kept, ten thousand of them, but not what a user put into them."""
+    before = site.gateway.memory_bytes()
+    for number in range(60):
+        filled = {"filler": "x" * 900_000, "profile": "ml"}
+        hub.users[f"mallory-{number}"] = user_model("mallory", servers=options(filled))
+        assert site.by(f"mallory-{number}").ask("GET", "kernels").status_code == 200
+        del hub.users[f"mallory-{number}"]
+    assert site.gateway.memory_bytes() - before < 30 * MEGABYTE
