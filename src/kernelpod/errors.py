@@ -64,6 +64,8 @@ CODES: dict[str, str] = {
     "cluster_unavailable": "The cluster's API server does not answer. Running kernels continue.",
     "start_timeout": "The kernel runs but did not answer kernel_info within the launch time-out.",
     "hub_unavailable": "The hub does not answer, so tokens cannot be checked and no new kernel can be started.",
+    "too_many_connections": "The user has `gateway.max_connections_per_user` connections, websockets included.",
+    "too_many_starts": "Too many requests for a kernel are under way, of the user or in all.",
     "hub_answer_invalid": "The hub's answer about the caller cannot be used: too long, or nested too deep.",
     "tools_missing": "Programs that the command needs are missing; the message says how to install them.",
     "internal": "An error inside the gateway; the operator's log has the details at the time of the request.",
@@ -138,6 +140,12 @@ class HubUnavailable(UserError):
 
     status = 503
     retry_after_seconds = 5
+
+
+class TooMany(UserError):
+    """The caller has too many of something; they can try again when they have fewer."""
+
+    status = 429
 
 
 class StartTimeout(UserError):

@@ -11,14 +11,15 @@ import time
 from typing import Any
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
+from tornado.web import stream_request_body
 
 from kernelpod import __version__
 from kernelpod.base.logs import escape_logs
 from kernelpod.errors import SettingsError
 from kernelpod.gateway.channels.budget import Budget
+from kernelpod.gateway.door import Door, Guests, most_connections
 from kernelpod.gateway.encryption import check_encryption
 from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
@@ -38,9 +39,10 @@ from kernelpod.start.start import KernelStarter
 
 log = logging.getLogger(__name__)
 
-# A request body up to this many times the limit is read and refused with a message. For a larger one the
-# connection is closed.
-BODY_SLACK = 32
+# A request body up to this many times the limit is read and refused with a message. For a larger one, and for one
+# that takes longer, the connection is closed.
+BODY_SLACK = 64
+BODY_SECONDS = 30
 HUB_CHECK_SECONDS = 5
 
 
@@ -103,6 +105,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
             ),
             kernels=kernels,
             metrics=Metrics(),
+            guests=Guests(most_connections(gateway), gateway.max_connections_per_user),
         )
         IOLoop.current().run_sync(self._open)
 
@@ -135,8 +138,11 @@ class KernelpodGateway(EnterpriseGatewayApp):
         log.info("hub %s at %s serves this gateway", hub.name, hub.api_url)
 
     def _create_request_handlers(self) -> list[tuple[Any, ...]]:
-        """Return only Kernelpod's routes: Enterprise Gateway's other pages, such as sessions, have no owners."""
-        return [(rf"{self.base_url.rstrip('/')}{pattern}", page) for pattern, page in ROUTES]
+        """Return only Kernelpod's routes: Enterprise Gateway's other pages, such as sessions, have no owners.
+
+        The pages look at the headers, with the token, before a body is read.
+        """
+        return [(rf"{self.base_url.rstrip('/')}{pattern}", stream_request_body(page)) for pattern, page in ROUTES]
 
     def init_webapp(self) -> None:
         """Create the web application. Its log lines omit the query, which could contain a token."""
@@ -151,10 +157,12 @@ class KernelpodGateway(EnterpriseGatewayApp):
     def init_http_server(self) -> None:
         """Listen on the address and port in the settings; port 0 picks a free port."""
         gateway = self.settings.gateway
-        self.http_server = HTTPServer(
+        self.http_server = Door(
             self.web_app,
+            guests=self.services.guests,
             xheaders=False,
             max_body_size=BODY_SLACK * gateway.max_body_bytes,
+            body_timeout=BODY_SECONDS,
             idle_connection_timeout=300,
         )
         sockets = bind_sockets(gateway.port, gateway.ip)

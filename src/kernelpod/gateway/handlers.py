@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import uuid
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import enterprise_gateway
@@ -17,11 +18,12 @@ from tornado import web
 
 from kernelpod import __version__
 from kernelpod.courses.course_access import course_kernelspecs
-from kernelpod.errors import Denied, NotFound, UserError
+from kernelpod.errors import BadRequest, Denied, NotFound, TooMany, UserError
 from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.kernels import Bounds
+from kernelpod.start.identity import Owner
 from kernelpod.start.policy import is_offered, lacks_encryption
 from kernelpod.start.request import from_body
 from kernelpod.start.rules import user_bounds
@@ -45,16 +47,49 @@ class KernelsPage(Proven, stock.MainKernelHandler):
     """GET lists the caller's kernels; POST starts one."""
 
     _launching: asyncio.Future[Any] | None = None
+    _body: bytes = b""
+    _counted: Owner | None = None
 
     async def get(self) -> None:
         """Answer with the models of the kernels that the caller may access."""
         models = self.services.kernels.models(self.may_access, self.proof.identity.owner)
         self.finish(json.dumps(models, default=date_default))
 
+    async def prepare(self) -> None:
+        """Authenticate the caller, and count a request for a kernel. Raises UserError."""
+        await super().prepare()
+        if self.request.method == "POST":
+            self._count()
+
+    def _count(self) -> None:
+        """Count the request until it ends. Raises TooMany."""
+        starts, owner, limits = self.services.starts, self.proof.identity.owner, self.services.settings.gateway
+        if starts[owner] >= limits.max_starts_per_user or starts.total() >= limits.max_starts:
+            raise TooMany("too_many_starts", "Too many kernels are being started. Try again in a few seconds.")
+        starts[owner] += 1
+        self._counted = owner
+
+    def _count_no_more(self) -> None:
+        if self._counted is not None:
+            self.services.starts -= Counter([self._counted])
+            self._counted = None
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep the body, as far as it is not too large."""
+        if len(self._body) <= self.services.settings.gateway.max_body_bytes:
+            self._body += chunk
+
+    def on_finish(self) -> None:
+        """Count the request no more."""
+        self._count_no_more()
+        super().on_finish()
+
     async def post(self) -> None:
         """Start a kernel, and answer 201 when it is ready. If the caller disconnects, the start is aborted."""
+        if len(self._body) > self.services.settings.gateway.max_body_bytes:
+            raise BadRequest("body_too_large", "The request body is too large for this gateway.")
         self.require_fresh()
-        request = from_body(self.request.body, self.services.settings.kernelspecs.default)
+        request = from_body(self._body, self.services.settings.kernelspecs.default)
         kernel_id = str(uuid.uuid4())
         starter, metrics = self.services.starter, self.services.metrics
         self._launching = asyncio.ensure_future(launch(kernel_id, request, self.proof.identity, starter))
@@ -74,8 +109,10 @@ class KernelsPage(Proven, stock.MainKernelHandler):
 
     def on_connection_close(self) -> None:
         """Abort the start, because no client would learn the kernel's id."""
+        self._count_no_more()
         if self._launching is not None:
             self._launching.cancel()
+        super().on_connection_close()
 
 
 class KernelPage(OwnKernel, stock.KernelHandler):

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from tornado import web
+from tornado.iostream import IOStream
 
 from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
 from kernelpod.gateway.services import Services
@@ -43,6 +44,9 @@ class JsonPage:
         self.set_header("Content-Type", "application/json")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-store")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Drop the body, unless the page has a use for it."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with the error's message; errors other than UserError and HTTPError become "internal"."""
@@ -87,13 +91,15 @@ class Proven(JsonPage):
 
     proof: Proof
     caller_token: SecretStr
+    stream: IOStream | None = None
+    """The caller's connection."""
 
     async def prepare(self) -> None:
-        """Authenticate the caller. Raises UserError. The request body is not parsed before."""
-        if len(self.request.body or b"") > self.services.settings.gateway.max_body_bytes:
-            raise BadRequest("body_too_large", "The request body is too large for this gateway.")
+        """Authenticate the caller. Raises UserError. The request body is not read before."""
+        self.stream = self.request.connection.stream
         self.caller_token = bearer_token(self.request)
         self.proof = await self.prover().prove(self.caller_token)
+        self.services.guests.prove(self.stream, self.proof.identity.owner)
         await self.check()
         prepared = super().prepare()  # type: ignore[misc]
         if prepared is not None:

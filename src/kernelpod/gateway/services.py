@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,11 +11,12 @@ from kernelpod.courses.course_access import CourseAccess
 from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
+from kernelpod.gateway.door import Guests
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.sections import Settings
-from kernelpod.start.identity import Identity, Prover
+from kernelpod.start.identity import Identity, Owner, Prover
 from kernelpod.start.start import KernelStarter
 
 MOST_LISTINGS = 1000
@@ -83,6 +85,9 @@ class Services:
     starter: KernelStarter
     kernels: DirectMappingKernelManager
     metrics: Metrics
+    guests: Guests
+    starts: Counter[Owner] = field(default_factory=Counter)
+    """Requests for a kernel that are under way."""
     listings: Listings = field(default_factory=Listings)
     ready: bool = False
     gateway_id: str = field(default_factory=lambda: uuid.uuid4().hex)

@@ -99,9 +99,9 @@ class Policy(Section):
     """Group id of kernels and servers, unless a rule sets another."""
     max_kernels: Count | None = None
     """How many kernels may run in total."""
-    max_kernels_per_user: Count | None = None
-    """How many kernels each user may run, unless a rule sets another number. Dead kernels count until they are
-    removed."""
+    max_kernels_per_user: Count | None = 20
+    """How many kernels each user may run, unless a rule sets another number; null: as many as they like. Each
+    notebook that is open has one. Dead kernels count until they are removed."""
     over_bounds: Literal["clamp", "refuse"] = "clamp"
     """What happens when a client asks for more than the kernelspec's bound. `clamp` reduces it to the bound;
     `refuse` rejects the request."""

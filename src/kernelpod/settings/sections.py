@@ -27,8 +27,17 @@ class Gateway(Section):
     stop_kernels_on_exit: bool = False
     """Whether all kernels are stopped when the gateway shuts down. If false, they keep running and are found again
     at the next start."""
-    max_body_bytes: Size = 1024 * 1024
-    """Largest request body."""
+    max_body_bytes: Size = 256 * 1024
+    """Largest body of a request for a kernel. Other requests need none, and theirs is not kept."""
+    max_connections: int = Field(4000, ge=10)
+    """How many connections may be open, websockets included; at most half of the process's limit of open files. A
+    quarter of them may have shown no valid token; then the oldest of the address that has the most is closed."""
+    max_connections_per_user: int = Field(200, ge=1)
+    """How many of them one user may have. A server has a websocket for each page of a notebook, and a few more."""
+    max_starts: int = Field(200, ge=1)
+    """How many requests for a kernel may be under way."""
+    max_starts_per_user: int = Field(10, ge=1)
+    """How many of them may be one user's."""
     max_message_bytes: Size = 64 * 1024 * 1024
     """Largest message on a kernel's websocket, in either direction. Larger messages are dropped."""
     max_backlog_bytes: Size = 128 * 1024 * 1024

@@ -8,6 +8,7 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from kernelpod.base.headers import GATEWAY_ID
@@ -110,9 +111,16 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         if read.channel in wire.TO_KERNEL and not self._closed:
             self._connection.send(self._subscriber.session, read)
 
+    def on_connection_close(self) -> None:
+        """Release everything, also of a request with a body, which a websocket's has not."""
+        super().on_connection_close()
+        RequestHandler.on_connection_close(self)
+
     def on_close(self) -> None:
         """Release everything that belongs to this websocket."""
         self._closed = True
+        if self.stream is not None:
+            self.services.guests.leave(self.stream)
         if self._rechecks is not None:
             self._rechecks.cancel()
         if self._question is not None:
