@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from doubles import eventually
+from kernelpod.demo.processes import descendants
 
 STANZA = {"image": "registry.example/kernel:1", "prewarm": 1}
 WORKS = "import os; print('x' in globals(), os.listdir('work'), os.environ['KERNEL_ID'])"
@@ -113,7 +114,11 @@ def test_a_kernelspec_that_was_changed_gets_a_new_kernel(warmed: Any) -> None:
 def test_a_spare_that_has_died_is_not_handed_out(warmed: Any) -> None:
     (spare,) = spares(warmed)
     (folder,) = Path(warmed.folder, "s").glob(f"{spare.replace('-', '')}-*")
-    os.kill(json.loads((folder / "process.json").read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
+    sandbox = json.loads((folder / "process.json").read_text(encoding="utf-8"))["pid"]
+    inside = descendants(sandbox)
+    os.kill(sandbox, signal.SIGKILL)
+    # A kernel outlives its sandbox by a moment, in which it still answers.
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in inside), what="the kernel is dead")
     kernel = warmed.alice.start("warm-pod")
     assert kernel != spare
     assert warmed.alice.run(kernel, "print(1)") == "1\n"
