@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local.conftest import hub, make_site, shared_site, site, system_paths
+from local.conftest import hub, make_site, mortal, mortal_site, shared_site, site, system_paths
 
-__all__ = ["hub", "make_site", "shared_site", "site", "system_paths"]
+__all__ = ["hub", "make_site", "mortal", "mortal_site", "shared_site", "site", "system_paths"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

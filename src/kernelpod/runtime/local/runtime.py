@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from kernelpod.runtime.local.mounting import Bind
 from kernelpod.runtime.local.processes import Process, Transcript, find_process
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.runtime.local.spawning import Spawned, spawn
+from kernelpod.runtime.local.statedir import kernel_folders, make_state_dir, try_remove, write_private
 from kernelpod.settings.runtimes import Local
 from kernelpod.start.connection import Connection, ConnectionKeys, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 INSIDE = "/run/kernelpod"
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 KILL_TIMEOUT_SECONDS = 10
+SWEEP_WAIT_SECONDS = 10
 
 
 @dataclass
@@ -57,6 +58,7 @@ class LocalRuntime:
         self._settings = settings
         self._sandboxed = settings.sandbox == "required"
         self._kernels: dict[str, _Local] = {}
+        self._sweep: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
         """Create the state folder. Raises StartFailed (sandbox_missing) if the required sandbox does not work."""
@@ -64,13 +66,7 @@ class LocalRuntime:
             await asyncio.to_thread(require_sandbox)
         else:
             log.warning("runtime.local.sandbox is none: no isolation between users")
-        state = self._settings.state_dir
-        state.mkdir(parents=True, exist_ok=True)
-        state.chmod(0o711)
-        if state.stat().st_uid != os.getuid():
-            raise StartFailed(
-                "kernel_start_failed", f"{state} belongs to another user; change runtime.local.state_dir"
-            )
+        make_state_dir(self._settings.state_dir)
 
     async def close(self) -> None:
         """Stop watching. Kernels keep running."""
@@ -96,7 +92,7 @@ class LocalRuntime:
                 await self.stop(await task, 0)
             raise
         except BaseException as error:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
+            await asyncio.to_thread(try_remove, folder)
             if isinstance(error, OSError):
                 raise StartFailed(
                     "kernel_start_failed",
@@ -114,7 +110,7 @@ class LocalRuntime:
         await asyncio.to_thread(self._write, record, connection, folder)
         spawned = await self._spawn(plan, folder)
         try:
-            _write_private(folder / "process.json", json.dumps(spawned.process.identity()))
+            write_private(folder / "process.json", json.dumps(spawned.process.identity()))
         except BaseException:
             spawned.process.kill()
             raise
@@ -145,8 +141,8 @@ class LocalRuntime:
 
     async def running(self) -> list[RunningKernel]:
         """Return the kernels whose processes are still running. Remove the folders of all others."""
-        found = []
-        for folder in sorted(self._settings.state_dir.glob("*-*")):
+        found, left = [], []
+        for folder in kernel_folders(self._settings.state_dir):
             try:
                 record = read((folder / "record.json").read_text(encoding="utf-8"))
                 connection = read_connection((folder / "connection.json").read_text(encoding="utf-8"))
@@ -160,12 +156,15 @@ class LocalRuntime:
                     stray.kill()
                 process = None
             if process is None:
-                shutil.rmtree(folder, ignore_errors=True)
+                left.append(folder)
                 continue
             incarnation = folder.name.rpartition("-")[2]
             kernel = RunningKernel(record, connection, incarnation)
             self._watch(kernel, folder, process, None)
             found.append(kernel)
+        self._sweep = asyncio.ensure_future(asyncio.to_thread(try_remove, *left))
+        # A folder may hold so much that the gateway rather starts meanwhile.
+        await asyncio.wait({self._sweep}, timeout=SWEEP_WAIT_SECONDS)
         return found
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
@@ -204,7 +203,7 @@ class LocalRuntime:
             await asyncio.wait_for(local.gone.wait(), KILL_TIMEOUT_SECONDS)
         local.process.unwatch(asyncio.get_running_loop())
         self._kernels.pop(_key(kernel), None)
-        await asyncio.to_thread(shutil.rmtree, local.folder, True)
+        await asyncio.to_thread(try_remove, local.folder)
 
     def _watch(self, kernel: RunningKernel, folder: Path, process: Process, transcript: Transcript | None) -> None:
         local = _Local(folder, process, asyncio.Event(), transcript)
@@ -238,11 +237,11 @@ class LocalRuntime:
         folder.chmod(0o711)  # regardless of the umask: without a sandbox, the kernel's uid must reach `c/`
         private = folder / "c"
         private.mkdir(mode=0o700)
-        _write_private(folder / "record.json", record.to_json())
+        write_private(folder / "record.json", record.to_json())
         # The next gateway reads this file. It cannot trust the kernel's own copy, which the kernel can change.
-        _write_private(folder / "connection.json", connection.to_json())
+        write_private(folder / "connection.json", connection.to_json())
         seen = connection.at(f"{INSIDE}/s") if self._sandboxed and plan.transport == "ipc" else connection
-        _write_private(private / "connection.json", seen.to_json())
+        write_private(private / "connection.json", seen.to_json())
         if os.getuid() == 0:
             for path in (private, private / "connection.json"):
                 os.chown(path, plan.uid, plan.gid)
@@ -286,11 +285,3 @@ def _free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [int(one.getsockname()[1]) for one in sockets]
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file atomically that only this user can read."""
-    part = path.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)
