@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import Volume
 from kernelpod.runtime.local.mounting import Bind, opened_mounts
+from kernelpod.runtime.local.seccomp import MACHINES, program
 
 CHECK_TIMEOUT_SECONDS = 10
 
@@ -87,8 +89,9 @@ def in_sandbox(sandbox: Sandbox, argv: list[str]) -> Iterator[Command]:
     """Yield the command that runs `argv` in the sandbox; start it before leaving. The environment is passed on.
 
     System folders are read-only, and /tmp and /dev/shm are private. Other processes and homes are not visible. The
-    network is shared. If the caller is root, the process gets the sandbox's ids and no capabilities; otherwise it
-    keeps the caller's ids. Raises StartFailed (home_missing, home_escapes).
+    network is shared. System calls are filtered on the machines that `seccomp` knows. If the caller is root, the
+    process gets the sandbox's ids and no capabilities; otherwise it keeps the caller's ids. Raises StartFailed
+    (home_missing, home_escapes).
     """
     with contextlib.ExitStack() as stack:
         mounts = stack.enter_context(opened_mounts(sandbox.mounts))
@@ -96,13 +99,29 @@ def in_sandbox(sandbox: Sandbox, argv: list[str]) -> Iterator[Command]:
         binds = (*sandbox.system, *mounts)
         for bind in binds:
             words += _bound(bind)
+        descriptors = [bind.source for bind in binds if isinstance(bind.source, int)]
+        if machine := MACHINES.get(platform.machine()):
+            descriptors.append(stack.enter_context(_file(program(machine))))
+            words += ["--seccomp", str(descriptors[-1])]
         words += ["--chdir", sandbox.working_dir]
         if os.getuid() == 0:
             for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
                 words += ["--cap-add", capability]
         # A session of its own: ipykernel passes an interrupt to its child processes if it leads their group.
         words += ["--", "setsid", *as_user(sandbox, argv)]
-        yield Command(words, tuple(bind.source for bind in binds if isinstance(bind.source, int)))
+        yield Command(words, tuple(descriptors))
+
+
+@contextlib.contextmanager
+def _file(content: bytes) -> Iterator[int]:
+    """Yield the descriptor of a file in memory, to be read from its beginning."""
+    descriptor = os.memfd_create("for-bubblewrap", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _namespaces() -> list[str]:
