@@ -17,6 +17,7 @@ from kernelpod.cli.main import main
 from kernelpod.cli.settings import NOTE, settings_markdown, settings_schema, tables
 from kernelpod.courses import model, theme
 from kernelpod.courses.model import HubFile
+from kernelpod.gateway.audit import AuditLine
 from kernelpod.homes.volumes import Volume
 from kernelpod.kernelspecs.linting.kinds import KINDS
 from kernelpod.kernelspecs.model import KernelJson
@@ -99,6 +100,13 @@ def courses_markdown() -> str:
     return "\n".join([*lines, *tables(COURSES_SECTIONS.items())])
 
 
+def audit_schema() -> str:
+    """Return the JSON schema of a line of the audit log."""
+    schema = AuditLine.model_json_schema(mode="serialization")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2) + "\n"
+
+
 PAGES = {
     "settings.md": settings_markdown,
     "settings.schema.json": settings_schema,
@@ -106,6 +114,7 @@ PAGES = {
     "errors.md": errors_markdown,
     "lint.md": faults_markdown,
     "kernelspec.schema.json": kernelspec_schema,
+    "audit.schema.json": audit_schema,
     "courses-keys.md": courses_markdown,
     "courses.schema.json": courses_schema,
 }

@@ -15,6 +15,7 @@ from kernelpod.base.names import server_log
 from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, wait_until
 from kernelpod.demo.processes import descendants, reap
 from kernelpod.demo.scene import Scene, equal
+from kernelpod.gateway.audit import AuditLine
 
 FOLDER = "Meine Übung"
 
@@ -237,6 +238,18 @@ def server_stop_takes_kernels(scene: Scene) -> None:
         "the end of alice's kernel",
     )
     equal((scene.home("alice") / FOLDER / "from server.txt").exists(), True)
+
+
+def audit_log_tells(scene: Scene) -> None:
+    """The audit log tells of starts, stops, denials and the gateway's crash; each line fits the schema."""
+    texts = scene.stack.audit.read_text(encoding="ascii").splitlines()
+    lines = [AuditLine.model_validate_json(text) for text in texts]
+    told = {(line.action, line.outcome, line.who.name if line.who else None) for line in lines}
+    wanted: set[tuple[str, str, str | None]] = {
+        ("start", "done", "alice"), ("stop", "done", "alice"), ("restart", "done", "alice"),
+        ("connect", "denied", "bob"), ("read", "denied", None), ("takeover", "done", ""), ("adopt", "done", ""),
+    }  # fmt: skip
+    equal(sorted(map(str, wanted - told)), [])
 
 
 def logs_hold_no_secret(scene: Scene) -> None:

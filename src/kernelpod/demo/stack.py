@@ -75,6 +75,11 @@ class Stack:
         return sorted(self.logs_folder.glob("*.log"))
 
     @property
+    def audit(self) -> Path:
+        """The gateway's audit log."""
+        return self.logs_folder / "audit.log"
+
+    @property
     def settings_file(self) -> Path:
         """The common settings file of hub and gateway."""
         return self.folder / "settings.yaml"

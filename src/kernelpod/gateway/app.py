@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import time
+from functools import partial
 from typing import Any
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
@@ -18,6 +19,7 @@ from tornado.web import stream_request_body
 from kernelpod import __version__
 from kernelpod.base.logs import escape_logs
 from kernelpod.errors import SettingsError
+from kernelpod.gateway.audit import AuditLog
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.door import Door, Guests, most_connections
 from kernelpod.gateway.encryption import check_encryption
@@ -72,6 +74,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().__init__(**kwargs)
         check_encryption(settings)
         self.settings = settings
+        self.audit = AuditLog(settings.audit)
         self.runtime = make_runtime(settings)
 
     def init_configurables(self) -> None:
@@ -87,7 +90,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
         kernels.budget = Budget(gateway.max_user_backlog_bytes, gateway.max_total_backlog_bytes)
-        kernels.culling = self.settings.culling
+        kernels.culling, kernels.audit = self.settings.culling, self.audit
         settings, hubs = self.settings, self.settings.hubs
         courses = HubCourses(settings)
         self.spares = Spares(kernels, settings.start.spare_seconds)
@@ -106,12 +109,14 @@ class KernelpodGateway(EnterpriseGatewayApp):
             kernels=kernels,
             metrics=Metrics(),
             guests=Guests(most_connections(gateway), gateway.max_connections_per_user),
+            audit=self.audit,
         )
         IOLoop.current().run_sync(self._open)
 
     async def _open(self) -> None:
         await self.runtime.open()
         await self.kernel_manager.adopt()
+        self.audit.write("takeover", kernels=len(self.kernel_manager))
         self.services.starter.kernelspecs.all()
         self.services.ready = True
         hubs = self.settings.hubs
@@ -125,7 +130,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         def records() -> list[KernelRecord]:
             return [record for record in kernels.records() if record.owner.hub == hub.name]
 
-        return Orphans(hub, after_seconds, records, kernels.shutdown_kernel)
+        return Orphans(hub, after_seconds, records, partial(kernels.end, code="server_gone"))
 
     async def _check_hub(self, hub: Hub) -> None:
         """Check the gateway's service in a hub until it is right; log each problem once."""
@@ -193,7 +198,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
         await self.spares.close()
         if self.settings.gateway.stop_kernels_on_exit:
             ids = self.kernel_manager.list_kernel_ids()
-            await asyncio.gather(*map(self.kernel_manager.shutdown_kernel, ids), return_exceptions=True)
+            ends = (self.kernel_manager.end(kernel_id, code="gateway_stopped") for kernel_id in ids)
+            await asyncio.gather(*ends, return_exceptions=True)
         log.info("gateway stops; %d kernels keep running", len(self.kernel_manager))
         await self.runtime.close()
 

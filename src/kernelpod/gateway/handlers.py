@@ -50,16 +50,17 @@ class KernelsPage(Proven, stock.MainKernelHandler):
     _body: bytes = b""
     _counted: Owner | None = None
 
+    async def prepare(self) -> None:
+        """Authenticate the caller, and count a POST, which asks for a kernel. Raises UserError."""
+        self.action = "start" if self.request.method == "POST" else "read"
+        await super().prepare()
+        if self.action == "start":
+            self._count()
+
     async def get(self) -> None:
         """Answer with the models of the kernels that the caller may access."""
         models = self.services.kernels.models(self.may_access, self.proof.identity.owner)
         self.finish(json.dumps(models, default=date_default))
-
-    async def prepare(self) -> None:
-        """Authenticate the caller, and count a request for a kernel. Raises UserError."""
-        await super().prepare()
-        if self.request.method == "POST":
-            self._count()
 
     def _count(self) -> None:
         """Count the request until it ends. Raises TooMany."""
@@ -90,22 +91,28 @@ class KernelsPage(Proven, stock.MainKernelHandler):
             raise BadRequest("body_too_large", "The request body is too large for this gateway.")
         self.require_fresh()
         request = from_body(self._body, self.services.settings.kernelspecs.default)
+        self.kernelspec = request.address
         kernel_id = str(uuid.uuid4())
         starter, metrics = self.services.starter, self.services.metrics
         self._launching = asyncio.ensure_future(launch(kernel_id, request, self.proof.identity, starter))
         try:
             with metrics.start_seconds.time():
-                kernel_id = (await self._launching).kernel_id
+                record = await self._launching
         except UserError as error:
             metrics.starts.labels(outcome=error.code).inc()
             raise
         except asyncio.CancelledError:
             log.info("kernel %s: start aborted, the caller disconnected", kernel_id)
+            self.services.audit.write(
+                "start", self.actor, outcome="failed", code="aborted",
+                kernel_id=kernel_id, kernelspec=self.kernelspec,
+            )  # fmt: skip
             return
         metrics.starts.labels(outcome="ok").inc()
-        self.set_header("Location", f"{self.request.path.rstrip('/')}/{kernel_id}")
+        self.services.audit.write("start", self.actor, record=record)
+        self.set_header("Location", f"{self.request.path.rstrip('/')}/{record.kernel_id}")
         self.set_status(201)
-        self.finish(_model(self, kernel_id))
+        self.finish(_model(self, record.kernel_id))
 
     def on_connection_close(self) -> None:
         """Abort the start, because no client would learn the kernel's id."""
@@ -118,13 +125,18 @@ class KernelsPage(Proven, stock.MainKernelHandler):
 class KernelPage(OwnKernel, stock.KernelHandler):
     """GET shows one kernel; DELETE stops it."""
 
+    async def prepare(self) -> None:
+        """Authenticate the caller, who wants to stop the kernel if this is a DELETE. Raises UserError."""
+        self.action = "stop" if self.request.method == "DELETE" else "read"
+        await super().prepare()
+
     async def get(self, kernel_id: str) -> None:
         """Answer with the kernel's model."""
         self.finish(_model(self, kernel_id))
 
     async def delete(self, kernel_id: str) -> None:
         """Stop the kernel: ask it to shut down, and kill it after its grace period."""
-        await self.kernel_manager.shutdown_kernel(kernel_id)
+        await self.services.kernels.end(kernel_id, self.actor)
         self.set_status(204)
         self.finish()
 
@@ -132,15 +144,24 @@ class KernelPage(OwnKernel, stock.KernelHandler):
 class KernelActionPage(OwnKernel, KernelActionHandler):
     """POST interrupts or restarts a kernel."""
 
+    async def prepare(self) -> None:
+        """Authenticate the caller. Raises UserError."""
+        self.action = "restart" if self.path_kwargs["action"] == "restart" else "interrupt"
+        await super().prepare()
+
     async def post(self, kernel_id: str, action: str) -> None:
         """Answer 204 to an interrupt, and the kernel's model to a restart, which keeps id and owner."""
         await self.check_still_allowed()
         if action == "interrupt":
             await self.kernel_manager.kernel(kernel_id).interrupt_kernel()
+        else:
+            await self.kernel_manager.restart_kernel(kernel_id)
+        if action == "restart" or self.is_foreign:
+            self.services.audit.write(self.action, self.actor, record=self.record)
+        if action == "interrupt":
             self.set_status(204)
             self.finish()
             return
-        await self.kernel_manager.restart_kernel(kernel_id)
         self.finish(_model(self, kernel_id))
 
 

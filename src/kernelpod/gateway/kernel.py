@@ -292,6 +292,8 @@ class DirectKernelManager(RemoteKernelManager):
         else:
             self.dead, self.execution_state = False, self.state_now()
             self.connection.say_state(self.execution_state)
+            if now:
+                self.parent.audit.write("restart", code="kernel_exited", record=self.record)
         finally:
             self.restarting = False
 
@@ -301,6 +303,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     def _report_dead(self, ended: Ended) -> None:
         log.warning("kernel %s is dead (%s): %s", self.record.kernel_id, ended.code, ended.reason)
+        self.parent.audit.write("die", code=ended.code, record=self.record)
         self.die(ended.reason)
         in_background(self.process_proxy.stop(0))
 

@@ -19,6 +19,7 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from tornado.ioloop import PeriodicCallback
 
 from kernelpod.errors import UserError, kernel_not_found
+from kernelpod.gateway.audit import ITSELF, Actor, AuditLog
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.proxy import DirectProxy, in_background
@@ -40,6 +41,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     limits: Gateway
     budget: Budget
     culling: Culling
+    audit: AuditLog
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -131,6 +133,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             await self.admit(kernel)
             kernel.execution_state = "busy"  # until it answers, which an idle kernel does at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
+            self.audit.write("adopt", record=record)
             log.info(
                 "kernel %s found again: user %s, kernelspec %s",
                 record.kernel_id,
@@ -168,6 +171,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Keep a kernel that keeps dying as dead, so that its user learns why."""
         kernel = self.kernel(kernel_id)
         if not kernel.dead:
+            self.audit.write("die", code="kernel_exited", record=kernel.record)
             kernel.die("The kernel ended again each time it was started. Restart it when the cause is mended.")
             in_background(kernel.process_proxy.stop(0))
 
@@ -175,7 +179,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Remove a kernel that died while no client was connected."""
         log.warning("kernel %s died without a client and is not restarted: %s", kernel_id, why)
         with contextlib.suppress(UserError):
-            await self.shutdown_kernel(kernel_id, now=True)
+            await self.end(kernel_id, code="kernel_exited", now=True)
 
     async def restart_kernel(self, kernel_id: str, now: bool = False) -> None:
         """Restart a kernel with the same id and owner; its pages stay connected. Raises UserError.
@@ -196,6 +200,12 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             self.kernel(kernel_id)
             await super().shutdown_kernel(kernel_id, now, restart)
             kernel.connection.die("The kernel was stopped.")
+
+    async def end(self, kernel_id: str, by: Actor = ITSELF, *, code: str = "ok", now: bool = False) -> None:
+        """Stop a kernel, and write into the audit log who ended it and why. Raises NotFound."""
+        record = self.kernel(kernel_id).record
+        await self.shutdown_kernel(kernel_id, now=now)
+        self.audit.write("stop", by, code=code, record=record)
 
     def lists(self, kernel: DirectKernelManager) -> bool:
         """Return whether this kernel is running here and has not been stopped."""
@@ -221,4 +231,4 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kept = kernel.execution_state == "busy" and self.culling.busy == "keep"
         if 0 < allowed < idle and not kept and not self.has_clients(kernel_id):
             log.info("kernel %s was idle for %.0f s and is ended", kernel_id, idle)
-            await self.shutdown_kernel(kernel_id)
+            await self.end(kernel_id, code="idle")

@@ -12,8 +12,10 @@ from tornado import web
 from tornado.iostream import IOStream
 
 from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
+from kernelpod.gateway.audit import Action, Actor, Party
 from kernelpod.gateway.services import Services
 from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
+from kernelpod.start.record import KernelRecord
 from kernelpod.start.start import check_still_allowed
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,12 @@ class Proven(JsonPage):
     caller_token: SecretStr
     stream: IOStream | None = None
     """The caller's connection."""
+    action: Action = "read"
+    """What the request asks for."""
+    record: KernelRecord | None = None
+    """The record of the kernel that the request is about."""
+    kernelspec: str | None = None
+    """The kernelspec that the request asks for."""
 
     async def prepare(self) -> None:
         """Authenticate the caller. Raises UserError. The request body is not read before."""
@@ -104,6 +112,23 @@ class Proven(JsonPage):
         prepared = super().prepare()  # type: ignore[misc]
         if prepared is not None:
             await prepared
+
+    @property
+    def actor(self) -> Actor:
+        """Who the audit log says sent the request."""
+        proven: Proof | None = getattr(self, "proof", None)
+        return Actor(Party.of(proven.identity.owner) if proven else None, self.request.remote_ip)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log the error, and write a denial or a failed start into the audit log."""
+        super().log_exception(typ, value, tb)
+        code, status = (value.code, value.status) if isinstance(value, UserError) else ("internal", 500)
+        denied = status in (401, 403) or (status == 404 and self.record is not None)
+        if denied or self.action == "start":
+            self.services.audit.write(
+                self.action, self.actor, outcome="denied" if denied else "failed", code=code,
+                record=self.record, kernelspec=self.kernelspec,
+            )  # fmt: skip
 
     def prover(self) -> Prover:
         """Return the Prover of the hub in the URL, so that tokens are never sent to another hub.
@@ -152,8 +177,14 @@ class OwnKernel(Proven):
     async def check(self) -> None:
         """Raise NotFound, as for a kernel that does not exist, unless the caller may access the kernel."""
         kernel_id = self.path_kwargs["kernel_id"]
-        if not self.may_access(self.services.kernels.kernel(kernel_id).record.owner):
+        self.record = self.services.kernels.kernel(kernel_id).record
+        if not self.may_access(self.record.owner):
             raise kernel_not_found(kernel_id)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the kernel is not the caller's, so that they use it as an admin."""
+        return self.record is not None and not self.record.owner.is_same_as(self.proof.identity.owner)
 
     async def check_still_allowed(self) -> None:
         """Raise Denied or NotFound if the owner may no longer run their kernel; admins may use it by their scope.

@@ -11,6 +11,7 @@ from kernelpod.courses.course_access import CourseAccess
 from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
+from kernelpod.gateway.audit import AuditLog
 from kernelpod.gateway.door import Guests
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
@@ -86,6 +87,7 @@ class Services:
     kernels: DirectMappingKernelManager
     metrics: Metrics
     guests: Guests
+    audit: AuditLog
     starts: Counter[Owner] = field(default_factory=Counter)
     """Requests for a kernel that are under way."""
     listings: Listings = field(default_factory=Listings)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, model_validator
 
 from kernelpod.base.fields import Seconds, Section, Size
@@ -60,12 +62,23 @@ class Gateway(Section):
     """How often an open websocket is pinged. Keep it shorter than the idle time-out of every proxy."""
 
 
+class Audit(Section):
+    """The gateway's audit log: one line of JSON for each start, stop, denial, takeover and change of rights."""
+
+    enabled: bool = True
+    """Whether the audit log is written."""
+    file: Path | None = None
+    """File that lines are appended to; it may be moved away at any time. Absent: the gateway's standard output.
+    Its other messages go to the standard error output."""
+
+
 class Settings(Section):
     """All settings of one gateway and of the hubs it serves."""
 
     hubs: tuple[Hub, ...] = Field((Hub(),), min_length=1, max_length=20)
     """The hubs whose users may start kernels. Their servers use the gateway at `/hubs/<name>` below its URL."""
     gateway: Gateway = Gateway()
+    audit: Audit = Audit()
     identity: IdentitySettings = IdentitySettings()
     servers: Servers = Servers()
     kernelspecs: Kernelspecs = Kernelspecs()

@@ -49,6 +49,11 @@ class KernelRequest:
     """Path of the notebook in the user's server, as Jupyter tells it to kernels; empty: not told."""
     dropped: tuple[str, ...] = ()
 
+    @property
+    def address(self) -> str:
+        """The kernelspec's name as the client gave it."""
+        return f"{self.spec}.{self.profile}" if self.profile else self.spec
+
 
 def from_body(body: bytes, default_spec: str) -> KernelRequest:
     """Return the request in the body of a `POST /api/kernels`; an empty body asks for the default kernelspec.

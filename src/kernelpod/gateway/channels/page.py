@@ -34,6 +34,7 @@ LARGE_BYTES = 1024 * 1024
 class ChannelsPage(OwnKernel, WebSocketHandler):
     """A kernel's channels over one websocket."""
 
+    action = "connect"
     _rechecks: asyncio.Task[None] | None = None
     _connection: KernelConnection | None = None
     _subscriber: Subscriber | None = None
@@ -68,6 +69,8 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         except UserError as error:  # the kernel was stopped during the handshake
             self.close_with(1008, error.message)
             return
+        if self.is_foreign:
+            self.services.audit.write("connect", self.actor, record=self.record)
         self._rechecks = asyncio.ensure_future(self._recheck())
         count = self._count()
         self._counts, self._frames = count is not None, count or 0
@@ -143,6 +146,8 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
             except HubUnavailable as error:
                 return self.close_with(1013, error.message)
             except UserError as error:
+                if self.path_kwargs["kernel_id"] in self.services.kernels:  # else it has ended meanwhile
+                    self.services.audit.write("withdraw", self.actor, code=error.code, record=self.record)
                 return self.close_with(1008, error.message)
 
     def close_with(self, status: int, reason: str) -> None:

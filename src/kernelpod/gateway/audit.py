@@ -1,0 +1,191 @@
+"""The audit log: one line of JSON for each start, stop, denial, takeover, and change of rights.
+
+The form is stable: docs/audit.md explains it, docs/audit.schema.json is made from `AuditLine`. Texts of users are
+cut, and everything but ASCII is escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from kernelpod.errors import SettingsError
+from kernelpod.settings.sections import Audit
+from kernelpod.start.identity import Owner
+from kernelpod.start.record import KernelRecord
+
+log = logging.getLogger(__name__)
+
+MOST_CHARACTERS = 255
+COMPLAINT_SECONDS = 60
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+Action = Literal[
+    "start", "stop", "restart", "interrupt", "connect", "read", "die", "takeover", "adopt", "withdraw"
+]  # fmt: skip
+Outcome = Literal["done", "denied", "failed"]
+
+
+def _cut(text: object) -> object:
+    """Return text of bounded length that is valid Unicode."""
+    return text[:MOST_CHARACTERS].encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
+Text = Annotated[
+    str, BeforeValidator(_cut), WithJsonSchema({"type": "string", "maxLength": MOST_CHARACTERS})
+]  # fmt: skip
+
+
+class Party(BaseModel):
+    """A user or a service of a hub, or the gateway itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    hub: Text
+    """Name of the hub in the gateway's settings; empty for the gateway."""
+    kind: Literal["user", "service", "gateway"]
+    name: Text
+    """Name in the hub; empty for the gateway."""
+
+    @classmethod
+    def of(cls, owner: Owner) -> Party:
+        """Return the owner of kernels as a party."""
+        return cls.model_validate({"hub": owner.hub, "kind": owner.kind, "name": owner.name})
+
+
+GATEWAY = Party(hub="", kind="gateway", name="")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, and from which address. Nobody is known by a token that the hub does not know."""
+
+    who: Party | None = GATEWAY
+    address: str | None = None
+
+
+ITSELF = Actor()
+
+
+class AuditLine(BaseModel):
+    """One line of the audit log. Every line has all keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, title="AuditLine"
+    )
+
+    form: Literal[1] = Field(alias="schema")
+    """Version of this form. Keys are never removed or given another meaning without a new version."""
+    time: AwareDatetime
+    """When it happened, in UTC."""
+    action: Action
+    """What was asked for or happened. `connect` opens a kernel's websocket, `read` is any other page; they and
+    `interrupt` are written only if they are denied or an admin's. `die`: a kernel ended from outside.
+    `takeover`: a gateway has started; it writes `adopt` for each kernel that it found. `withdraw`: a websocket
+    was closed because its user lost the right to it."""
+    outcome: Outcome
+    """`denied`: the request was refused, nothing happened. `failed`: it was allowed but did not work."""
+    code: str = Field(pattern="^[a-z_]{1,40}$")
+    """`ok`, a code of errors.md, or why the gateway acted: `idle`, `server_gone`, `gateway_stopped`. `aborted`:
+    the client of a start hung up."""
+    who: Party | None
+    """Who acted; for `withdraw`, who lost the right. Null if the caller could not be authenticated."""
+    address: Text | None
+    """Address that the request came from, as the gateway sees it: of a user's server, pod or proxy. Null if the
+    gateway acted by itself."""
+    admin: bool
+    """Whether somebody acted, or tried to, on a kernel that is not theirs; if it is `done`, as an admin."""
+    owner: Party | None
+    """Owner of the kernel; null if there is no kernel, or the kernel asked for does not exist."""
+    kernel_id: Text | None
+    """Id of the kernel."""
+    kernelspec: Text | None
+    """The kernelspec, with its profile, as `<kernelspec>.<profile>`."""
+    kernels: int | None = Field(ge=0)
+    """For `takeover`: how many kernels were found."""
+
+    def to_json(self) -> str:
+        """Return the line, without its end."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True))
+
+
+class AuditLog:
+    """Where audit lines go: to a file, to the standard output, or nowhere."""
+
+    def __init__(self, settings: Audit) -> None:
+        """Raise SettingsError if the file cannot be written."""
+        self._enabled, self._file, self._complained = settings.enabled, settings.file, float("-inf")
+        if self._enabled and self._file:
+            try:
+                _append(self._file, b"")
+            except OSError as error:
+                raise SettingsError(f"audit.file {self._file} cannot be written: {error.strerror}") from error
+
+    def write(
+        self,
+        action: Action,
+        by: Actor = ITSELF,
+        *,
+        outcome: Outcome = "done",
+        code: str = "ok",
+        record: KernelRecord | None = None,
+        kernel_id: str | None = None,
+        kernelspec: str | None = None,
+        kernels: int | None = None,
+    ) -> None:
+        """Write a line, about the kernel of a record if there is one.
+
+        What goes on does not stop if it cannot be written; the gateway's log says so.
+        """
+        if not self._enabled:
+            return
+        plan = record.plan if record else None
+        line = AuditLine(
+            form=1,
+            time=datetime.now(timezone.utc),
+            action=action,
+            outcome=outcome,
+            code=code,
+            who=by.who,
+            address=by.address,
+            admin=by.who not in (GATEWAY, None) and plan is not None and by.who != Party.of(plan.owner),
+            owner=Party.of(plan.owner) if plan else None,
+            kernel_id=plan.kernel_id if plan else kernel_id,
+            kernelspec=plan.address if plan else kernelspec,
+            kernels=kernels,
+        )
+        try:
+            self._put(f"{line.to_json()}\n")
+        except OSError as error:
+            if time.monotonic() - self._complained > COMPLAINT_SECONDS:
+                self._complained = time.monotonic()
+                log.error("the audit log cannot be written: %s", error.strerror or error)
+
+    def _put(self, text: str) -> None:
+        if self._file:
+            _append(self._file, text.encode("ascii"))
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+
+def _append(path: Path, data: bytes) -> None:
+    """Append to a file that is opened anew each time, so that it can be moved away. Raises OSError."""
+    descriptor = os.open(path, _FLAGS, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "this is not a regular file")
+        if os.write(descriptor, data) < len(data):
+            raise OSError(0, "the disk is full")
+    finally:
+        os.close(descriptor)
