@@ -34,7 +34,22 @@ def _template(path: str) -> str:
         raise ValueError(f"not a template: {error}") from error
     if unknown := names - _PLACEHOLDERS:
         raise ValueError(f"unknown placeholder {sorted(unknown)}; known: {sorted(_PLACEHOLDERS)}")
+    if mixes_users(path):
+        raise ValueError("put '/' between {username} and {hub}, or two users could get one folder")
     return path
+
+
+def is_own_segment(path: str) -> bool:
+    """Return whether `{username}` occurs in a path template only as a whole name between slashes.
+
+    In `{course}{username}` the names of a course and of a user would not be told apart.
+    """
+    return "{username}" in path and all(part == "{username}" for part in path.split("/") if "{username}" in part)
+
+
+def mixes_users(path: str) -> bool:
+    """Return whether a name in a path template is made of `{username}` and something else that varies."""
+    return any("{username}" in part and part.count("{") > 1 for part in path.split("/"))
 
 
 def _name_template(name: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from kernelpod.base.names import user_slug
+from kernelpod.courses.files import folders_of
 from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
 from kernelpod.courses.logo import read_logo
 from kernelpod.courses.model import MODES
@@ -37,25 +38,25 @@ def check_courses(
         return list(error.findings)
     found = {
         *findings_of(courses, settings),
-        *_lists(courses),
+        *_lists(courses, settings),
         *_specs(courses, specs),
         *(_images(courses, ask) if ask else ()),
         *_folders(courses),
         *_storage(courses, settings),
         *_homes_in_homes(courses, settings),
-        *([logo] if isinstance(logo := read_logo(courses), Finding) else ()),
+        *([logo] if isinstance(logo := read_logo(courses, settings), Finding) else ()),
     }
     return sorted(found)
 
 
-def _lists(courses: Courses) -> Iterator[Finding]:
+def _lists(courses: Courses, settings: Settings) -> Iterator[Finding]:
     read: dict[Path, frozenset[str]] = {}
-    lists = courses.hub.lists
+    lists, below = courses.hub.lists, folders_of(courses, settings)
     for use in courses.lists():
         names = frozenset(normal(name, lists) for name in use.users.names)
         if use.path is not None:
             if use.path not in read:
-                read[use.path] = yield from _one_list(courses, use, use.path)
+                read[use.path] = yield from _one_list(courses, use, use.path, below)
             names = read[use.path]
         for name in sorted(names):
             if user_slug(name) in MODES:
@@ -63,10 +64,12 @@ def _lists(courses: Courses) -> Iterator[Finding]:
                 yield courses.finding(use.keys, said, "warning")
 
 
-def _one_list(courses: Courses, use: ListUse, path: Path) -> Generator[Finding, None, frozenset[str]]:
+def _one_list(
+    courses: Courses, use: ListUse, path: Path, below: Sequence[Path]
+) -> Generator[Finding, None, frozenset[str]]:
     """Yield the findings in a list; return its users."""
     try:
-        read, _ = read_list(path, courses.hub.lists)
+        read, _ = read_list(path, courses.hub.lists, below)
     except (FileNotFoundError, NotADirectoryError):
         yield courses.finding(use.keys, f"there is no file {path}{_beside(path)}")
         return frozenset()

@@ -79,8 +79,19 @@ def course_mounts(
         home = home.model_copy(
             update={"sub_path": sub_path, "path": posixpath.join(settings.homes.root, sub_path)}
         )
-    own = tuple(_of_course(course, hub.storage, membership.role, values))
+    own = (_as_allowed(one, settings, hub.hub) for one in _of_course(course, hub.storage, membership.role, values))
     return UserMounts(home=home, shared=(*plain.shared, *own))
+
+
+def _as_allowed(mount: Mount, settings: Settings, hub: str) -> Mount:
+    """Return a mount with the NFS server as the settings spell it, and not as the courses file does."""
+    if mount.volume.kind != "nfs":
+        return mount
+    found = (one.nfs_folder(mount.volume.server, mount.path) for one in settings.hubs if one.name == hub)
+    if entry := next(filter(None, found), None):
+        volume = mount.volume.model_copy(update={"server": entry.server})
+        return mount.model_copy(update={"volume": volume})
+    return mount
 
 
 def exchange_folders(hub: HubFile, membership: Membership, username: str) -> tuple[str, ...]:

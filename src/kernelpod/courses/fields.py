@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from kernelpod.base.fields import is_own_segment, mixes_users
 from kernelpod.kernelspecs.model import SPEC_NAME
 
 # Placeholders that paths may contain in braces.
@@ -47,6 +48,8 @@ def _path(text: str, *, absolute: bool) -> str:
         if name is not None and (name not in PLACEHOLDERS or spec or conversion):
             known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
             raise ValueError(f"unknown placeholder {{{name}}}; known: {known}")
+    if not absolute and mixes_users(text):
+        raise ValueError("put '/' between {username} and other placeholders, or two users could get one folder")
     for word in words:
         if (near := re.sub(r"_?(id|name)$", "", word)) != word and near in (*PLACEHOLDERS, "user"):
             right = "username" if near == "user" else near
@@ -58,6 +61,8 @@ def _home(text: str) -> str:
     first = text.split("/", 1)[0]
     if "{username}" not in text:
         raise ValueError("a home needs {username}, or users would share it")
+    if not is_own_segment(text):
+        raise ValueError("{username} must be a name of its own in the path, such as _exams/{course}/{username}")
     if first not in ("{username}", "{mode}") and not re.search(r"[^a-z0-9{}-]", first):
         raise ValueError(
             "begin with {username}, {mode} or a name that no user can have, such as '_exams': "

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+from kernelpod.courses.files import folders_of, opened
 from kernelpod.courses.load import Courses
 from kernelpod.courses.roster import Roster
 from kernelpod.findings.finding import Finding
+from kernelpod.settings.sections import Settings
 
 MAX_BYTES = 100_000
 KEYS = ("theme", "logo")
@@ -81,15 +84,16 @@ def _check_svg(content: bytes) -> None:
         raise BadLogo(f'this is not an SVG: the first element must be <svg xmlns="{_SVG}">')
 
 
-def read_logo(courses: Courses) -> Logo | Finding | None:
+def read_logo(courses: Courses, settings: Settings) -> Logo | Finding | None:
     """Return the logo that a courses file names, or a finding if it cannot be used; None if none is named."""
     if (path := logo_path(courses)) is None:
         return None
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe could block for ever
-            raise BadLogo("this is not a regular file")
-        with path.open("rb") as opened:
-            return logo_of(opened.read(MAX_BYTES + 1))
+        with opened(path, folders_of(courses, settings)) as found:
+            if not stat.S_ISREG(os.fstat(found).st_mode):
+                raise BadLogo("this is not a regular file")
+            with open(found, "rb", closefd=False) as file:
+                return logo_of(file.read(MAX_BYTES + 1))
     except BadLogo as error:
         return courses.finding(KEYS, f"{path}: {error}")
     except FileNotFoundError:
@@ -120,7 +124,7 @@ class RosterWithLogo(Roster):
         super().refresh()
         if self._courses is None:
             return
-        found = read_logo(self._courses)
+        found = read_logo(self._courses, self._settings)
         finding = found if isinstance(found, Finding) else None
         if finding and finding != self._logo_fault:
             log.warning("logo: %s; the last valid one is shown, if there was one", finding.as_text())

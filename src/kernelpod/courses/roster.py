@@ -12,12 +12,13 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernelpod.base.names import user_slug
 from kernelpod.courses.course_access import Membership
+from kernelpod.courses.files import folders_of, opened
 from kernelpod.courses.load import Courses, ListUse, load_courses
 from kernelpod.courses.model import MODES, HubFile, Lists
 from kernelpod.courses.rules import findings_of
@@ -125,7 +126,8 @@ class Roster:
             self._lists = {path: self._lists.get(path, _Kept()) for path in paths}
         lists = self._courses.hub.lists
         # A list and not a generator, so that every file is checked even if an earlier one has changed.
-        changed = [self._refresh_list(path, kept, lists, again=again) for path, kept in self._lists.items()]
+        below = folders_of(self._courses, self._settings)
+        changed = [self._refresh_list(path, kept, lists, below, again=again) for path, kept in self._lists.items()]
         if again or any(changed):
             self._index = _index(self._courses, self._lists)
 
@@ -159,13 +161,13 @@ class Roster:
             log.warning("courses: %s; %s", "; ".join(finding.as_text() for finding in findings), meaning)
         self._file_faults = findings
 
-    def _refresh_list(self, path: Path, kept: _Kept, lists: Lists, *, again: bool) -> bool:
+    def _refresh_list(self, path: Path, kept: _Kept, lists: Lists, below: Sequence[Path], *, again: bool) -> bool:
         """Return whether the users of a list may have changed."""
         try:
-            now = _signature(path)
+            now = _signature_of_list(path, below)
             if now == kept.signature and not again:
                 return False
-            read, last = read_list(path, lists)
+            read, last = read_list(path, lists, below)
         except (OSError, BadList) as error:
             finding = list_finding(path, error)
             if kept.finding != finding:
@@ -189,17 +191,17 @@ def list_finding(path: Path, error: OSError | BadList) -> Finding:
     return Finding(path, Place(), f"the list cannot be read: {error.strerror or error}")
 
 
-def read_list(path: Path, lists: Lists) -> tuple[Names, Signature]:
+def read_list(path: Path, lists: Lists, below: Sequence[Path]) -> tuple[Names, Signature]:
     """Return the users in a file, or in all CSV files of a folder, and the files' signature when they were read.
 
-    Raises OSError or BadList.
+    `below` are the folders that lists may be in. Raises OSError or BadList.
     """
-    files = _csv_files(path)
+    files = _csv_files(path, below)
     names: set[str] = set()
     remarks: list[tuple[int, str]] = []
     signatures: list[Signature] = []
     for file in files:
-        raw, signature = _stable(file, lists.max_bytes)
+        raw, signature = _stable(file, lists.max_bytes, below)
         try:
             read = read_names(raw, lists)
         except BadList as error:
@@ -211,41 +213,44 @@ def read_list(path: Path, lists: Lists) -> tuple[Names, Signature]:
     return Names(frozenset(names), tuple(remarks)), tuple(one for many in signatures for one in many)
 
 
-def _csv_files(path: Path) -> list[Path]:
-    if not stat.S_ISDIR(path.stat().st_mode):
-        return [path]
-    if files := sorted(path.glob("*.csv")):
-        return files
+def _csv_files(path: Path, below: Sequence[Path]) -> list[Path]:
+    with opened(path, below) as found:
+        mode = os.fstat(found).st_mode
+        if stat.S_ISREG(mode):
+            return [path]
+        if not stat.S_ISDIR(mode):
+            raise BadList("this is neither a file nor a folder")
+        if files := sorted(path / name for name in os.listdir(found) if name.endswith(".csv")):  # noqa: PTH208
+            return files
     raise BadList("the folder contains no .csv file")
 
 
-def _stable(path: Path, most: int) -> tuple[bytes, Signature]:
+def _stable(path: Path, most: int, below: Sequence[Path]) -> tuple[bytes, Signature]:
     """Return the content of a file that did not change while it was read. Raises OSError or BadList."""
     for _ in range(TRIES):
-        before = _signature(path)
-        with path.open("rb") as opened:
-            raw = opened.read(most + 1)
-            read = _of(path, os.fstat(opened.fileno()))
-        if before == (read,) == _signature(path):
+        before = _signature_of_list(path, below)
+        with opened(path, below) as found, open(found, "rb", closefd=False) as file:
+            raw = file.read(most + 1)
+            read = _of(path, os.fstat(found))
+        if before == (read,) == _signature_of_list(path, below):
             return raw, before
     raise BadList("the file changes while it is read; write it under another name, then rename it")
 
 
+def _signature_of_list(path: Path, below: Sequence[Path]) -> Signature:
+    """Return the signature of a file, or of all CSV files in a folder. Raises OSError or BadList."""
+    made = []
+    for file in _csv_files(path, below):
+        with opened(file, below) as found:
+            made.append(_of(file, os.fstat(found)))
+    return tuple(made)
+
+
 def _signatures(paths: Iterable[Path]) -> Signature | None:
     try:
-        return tuple(one for path in paths for one in _signature(path))
-    except (OSError, BadList):
+        return tuple(_of(path, path.stat()) for path in paths)
+    except OSError:
         return None
-
-
-def _signature(path: Path) -> Signature:
-    """Return the signature of a file, or of all CSV files in a folder. Raises OSError, or BadList for neither."""
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        return tuple(one for file in _csv_files(path) for one in _signature(file))
-    if not stat.S_ISREG(found.st_mode):
-        raise BadList("this is neither a file nor a folder")
-    return (_of(path, found),)
 
 
 def _of(path: Path, found: os.stat_result) -> tuple[str, int, int, int, int]:

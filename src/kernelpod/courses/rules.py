@@ -12,7 +12,7 @@ from kernelpod.courses.model import Course
 from kernelpod.findings.finding import Finding
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.mounts import Mount
-from kernelpod.homes.volumes import COURSE_VOLUMES, Volume, shows
+from kernelpod.homes.volumes import COURSE_VOLUMES, Volume, canonical_server, shows
 from kernelpod.settings.sections import Settings
 
 # A user name that stands for any user when paths are compared.
@@ -27,7 +27,8 @@ def findings_of(courses: Courses, settings: Settings) -> list[Finding]:
     A mistake in `defaults` is found in every course, but returned once.
     """
     found = [*_hub(courses, settings), *_exam(courses)]
-    found += _may_mount(courses, settings, ("storage", "volume"), courses.hub.storage.volume)
+    storage = courses.hub.storage
+    found += _may_mount(courses, settings, ("storage", "volume"), storage.volume, storage.root)
     for name, course in courses.hub.offered_courses().items():
         found += _course(courses, name, course)
         found += _mounts(courses, name, settings)
@@ -141,26 +142,31 @@ def _volumes(courses: Courses, name: str, course: Course, settings: Settings) ->
     for key, extra in course.volumes.items():
         keys: Keys = ("courses", name, "volumes", key)
         volume = extra.volume
-        yield from _may_mount(courses, settings, (*keys, "volume"), volume)
+        yield from _may_mount(courses, settings, (*keys, "volume"), volume, extra.root or "")
         if extra.root is None:
             if settings.runtime.kind == "local":
                 said = f"a volume of kind {volume.kind} exists only in a cluster; here kernels are processes"
                 yield courses.finding((*keys, "volume"), said)
             continue
         for what, (root, other) in kept.items():
-            elsewhere = volume.kind == other.kind == "nfs" and volume.server != other.server
+            nfs = volume.kind == other.kind == "nfs"
+            elsewhere = nfs and canonical_server(volume.server) != canonical_server(other.server)
             same_claim = volume.kind == other.kind == "pvc" and volume.claim == other.claim
             if same_claim or (not elsewhere and shows(extra.root, root)):
                 said = f"would expose the folder of all {what} ({root}), or a part of it"
                 yield courses.finding((*keys, "root"), f"{extra.root} {said}; use mounts for folders in it")
 
 
-def _may_mount(courses: Courses, settings: Settings, keys: Keys, volume: Volume) -> Iterator[Finding]:
-    """Yield findings for objects of the cluster that the courses file may not mount.
+def _may_mount(courses: Courses, settings: Settings, keys: Keys, volume: Volume, root: str) -> Iterator[Finding]:
+    """Yield findings for objects of the cluster, and folders of NFS servers, that the courses file may not mount.
 
-    People who may edit the courses file need not be allowed to read all Secrets of the hub's namespace.
+    People who may edit the courses file need not be allowed to read all Secrets of the hub's namespace, nor all
+    that an NFS server exports to the nodes.
     """
     hubs = [hub for hub in settings.hubs if hub.name == courses.hub.hub]
+    if volume.kind == "nfs" and any(hub.nfs_folder(volume.server, root) is None for hub in hubs):
+        said = f"courses may not mount {volume.server}:{root}; an admin can add it to hubs[].courses_nfs"
+        yield courses.finding(keys, said)
     for name in volume.objects:
         if any(not hub.may_mount(name) for hub in hubs):
             said = f"courses may not mount {name}; an admin of the cluster can add it to hubs[].courses_may_mount"
@@ -218,7 +224,8 @@ def _parents(path: str) -> list[str]:
 
 def _no_homes(courses: Courses, settings: Settings, all_paths: list[tuple[str, Keys]]) -> Iterator[Finding]:
     storage, homes = courses.hub.storage, settings.homes
-    servers = {volume.server for volume in (storage.volume, homes.volume) if volume.kind == "nfs"}
+    both = (storage.volume, homes.volume)
+    servers = {canonical_server(volume.server) for volume in both if volume.kind == "nfs"}
     if len(servers) > 1:
         return
     for path, keys in all_paths:

@@ -118,17 +118,15 @@ def _header(text: str) -> tuple[int, str]:
 
 def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
     """Return the delimiter and the number of the wanted column."""
-    found: tuple[str, ...] = ()
     for delimiter in _DELIMITERS:
         titles = _row(header, delimiter)
         for place, title in enumerate(titles):
             if title.casefold() == wanted.casefold():
                 return delimiter, place
-        found = max(found, titles, key=len)
-    seen = ", ".join(repr(title[:40]) for title in found[:8])
+    # The line is not quoted: the file may be any that the hub can read.
     raise BadList(
-        f"there is no column {wanted!r}; there are {seen}. Rename the column of user names, "
-        f"or set lists.column to its header",
+        f"this line, which must name the columns, has no column {wanted!r}; rename the column of user names, "
+        "or set lists.column to its header",
         number,
     )
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kernelpod.base.fields import AbsolutePath, Name, NameTemplate, PathTemplate, Quantity, Section
+from kernelpod.base.fields import (
+    AbsolutePath,
+    Name,
+    NameTemplate,
+    PathTemplate,
+    Quantity,
+    Section,
+    is_own_segment,
+)
 from kernelpod.base.podkeys import ObjectName
 
 # Prefixes of the names of a course's mounts and volumes. Mounts of the settings must not use the first one.
@@ -134,6 +144,20 @@ def shows(here: str, folder: str) -> bool:
     return mine.startswith(other) or other.startswith(mine)
 
 
+def canonical_server(server: str) -> str:
+    """Return one spelling for all that name the same server without a look-up: of letters, dots and addresses."""
+    plain = server.lower().rstrip(".")
+    try:
+        address = ipaddress.ip_address(plain)
+    except ValueError:
+        # As the C library reads them: 10.5, 0x0a.0.0.5 and 167772165 are addresses, too.
+        try:
+            return str(ipaddress.IPv4Address(socket.inet_aton(plain)))
+        except (OSError, ValueError):
+            return plain
+    return str((address.version == 6 and address.ipv4_mapped) or address)
+
+
 class Claims(Section):
     """Claims for homes where each user has their own. The hub creates them and never deletes them."""
 
@@ -164,6 +188,10 @@ class Homes(Section):
     def _own_home_each(self) -> Homes:
         if "{username}" not in self.path_template:
             raise ValueError("path_template needs {username}, or users would share a home")
+        if not is_own_segment(self.path_template):
+            raise ValueError(
+                "path_template: {username} must be a name of its own in the path, such as a/{username}"
+            )
         if self.volume.kind == "dynamic" and not self.volume.own:
             raise ValueError(
                 "with kind dynamic each user has their own claim: set claim, such as claim-{username}"

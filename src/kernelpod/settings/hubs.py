@@ -8,8 +8,18 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from kernelpod.base.fields import Name, ObjectPattern, Seconds, Section, Url
+from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Seconds, Section, Url
 from kernelpod.errors import SettingsError
+from kernelpod.homes.volumes import canonical_server
+
+
+class NfsFolder(Section):
+    """A folder of an NFS server."""
+
+    server: str = Field(pattern=r"^[A-Za-z0-9.:-]+$")
+    """The server's name or address."""
+    root: AbsolutePath
+    """The folder, as a path of the export."""
 
 
 class Hub(Section):
@@ -36,6 +46,14 @@ class Hub(Section):
     `pvc/data`, `config_map/pip`, `csi/<driver>`. `*` matches any text, including the names of the hub's own
     Secrets."""
 
+    courses_nfs: tuple[NfsFolder, ...] = ()
+    """Folders of NFS servers that the courses file may mount, each with all that is below it. A server that the
+    courses file spells in other letters, with a final dot, or as the same address in another form, is mounted as
+    it is spelled here."""
+    courses_folders: tuple[AbsolutePath, ...] = ()
+    """Folders that the lists of users and the logo of the courses file may be in, besides its own folder. Links in
+    them are not followed."""
+
     @model_validator(mode="after")
     def _one_token(self) -> Hub:
         if self.token and self.token_file:
@@ -46,6 +64,12 @@ class Hub(Section):
         """Return whether the courses file may mount this object of the cluster, such as `secret/licence`."""
         allowed = ("pvc/courses", *self.courses_may_mount)
         return any(fnmatchcase(kind_and_name, pattern) for pattern in allowed)
+
+    def nfs_folder(self, server: str, root: str) -> NfsFolder | None:
+        """Return the entry that lets the courses file mount this folder of an NFS server, or None."""
+        canonical = canonical_server(server)
+        fitting = (one for one in self.courses_nfs if canonical_server(one.server) == canonical)
+        return next((one for one in fitting if f"{root}/".startswith(f"{one.root.rstrip('/')}/")), None)
 
     def service_token(self) -> SecretStr | None:
         """Return the API token of the gateway's service, or None if none is configured.

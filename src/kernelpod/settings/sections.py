@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from kernelpod.base.fields import Seconds, Section, Size
 from kernelpod.errors import SettingsError
-from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
+from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount, canonical_server, shows
 from kernelpod.settings.culling import Culling
 from kernelpod.settings.hubs import Hub, IdentitySettings, Servers
 from kernelpod.settings.kernels import Kernels, Kernelspecs, Policy, Start
@@ -121,6 +121,19 @@ class Settings(Section):
                 "their kernels are busy, and would be culled with them. Install kernelpod there, or set "
                 "cull_idle_seconds in kernelspecs, which culls kernels only"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _courses_apart_from_homes(self) -> Settings:
+        homes = self.homes
+        for hub in self.hubs:
+            for one in hub.courses_nfs if homes.volume.server else ():
+                same = canonical_server(one.server) == canonical_server(homes.volume.server)
+                if same and shows(one.root, homes.root):
+                    raise ValueError(
+                        f"hubs: courses_nfs of {hub.name} would let the courses file mount homes ({homes.root}); "
+                        "name folders that neither are in it nor contain it"
+                    )
         return self
 
     @model_validator(mode="after")

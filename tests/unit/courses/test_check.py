@@ -45,7 +45,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "latin-1": [(6, 1, "is not UTF-8")],
     "list-binary": [(1, 1, "it is not text")],
     "list-empty": [(1, 1, "the file is empty")],
-    "list-header": [(1, 1, "no column 'Username'; there are 'FB02UID'")],
+    "list-header": [(1, 1, "this line, which must name the columns, has no column 'Username'")],
     "list-missing": [(5, 5, "the folder holds")],
     "list-of-numbers": [(5, 16, "courses.ml.students.0: Input should be a valid string; put it in quotes")],
     "list-open-quote": [(3, 1, "a quotation mark is not closed")],
@@ -82,9 +82,21 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
 }
 
 
+OF_TESTS = Settings.model_validate(
+    {
+        "hubs": [
+            {
+                "courses_folders": [str(BAD.parent)],
+                "courses_nfs": [{"server": "10.0.0.5", "root": "/home/nfs_share"}],
+            }
+        ]
+    }
+)
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in BAD.iterdir()))
 def test_the_planted_faults_are_found_at_their_places_and_no_others(name: str) -> None:
-    found = check_courses(BAD / f"{name}.yaml", Settings())
+    found = check_courses(BAD / f"{name}.yaml", OF_TESTS)
     assert [(finding.place.line, finding.place.column) for finding in found] == [
         place[:2] for place in PLANTED[name]
     ]

@@ -29,14 +29,14 @@ def test_show_prints_what_a_user_sees_and_gets() -> None:
         "alice on the hub 'hub' (teaching)",
         "Machine Learning (student)",
         "/home/jovyan               rw  claim homes: /home/nfs_share/claim/alice",
-        "/srv/course                ro  10.0.0.5:/home/nfs_share/courses/folders/ws26/ml",
+        "/srv/course                ro  claim courses: /home/nfs_share/courses/folders/ws26/ml",
         "/exchange/ws26/ml/inbound/alice",
         "uid, gid       1000, 100",
         "100m guaranteed, at most 2",
     ):
         assert words in done.output
     grader = CliRunner().invoke(main, ["courses", "show", example, "--user", "bob", "--semester", "ws25"])
-    assert "/srv/course       rw  10.0.0.5:/home/nfs_share/courses/folders/ws25/ml" in grader.output
+    assert "/srv/course       rw  claim courses: /home/nfs_share/courses/folders/ws25/ml" in grader.output
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_while_one_look_hangs_others_go_on(
         go.wait(60)
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(module, "_signature", hang)
+    monkeypatch.setattr(module, "_signature_of_list", hang)
     thread = threading.Thread(target=made.refresh)
     thread.start()
     assert hangs.wait(60)

@@ -221,7 +221,8 @@ def test_volumes_of_a_course_that_cannot_be_are_said(volume: dict[str, Any], sai
 
 def test_another_server_or_claim_is_no_fault(tmp_path: Path) -> None:
     nfs = {"kind": "nfs", "server": "10.0.0.5"}
-    made = settings([], homes={"root": "/homes", "volume": nfs})
+    named = {"courses_may_mount": MAY_MOUNT, "courses_nfs": [{"server": "10.0.0.9", "root": "/homes"}]}
+    made = settings([], homes={"root": "/homes", "volume": nfs}, hubs=[named])
     for root, volume in (("/homes", {**nfs, "server": "10.0.0.9"}), ("/data", {"claim": "data"})):
         assert findings(tmp_path, {"root": root, "mount_path": "/v", "volume": volume}, made) == []
 

@@ -70,7 +70,8 @@ class SpawningHub:
         self.file = folder / "courses.yaml"
         self.write(courses)
         volume = {"kind": "nfs", "server": "10.0.0.5"}
-        given = {"hubs": [{"courses": str(self.file)}], "homes": {"root": "/h", "volume": volume}, **sections}
+        hub = {"courses": str(self.file), "courses_nfs": [{"server": "10.0.0.5", "root": "/c"}]}
+        given = {"hubs": [hub], "homes": {"root": "/h", "volume": volume}, **sections}
         self.config = Config()
         configure(self.config, Settings.model_validate(given))
         configure_kubespawner(self.config, Settings.model_validate(given))

@@ -66,9 +66,15 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
 
 
 def _settings(name: str, hub: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a hub, which allow its courses to mount the claim of their storage."""
-    claim = hub.get("storage", {}).get("volume", {}).get("claim")
-    return {"name": name, **({"courses_may_mount": [f"pvc/{claim}"]} if claim else {})}
+    """Return the settings of a hub, which allow its courses to mount their storage."""
+    storage = hub.get("storage", {})
+    volume = storage.get("volume", {})
+    made: dict[str, Any] = {"name": name}
+    if claim := volume.get("claim"):
+        made["courses_may_mount"] = [f"pvc/{claim}"]
+    if server := volume.get("server"):
+        made["courses_nfs"] = [{"server": server, "root": storage["root"]}]
+    return made
 
 
 def _hub_name(name: str) -> str:
