@@ -99,7 +99,7 @@ class Policy(Section):
     """Group id of kernels and servers, unless a rule sets another."""
     max_kernels: Count | None = None
     """How many kernels may run in total."""
-    max_kernels_per_user: Count | None = 20
+    max_kernels_per_user: Count | None = 10
     """How many kernels each user may run, unless a rule sets another number; null: as many as they like. Each
     notebook that is open has one. Dead kernels count until they are removed."""
     over_bounds: Literal["clamp", "refuse"] = "clamp"

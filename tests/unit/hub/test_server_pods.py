@@ -176,7 +176,8 @@ def test_somebody_elses_folder_and_a_link_are_not_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "seconds"),
     [
-        ({}, 30),
+        ({}, 125),
+        ({"max_kernels_per_user": None}, 30),
         ({"max_kernels_per_user": 1}, 30),
         ({"max_kernels_per_user": 10}, 125),
         ({"max_kernels_per_user": 2, "rules": [{"groups": ["staff"], "max_kernels_per_user": 20}]}, 245),

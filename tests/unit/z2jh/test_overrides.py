@@ -111,7 +111,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("singleuser/extraEnv/MINE", "a {{brace}} and {username}"),
     ("singleuser/extraEnv/FROM", {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}),
     ("singleuser/memory/limit", "2G"),
-    ("hub/config/KubeSpawner/delete_grace_period", 90),
+    ("hub/config/KubeSpawner/delete_grace_period", 130),
     ("hub/loadRoles/user/scopes", [*OURS["hub"]["loadRoles"]["user"]["scopes"], "read:users"]),
     ("singleuser/networkPolicy/egress", [*OURS["singleuser"]["networkPolicy"]["egress"], {"to": []}]),
     ("hub/db/type", "postgres"),
