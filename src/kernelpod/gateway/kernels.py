@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -64,9 +64,9 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             raise kernel_not_found(kernel_id)
         return found
 
-    def owners(self) -> Iterator[Owner]:
-        """Return the owner of every kernel, one entry for each: a dead one can be restarted, so it counts."""
-        return (kernel.record.owner for kernel in self._kernels.values())
+    def owners(self) -> dict[str, Owner]:
+        """Return the owner of every kernel by its id. A dead one can be restarted, so it counts."""
+        return {kernel_id: kernel.record.owner for kernel_id, kernel in self._kernels.items()}
 
     def records(self) -> list[KernelRecord]:
         """Return the record of every kernel."""

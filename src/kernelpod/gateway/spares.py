@@ -19,6 +19,7 @@ from kernelpod.start.identity import Owner
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.session import Session
+from kernelpod.start.start import Reservation
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +37,18 @@ class Spares:
         self._ready: list[DirectKernelManager] = []
         self._starting: dict[str, tuple[KernelPlan, asyncio.Task[None]]] = {}
 
-    def owners(self) -> list[Owner]:
-        """Return the owner of each spare; starting ones count."""
-        return [plan.owner for plan in self._plans()]
+    def owners(self) -> dict[str, Owner]:
+        """Return the owner of each spare by its kernel id; starting ones count."""
+        return {plan.kernel_id: plan.owner for plan in self._plans()}
 
-    async def take(self, plan: KernelPlan, session: Session | None) -> KernelRecord | None:
+    async def take(self, plan: KernelPlan, session: Session | None, place: Reservation) -> KernelRecord | None:
         """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits.
 
-        What it is for now is stored with it only when it is restarted.
+        Its id is noted in `place` before it is listed, so that it counts once. What it is for now is stored with
+        it only when it is restarted.
         """
         while kernel := self._popped(plan):
+            place.kernel_id = kernel.record.kernel_id
             try:
                 await kernel.answered(time.monotonic() + ANSWER_SECONDS)
                 kernel.record = kernel.record.model_copy(update={"session": session})
@@ -57,7 +60,24 @@ class Spares:
                 raise
             else:
                 return kernel.record
+        place.kernel_id = plan.kernel_id
         return None
+
+    async def end_one(self, owner: Owner) -> bool:
+        """End a spare, one of this owner's if there is one. Return False if there is no spare at all."""
+        plans = sorted(self._plans(), key=lambda plan: not plan.owner.may_be(owner))
+        if not plans:
+            return False
+        kernel_id = plans[0].kernel_id
+        if kernel_id in self._starting:
+            task = self._starting[kernel_id][1]
+            task.cancel()
+            await asyncio.wait({task})
+            return True
+        kernel = next(one for one in self._ready if one.record.kernel_id == kernel_id)
+        self._ready.remove(kernel)
+        await kernel.discard()
+        return True
 
     def _popped(self, plan: KernelPlan) -> DirectKernelManager | None:
         key = spare_key(plan) if self._ready else ""

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,11 +27,22 @@ from kernelpod.start.session import Session
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
+class Reservation:
+    """The place that a start takes among its owner's kernels, from the decision until its kernel is listed."""
+
+    owner: Owner
+    kernel_id: str
+
+
 class SparePool(Protocol):
     """Prewarmed kernels (spares), each with its owner and plan. They are not listed to anyone."""
 
-    async def take(self, plan: KernelPlan, session: Session | None) -> KernelRecord | None:
-        """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits."""
+    async def take(self, plan: KernelPlan, session: Session | None, place: Reservation) -> KernelRecord | None:
+        """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits.
+
+        Its id is noted in `place` before it is listed, so that it counts once.
+        """
 
     def lacks(self, plan: KernelPlan) -> bool:
         """Return whether there are fewer spares of the plan than `prewarm` says; starting ones count."""
@@ -40,8 +50,11 @@ class SparePool(Protocol):
     def add(self, plan: KernelPlan) -> None:
         """Start one more spare of the plan, without waiting for it."""
 
-    def owners(self) -> Iterable[Owner]:
-        """Return the owner of each spare; starting ones count."""
+    def owners(self) -> Mapping[str, Owner]:
+        """Return the owner of each spare by its kernel id; starting ones count."""
+
+    async def end_one(self, owner: Owner) -> bool:
+        """End a spare, one of this owner's if there is one. Return False if there is no spare at all."""
 
 
 @dataclass
@@ -50,8 +63,8 @@ class KernelStarter:
 
     settings: Settings
     kernelspecs: PublishedKernelspecs
-    owners: Callable[[], Iterable[Owner]]
-    """Returns the owners of the running kernels, one entry for each kernel."""
+    owners: Callable[[], Mapping[str, Owner]]
+    """Returns the owners of the running kernels by their ids."""
     run: Callable[[KernelRecord], Awaitable[None]]
     """Starts the recorded plan and returns when the kernel has answered. Raises UserError if it does not."""
     spares: SparePool
@@ -60,8 +73,8 @@ class KernelStarter:
     """Returns the caller's course, None on a hub without courses. Raises Denied if the caller is in no course."""
     courses_of: Callable[[Identity], Awaitable[Sequence[CourseAccess | None]]]
     """Returns all courses of the caller, that of their server first; (None,) on a hub without courses."""
-    starting: Counter[Owner] = field(default_factory=Counter)
-    """Number of starting kernels by owner, so that simultaneous requests cannot exceed a limit together."""
+    starting: set[Reservation] = field(default_factory=set)
+    """The places of starts, so that simultaneous requests cannot exceed a limit together."""
 
 
 async def launch(
@@ -77,10 +90,18 @@ async def launch(
     plan = decide(
         kernel_id, request, identity, spec, starter.settings, _usage(identity.owner, starter), course_access
     )
-    new = KernelRecord(plan=plan, session=request.session)
-    record = await starter.spares.take(plan, request.session) or await _started(new, starter)
+    # The start takes its place without waiting after the decision.
+    place = Reservation(plan.owner, plan.kernel_id)
+    starter.starting.add(place)
+    try:
+        new = KernelRecord(plan=plan, session=request.session)
+        record = await starter.spares.take(plan, request.session, place) or await _started(
+            new, identity, starter, place
+        )
+    finally:
+        starter.starting.discard(place)
     while starter.spares.lacks(plan) and has_room(
-        starter.settings, identity, _usage(identity.owner, starter, spares=True)
+        starter.settings, identity, _usage(plan.owner, starter, spares=True)
     ):
         starter.spares.add(plan)
     log.info(
@@ -90,20 +111,25 @@ async def launch(
     return record
 
 
-async def _started(record: KernelRecord, starter: KernelStarter) -> KernelRecord:
-    starter.starting[record.owner] += 1
-    try:
-        await starter.run(record)
-    finally:
-        starter.starting[record.owner] -= 1
+async def _started(
+    record: KernelRecord, identity: Identity, starter: KernelStarter, place: Reservation
+) -> KernelRecord:
+    """Run a record. Spares give way before, so that they and the kernels together stay within the limits."""
+    while not has_room(
+        starter.settings, identity, _usage(record.owner, starter, spares=True, besides=place)
+    ) and await starter.spares.end_one(record.owner):
+        pass
+    await starter.run(record)
     return record
 
 
-def _usage(owner: Owner, starter: KernelStarter, *, spares: bool = False) -> Usage:
-    running = Counter(starter.owners())
-    running.update(starter.spares.owners() if spares else ())
-    running.update(starter.starting)
-    return Usage(all=running.total(), own=sum(count for one, count in running.items() if one.may_be(owner)))
+def _usage(
+    owner: Owner, starter: KernelStarter, *, spares: bool = False, besides: Reservation | None = None
+) -> Usage:
+    owners = {place.kernel_id: place.owner for place in starter.starting if place is not besides}
+    owners |= starter.owners()
+    owners |= starter.spares.owners() if spares else {}
+    return Usage(all=len(owners), own=sum(one.may_be(owner) for one in owners.values()))
 
 
 async def check_still_allowed(plan: KernelPlan, identity: Identity, starter: KernelStarter) -> None:
