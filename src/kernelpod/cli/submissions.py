@@ -33,18 +33,31 @@ def submissions() -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Key that receipts are signed with. If given, every submission must have a receipt.",
 )
+@click.option("--course", help="Course that receipts must be for. Without it, all must be for the same one.")
+@click.option(
+    "--assignment",
+    help="Assignment that receipts must be for. Without it, each must be in a folder named after its assignment.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def verify(folder: Path, code: str | None, key_file: Path | None, as_json: bool) -> None:
+def verify(
+    folder: Path,
+    code: str | None,
+    key_file: Path | None,
+    course: str | None,
+    assignment: str | None,
+    as_json: bool,
+) -> None:
     """Report files that were changed, removed or added since submission. Exit 1 if there are any.
 
     \b
     Examples:
       kernelpod submissions verify submitted/alice/ps1 --code 0F3A-91C2-77D0-4B1E-A6F5
-      kernelpod submissions verify submitted --key-file receipts.key --json
+      kernelpod submissions verify submitted --key-file receipts.key --course ml --json
+      kernelpod submissions verify submitted --key-file receipts.key --course ml --assignment ps1
     """
     if code is not None and not is_code(code):
         raise click.BadParameter("a code is five groups of four digits 0-9 and A-F", param_hint="--code")
-    verdicts = verify_all(folder, code, read_key(key_file) if key_file else None)
+    verdicts = verify_all(folder, code, read_key(key_file) if key_file else None, course, assignment)
     if as_json:
         click.echo(json.dumps([_about(verdict) for verdict in verdicts], indent=2))
     else:
@@ -64,7 +77,8 @@ def _line(verdict: Verdict) -> str:
         said += [f"{verdict.files} files", f"code {verdict.code}"]
     if receipt := verdict.receipt:
         said.append(
-            f"{shown(receipt.student)} {shown(receipt.assignment)} of {receipt.arrived:%Y-%m-%d %H:%M:%S %Z}"
+            f"{shown(receipt.student)} {shown(receipt.course)} {shown(receipt.assignment)} "
+            f"of {receipt.arrived:%Y-%m-%d %H:%M:%S %Z}"
         )
         said += ["late"] * receipt.late + ["came without a manifest"] * (receipt.code is None)
         said += [f"{len(receipt.left_out)} left out"] * bool(receipt.left_out)

@@ -9,8 +9,11 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 
 from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Seconds, Section, Url
+from kernelpod.base.files import read_ordinary
 from kernelpod.errors import SettingsError
 from kernelpod.homes.volumes import canonical_server
+
+MAX_TOKEN_BYTES = 65_536
 
 
 class NfsFolder(Section):
@@ -79,9 +82,11 @@ class Hub(Section):
         if self.token_file is None:
             return self.token
         try:
-            text = self.token_file.read_text(encoding="utf-8").strip()
+            text = read_ordinary(self.token_file, MAX_TOKEN_BYTES)[0].decode("utf-8").strip()
         except OSError as error:
             raise SettingsError(f"hubs.token_file {self.token_file}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise SettingsError(f"hubs.token_file {self.token_file} is not UTF-8") from None
         if not text:
             raise SettingsError(f"hubs.token_file {self.token_file} is empty; write the service's token into it")
         return SecretStr(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,11 +67,18 @@ def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> V
     )
 
 
-def verify_all(folder: Path, code: str | None = None, key: bytes | None = None) -> list[Verdict]:
+def verify_all(
+    folder: Path,
+    code: str | None = None,
+    key: bytes | None = None,
+    course: str | None = None,
+    assignment: str | None = None,
+) -> list[Verdict]:
     """Return a verdict on each submission in a folder, such as nbgrader's `submitted` or a submission itself.
 
-    A receipt must be in a folder of the student that it names. Raises SubmissionError if there is no submission,
-    or if there are several for one code.
+    A receipt must be in a folder of the student that it names, and be for the course and the assignment. Without a
+    course, all must be for the same one; without an assignment, a receipt must be in a folder of the one it names.
+    Raises SubmissionError if there is no submission, or if there are several for one code.
     """
     submitted, bare = _search(folder, MAX_DEPTH)
     found = sorted(submitted + bare)
@@ -78,15 +86,36 @@ def verify_all(folder: Path, code: str | None = None, key: bytes | None = None) 
         raise SubmissionError(f"{folder} contains no submission: nothing in it has a {MANIFEST}")
     if code is not None and len(found) > 1:
         raise SubmissionError(f"a code belongs to one submission, but {folder} contains {len(found)}")
-    return [_in_its_place(folder, verify(one, code, key)) for one in found]
+    verdicts = [verify(one, code, key) for one in found]
+    courses = {course} if course else {one.receipt.course for one in verdicts if one.receipt}
+    return [
+        replace(one, findings=(*one.findings, *_misplaced(folder, one.folder, one.receipt, courses, assignment)))
+        if one.receipt
+        else one
+        for one in verdicts
+    ]
 
 
-def _in_its_place(folder: Path, verdict: Verdict) -> Verdict:
-    below = verdict.folder.relative_to(folder).parts
-    if verdict.receipt is None or not below or verdict.receipt.student in (folder.resolve().name, *below):
-        return verdict
-    said = f"its {RECEIPT} belongs to {shown(verdict.receipt.student)}"
-    return replace(verdict, findings=(*verdict.findings, said))
+def _misplaced(
+    folder: Path, submission: Path, receipt: Receipt, courses: set[str], assignment: str | None
+) -> Iterator[str]:
+    """Yield what a receipt is for that is not what it is verified for."""
+    below = submission.relative_to(folder).parts
+    if below and receipt.student not in (folder.resolve().name, *below):
+        yield f"its {RECEIPT} belongs to {shown(receipt.student)}"
+    if courses != {receipt.course}:
+        others = ", ".join(sorted(shown(one) for one in courses - {receipt.course}))
+        yield f"its {RECEIPT} is for the course {shown(receipt.course)}, not for {others}: name one with --course"
+    names = list(submission.resolve().parts[-2:])  # <student>/<assignment>, or the other way round
+    if receipt.student in names:
+        names.remove(receipt.student)
+    if assignment is None and receipt.assignment not in names:
+        yield (
+            f"its {RECEIPT} is for the assignment {shown(receipt.assignment)}, which is no name of its folder: "
+            "name the assignment with --assignment"
+        )
+    elif assignment not in (None, receipt.assignment):
+        yield f"its {RECEIPT} is for the assignment {shown(receipt.assignment)}, not for {shown(str(assignment))}"
 
 
 def _search(folder: Path, depth: int) -> tuple[list[Path], list[Path]]:

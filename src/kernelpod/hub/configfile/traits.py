@@ -18,6 +18,7 @@ from typing import Any
 from jupyterhub.auth import Authenticator
 from traitlets import TraitError, TraitType
 
+from kernelpod.base.files import read_ordinary
 from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
@@ -288,8 +289,7 @@ def _fetched(source: str, where: str) -> str:
             raise ValueError(f"the environment variable {where} is not set")
         # A Secret that was made from a file ends with a newline.
         return os.environ[where].removesuffix("\n")
-    with Path(where).open("rb") as opened:
-        text = opened.read(MAX_SECRET_BYTES).decode("utf-8").removesuffix("\n")
+    text = read_ordinary(Path(where), MAX_SECRET_BYTES)[0].decode("utf-8").removesuffix("\n")
     if not text:
         raise ValueError(f"{where} is empty")
     return text

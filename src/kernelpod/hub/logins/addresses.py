@@ -60,5 +60,15 @@ def browser(request: Any, proxies: list[str]) -> str:
     return str(peer(request))
 
 
+def site(said: str) -> str:
+    """Return what is counted as one address: of IPv6 the network of 64 bits, in which a machine has as many as it
+    likes."""
+    try:
+        found = address(said)
+    except ValueError:
+        return said
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+
+
 def _forwarded(request: Any) -> list[str]:
     return [part.strip() for part in ",".join(request.headers.get_list("X-Forwarded-For")).split(",")]

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kernelpod.base.files import read_ordinary
 from kernelpod.errors import SettingsError
 
 # Crockford's base 32, which has no I, L, O and U. A typed I or L counts as 1, and O as 0.
@@ -83,8 +84,7 @@ def _digest(code: str, salt: bytes) -> bytes:
 def read_list(path: Path) -> dict[str, StoredCode]:
     """Return the entries of a list by user name. Raises ListError."""
     try:
-        with path.open("rb") as opened:
-            raw = opened.read(MAX_LIST_BYTES + 1)
+        raw, _ = read_ordinary(path, MAX_LIST_BYTES + 1)
     except OSError as error:
         raise ListError(f"{path}: the list of codes cannot be read: {error.strerror}") from error
     try:

@@ -18,11 +18,11 @@ from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError
 from traitlets import Bool, Float, Integer, List, Unicode, validate
 
-from kernelpod.hub.logins.addresses import browser, checked_networks
+from kernelpod.hub.logins.addresses import browser, checked_networks, site
 from kernelpod.hub.logins.codes import ListError, StoredCode, new_code, new_entry, read_list, use
 
 MAX_NAME = 255
-# Pairs of user and address whose attempts are remembered.
+# Addresses, and pairs of user and address, whose attempts are remembered.
 MAX_REMEMBERED = 10_000
 # A hash takes 16 MiB and some 50 ms.
 HASHES_AT_ONCE = 4
@@ -61,6 +61,15 @@ class OneTimeAuthenticator(Authenticator):
         Unicode(), help="Web servers in front of the hub's own proxy, which report the address of their client."
     ).tag(config=True)
     wait_seconds = Float(10.0, min=0.001, help="Seconds until the user has another attempt.").tag(config=True)
+    address_attempts = Integer(
+        2000,
+        min=1,
+        help="Attempts from one address, whatever the names, before all from there must wait. A hall behind one "
+        "address needs some for each student: 2000 are 4 for each of 500.",
+    ).tag(config=True)
+    address_wait_seconds = Float(
+        0.2, min=0.001, help="Seconds until an address has another attempt: 0.2 are 5 in each second."
+    ).tag(config=True)
 
     @validate("trusted_proxies")  # type: ignore[untyped-decorator]
     def _networks(self, proposal: Any) -> list[str]:
@@ -72,6 +81,7 @@ class OneTimeAuthenticator(Authenticator):
         if not self.list_file:
             raise ListError("OneTimeAuthenticator.list_file must name the list of codes")
         self._throttle = Throttle(self.attempts, self.wait_seconds)
+        self._by_address = Throttle(self.address_attempts, self.address_wait_seconds)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
         self._entries: dict[str, StoredCode] = {}
         self._stamp: tuple[int, ...] = ()
@@ -85,7 +95,9 @@ class OneTimeAuthenticator(Authenticator):
         too many attempts.
         """
         name = unicodedata.normalize("NFC", data.get("username", "")[: MAX_NAME + 1]).lower()
-        if wait := self._throttle.wait((name, browser(handler.request, self.trusted_proxies))):
+        place = site(browser(handler.request, self.trusted_proxies))
+        # By address first: who must wait there uses up nobody's own attempts.
+        if wait := self._by_address.wait(place) or self._throttle.wait((name, place)):
             raise HTTPError(429, f"Too many attempts; try again in {max(1, round(wait))} seconds.")
         entry = self._listed().get(name)
         async with self._hashing:

@@ -20,6 +20,7 @@ from jupyterhub.auth import Authenticator
 from jupyterhub.handlers.login import LogoutHandler
 from traitlets import Bool, List, Unicode, validate
 
+from kernelpod.base.files import read_ordinary
 from kernelpod.errors import SettingsError
 from kernelpod.hub.logins.addresses import asked_proxy, checked_networks, peer, within
 
@@ -123,12 +124,11 @@ class RemoteUserAuthenticator(Authenticator):
         if not self.secret_file:
             raise SettingsError("RemoteUserAuthenticator.secret_file must name the file of the shared secret")
         try:
-            with path.open("rb") as opened:
-                mode = path.stat().st_mode
-                secret = opened.read(MAX_SECRET + 1).strip()
+            raw, status = read_ordinary(path, MAX_SECRET + 1)
         except OSError as error:
             raise SettingsError(f"RemoteUserAuthenticator.secret_file: {path}: {error.strerror}") from error
-        if mode & 0o007:
+        secret = raw.strip()
+        if status.st_mode & 0o007:
             raise SettingsError(
                 f"RemoteUserAuthenticator.secret_file: everybody may read {path}; run chmod 0600 {path}"
             )
