@@ -56,8 +56,8 @@ def eventually(question: Callable[[], Any], seconds: float = PATIENCE_SECONDS, *
 
 
 def an_identity(name: str = "alice", **changes: Any) -> Identity:
-    """Return a user of the hub "hub" who may use the gateway."""
-    owner = Owner(hub="hub", kind=changes.pop("kind", "user"), name=name)
+    """Return a user of a hub, "hub" unless told otherwise, who may use the gateway."""
+    owner = Owner(hub=changes.pop("hub", "hub"), kind=changes.pop("kind", "user"), name=name)
     return Identity(owner=owner, **{"scopes": frozenset({ACCESS}), **changes})
 
 

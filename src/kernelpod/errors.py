@@ -42,6 +42,7 @@ CODES: dict[str, str] = {
     "kernel_not_found": "The kernel does not exist or belongs to another user; the answer is the same for both.",
     "kernelspec_not_found": "The published folder has no such kernelspec.",
     "page_not_found": "The gateway has no such page.",
+    "no_home": "The caller is a service of the hub, and services have no homes unless the settings give them.",
     "home_missing": "The user's home folder does not exist.",
     "home_not_shared": "The user's home is a claim whose volume is not an NFS folder below `homes.root`.",
     "home_escapes": "The user's home or another mounted folder is or contains a symbolic link.",

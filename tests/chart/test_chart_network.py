@@ -39,7 +39,7 @@ def selects(policy: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 def kernel_labels(release: str = "kernelpod", network: str = "default") -> dict[str, str]:
-    return names.labels(release, "hub", "Alice", "python-pod", "k", network)
+    return names.labels(release, "hub", "user", "Alice", "python-pod", "k", network)
 
 
 def kernel_policies(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class Peer:
 
 
 def kernel(address: str, network: str, release: str = "kernelpod") -> Peer:
-    return Peer(address, "kernels", names.labels(release, "hub", "Alice", "python-pod", "k", network))
+    return Peer(address, "kernels", names.labels(release, "hub", "user", "Alice", "python-pod", "k", network))
 
 
 PARTS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/instance": "kernelpod"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 _PLACEHOLDERS = {"hub", "username"}
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z", re.ASCII)
 
+_SLUG = re.compile(r"[a-z0-9-]+\Z")
 _IMAGE = re.compile(
     r"[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(?P<tag>:[\w.-]{1,128})?(?P<digest>@sha256:[0-9a-f]{64})?\Z",
     re.ASCII | re.IGNORECASE,
@@ -45,6 +47,22 @@ def is_own_segment(path: str) -> bool:
     In `{course}{username}` the names of a course and of a user would not be told apart.
     """
     return "{username}" in path and all(part == "{username}" for part in path.split("/") if "{username}" in part)
+
+
+def may_meet(one: str, other: str) -> bool:
+    """Return whether a path of one template can be a path of the other, or lie below it.
+
+    What stands for a name is a slug: lower-case letters, digits and `-`.
+    """
+    return all(
+        left == right if not ("{" in left or "{" in right) else _fits(left, right) and _fits(right, left)
+        for left, right in zip(one.split("/"), other.split("/"), strict=False)
+    )
+
+
+def _fits(part: str, other: str) -> bool:
+    """Return whether a name of a path template can be what the other one stands for."""
+    return "{" in part or "{" not in other or _SLUG.match(part) is not None
 
 
 def mixes_users(path: str) -> bool:
@@ -89,6 +107,30 @@ NameTemplate = Annotated[str, AfterValidator(_name_template)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[A-Za-z]{0,2}$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$"), AfterValidator(_without_login)]
 ObjectPattern = Annotated[str, Field(pattern=r"^(pvc|config_map|secret|csi)/[a-z0-9*][a-zA-Z0-9.*-]*$")]
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(gt=0)]
+
+
+class Audience(Section):
+    """Who a rule or a mount is for. With several hubs, equal names of users and groups are different people."""
+
+    users: tuple[str, ...] = ()
+    """Users that it is for, by their names in the hub. A service of the same name is nobody's namesake here."""
+    groups: tuple[str, ...] = ()
+    """Hub groups whose members it is for."""
+    hubs: tuple[Name, ...] = ()
+    """Names of the hubs whose users and groups are meant. Absent: all hubs. Where users or groups are named, it is
+    required if the settings have several hubs."""
+
+    @property
+    def names_people(self) -> bool:
+        """Whether it is for some users only."""
+        return bool(self.users or self.groups)
+
+    def includes(self, hub: str, user: str | None, groups: Collection[str]) -> bool:
+        """Return whether it is for somebody; `user` is None for a service. If it names nobody, it is for all."""
+        if self.hubs and hub not in self.hubs:
+            return False
+        return not self.names_people or user in self.users or not set(self.groups).isdisjoint(groups)

@@ -91,13 +91,18 @@ def selector(labels: dict[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
-def labels(release: str, hub: str, username: str, spec: str, kernel_id: str, network: str) -> dict[str, str]:
-    """Return the labels of all objects of one kernel, including those recommended by Kubernetes."""
+def labels(
+    release: str, hub: str, kind: str, name: str, spec: str, kernel_id: str, network: str
+) -> dict[str, str]:
+    """Return the labels of all objects of one kernel, including those recommended by Kubernetes.
+
+    `kind` and `name` are the owner's. A service's label is no user's, because a slug contains no dot.
+    """
     return {
         **release_labels(release),
         LABEL_NETWORK: network,
         LABEL_KERNEL_ID: kernel_id,
         LABEL_HUB: label_value(hub),
-        LABEL_USER: user_slug(username),
+        LABEL_USER: user_slug(name) if kind == "user" else label_value(f"{kind}.{user_slug(name)}"),
         LABEL_SPEC: label_value(spec),
     }

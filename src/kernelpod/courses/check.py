@@ -109,13 +109,22 @@ def _storage(courses: Courses, settings: Settings) -> Iterator[Finding]:
 
 
 def _homes_in_homes(courses: Courses, settings: Settings) -> Iterator[Finding]:
-    """Yield a finding if homes are inside the homes of another hub.
+    """Yield a finding if homes are inside the homes of another hub, or are these.
 
     The owner of a folder can replace the folders in it, so users of that hub could replace these homes.
     """
-    mine = courses.hub.home_template or ""
+    if courses.hub.hub not in {hub.name for hub in settings.hubs}:
+        return
+    own = settings.homes.path_template.replace("{hub}", courses.hub.hub)
+    mine = courses.hub.home_template or own
     for hub in settings.hubs:
         other = _home_template(hub, settings)
+        if hub.name != courses.hub.hub and other == mine and not settings.homes.shared_homes:
+            said = f"homes are those of the hub {hub.name!r} ({other}); equal names may be different people"
+            remedy = (
+                f"begin with a name such as _{courses.hub.hub}, or set homes.shared_homes: true in the settings"
+            )
+            yield courses.finding(("home",), f"{said}; {remedy}")
         if hub.name != courses.hub.hub and other and mine.startswith(f"{other}/"):
             said = f"homes are inside homes of the hub {hub.name!r} ({other}), whose users could replace them"
             yield courses.finding(("home",), f"{said}; begin with a name such as _{courses.hub.hub}")

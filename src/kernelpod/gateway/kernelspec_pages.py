@@ -42,7 +42,7 @@ def kernelspec_model(spec: KernelSpec, base_url: str) -> dict[str, Any]:
 
 
 class _KernelSpecs(Proven, web.RequestHandler):
-    may: tuple[tuple[str, ...], Bounds, frozenset[str]] | None = None
+    may: tuple[str, tuple[str, ...], Bounds, frozenset[str]] | None = None
 
     @property
     def visible(self) -> dict[str, KernelSpec]:
@@ -68,7 +68,8 @@ class _KernelSpecs(Proven, web.RequestHandler):
                 if course_access
                 else frozenset[str]()
             )
-            self.may = identity.groups, user_bounds(self.services.settings, identity), of_course
+            bounds = user_bounds(self.services.settings, identity)
+            self.may = identity.owner.hub, identity.groups, bounds, of_course
 
     def find(self, address: str) -> KernelSpec:
         """Return a kernelspec. Raises NotFound if it does not exist or is not for the caller."""

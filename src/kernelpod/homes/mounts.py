@@ -67,10 +67,13 @@ def mounts_for(
     username: str,
     groups: tuple[str, ...],
     only: tuple[str, ...] | None = None,
+    *,
+    service: bool = False,
 ) -> UserMounts:
     """Return the home and the shared mounts of an authenticated user. A pure function of its arguments.
 
-    `only` names the shared mounts that a kernelspec uses; None means all of them.
+    `only` names the shared mounts that a kernelspec uses; None means all of them. With `service`, they are those
+    of a hub's service of this name, which needs `homes.service_path_template`.
     Every path is absolute, normalized (no ".." or "//") and below its root. No two user names share a home,
     because slugs contain no "/" and never collide.
     """
@@ -78,14 +81,17 @@ def mounts_for(
     shared = tuple(
         _shared(mount, values, groups)
         for mount in settings.mounts
-        if _is_for(mount, username, groups) and (only is None or mount.name in only)
+        if mount.includes(hub, None if service else username, groups) and (only is None or mount.name in only)
     )
-    return UserMounts(home=_home(settings.homes, values), shared=shared)
+    return UserMounts(home=_home(settings.homes, values, service=service), shared=shared)
 
 
-def _home(homes: Homes, values: dict[str, str]) -> Mount:
-    """Return a user's home: a folder below the root, or the whole of the user's own volume."""
-    sub_path = homes.path_template.format_map(values)
+def _home(homes: Homes, values: dict[str, str], *, service: bool) -> Mount:
+    """Return a home: a folder below the root, or the whole of the user's own volume."""
+    template = homes.service_path_template if service else homes.path_template
+    if template is None:
+        raise ValueError("services have no homes")
+    sub_path = template.format_map(values)
     volume = homes.volume.of(values)
     # The folder behind a user's own claim is unknown until the claim is bound, so its name stands for the path.
     below_root = volume.claim if volume.kind != "none" and homes.volume.own else sub_path
@@ -96,11 +102,6 @@ def _home(homes: Homes, values: dict[str, str]) -> Mount:
         mount_path=homes.mount_path,
         volume=volume,
     )
-
-
-def _is_for(mount: SharedMount, username: str, groups: tuple[str, ...]) -> bool:
-    everybody = not (mount.users or mount.groups)
-    return everybody or username in mount.users or not set(mount.groups).isdisjoint(groups)
 
 
 def _shared(mount: SharedMount, values: dict[str, str], groups: tuple[str, ...]) -> Mount:

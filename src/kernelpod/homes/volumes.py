@@ -10,12 +10,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from kernelpod.base.fields import (
     AbsolutePath,
+    Audience,
     Name,
     NameTemplate,
     PathTemplate,
     Quantity,
     Section,
     is_own_segment,
+    may_meet,
 )
 from kernelpod.base.podkeys import ObjectName
 
@@ -175,6 +177,13 @@ class Homes(Section):
     path_template: PathTemplate = "{username}"
     """Path of a home below `root`. `{username}` is KubeSpawner's slug of the user name, `{hub}` the hub's name. It
     is not used if each user has their own claim, because the whole claim is the home."""
+    service_path_template: PathTemplate | None = None
+    """Path of the home of a hub's service, where `{username}` is the slug of the service's name, such as
+    `_services/{username}`. It cannot be the path of a user's home. Absent: services have no homes, so they start
+    no kernels."""
+    shared_homes: bool = False
+    """Whether users of equal names in several hubs are the same people and share a home. If false, and several
+    hubs have no courses, `path_template` (or the name of each user's claim) needs `{hub}`."""
     mount_path: AbsolutePath = "/home/jovyan"
     """Path of the home in servers and kernels."""
     create_local: bool = False
@@ -192,14 +201,29 @@ class Homes(Section):
             raise ValueError(
                 "path_template: {username} must be a name of its own in the path, such as a/{username}"
             )
+        if self.service_path_template is not None:
+            self._check_services(self.service_path_template)
         if self.volume.kind == "dynamic" and not self.volume.own:
             raise ValueError(
                 "with kind dynamic each user has their own claim: set claim, such as claim-{username}"
             )
         return self
 
+    def _check_services(self, template: str) -> None:
+        if not is_own_segment(template):
+            raise ValueError(
+                "service_path_template: {username} must be a name of its own, such as _services/{username}"
+            )
+        if self.volume.own:
+            raise ValueError("service_path_template: services have no homes where each user has their own claim")
+        if may_meet(template, self.path_template):
+            raise ValueError(
+                "service_path_template could be the path of a user's home, or lie in one; begin it with a name "
+                "that no user has, such as _services/{username}"
+            )
 
-class SharedMount(Section):
+
+class SharedMount(Audience):
     """A folder that is mounted in the servers and kernels of all or some users, in addition to their homes."""
 
     name: Name
@@ -214,11 +238,6 @@ class SharedMount(Section):
     """Whether the folder is mounted read-only."""
     writers: tuple[str, ...] = ()
     """Groups for which the folder is writable even if `read_only` is true."""
-    users: tuple[str, ...] = ()
-    """Users who get the mount, by their names in the hub. If neither users nor groups are named, all users get
-    it."""
-    groups: tuple[str, ...] = ()
-    """Hub groups whose members get the mount."""
     volume: MountedVolume = Volume()
     """The volume behind `root`."""
 

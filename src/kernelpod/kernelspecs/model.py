@@ -36,6 +36,9 @@ class Variant(PodKeys):
     """Guaranteed and maximum resources of a kernel."""
     groups: tuple[str, ...] = ()
     """Hub groups that may use it. Empty: everybody."""
+    hubs: tuple[Name, ...] = ()
+    """Names of the hubs whose users may use it. Empty: all hubs. Groups of equal names in several hubs may have
+    other members."""
     network: Name = "default"
     """Egress profile of the chart (`networkPolicy.profiles`), which limits what the kernel's pod can reach."""
     mounts: tuple[Name, ...] | None = None
@@ -92,9 +95,10 @@ class KernelSpec(Variant):
         """The name a client sends: `<spec>`, or `<spec>.<profile>`."""
         return f"{self.spec}.{self.profile}" if self.profile else self.spec
 
-    def is_for(self, groups: tuple[str, ...]) -> bool:
-        """Return whether users in these hub groups may use it."""
-        return not self.groups or not set(self.groups).isdisjoint(groups)
+    def is_for(self, hub: str | None, groups: tuple[str, ...]) -> bool:
+        """Return whether users of this hub (None: of some hub) in these groups may use it."""
+        of_hub = hub is None or not self.hubs or hub in self.hubs
+        return of_hub and (not self.groups or not set(self.groups).isdisjoint(groups))
 
 
 class _Metadata(BaseModel):

@@ -222,4 +222,5 @@ def _home_check(plan: KernelPlan) -> dict[str, Any]:
 
 
 def _labels(plan: KernelPlan) -> dict[str, str]:
-    return names.labels(plan.release, plan.owner.hub, plan.owner.name, plan.spec, plan.kernel_id, plan.network)
+    owner = plan.owner
+    return names.labels(plan.release, owner.hub, owner.kind, owner.name, plan.spec, plan.kernel_id, plan.network)

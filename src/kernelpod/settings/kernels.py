@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kernelpod.base.fields import Count, Seconds, Section
+from kernelpod.base.fields import Audience, Count, Seconds, Section
 from kernelpod.base.podkeys import ObjectName
 from kernelpod.base.quantities import Bytes, Millicores
 
@@ -64,13 +64,9 @@ class Start(Section):
     """How long a prewarmed kernel is kept for its user, for kernelspecs with `prewarm`."""
 
 
-class Rule(Section):
+class Rule(Audience):
     """An exception for some users or groups. For each value, the first matching rule that sets it wins."""
 
-    users: tuple[str, ...] = ()
-    """Users that the rule applies to, by their names in the hub."""
-    groups: tuple[str, ...] = ()
-    """Hub groups that the rule applies to."""
     uid: int | None = Field(None, ge=1, le=2**31 - 1)
     """User id of kernels and servers."""
     gid: int | None = Field(None, ge=1, le=2**31 - 1)
@@ -85,7 +81,7 @@ class Rule(Section):
 
     @model_validator(mode="after")
     def _for_somebody(self) -> Rule:
-        if not (self.users or self.groups):
+        if not self.names_people:
             raise ValueError("a rule must name users or groups")
         return self
 

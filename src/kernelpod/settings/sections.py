@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from kernelpod.base.fields import Seconds, Section, Size
+from kernelpod.base.fields import Audience, Seconds, Section, Size
 from kernelpod.errors import SettingsError
 from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount, canonical_server, shows
 from kernelpod.settings.culling import Culling
@@ -96,6 +96,34 @@ class Settings(Section):
     def _hubs_apart(self) -> Settings:
         if len({hub.name for hub in self.hubs}) < len(self.hubs):
             raise ValueError("hubs: every hub needs its own name")
+        return self
+
+    @model_validator(mode="after")
+    def _people_of_their_hubs(self) -> Settings:
+        known = {hub.name for hub in self.hubs}
+        audiences: dict[str, Audience] = {f"mounts.{mount.name}": mount for mount in self.mounts}
+        audiences |= {f"policy.rules.{number}": rule for number, rule in enumerate(self.policy.rules)}
+        names = ", ".join(sorted(known))
+        for place, audience in audiences.items():
+            if unknown := sorted(set(audience.hubs) - known):
+                raise ValueError(f"{place}.hubs: there is no hub {unknown[0]!r}; name one of {names}")
+            if len(known) > 1 and audience.names_people and not audience.hubs:
+                raise ValueError(
+                    f"{place}.hubs: name the hubs whose users and groups are meant, of {names}; equal names of "
+                    "several hubs may be different people"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _homes_of_their_hubs(self) -> Settings:
+        homes = self.homes
+        template = (homes.volume.claim or "") if homes.volume.own else homes.path_template
+        plain = [hub.name for hub in self.hubs if not hub.courses]
+        if len(plain) > 1 and "{hub}" not in template and not homes.shared_homes:
+            raise ValueError(
+                f"homes: the hubs {' and '.join(plain)} would share homes: put {{hub}} into path_template (or "
+                "into the claim's name), or set homes.shared_homes: true if equal names are the same people"
+            )
         return self
 
     def hub(self, name: str = "") -> Hub:

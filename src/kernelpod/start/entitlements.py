@@ -15,6 +15,7 @@ from kernelpod.courses.course_access import (
     exchange_folders,
     role_of,
 )
+from kernelpod.errors import Denied
 from kernelpod.homes.mounts import UserMounts, mounts_for
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Identity
@@ -46,13 +47,21 @@ def entitlements(
     """Return what a user is entitled to by the settings and, on a hub with courses, by their course.
 
     `only` names the mounts of the settings that a kernelspec uses. Mounts of the course are always included.
+    Raises Denied (no_home) for a service, unless services have homes.
     """
     policy, name, groups = settings.policy, identity.name, identity.groups
+    service = identity.owner.kind != "user"
+    if service and settings.homes.service_path_template is None:
+        raise Denied(
+            "no_home",
+            f"The service {name!r} has no home, so it starts no kernels. An admin can give services homes: "
+            "homes.service_path_template.",
+        )
     uid = first_of_rules(settings, identity, lambda rule: rule.uid, policy.uid)
     gid = first_of_rules(settings, identity, lambda rule: rule.gid, policy.gid)
     supplemental = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
     if course_access is None:
-        mounts = mounts_for(settings, identity.owner.hub, name, groups, only)
+        mounts = mounts_for(settings, identity.owner.hub, name, groups, only, service=service)
         return Entitlements(mounts, uid, gid, supplemental)
     hub, membership = course_access.hub, course_access.membership
     course, ids = course_access.course, role_of(hub, membership)

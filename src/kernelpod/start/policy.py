@@ -124,12 +124,14 @@ def lacks_encryption(spec: KernelSpec, settings: Settings) -> bool:
     return required and not spec.supports_curve
 
 
-def is_offered(spec: KernelSpec, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]) -> bool:
-    """Return whether a kernelspec or profile is listed for a user with these groups and bounds.
+def is_offered(
+    spec: KernelSpec, hub: str, groups: tuple[str, ...], bounds: Bounds, kernelspecs: Collection[str]
+) -> bool:
+    """Return whether a kernelspec or profile is listed for a user of this hub with these groups and bounds.
 
     `kernelspecs` are those of the user's course; empty means that the course does not restrict them.
     """
-    allowed = spec.is_for(groups) and (not kernelspecs or spec.address in kernelspecs)
+    allowed = spec.is_for(hub, groups) and (not kernelspecs or spec.address in kernelspecs)
     return allowed and not any(excesses(spec.resources, bounds, wishes=False))
 
 
@@ -144,7 +146,7 @@ def _check_claims(request: KernelRequest, identity: Identity) -> None:
 
 def check_offered(address: str, spec: KernelSpec | None, identity: Identity, has: Entitlements) -> None:
     """Raise Denied if a kernelspec is not for the user's groups or course; None: its groups are not known."""
-    if spec is not None and not spec.is_for(identity.groups):
+    if spec is not None and not spec.is_for(identity.owner.hub, identity.groups):
         raise Denied("kernelspec_forbidden", f"The kernelspec {address!r} is not for your groups.")
     if has.kernelspecs and address not in has.kernelspecs:
         raise Denied(

@@ -24,5 +24,5 @@ def user_bounds(settings: Settings, identity: Identity) -> Bounds:
 
 
 def _is_for(rule: Rule, identity: Identity) -> bool:
-    named = identity.owner.kind == "user" and identity.name in rule.users
-    return named or not set(rule.groups).isdisjoint(identity.groups)
+    owner = identity.owner
+    return rule.includes(owner.hub, owner.name if owner.kind == "user" else None, identity.groups)

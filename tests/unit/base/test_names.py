@@ -76,7 +76,7 @@ def test_label_values_are_kept_where_kubernetes_allows_them(text: str, made: str
 
 
 def test_labels_carry_the_prefix_that_never_changes() -> None:
-    labels = names.labels("kernelpod", "hub", "Alice", "python-pod", KERNEL_ID, "default")
+    labels = names.labels("kernelpod", "hub", "user", "Alice", "python-pod", KERNEL_ID, "default")
     assert labels["kernelpod.io/user"] == names.user_slug("Alice")
     assert labels["kernelpod.io/kernel-id"] == KERNEL_ID
     assert all(len(value) <= 63 for value in labels.values())

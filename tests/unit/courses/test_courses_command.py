@@ -89,7 +89,10 @@ def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -
         (tmp_path / "lists" / f"{name}.csv").write_text("Username\nalice\ndave\n", encoding="utf-8")
     file = tmp_path / "courses.yaml"
     file.write_text(blocks[0], encoding="utf-8")
-    settings = {"hubs": [{"name": "hub"}, {"name": "exam"}], "homes": {"root": "/export/homes"}}
+    settings = {
+        "hubs": [{"name": "hub"}, {"name": "exam"}],
+        "homes": {"root": "/export/homes", "shared_homes": True},
+    }
     assert [finding.as_text() for finding in check_courses(file, Settings.model_validate(settings))] == []
     assert load_courses(file).hub.hub == hub
     whole = {"nfs": {"server": "10.0.0.5", "courses": "/c", "courses_files": "/f"}, "hub": {"users": ["a"]}}

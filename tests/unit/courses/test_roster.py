@@ -302,7 +302,7 @@ def test_everybody_in_many_lists_is_found(tmp_path: Path) -> None:
 def test_the_file_of_another_hub_is_not_used(tmp_path: Path) -> None:
     path = tmp_path / "courses.yaml"
     path.write_text(yaml.safe_dump({"hub": "a", "courses": {"ml": {"image": "lab:1", "students": ["alice"]}}}))
-    settings = Settings.model_validate({"hubs": [{"name": "a"}, {"name": "b"}]})
+    settings = Settings.model_validate({"hubs": [{"name": "a"}, {"name": "b"}], "homes": {"shared_homes": True}})
     for name, courses in (("a", 1), ("b", 0)):
         made = Roster(path, settings, name)
         made.refresh()

@@ -177,12 +177,18 @@ def test_a_home_in_a_home_of_another_hub_is_refused(
     tmp_path: Path, home: str, template: str, refused: bool
 ) -> None:
     """Whoever owns a folder above a home may put another folder, or a link, in its place."""
-    made = Settings.model_validate(
-        {"hubs": [{"name": "hub"}, {"name": "plain"}], "homes": {"path_template": template}}
-    )
+    homes = {"path_template": template, "shared_homes": True}
+    made = Settings.model_validate({"hubs": [{"name": "hub"}, {"name": "plain"}], "homes": homes})
     said = findings(tmp_path, made, home=home)
     assert bool(said) is refused
     assert not refused or "homes are inside homes of the hub 'plain'" in said[0]
+
+
+def test_homes_that_are_those_of_another_hub_are_refused(tmp_path: Path) -> None:
+    hubs = [{"name": "hub", "courses": "/etc/courses.yaml"}, {"name": "plain"}]
+    (said,) = findings(tmp_path, Settings.model_validate({"hubs": hubs}), home="{username}")
+    assert "homes are those of the hub 'plain'" in said
+    assert findings(tmp_path, Settings.model_validate({"hubs": hubs}), home="_hub/{username}") == []
 
 
 def test_a_home_in_a_home_of_another_courses_file_is_refused(tmp_path: Path) -> None:

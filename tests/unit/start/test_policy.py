@@ -127,7 +127,14 @@ def test_the_first_rule_that_sets_an_id_wins(name: str, groups: tuple[str, ...],
 
 
 def test_a_service_called_alice_gets_nothing_from_alices_rule() -> None:
-    assert a_plan(settings=settings(rules=RULES), identity=an_identity(kind="service")).uid == 1000
+    homes = {"service_path_template": "_services/{username}"}
+    with_homes = Settings.model_validate({"policy": {"rules": RULES}, "homes": homes})
+    plan = a_plan(settings=with_homes, identity=an_identity(kind="service"))
+    assert (plan.uid, plan.mounts.home.sub_path) == (1000, "_services/alice")
+
+
+def test_a_service_cannot_have_a_home() -> None:
+    assert denied(identity=an_identity(kind="service")) == "no_home"
 
 
 @pytest.mark.parametrize(
@@ -231,8 +238,8 @@ def test_a_users_own_bounds_cut_what_the_kernelspec_would_allow() -> None:
 )
 def test_a_kernelspec_over_a_users_bounds_is_neither_offered_nor_started(sizes: Resources, offered: bool) -> None:
     spec = a_spec(resources=sizes)
-    assert is_offered(spec, GUEST.groups, user_bounds(BOUNDED, GUEST), ()) is offered
-    assert is_offered(spec, (), user_bounds(BOUNDED, an_identity("alice")), ())
+    assert is_offered(spec, "hub", GUEST.groups, user_bounds(BOUNDED, GUEST), ()) is offered
+    assert is_offered(spec, "hub", (), user_bounds(BOUNDED, an_identity("alice")), ())
     if offered:
         a_plan(settings=BOUNDED, identity=GUEST, spec=spec)
     else:

@@ -52,8 +52,13 @@ OURS = [
 ]
 
 
+HOMES_OF_HUBS = {**SECTIONS["homes"], "path_template": "{hub}/{username}"}
+
+
 def test_of_several_hubs_one_is_named() -> None:
-    settings = Settings.model_validate({**SECTIONS, "hubs": [{"name": "a"}, {"name": "b"}]})
+    settings = Settings.model_validate(
+        {**SECTIONS, "hubs": [{"name": "a"}, {"name": "b"}], "homes": HOMES_OF_HUBS}
+    )
     made = z2jh_values(settings, "gateway", hub_name="b")
     assert made["singleuser"]["extraEnv"]["JUPYTER_GATEWAY_URL"] == "http://kernelpod.gateway:8888/hubs/b"
     with pytest.raises(SettingsError, match="name one of a, b"):
@@ -84,7 +89,7 @@ def test_a_hub_may_be_given_by_its_courses_file(
 ) -> None:
     hubs = [{"name": "term"}, {"name": "exam", **({"courses": courses} if courses else {})}]
     file, exam = tmp_path / "settings.yaml", tmp_path / "exam.yaml"
-    file.write_text(yaml.safe_dump({**SECTIONS, "hubs": hubs}), encoding="utf-8")
+    file.write_text(yaml.safe_dump({**SECTIONS, "hubs": hubs, "homes": HOMES_OF_HUBS}), encoding="utf-8")
     exam.write_text(text, encoding="utf-8")
     done = CliRunner().invoke(main, ["hub", "values", "--settings", str(file), "--hub", str(exam)])
     assert (done.exit_code, said in done.output) == (code, True), done.output[-2000:]

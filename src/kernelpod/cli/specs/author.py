@@ -43,9 +43,16 @@ COLOURS = {"error": "red", "warning": "yellow"}
 @click.option(
     "--group", "groups", multiple=True, help="Show only what members of this hub group see; repeat for more."
 )
+@click.option("--hub", help="Show only what users of this hub see.")
 @json_option
 def list_specs(
-    folder: Path, place: ReleasePlace, context: str, user: str, groups: tuple[str, ...], as_json: bool
+    folder: Path,
+    place: ReleasePlace,
+    context: str,
+    user: str,
+    groups: tuple[str, ...],
+    hub: str | None,
+    as_json: bool,
 ) -> None:
     """List the kernelspecs and profiles of FOLDER, or of the live release at --target, --ssh or --pvc.
 
@@ -60,7 +67,7 @@ def list_specs(
             specs = read_all(live) if live else []
         else:
             specs = read_all(folder)
-    seen = [spec for spec in specs if spec.is_for(groups) or not (user or groups)]
+    seen = [spec for spec in specs if spec.is_for(hub, groups) or not (user or groups or hub)]
     rows = [{name: str(getattr(spec, name)) for name in SHOWN} for spec in seen]
     if as_json:
         say_json(rows)

@@ -61,7 +61,10 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     for legal, hub in hubs.items():
         made.write_yaml(f"{legal}.yaml", {**hub, **titled})
         made.courses.append(f"{legal}.yaml")
-    made.write_yaml("settings.yaml", {"hubs": [_settings(legal, hub) for legal, hub in hubs.items()]})
+    settings: dict[str, Any] = {"hubs": [_settings(legal, hub) for legal, hub in hubs.items()]}
+    if len(hubs) > 1:  # as in the base that they come from, whose homes lie below one root
+        settings["homes"] = {"shared_homes": True}
+    made.write_yaml("settings.yaml", settings)
     return made
 
 
