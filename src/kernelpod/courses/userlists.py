@@ -125,8 +125,8 @@ def _column(header: str, number: int, wanted: str) -> tuple[str, int]:
                 return delimiter, place
     # The line is not quoted: the file may be any that the hub can read.
     raise BadList(
-        f"this line, which must name the columns, has no column {wanted!r}; rename the column of user names, "
-        "or set lists.column to its header",
+        f"there is no column {wanted!r} in this line, which must name the columns; rename the column of user "
+        "names, or set lists.column to its header",
         number,
     )
 

@@ -45,7 +45,7 @@ PLANTED: dict[str, list[tuple[int, int, str]]] = {
     "latin-1": [(6, 1, "is not UTF-8")],
     "list-binary": [(1, 1, "it is not text")],
     "list-empty": [(1, 1, "the file is empty")],
-    "list-header": [(1, 1, "this line, which must name the columns, has no column 'Username'")],
+    "list-header": [(1, 1, "there is no column 'Username' in this line")],
     "list-missing": [(5, 5, "the folder holds")],
     "list-of-numbers": [(5, 16, "courses.ml.students.0: Input should be a valid string; put it in quotes")],
     "list-open-quote": [(3, 1, "a quotation mark is not closed")],
