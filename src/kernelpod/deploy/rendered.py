@@ -79,7 +79,7 @@ def _courses(deployment: Deployment) -> dict[str, Any]:
     hub = deployment.hub
     if not hub.courses:
         return {}
-    may = {"courses_may_mount": list(hub.courses_may_mount)} if hub.courses_may_mount else {}
+    may = hub.model_dump(mode="json", include={"courses_may_mount", "courses_nfs"}, exclude_defaults=True)
     return {"courses": f"{COURSES_PLACE}/{hub.courses}", **may}
 
 

@@ -11,10 +11,11 @@ from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.base.clustertools import Tools
-from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section
+from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section, Url
 from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
+from kernelpod.settings.hubs import NfsFolder
 from kernelpod.settings.sections import Settings
 
 SMOKE_USER = "kernelpod-smoke"
@@ -115,7 +116,7 @@ class DeployedHub(Section):
     """More configuration by class and trait, such as `{KubeSpawner: {mem_limit: 2G}}`. Stored in a Secret."""
     service: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "NodePort"
     """Type of the hub's public service."""
-    url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
+    url: Url | None = None
     """The hub's public URL, if it differs from the service's address, for example with an ingress."""
     https_secret: Name | None = None
     """TLS Secret (tls.crt, tls.key) in the hub's namespace. With it, the hub's proxy serves HTTPS."""
@@ -123,6 +124,8 @@ class DeployedHub(Section):
     """Courses file below `nfs.courses_files`. Its lists then decide who may log in, and `users` is ignored."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()
     """Objects that the courses file may mount besides the claim `courses`, such as `[secret/licence]`."""
+    courses_nfs: tuple[NfsFolder, ...] = ()
+    """NFS folders that the courses file may mount, such as `[{server: 10.0.0.9, root: /export/scans}]`."""
     internet: bool = True
     """Whether servers can reach the internet. Set it to false for exams."""
     allow_from: tuple[IPvAnyNetwork, ...] = ()

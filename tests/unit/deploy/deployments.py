@@ -57,7 +57,12 @@ def courses_deployment(**changes: Any) -> Deployment:
     hubs = {
         "hub": {"courses": "teaching.yaml"},
         "more_hubs": {
-            "exam": {"courses": "exam.yaml", "internet": False, "courses_may_mount": ["secret/licence-*"]}
+            "exam": {
+                "courses": "exam.yaml",
+                "internet": False,
+                "courses_may_mount": ["secret/licence-*"],
+                "courses_nfs": [{"server": "10.0.0.9", "root": "/export/scans"}],
+            }
         },
     }
     return deployment(nfs=nfs, **{**hubs, **changes})

@@ -121,6 +121,7 @@ def test_the_chart_is_told_both_hubs_and_where_their_courses_are() -> None:
             "settings": {
                 "courses": "/etc/kernelpod-courses/exam.yaml",
                 "courses_may_mount": ["secret/licence-*"],
+                "courses_nfs": [{"server": "10.0.0.9", "root": "/export/scans"}],
             },
         }
     ]
