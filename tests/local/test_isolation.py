@@ -41,6 +41,12 @@ def test_the_kernel_cannot_become_root(site: Any) -> None:
     assert status["NoNewPrivs"] == "1"
 
 
+def test_the_kernel_knows_names_of_users_and_its_own_host(site: Any) -> None:
+    code = "import getpass, socket; print(getpass.getuser() != '', socket.gethostbyname(socket.gethostname()))"
+    assert site.alice.run(site.alice.start(), "print(open('/etc/passwd').readline())").startswith("root:")
+    assert site.alice.run(site.alice.start(), code) == "True 127.0.0.1\n"
+
+
 def below(paths: list[str], folder: str) -> set[str]:
     """Return the names in a folder that lead to these paths."""
     inside = [Path(path).relative_to(folder) for path in paths if Path(path).is_relative_to(folder)]

@@ -34,6 +34,7 @@ TOOLS = {
     "bash": Tool("bash"),
     "bwrap": Tool("bubblewrap"),
     "prlimit": Tool("util-linux"),
+    "slirp4netns": Tool("slirp4netns"),
     "setpriv": Tool("util-linux"),
     "kubectl": Tool(
         otherwise={"apk": "kubectl", "pacman": "kubectl"}, page="https://kubernetes.io/docs/tasks/tools/"

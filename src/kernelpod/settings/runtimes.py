@@ -18,6 +18,11 @@ class Local(Section):
     """Folder for records and sockets of running kernels (mode 0700). Keep it short: it is part of socket names."""
     sandbox: Literal["required", "none"] = "required"
     """`required` runs kernels in a bubblewrap sandbox. `none` does not protect users from each other."""
+    network: Literal["own", "machine"] = "own"
+    """`own` gives each sandboxed kernel a network of its own. If slirp4netns is installed and the kernel's
+    `network` is `default`, it has a way out (IPv4), but not to this machine's loopback. Servers, and kernels with
+    the transport tcp, share the machine's network. `machine` shares it with all kernels: users reach each other's
+    debuggers."""
     search_path: tuple[AbsolutePath, ...] = ()
     """Folders put first on the kernels' PATH, in place of a pod's image."""
     read_only_paths: tuple[AbsolutePath, ...] = ()

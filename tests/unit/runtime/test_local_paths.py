@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,20 @@ def test_a_command_enters_its_folder_or_says_that_it_cannot(
         (tmp_path / name).mkdir()
     (tmp_path / "link").symlink_to("here")
     (tmp_path / "file").touch()
-    reader, writer = os.pipe()
-    command = enter(f"{tmp_path}/{folder}", ["sh", "-c", 'pwd; readlink /proc/self/fd/0; echo "$@"', "x", "a  b"])
-    done = subprocess.run(command, stdin=writer, capture_output=True, cwd=tmp_path, timeout=60, check=True)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        assert answer.read() == entered
-    assert done.stdout.decode() == f"{tmp_path}{'/' * bool(began)}{began}\n/dev/null\na  b\n"
+    ours, theirs = socket.socketpair()
+    argv = ["sh", "-c", 'pwd; readlink /proc/self/fd/0; echo "$@"', "x", "a  b"]
+    with (
+        ours,
+        theirs,
+        subprocess.Popen(
+            enter(f"{tmp_path}/{folder}", argv), stdin=theirs, stdout=subprocess.PIPE, cwd=tmp_path
+        ) as process,
+    ):
+        ours.settimeout(60)
+        assert ours.recv(10) == entered
+        assert process.poll() is None
+        ours.close()
+        theirs.close()
+        said, _ = process.communicate(timeout=60)
+    assert said.decode() == f"{tmp_path}{'/' * bool(began)}{began}\n/dev/null\na  b\n"
     assert not (tmp_path / "made").exists()

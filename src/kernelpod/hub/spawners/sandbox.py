@@ -26,7 +26,8 @@ from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner
 from kernelpod.runtime.local.folders import make_below, open_below
 from kernelpod.runtime.local.mounting import Bind, home_escapes
-from kernelpod.runtime.local.sandbox import Sandbox, payload_pid, prepared, require_sandbox
+from kernelpod.runtime.local.processes import payload_pid
+from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.start.entitlements import Entitlements
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from kernelpod.errors import StartFailed
 from kernelpod.start.plan import KernelPlan
 
-# Enters the folder $0, says by a byte on stdin whether it could, and becomes the command.
-_ENTER = 'if cd -- "$0" 2>/dev/null; then printf + >&0; else printf - >&0; fi; exec "$@" </dev/null'
+# Enters the folder $0, says on the line at its standard input whether it could, waits until that is closed at the
+# other end, and becomes the command.
+_ENTER = (
+    'if cd -- "$0" 2>/dev/null; then printf + >&0; else printf - >&0; fi; '
+    'read -r kernelpod_line; exec "$@" </dev/null'
+)
 NOT_ENTERED = b"-"
+# The only egress profile with a way out; what others allow is known to a cluster only.
+OPEN_NETWORK = "default"
 
 
 def enter(folder: str, argv: list[str]) -> list[str]:
     """Return the command that runs `argv` in a folder, or where it is started if it cannot enter the folder.
 
-    If it cannot, it writes NOT_ENTERED to its standard input. The gateway must not look itself: it would follow
-    the user's links with its own rights.
+    It says so by NOT_ENTERED, and otherwise another byte, on the line that is its standard input. It begins when
+    the line is closed. The gateway must not look itself: it would follow users' links with its own rights.
     """
     return ["/bin/sh", "-c", _ENTER, folder, *argv]
 
@@ -37,4 +43,14 @@ def refuse_what_needs_a_pod(plan: KernelPlan) -> None:
         raise StartFailed(
             "needs_a_pod",
             f"The kernelspec {plan.address!r} needs {missing[0]}, which only a cluster has. Choose another.",
+        )
+
+
+def refuse_without_network(plan: KernelPlan) -> None:
+    """Raise StartFailed if a kernel must not have a way out but cannot be reached in a network of its own."""
+    if plan.transport == "tcp" and plan.network != OPEN_NETWORK:
+        raise StartFailed(
+            "needs_a_pod",
+            f"The kernelspec {plan.address!r} has the transport tcp and the network {plan.network!r}, and only a "
+            "cluster has both. Choose another.",
         )

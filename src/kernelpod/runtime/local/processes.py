@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelpod.runtime.local.sandbox import payload_pid
-
 TRANSCRIPT_BYTES = 64 * 1024
 
 
@@ -109,6 +107,22 @@ class Process:
         except subprocess.TimeoutExpired:
             return None
         return 128 - code if code < 0 else code
+
+
+def payload_pid(child_pid: int) -> int | None:
+    """Return the pid, outside of the sandbox, of the command in a sandbox, or None if it has ended.
+
+    `child_pid` is bubblewrap's first process, PID 1 of the sandbox; the command is always PID 2 there.
+    """
+    try:
+        children = Path(f"/proc/{child_pid}/task/{child_pid}/children").read_text(encoding="ascii").split()
+        for child in map(int, children):
+            for line in Path(f"/proc/{child}/status").read_text(encoding="utf-8").splitlines():
+                if line.startswith("NSpid:") and line.split()[-1] == "2":
+                    return child
+    except OSError:
+        return None
+    return None
 
 
 def find_process(argument: str) -> Process | None:

@@ -21,8 +21,15 @@ from pathlib import Path
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel
-from kernelpod.runtime.local.local_paths import enter, on_disk, refuse_what_needs_a_pod
+from kernelpod.runtime.local.local_paths import (
+    OPEN_NETWORK,
+    enter,
+    on_disk,
+    refuse_what_needs_a_pod,
+    refuse_without_network,
+)
 from kernelpod.runtime.local.mounting import Bind
+from kernelpod.runtime.local.network import has_way_out, warn_without_way_out
 from kernelpod.runtime.local.processes import Process, Transcript, find_process
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.runtime.local.spawning import Spawned, spawn
@@ -64,6 +71,8 @@ class LocalRuntime:
         """Create the state folder. Raises StartFailed (sandbox_missing) if the required sandbox does not work."""
         if self._sandboxed:
             await asyncio.to_thread(require_sandbox)
+            if self._settings.network == "own":
+                warn_without_way_out()
         else:
             log.warning("runtime.local.sandbox is none: no isolation between users")
         make_state_dir(self._settings.state_dir)
@@ -106,6 +115,8 @@ class LocalRuntime:
     ) -> RunningKernel:
         plan = record.plan
         refuse_what_needs_a_pod(plan)
+        if self._sandboxed and self._settings.network == "own":
+            refuse_without_network(plan)
         connection = self._connection(plan, folder, keys)
         await asyncio.to_thread(self._write, record, connection, folder)
         spawned = await self._spawn(plan, folder)
@@ -124,9 +135,7 @@ class LocalRuntime:
         """Start the plan's command in its home, from where it enters its working directory."""
         inside = f"{INSIDE if self._sandboxed else folder / 'c'}/connection.json"
         argv = [word.replace("{connection_file}", inside) for word in plan.argv]
-        enters = plan.working_dir != plan.mounts.home.mount_path
-        if enters:
-            argv = enter(plan.working_dir if self._sandboxed else on_disk(plan, plan.working_dir), argv)
+        argv = enter(plan.working_dir if self._sandboxed else on_disk(plan, plan.working_dir), argv)
         with contextlib.ExitStack() as stack:
             # In a thread, since the storage may be slow.
             made = prepared(self._sandbox(plan, folder), argv, sandboxed=self._sandboxed)
@@ -136,7 +145,7 @@ class LocalRuntime:
                 env={"PATH": self._search_path(), **plan.env, "HOME": self._place(plan.mounts.home)},
                 cwd="/" if self._sandboxed else plan.mounts.home.path,
                 sandboxed=self._sandboxed,
-                enters=enters,
+                way_out=self._own_network(plan) and plan.network == OPEN_NETWORK and has_way_out(),
             )
 
     async def running(self) -> list[RunningKernel]:
@@ -256,7 +265,12 @@ class LocalRuntime:
             groups=plan.supplemental_groups,
             working_dir=plan.mounts.home.mount_path,
             memory_limit_bytes=plan.resources.memory_limit_bytes,
+            own_network=self._own_network(plan),
         )
+
+    def _own_network(self, plan: KernelPlan) -> bool:
+        """Return whether the kernel gets a network of its own; one that speaks TCP could not be reached there."""
+        return self._sandboxed and self._settings.network == "own" and plan.transport == "ipc"
 
 
 def _key(kernel: RunningKernel) -> str:

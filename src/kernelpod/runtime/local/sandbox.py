@@ -19,6 +19,7 @@ from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import Volume
 from kernelpod.runtime.local.mounting import Bind, opened_mounts
+from kernelpod.runtime.local.network import names
 from kernelpod.runtime.local.seccomp import MACHINES, program
 
 CHECK_TIMEOUT_SECONDS = 10
@@ -62,6 +63,7 @@ class Sandbox:
     groups: tuple[int, ...]
     working_dir: str
     memory_limit_bytes: int | None = None
+    own_network: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,23 @@ def in_sandbox(sandbox: Sandbox, argv: list[str]) -> Iterator[Command]:
     """Yield the command that runs `argv` in the sandbox; start it before leaving. The environment is passed on.
 
     System folders are read-only, and /tmp and /dev/shm are private. Other processes and homes are not visible. The
-    network is shared. System calls are filtered on the machines that `seccomp` knows. If the caller is root, the
-    process gets the sandbox's ids and no capabilities; otherwise it keeps the caller's ids. Raises StartFailed
-    (home_missing, home_escapes).
+    network is the machine's unless the sandbox has its own, which only `spawn` gives a way out. System calls are
+    filtered on the machines that `seccomp` knows. If the caller is root, the process gets the sandbox's ids and no
+    capabilities; otherwise it keeps the caller's ids. Raises StartFailed (home_missing, home_escapes).
     """
     with contextlib.ExitStack() as stack:
         mounts = stack.enter_context(opened_mounts(sandbox.mounts))
         words = [*_namespaces(), *_system()]
+        descriptors = []
+        if sandbox.own_network:
+            words.append("--unshare-net")
+            for name, text in names().items():
+                descriptors.append(stack.enter_context(_file(text.encode())))
+                words += ["--perms", "0644", "--ro-bind-data", str(descriptors[-1]), f"/etc/{name}"]
         binds = (*sandbox.system, *mounts)
         for bind in binds:
             words += _bound(bind)
-        descriptors = [bind.source for bind in binds if isinstance(bind.source, int)]
+        descriptors += [bind.source for bind in binds if isinstance(bind.source, int)]
         if machine := MACHINES.get(platform.machine()):
             descriptors.append(stack.enter_context(_file(program(machine))))
             words += ["--seccomp", str(descriptors[-1])]
@@ -158,22 +166,6 @@ def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
     return [*command, "prlimit", *limits, "--", *argv]
 
 
-def payload_pid(child_pid: int) -> int | None:
-    """Return the pid, outside of the sandbox, of the command in a sandbox, or None if it has ended.
-
-    `child_pid` is bubblewrap's first process, PID 1 of the sandbox; the command is always PID 2 there.
-    """
-    try:
-        children = Path(f"/proc/{child_pid}/task/{child_pid}/children").read_text(encoding="ascii").split()
-        for child in map(int, children):
-            for line in Path(f"/proc/{child}/status").read_text(encoding="utf-8").splitlines():
-                if line.startswith("NSpid:") and line.split()[-1] == "2":
-                    return child
-    except OSError:
-        return None
-    return None
-
-
 def require_sandbox() -> None:
     """Check that a sandbox works here. Raises StartFailed (sandbox_missing), which says what to do."""
     if shutil.which("bwrap") is None:
@@ -217,4 +209,6 @@ def _top_level() -> list[str]:
 
 
 def _etc() -> list[str]:
-    return [word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
+    # bubblewrap would make the folder with mode 0700, which only root could enter.
+    made = ["--perms", "0755", "--dir", "/etc"]
+    return [*made, *(word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}"))]

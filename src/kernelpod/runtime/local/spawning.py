@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import select
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
 
 from kernelpod.runtime.local.local_paths import NOT_ENTERED
+from kernelpod.runtime.local.network import attach
+from kernelpod.runtime.local.pipes import READ_TIMEOUT_SECONDS, pipe, read
 from kernelpod.runtime.local.processes import Process, Transcript, start_ticks_of
 from kernelpod.runtime.local.sandbox import Command
-
-SPAWN_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -29,70 +28,76 @@ class Spawned:
 
 
 async def spawn(
-    command: Command, env: dict[str, str], cwd: str, *, sandboxed: bool, enters: bool = False
+    command: Command, env: dict[str, str], cwd: str, *, sandboxed: bool, way_out: bool = False
 ) -> Spawned:
-    """Return the started process. `enters` says that its command was made by `local_paths.enter`.
+    """Return the started process, whose command was made by `local_paths.enter`.
 
-    Raises OSError if the process cannot be started; then no process is left.
+    `way_out`: the network of its own gets a way out before the command begins. Raises OSError if the process
+    cannot be started; then no process is left.
     """
-    transcript = Transcript()
-    with _pipe() as (told, info), _pipe() as (answer, asked):
-        popen = _popen(command, env, cwd, transcript, asked if enters else None, info if sandboxed else None)
-        info.close()
-        asked.close()
+    with pipe() as (told, info), pipe() as (lives, sandbox), _line() as (ours, theirs):
+        given = [("--info-fd", info)] if sandboxed else []
+        given += [("--sync-fd", sandbox)] if way_out else []
+        transcript = Transcript()
+        popen = _popen(command, given, env, cwd, transcript, theirs)
+        for one in (info, sandbox, theirs):
+            one.close()
         pid = await asyncio.to_thread(_read_child_pid, told) if sandboxed else None
-        ticks = start_ticks_of(pid) if pid else None
-        if pid is None or ticks is None:
-            # Without a sandbox. Or it failed, or the command has ended: the outer process's exit code tells which.
-            pid, ticks = popen.pid, start_ticks_of(popen.pid) or 0
-        entered = not enters or await asyncio.to_thread(_read, answer) != NOT_ENTERED
-    return Spawned(Process(pid, ticks, sandboxed, popen), transcript, entered)
+        answer = await asyncio.to_thread(_heard, ours)
+        if answer and pid and way_out:
+            await attach(pid, lives)
+    ticks = start_ticks_of(pid) if pid else None
+    if pid is None or ticks is None:
+        # Without a sandbox. Or it failed, or the command has ended: the outer process's exit code tells which.
+        pid, ticks = popen.pid, start_ticks_of(popen.pid) or 0
+    return Spawned(Process(pid, ticks, sandboxed, popen), transcript, answer != NOT_ENTERED)
 
 
 def _popen(
     command: Command,
+    given: list[tuple[str, FileIO]],
     env: dict[str, str],
     cwd: str,
     transcript: Transcript,
-    stdin: FileIO | None,
-    info: FileIO | None,
+    stdin: socket.socket,
 ) -> subprocess.Popen[bytes]:
-    words, kept = command.words, command.descriptors
-    if info:
-        words, kept = [words[0], "--info-fd", str(info.fileno()), *words[1:]], (*kept, info.fileno())
+    """Start a command; `given` are options of bubblewrap that take a descriptor."""
+    first, *others = command.words
+    options = [word for option, file in given for word in (option, str(file.fileno()))]
     return subprocess.Popen(
-        words,
+        [first, *options, *others],
         env=env,
         cwd=cwd,
-        stdin=stdin or subprocess.DEVNULL,
+        stdin=stdin.fileno(),
         stdout=transcript.fd,
         stderr=transcript.fd,
         start_new_session=True,
         umask=0o022,  # the gateway's umask is only meant for its own files
-        pass_fds=kept,
+        pass_fds=(*command.descriptors, *(file.fileno() for _, file in given)),
     )
 
 
 @contextlib.contextmanager
-def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
-    """Yield the ends of a pipe: what is written to the second one can be read from the first."""
-    reader, writer = os.pipe()
-    with FileIO(reader, "r") as first, FileIO(writer, "w") as second:
-        yield first, second
+def _line() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Yield the ends of a line, on which a process says that it is here and waits until the first is closed."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(READ_TIMEOUT_SECONDS)
+        yield ours, theirs
 
 
-def _read(file: FileIO) -> bytes:
-    """Return the next bytes of a pipe; none if it is closed, or if there are none in time."""
-    # Not select(), which knows no descriptors from 1024 on.
-    waiting = select.poll()
-    waiting.register(file, select.POLLIN)
-    return file.read(4096) or b"" if waiting.poll(SPAWN_TIMEOUT_SECONDS * 1000) else b""
+def _heard(line: socket.socket) -> bytes:
+    """Return what the process says; nothing if it ends instead, or says nothing in time."""
+    try:
+        return line.recv(1)
+    except OSError:
+        return b""
 
 
 def _read_child_pid(file: FileIO) -> int | None:
     """Return the `child-pid` that bubblewrap reports, or None if it fails."""
     said = b""
-    while part := _read(file):
+    while part := read(file):
         said += part
         with contextlib.suppress(ValueError, KeyError):
             return int(json.loads(said)["child-pid"])
