@@ -265,6 +265,7 @@ class LocalRuntime:
             groups=plan.supplemental_groups,
             working_dir=plan.mounts.home.mount_path,
             memory_limit_bytes=plan.resources.memory_limit_bytes,
+            shm_bytes=plan.shm_bytes,
             own_network=self._own_network(plan),
         )
 

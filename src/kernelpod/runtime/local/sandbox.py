@@ -23,6 +23,9 @@ from kernelpod.runtime.local.network import names
 from kernelpod.runtime.local.seccomp import MACHINES, program
 
 CHECK_TIMEOUT_SECONDS = 10
+# What may lie in /tmp, and in /dev/shm, of a sandbox without a memory limit.
+FILES_IN_MEMORY_BYTES = 1024**3
+MOST_PROCESSES = 4096
 
 # Files of /etc that programs need. Password hashes, keys and the configuration of services are left out.
 _ETC = (
@@ -63,6 +66,7 @@ class Sandbox:
     groups: tuple[int, ...]
     working_dir: str
     memory_limit_bytes: int | None = None
+    shm_bytes: int | None = None
     own_network: bool = False
 
 
@@ -90,14 +94,15 @@ def prepared(sandbox: Sandbox, argv: list[str], *, sandboxed: bool) -> Iterator[
 def in_sandbox(sandbox: Sandbox, argv: list[str]) -> Iterator[Command]:
     """Yield the command that runs `argv` in the sandbox; start it before leaving. The environment is passed on.
 
-    System folders are read-only, and /tmp and /dev/shm are private. Other processes and homes are not visible. The
-    network is the machine's unless the sandbox has its own, which only `spawn` gives a way out. System calls are
-    filtered on the machines that `seccomp` knows. If the caller is root, the process gets the sandbox's ids and no
-    capabilities; otherwise it keeps the caller's ids. Raises StartFailed (home_missing, home_escapes).
+    System folders are read-only; /tmp and /dev/shm are private and of limited size. Other processes and homes are
+    not visible. The network is the machine's unless the sandbox has its own, which only `spawn` gives a way out.
+    System calls are filtered on the machines that `seccomp` knows. If the caller is root, the process gets the
+    sandbox's ids and no capabilities; otherwise it keeps the caller's ids. Raises StartFailed (home_missing,
+    home_escapes).
     """
     with contextlib.ExitStack() as stack:
         mounts = stack.enter_context(opened_mounts(sandbox.mounts))
-        words = [*_namespaces(), *_system()]
+        words = [*_namespaces(), *_system(sandbox)]
         descriptors = []
         if sandbox.own_network:
             words.append("--unshare-net")
@@ -111,12 +116,13 @@ def in_sandbox(sandbox: Sandbox, argv: list[str]) -> Iterator[Command]:
         if machine := MACHINES.get(platform.machine()):
             descriptors.append(stack.enter_context(_file(program(machine))))
             words += ["--seccomp", str(descriptors[-1])]
-        words += ["--chdir", sandbox.working_dir]
+        # What is not a mount is in memory, too, and belongs to the user unless the caller is root.
+        words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", sandbox.working_dir]
         if os.getuid() == 0:
             for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
                 words += ["--cap-add", capability]
         # A session of its own: ipykernel passes an interrupt to its child processes if it leads their group.
-        words += ["--", "setsid", *as_user(sandbox, argv)]
+        words += ["--", "setsid", *as_user(sandbox, argv, in_own_user_namespace=os.getuid() != 0)]
         yield Command(words, tuple(descriptors))
 
 
@@ -137,10 +143,11 @@ def _namespaces() -> list[str]:
     return ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try", "--new-session", *own_user]
 
 
-def _system() -> list[str]:
+def _system(sandbox: Sandbox) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc(), "--proc", "/proc", "--dev", "/dev"]
-    for place in ("/tmp", "/dev/shm"):  # noqa: S108 - the sandbox's own
-        words += ["--perms", "1777", "--tmpfs", place]
+    size = sandbox.memory_limit_bytes or FILES_IN_MEMORY_BYTES
+    for place, most in (("/tmp", size), ("/dev/shm", sandbox.shm_bytes or size)):  # noqa: S108 - the sandbox's own
+        words += ["--size", str(most), "--perms", "1777", "--tmpfs", place]
     return words
 
 
@@ -153,14 +160,19 @@ def _bound(bind: Bind) -> list[str]:
     return [*words, how, str(bind.source), bind.target]
 
 
-def as_user(sandbox: Sandbox, argv: list[str]) -> list[str]:
-    """Return the command that drops privileges, sets limits and runs `argv` (exit 127: command not found)."""
+def as_user(sandbox: Sandbox, argv: list[str], *, in_own_user_namespace: bool = False) -> list[str]:
+    """Return the command that drops privileges, sets limits and runs `argv` (exit 127: command not found).
+
+    Linux counts the processes of a uid in a user namespace. Without one, a limit would be one for all users.
+    """
     command = []
     if os.getuid() == 0:
         groups = ["--groups", ",".join(map(str, sandbox.groups))] if sandbox.groups else ["--clear-groups"]
         command += ["setpriv", "--reuid", str(sandbox.uid), "--regid", str(sandbox.gid), *groups]
         command += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
     limits = ["--core=0"]
+    if in_own_user_namespace:
+        limits.append(f"--nproc={MOST_PROCESSES}")
     if sandbox.memory_limit_bytes is not None:
         limits.append(f"--data={sandbox.memory_limit_bytes}")
     return [*command, "prlimit", *limits, "--", *argv]
