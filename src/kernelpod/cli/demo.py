@@ -12,6 +12,7 @@ import click
 from kernelpod.demo.config import USERS
 from kernelpod.demo.places import kept_folder
 from kernelpod.demo.stack import Stack, running_stack
+from kernelpod.runtime.local.network import has_way_out
 
 
 def _checkout() -> Path:
@@ -75,7 +76,8 @@ def table(stack: Stack) -> str:
 def isolation(stack: Stack) -> str:
     """Return a sentence that says how the demo's users are isolated from each other."""
     if stack.sandboxed:
-        return "each server and kernel in its own sandbox"
+        alone = "" if has_way_out() else "; kernels have no network, since slirp4netns is not installed"
+        return f"each server and kernel in its own sandbox{alone}"
     account = "root" if os.getuid() == 0 else "you"
     return (
         f"NONE BETWEEN USERS: servers and kernels run as {account}, without a sandbox, and see all homes "
