@@ -41,6 +41,13 @@ test-unit: env ## run the fast tests only
 	.venv/bin/python -m pytest tests/unit
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
+test-attacks: env ## try what strangers, students and editors of courses files must not get; the cluster's part is in test-cluster
+	.venv/bin/python -m pytest tests/attacks
+	.envs/hub/bin/python -m pytest -m hub tests/attacks
+
+fuzz: env ## read generated input with each parser that faces strangers, 5,000 times each; TIMES=...
+	KERNELPOD_FUZZ=$(or $(TIMES),5000) .venv/bin/python -m pytest tests/fuzz --timeout 3600
+
 races: env ## repeat the tests of what meets in time (restart, stop, pages, the gateway's death) 200 times; TIMES=...
 	KERNELPOD_RACES=$(or $(TIMES),200) .venv/bin/python -m pytest -m race --tb=short
 
@@ -189,14 +196,14 @@ locks: ## refresh requirements/*.txt
 	  $(LOCK) --constraint requirements/kernels.txt requirements/image-kernel-$$kernel.in -o requirements/image-kernel-$$kernel.txt; done
 
 clean: ## remove the environments and caches of this checkout, and the test cluster's builds
-	rm -rf .venv .envs .tools .cache dist
+	rm -rf .venv .envs .tools .cache .hypothesis dist
 	$(CLUSTER) clean
 
 # Checked each time, because Python may have changed or `make` may have been interrupted.
 env-%:
 	@tools/environment $*
 
-.PHONY: help env demo demo-check test test-unit test-grading test-logins test-databases test-browser test-z2jh pictures
+.PHONY: help env demo demo-check test test-unit test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
