@@ -117,7 +117,8 @@ class Settings(Section):
     @model_validator(mode="after")
     def _homes_of_their_hubs(self) -> Settings:
         homes = self.homes
-        template = (homes.volume.claim or "") if homes.volume.own else homes.path_template
+        volume = homes.volume
+        template = f"{volume.namespace}/{volume.claim}" if volume.own else homes.path_template
         plain = [hub.name for hub in self.hubs if not hub.courses]
         if len(plain) > 1 and "{hub}" not in template and not homes.shared_homes:
             raise ValueError(

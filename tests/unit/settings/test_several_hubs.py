@@ -13,6 +13,7 @@ from kernelpod.settings.sections import Settings
 from kernelpod.start.rules import first_of_rules
 
 TWO = [{"name": "teaching"}, {"name": "exam"}]
+DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}
 APART = {"path_template": "{hub}/{username}"}
 
 
@@ -24,6 +25,8 @@ APART = {"path_template": "{hub}/{username}"}
         ({"homes": {"shared_homes": True}}, ""),
         ({"homes": {"volume": {"kind": "pvc", "claim": "claim-{username}"}}}, "would share homes"),
         ({"homes": {"volume": {"kind": "pvc", "claim": "claim-{hub}-{username}"}}}, ""),
+        ({"homes": {"volume": {**DYNAMIC, "namespace": "hub"}}}, "would share homes"),
+        ({"homes": {"volume": {**DYNAMIC, "namespace": "{hub}"}}}, ""),
         ({"homes": APART, "policy": {"rules": [{"users": ["alice"]}]}}, "policy.rules.0.hubs: name the hubs"),
         (
             {"homes": APART, "policy": {"rules": [{"users": ["alice"], "hubs": ["exma"]}]}},
