@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from ast import literal_eval
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,44 @@ def ways_out(gateway: int) -> list[str]:
     threads = Path(f"/proc/{gateway}/task").iterdir()
     pids = [pid for thread in threads for pid in (thread / "children").read_text(encoding="ascii").split()]
     return [pid for pid in pids if "slirp4netns" in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")]
+
+
+SHARED = """
+mount --bind {folder} {folder}
+mount --make-shared {folder}
+touch {folder}/theirs
+mount --bind /proc/self/ns/net {folder}/theirs
+{python} -c '
+import asyncio, os, subprocess
+from kernelpod.runtime.local import network
+from kernelpod.runtime.local.pipes import pipe
+
+async def main():
+    process = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+    own = os.readlink("/proc/self/ns/net")
+    while os.readlink(f"/proc/{{process.pid}}/ns/net") == own:
+        await asyncio.sleep(0.01)
+    with pipe() as (inside, outside):
+        await network.attach(process.pid, inside)
+    process.kill()
+    process.wait()
+
+asyncio.run(main())
+'
+mountpoint {folder}/theirs
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root mounts")
+def test_a_kernel_cannot_take_the_machines_mounts_by_its_network(tmp_path: Path, need: Any) -> None:
+    """The sandbox of slirp4netns unmounts what it does not need; shared mounts, as of `ip netns`, are of all."""
+    need(shutil.which("slirp4netns"), "slirp4netns", "apt-get install slirp4netns")
+    script = SHARED.format(python=sys.executable, folder=tmp_path)
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-e", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == f"{tmp_path}/theirs is a mountpoint", done.stdout + done.stderr

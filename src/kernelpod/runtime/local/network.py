@@ -90,14 +90,18 @@ def _popen(network: FileIO, sandbox: FileIO, told: FileIO, transcript: Transcrip
     kept = [told.fileno(), sandbox.fileno(), network.fileno()]
     options = ["--configure", "--mtu=65520", f"--cidr={_ADDRESSES}", "--disable-host-loopback"]
     options += ["--enable-seccomp", f"--ready-fd={kept[0]}", f"--exit-fd={kept[1]}"]
+    # Its sandbox unmounts what it does not need. Shared mounts, as those of `ip netns`, would be unmounted for the
+    # whole machine, so it gets a mount namespace of its own.
+    command = [PROGRAM]
     if os.getuid() == 0:
+        command = ["unshare", "--mount", "--propagation", "private", PROGRAM]
         options.append("--enable-sandbox")
     else:
         kept.append(fcntl.ioctl(network, _NS_GET_USERNS))
         options.append(f"--userns-path=/proc/self/fd/{kept[-1]}")
     try:
         return subprocess.Popen(
-            [PROGRAM, *options, "--netns-type=path", f"/proc/self/fd/{network.fileno()}", "tap0"],
+            [*command, *options, "--netns-type=path", f"/proc/self/fd/{network.fileno()}", "tap0"],
             env={"PATH": os.environ.get("PATH", os.defpath)},
             stdin=subprocess.DEVNULL,
             stdout=transcript.fd,
