@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conftest import MakeSite
 from doubles import ACCESS, FakeHub, eventually, user_model
+from local.conftest import MakeSite
 
 
 def test_a_kernel_whose_server_is_gone_is_ended(make_site: MakeSite, hub: FakeHub) -> None:
