@@ -16,8 +16,16 @@ pytestmark = pytest.mark.chart
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 GUARDED = [name for name, values in VALUES.items() if values.get("networkPolicy", {}).get("enabled", True)]
-ALWAYS = ["169.254.0.0/16", "fe80::/10"]
-PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]
+# Metadata services of clouds, and addresses that carry an IPv4 address inside.
+ALWAYS = [
+    *("169.254.0.0/16", "168.63.129.16/32", "192.0.0.0/24", "100.100.100.200/32", "192.88.99.0/24"),
+    *("fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128"),
+    *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"),
+]
+PRIVATE = [
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "240.0.0.0/4"),
+    "fc00::/7",
+]
 SERVERS = {"pvc": ["10.0.0.5/32"], "inline-nfs": ["10.0.0.5/32"], "kernelspecs-volume": ["10.0.0.6/32"]}
 
 
@@ -74,7 +82,7 @@ def test_no_profile_reaches_what_is_denied(name: str, helm: Helm) -> None:
 
 
 @pytest.mark.parametrize("name", GUARDED)
-def test_the_gateway_reaches_no_link_local_address_and_no_port_of_nfs(name: str, helm: Helm) -> None:
+def test_the_gateway_reaches_no_special_address_and_no_port_of_nfs(name: str, helm: Helm) -> None:
     """An NFS server's address itself may be the API server's too, on a single node."""
     policy = gateway_policy(helm.objects(VALUES[name]))
     for block in blocks(policy):
@@ -115,7 +123,12 @@ def test_the_internet_has_no_private_addresses(cidr: str, helm: Helm) -> None:
     assert not any(allows(block, address) for block in internet for address in edges(ipaddress.ip_network(cidr)))
     for address in map(ipaddress.ip_address, ("9.9.9.9", "172.15.0.1", "172.32.0.1", "2620:fe::fe")):
         assert any(allows(block, address) for block in internet), address
-    assert not list(blocks(policies["kernelpod-egress-none"]))
+
+
+def test_a_kernel_without_network_cannot_ask_for_names(helm: Helm) -> None:
+    """Names are a way out: the cluster's name server asks any server of the world."""
+    policies = of_kind(kernel_policies(helm.objects()), "NetworkPolicy")
+    assert policies["kernelpod-egress-none"]["spec"]["egress"] == []
 
 
 @pytest.mark.parametrize("name", GUARDED)
@@ -124,7 +137,7 @@ def test_kernels_are_denied_all_that_no_profile_allows(name: str, helm: Helm) ->
     for network in ("default", "none", "never-heard-of"):
         mine = [policy for policy in policies if selects(policy, kernel_labels(network=network))]
         assert {kind for policy in mine for kind in policy["spec"]["policyTypes"]} == {"Ingress", "Egress"}
-        expected = [] if network == "never-heard-of" else [f"kernelpod-egress-{network}"]
+        expected = ["kernelpod-egress-default"] if network == "default" else []
         assert [one["metadata"]["name"] for one in mine if one["spec"].get("egress")] == expected
     assert not [policy for policy in policies if selects(policy, kernel_labels(release="other"))]
 

@@ -56,6 +56,21 @@ HUB = Peer("10.1.0.7", "hub", {"component": "hub"})
 STRANGER = Peer("10.1.0.8", "default", {**PARTS, "app.kubernetes.io/component": "gateway"})
 DNS = Peer("10.1.0.9", "kube-system", {"k8s-app": "kube-dns"})
 OUTSIDE, METADATA, NEIGHBOURHOOD = Peer("93.184.216.34"), Peer("169.254.169.254"), Peer("10.0.0.7")
+OUTSIDE_BY_IPV6 = Peer("2620:fe::fe")
+# Metadata services outside of 169.254.0.0/16, and ways to the one inside as an IPv6 address.
+SPECIAL = {
+    "Azure's metadata service": Peer("168.63.129.16"),
+    "Oracle's metadata service": Peer("192.0.0.192"),
+    "Alibaba's metadata service": Peer("100.100.100.200"),
+    "AWS's metadata service by IPv6": Peer("fd00:ec2::254"),
+    "Google's metadata service by IPv6": Peer("fd20:ce::254"),
+    "a link-local address of IPv6": Peer("fe80::1"),
+    "the metadata service by NAT64": Peer("64:ff9b::a9fe:a9fe"),
+    "the metadata service by a site's NAT64": Peer("64:ff9b:1::a9fe:a9fe"),
+    "the metadata service by 6to4": Peer("2002:a9fe:a9fe::1"),
+    "the metadata service by Teredo": Peer("2001:0:a9fe:a9fe::1"),
+    "a relay of 6to4": Peer("192.88.99.1"),
+}
 # Public addresses, which only the rules about them keep kernels from.
 NODE, NFS, API_SERVER = Peer("203.0.113.7"), Peer("198.51.100.5"), Peer("203.0.113.200")
 GIVEN = {
@@ -96,7 +111,11 @@ TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
     "a kernel asks the metadata service": (KERNEL, METADATA, 80, False),
     "a kernel asks a server": (KERNEL, SERVER, 8888, False),
     "a kernel asks the hub": (KERNEL, HUB, 8081, False),
-    "a kernel without egress asks for names": (CLOSED, DNS, 53, True),
+    "a kernel asks the world by IPv6": (KERNEL, OUTSIDE_BY_IPV6, 443, True),
+    **{f"a kernel asks {name}": (KERNEL, peer, 80, False) for name, peer in SPECIAL.items()},
+    **{f"the gateway asks {name}": (GATEWAY, peer, 443, False) for name, peer in SPECIAL.items()},
+    "the gateway asks the world by IPv6": (GATEWAY, OUTSIDE_BY_IPV6, 443, True),
+    "a kernel without egress asks for names": (CLOSED, DNS, 53, False),
     "a kernel without egress asks the world": (CLOSED, OUTSIDE, 443, False),
     "a kernel without egress asks the NFS server": (CLOSED, NFS, 2049, False),
 }

@@ -148,6 +148,7 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     (rules("10.1.0.0/16", deny=["10.0.0.0/8"]), "profiles.site: 10.1.0.0/16 is within 10.0.0.0/8"),
     (rules("1.0.0.0/8", "10.0.0.0/8", deny=["10.0.0.0/8"]), "profiles.site: 10.0.0.0/8 is within 10.0.0.0/8"),
     (rules("169.254.169.254/32"), "169.254.169.254/32 is within 169.254.0.0/16"),
+    (rules("64:ff9b::a00:0/104"), "64:ff9b::a00:0/104 is within 64:ff9b::/96"),
     (rules("2001:db8:0:1::/64", deny=["2001:DB8::/32"]), "2001:db8:0:1::/64 is within 2001:DB8::/32"),
     ({"networkPolicy": {"deny": ["::/0"]}}, "networkPolicy.deny: ::/0 contains every address: remove it"),
     ({**rules("10.0.0.5/32"), **settings(homes={"volume": INLINE})}, "10.0.0.5/32 is within 10.0.0.5/32"),

@@ -24,14 +24,29 @@ a prefix of the other string. Helm has no functions for addresses.
 {{- end -}}
 {{- end -}}
 
-{{/* Addresses that neither gateway nor kernels may reach, such as the metadata servers of clouds. */}}
-{{- define "kernelpod.linkLocal" -}}
-["169.254.0.0/16", "fe80::/10"]
+{{/*
+Addresses that neither gateway nor kernels may reach. First those that give away a node's identity: link-local addresses,
+and the metadata services of clouds elsewhere (Azure, Oracle; Alibaba; AWS, Google by IPv6). Then those that carry an IPv4
+address inside, and so lead past the rules for IPv4: NAT64, 6to4 and its relays, Teredo. IPv4-mapped addresses are not
+here: a socket sends them as IPv4, whose rules count, and Kubernetes does not take them in a CIDR.
+hub/manifests/networkpolicies.yaml has the same list; a test compares them.
+*/}}
+{{- define "kernelpod.special" -}}
+[
+  "169.254.0.0/16", "168.63.129.16/32", "192.0.0.0/24", "100.100.100.200/32", "192.88.99.0/24",
+  "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128",
+  "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"
+]
 {{- end -}}
 
-{{/* CIDRs that no kernel may reach: link-local addresses, NFS servers given by address, networkPolicy.deny. */}}
+{{/* Addresses that are no internet; the last two of IPv4 are used inside of data centres, too. */}}
+{{- define "kernelpod.private" -}}
+["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "240.0.0.0/4", "fc00::/7"]
+{{- end -}}
+
+{{/* CIDRs that no kernel may reach: special addresses, NFS servers given by address, networkPolicy.deny. */}}
 {{- define "kernelpod.denied" -}}
-{{- $denied := include "kernelpod.linkLocal" . | fromJsonArray -}}
+{{- $denied := include "kernelpod.special" . | fromJsonArray -}}
 {{- $servers := list -}}
 {{- range include "kernelpod.inlineNFS" . | fromJsonArray -}}{{- $servers = append $servers .server -}}{{- end -}}
 {{- range list .Values.homes.persistentVolume .Values.kernelspecs.volume -}}
@@ -81,7 +96,7 @@ within the CIDR are left out, because Kubernetes rejects them.
 
 {{/* A list of one egress rule: the internet without private and denied addresses. */}}
 {{- define "kernelpod.internetRule" -}}
-{{- $private := list "10.0.0.0/8" "172.16.0.0/12" "192.168.0.0/16" "100.64.0.0/10" "fc00::/7" -}}
+{{- $private := include "kernelpod.private" . | fromJsonArray -}}
 {{- $denied := concat $private (include "kernelpod.denied" . | fromJsonArray) -}}
 - to:
     {{- range list "0.0.0.0/0" "::/0" }}
@@ -111,7 +126,7 @@ A list of one egress rule, as given, with denied addresses excluded from its CID
 {{- define "kernelpod.apiServerRule" -}}
 - to:
     {{- range .Values.networkPolicy.apiServer.cidrs }}
-    {{- include "kernelpod.block" (list . (include "kernelpod.linkLocal" $ | fromJsonArray) list) | nindent 4 }}
+    {{- include "kernelpod.block" (list . (include "kernelpod.special" $ | fromJsonArray) list) | nindent 4 }}
     {{- end }}
   ports:
     {{- range .Values.networkPolicy.apiServer.ports }}

@@ -123,7 +123,8 @@ class Settings(Section):
         if len(plain) > 1 and "{hub}" not in template and not homes.shared_homes:
             raise ValueError(
                 f"homes: the hubs {' and '.join(plain)} would share homes: put {{hub}} into path_template (or "
-                "into the claim's name), or set homes.shared_homes: true if equal names are the same people"
+                "into the claim's name or namespace), or set homes.shared_homes: true if equal names are the "
+                "same people"
             )
         return self
 
