@@ -137,6 +137,13 @@ def _additions() -> KernelPlan:
     return a_plan(settings=Settings.model_validate(settings))
 
 
+def _user_namespace() -> KernelPlan:
+    """Return a plan on nodes with user namespaces, for a kernelspec with a limit of disk of its own."""
+    settings = {"runtime": {"kubernetes": {"user_namespaces": True}}, "homes": {"volume": {"kind": "none"}}}
+    sizes = Resources.model_validate({"ephemeral_storage": "20Gi"})
+    return a_plan(settings=Settings.model_validate(settings), spec=a_spec(resources=sizes))
+
+
 def _encrypted() -> KernelPlan:
     settings = Settings.model_validate({"runtime": {"kind": "kubernetes"}})
     spec = a_spec(supports_curve=True, argv=("python", "-c", "print('$(x) $@')", "{connection_file}"))
@@ -160,6 +167,7 @@ PLANS: dict[str, Callable[[], KernelPlan]] = {
     "nfs-and-ids": _nfs_and_ids,
     "gpu": _gpu,
     "additions": _additions,
+    "user-namespace": _user_namespace,
     "encrypted": _encrypted,
     "hostile": _hostile,
 }

@@ -64,6 +64,8 @@ class Resources(_Form):
     """The most a user may request. Absent: the limits."""
     gpus: Gpus | None = None
     """GPUs. Absent: none."""
+    ephemeral_storage: Bytes | None = None
+    """The most disk of the node that the kernel may use, such as 20Gi. Absent: that of the settings."""
 
     @property
     def most(self) -> Amounts:
@@ -83,7 +85,7 @@ class Resources(_Form):
 class Excess(NamedTuple):
     """A resource of a kernelspec or kernel that exceeds the bounds of the settings."""
 
-    resource: Literal["cpu", "memory", "gpus"]
+    resource: Literal["cpu", "memory", "gpus", "ephemeral_storage"]
     given: str
     bound: str
 
@@ -92,10 +94,12 @@ def excesses(given: Resources, bounds: Bounds, *, wishes: bool) -> Iterator[Exce
     """Yield the resources that exceed the bounds. With `wishes`, also check what users may request."""
     most, gpus = (given.most if wishes else given.limits), given.gpus
     count = 0 if gpus is None else gpus.most if wishes else gpus.count
-    return over_bounds(most.cpu, most.memory, count, bounds)
+    return over_bounds(most.cpu, most.memory, count, given.ephemeral_storage, bounds)
 
 
-def over_bounds(millicores: int, memory_bytes: int, gpus: int, bounds: Bounds) -> Iterator[Excess]:
+def over_bounds(
+    millicores: int, memory_bytes: int, gpus: int, ephemeral_bytes: int | None, bounds: Bounds
+) -> Iterator[Excess]:
     """Yield which of these limits exceed the bounds."""
     if bounds.cpu is not None and millicores > bounds.cpu:
         yield Excess("cpu", format_millicores(millicores), format_millicores(bounds.cpu))
@@ -103,3 +107,5 @@ def over_bounds(millicores: int, memory_bytes: int, gpus: int, bounds: Bounds) -
         yield Excess("memory", format_bytes(memory_bytes), format_bytes(bounds.memory))
     if bounds.gpus is not None and gpus > bounds.gpus:
         yield Excess("gpus", str(gpus), str(bounds.gpus))
+    if ephemeral_bytes and bounds.ephemeral_storage is not None and ephemeral_bytes > bounds.ephemeral_storage:
+        yield Excess("ephemeral_storage", format_bytes(ephemeral_bytes), format_bytes(bounds.ephemeral_storage))

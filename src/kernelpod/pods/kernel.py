@@ -15,7 +15,7 @@ from kernelpod.base.podkeys import SecretKey
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.homes.mounts import Mount
 from kernelpod.pods import additions
-from kernelpod.pods.parts import literal, no_privileges, shared_memory, volume_mounts, volumes
+from kernelpod.pods.parts import ephemeral_storage, literal, no_privileges, shared_memory, volume_mounts, volumes
 from kernelpod.start.connection import CHANNELS, Connection
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
@@ -106,6 +106,7 @@ def _spec(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]
         "enableServiceLinks": False,
         # PID 1 is then the pause process, so SIGTERM also ends a kernel that has no handler for it.
         "shareProcessNamespace": True,
+        **({"hostUsers": False} if plan.user_namespace else {}),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": plan.uid,
@@ -179,11 +180,13 @@ def _container(plan: KernelPlan, mounts: tuple[Mount, ...], connection: Connecti
             "requests": {
                 "cpu": format_millicores(resources.cpu_millicores),
                 "memory": format_bytes(resources.memory_bytes),
+                **(ephemeral_storage(resources.ephemeral_bytes) if resources.ephemeral_bytes else {}),
                 **gpus,
             },
             "limits": {
                 "cpu": format_millicores(resources.cpu_limit_millicores),
                 "memory": format_bytes(resources.memory_limit_bytes),
+                **(ephemeral_storage(resources.ephemeral_limit_bytes) if resources.ephemeral_limit_bytes else {}),
                 **gpus,
             },
         },

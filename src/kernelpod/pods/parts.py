@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kernelpod.base.quantities import format_bytes
 from kernelpod.homes.mounts import Mount
 from kernelpod.homes.volumes import Volume
 
@@ -36,6 +37,11 @@ def shared_memory(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a memory volume of this size, and its mount at /dev/shm, which replaces the default of 64 MiB."""
     volume = {"name": SHM, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
     return volume, {"name": SHM, "mountPath": "/dev/shm"}  # noqa: S108
+
+
+def ephemeral_storage(amount: int) -> dict[str, str]:
+    """Return the resource of this many bytes of the node's disk."""
+    return {"ephemeral-storage": format_bytes(amount)}
 
 
 def volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ class Bounds(Section):
     """Memory, such as `4Gi`."""
     gpus: Count | None = None
     """Whole GPUs."""
+    ephemeral_storage: Bytes | None = None
+    """Disk of the node, such as `20Gi`. In `policy.rules` it also cuts the limit of kernelspecs that set none,
+    `runtime.kubernetes.ephemeral_storage.limit`."""
 
 
 class Kernelspecs(Section):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from kernelpod.base.fields import AbsolutePath, Name, Seconds, Section
 from kernelpod.base.podkeys import SchedulingKey
+from kernelpod.base.quantities import Bytes
 
 
 class Local(Section):
@@ -35,6 +36,27 @@ class Local(Section):
         return self
 
 
+class EphemeralStorage(Section):
+    """Disk of the node that a pod may fill: its own files, its output, and homes of kind none."""
+
+    request: Bytes = 128 * 2**20
+    """Guaranteed to the pod, and counted by the scheduler."""
+    limit: Bytes = 10 * 2**30
+    """The most that a pod may use. The node ends a pod that uses more."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> EphemeralStorage:
+        if self.request > self.limit:
+            raise ValueError("request must be at most limit")
+        return self
+
+    def within(self, own: int | None, bound: int | None) -> EphemeralStorage:
+        """Return the amounts with the limit `own` of a kernelspec, if it has one, cut to a user's bound."""
+        limit = own or self.limit
+        limit = min(limit, bound or limit)
+        return EphemeralStorage(request=min(self.request, limit), limit=limit)
+
+
 class Kubernetes(Section):
     """Kernels as pods."""
 
@@ -53,6 +75,12 @@ class Kubernetes(Section):
     home_check_image: str = Field("", pattern=r"^[A-Za-z0-9._/:@-]{0,250}$")
     """Image with the command `test`, such as the gateway's image. It checks that a home on a claim exists, because
     kubelet would create a missing folder. Required if `homes.volume.kind` is pvc."""
+    ephemeral_storage: EphemeralStorage = EphemeralStorage()
+    """Disk of the node for each kernel and server. A kernelspec may set another limit for its kernels
+    (`resources.ephemeral_storage`)."""
+    user_namespaces: bool = False
+    """Give each kernel's and server's pod a user namespace (`hostUsers: false`), so that its user ids are nobody's
+    on the node. Needs nodes that have it (docs/pods.md), no volume on NFS, and ids up to 65535."""
     starts_at_once: int = Field(5, ge=1)
     """How many kernels may start at the same time. Other starts wait; waiting users are served in turn."""
     heal_seconds: Seconds = 20

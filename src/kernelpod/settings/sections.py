@@ -72,6 +72,10 @@ class Audit(Section):
     Its other messages go to the standard error output."""
 
 
+# A pod's user namespace has the ids from 0 to this one.
+_MOST_ID = 65535
+
+
 class Settings(Section):
     """All settings of one gateway and of the hubs it serves."""
 
@@ -126,6 +130,25 @@ class Settings(Section):
                 "into the claim's name or namespace), or set homes.shared_homes: true if equal names are the "
                 "same people"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fit_for_user_namespaces(self) -> Settings:
+        if not self.runtime.kubernetes.user_namespaces:
+            return self
+        place = "runtime.kubernetes.user_namespaces"
+        named = [("homes.volume", self.homes.volume), *((f"mounts.{one.name}", one.volume) for one in self.mounts)]
+        for where, volume in named:
+            if volume.kind in ("nfs", "dynamic"):
+                raise ValueError(
+                    f"{place}: {where} is on NFS, which has no id-mapped mounts, so pods with it do not start; "
+                    "use volumes of another file system, or set it to false"
+                )
+        ids = [self.policy.uid, self.policy.gid]
+        for rule in self.policy.rules:
+            ids += (rule.uid or 0, rule.gid or 0, *(rule.supplemental_groups or ()))
+        if max(ids) > _MOST_ID:
+            raise ValueError(f"{place}: user and group ids must be at most {_MOST_ID}; change those of policy")
         return self
 
     def hub(self, name: str = "") -> Hub:

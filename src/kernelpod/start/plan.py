@@ -23,6 +23,9 @@ class PlannedResources(BaseModel):
     memory_limit_bytes: int
     gpus: int = 0
     gpu_resource: str = ""
+    ephemeral_bytes: int | None = None
+    ephemeral_limit_bytes: int | None = None
+    """Disk of the node; None in records from before it was limited."""
 
 
 class KernelPlan(BaseModel):
@@ -58,6 +61,8 @@ class KernelPlan(BaseModel):
     resources: PlannedResources
     scheduling: dict[SchedulingKey, Any] = {}
     """Scheduling keys of the pod's spec, as in Kubernetes."""
+    user_namespace: bool = False
+    """Whether the pod has its own user namespace."""
     pull_policy: PullPolicy = "IfNotPresent"
     shm_bytes: int | None = None
     """Size of the memory volume at /dev/shm; None: no such volume."""

@@ -61,7 +61,7 @@ def decide(
     _check_room(settings, identity, usage)
     check_kernel_path(request.kernel_path, mounts.home)
     folder, folder_note = working_dir(request.working_dir, mounts)
-    resources, resource_notes = planned_resources(request.resources, spec, bounds, settings.policy.over_bounds)
+    resources, resource_notes = planned_resources(request.resources, spec, bounds, settings)
     start, cluster = settings.start, settings.runtime.kubernetes
     return KernelPlan(
         kernel_id=kernel_id,
@@ -84,6 +84,7 @@ def decide(
         supplemental_groups=has.supplemental_groups,
         resources=resources,
         scheduling=spec.scheduling(has.nodes.scheduling(cluster.scheduling)),
+        user_namespace=cluster.user_namespaces,
         pull_policy=spec.pull_policy,
         shm_bytes=spec.shm,
         service_account=spec.service_account or "",

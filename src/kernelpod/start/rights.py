@@ -36,7 +36,9 @@ def check_plan(
     _check_kernelspec_settings(plan, settings)
     given = plan.resources
     bounds = user_bounds(settings, identity)
-    for excess in over_bounds(given.cpu_limit_millicores, given.memory_limit_bytes, given.gpus, bounds):
+    for excess in over_bounds(
+        given.cpu_limit_millicores, given.memory_limit_bytes, given.gpus, given.ephemeral_limit_bytes, bounds
+    ):
         said = f"The kernel has {excess.given} {excess.resource}, but your bound is {excess.bound}. {REMEDY}"
         raise Denied("out_of_bounds", said)
     network = has.network or (spec.network if spec else plan.network)

@@ -20,7 +20,7 @@ from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
 from kernelpod.pods import additions
 from kernelpod.pods import server as pods
-from kernelpod.pods.parts import restricted
+from kernelpod.pods.parts import ephemeral_storage, restricted
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh import versions as charts
@@ -90,7 +90,7 @@ def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[st
         ),
         "networkPolicy": {"egress": [_rule("to", gateway_namespace, GATEWAY_PORT)]},
         **_storage(settings, hub),
-        **({} if hub.courses else _additions(settings)),
+        **({} if hub.courses else {**_disk(settings), **_additions(settings)}),
     }
 
 
@@ -217,15 +217,24 @@ def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
     }
 
 
+def _disk(settings: Settings) -> dict[str, Any]:
+    disk = settings.runtime.kubernetes.ephemeral_storage
+    amounts = {"guarantees": ephemeral_storage(disk.request), "limits": ephemeral_storage(disk.limit)}
+    return {"extraResource": amounts}
+
+
 def _additions(settings: Settings) -> dict[str, Any]:
-    """Return `pods.servers` without its containers. With courses the spawner adds all of it."""
+    """Return `pods.servers` without its containers, and the user namespace. With courses the spawner adds both."""
     added = settings.pods.servers
     aliases = additions.host_aliases(added)
+    pod: dict[str, Any] = {"hostAliases": aliases} if aliases else {}
+    if settings.runtime.kubernetes.user_namespaces:
+        pod["hostUsers"] = False
     made = {
         "extraLabels": dict(added.labels),
         "extraAnnotations": _per_user(dict(added.annotations)),
         "extraTolerations": additions.tolerations(added),
-        "extraPodConfig": {"hostAliases": aliases} if aliases else {},
+        "extraPodConfig": pod,
     }
     return {key: value for key, value in made.items() if value}
 

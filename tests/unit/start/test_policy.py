@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from doubles import a_plan, a_spec, an_identity
+from kernelpod.base.quantities import parse_bytes
 from kernelpod.errors import Denied, StartFailed
 from kernelpod.kernelspecs.model import GIVEN_VARIABLES
 from kernelpod.kernelspecs.resources import Resources
@@ -211,7 +212,7 @@ def test_gpus_of_a_kernelspec_without_any_are_a_wish_only() -> None:
 
 BOUNDED = settings(
     rules=[
-        {"groups": ["guests"], "bounds": {"cpu": 2, "memory": "4Gi", "gpus": 0}},
+        {"groups": ["guests"], "bounds": {"cpu": 2, "memory": "4Gi", "gpus": 0, "ephemeral_storage": "20Gi"}},
         {"users": ["alice"], "bounds": {}},
     ]
 )
@@ -234,6 +235,8 @@ def test_a_users_own_bounds_cut_what_the_kernelspec_would_allow() -> None:
         (Resources.model_validate({"limits": {"cpu": 3, "memory": "1Gi"}}), False),
         (Resources.model_validate({"limits": {"cpu": 1, "memory": "5Gi"}}), False),
         (Resources.model_validate({"limits": {"cpu": 2, "memory": "4Gi"}}), True),
+        (Resources.model_validate({"ephemeral_storage": "20Gi"}), True),
+        (Resources.model_validate({"ephemeral_storage": "21Gi"}), False),
     ],
 )
 def test_a_kernelspec_over_a_users_bounds_is_neither_offered_nor_started(sizes: Resources, offered: bool) -> None:
@@ -244,6 +247,29 @@ def test_a_kernelspec_over_a_users_bounds_is_neither_offered_nor_started(sizes: 
         a_plan(settings=BOUNDED, identity=GUEST, spec=spec)
     else:
         assert denied(settings=BOUNDED, identity=GUEST, spec=spec) == "out_of_bounds"
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "bound", "made"),
+    [
+        ({}, None, None, ("128Mi", "10Gi")),
+        ({"request": "1Gi", "limit": "2Gi"}, None, None, ("1Gi", "2Gi")),
+        ({}, "20Gi", None, ("128Mi", "20Gi")),
+        ({"request": "1Gi"}, "512Mi", None, ("512Mi", "512Mi")),
+        ({}, None, "4Gi", ("128Mi", "4Gi")),
+        ({}, None, "64Mi", ("64Mi", "64Mi")),
+        ({}, None, "40Gi", ("128Mi", "10Gi")),
+        ({}, "20Gi", "20Gi", ("128Mi", "20Gi")),
+    ],
+)
+def test_a_kernel_cannot_fill_the_nodes_disk(
+    given: dict[str, str], own: str | None, bound: str | None, made: tuple[str, str]
+) -> None:
+    rules = [{"users": ["alice"], "bounds": {"ephemeral_storage": bound}}]
+    data = {"runtime": {"kubernetes": {"ephemeral_storage": given}}, "policy": {"rules": rules}}
+    spec = a_spec(resources=Resources.model_validate({"ephemeral_storage": own}))
+    resources = a_plan(settings=Settings.model_validate(data), spec=spec).resources
+    assert (resources.ephemeral_bytes, resources.ephemeral_limit_bytes) == tuple(map(parse_bytes, made))
 
 
 MOUNTS = {

@@ -61,6 +61,10 @@ def test_nothing_changed_withdraws_nothing() -> None:
         ({"policy": {**BASE["policy"], "uid": 1234}}, "user id or groups"),
         ({"policy": {}}, "user id or groups"),
         ({"policy": {"rules": [{**BASE["policy"]["rules"][0], "bounds": {"cpu": "500m"}}]}}, "1 cpu"),
+        (
+            {"policy": {"rules": [{**BASE["policy"]["rules"][0], "bounds": {"ephemeral_storage": "1Gi"}}]}},
+            "10Gi ephemeral_storage",
+        ),
         ({"kernelspecs": {"allowed_images": ["trusted.example/*"]}}, "no longer allowed"),
     ],
 )

@@ -17,7 +17,7 @@ from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.hub.spawners.profiles import profiles
 from kernelpod.pods import additions
 from kernelpod.pods import server as pods
-from kernelpod.pods.parts import restricted, shared_memory
+from kernelpod.pods.parts import ephemeral_storage, restricted, shared_memory
 from kernelpod.settings.sections import Settings
 
 # URL of the hub for servers: its Service.
@@ -118,10 +118,20 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
             volume, mount = shared_memory(self.shm)
             spec.volumes.append(volume)
             server.volume_mounts.append(mount)
+        self._limit_the_disk(server.resources)
+        if self.settings.runtime.kubernetes.user_namespaces:
+            spec.host_users = False
         self._add_what_the_site_adds(pod, ids.uid)
         server.working_dir = mounts.home.mount_path
         server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
         return pod
+
+    def _limit_the_disk(self, resources: Any) -> None:
+        """Set request and limit of the node's disk, unless `extra_resource_limits` and the like set them."""
+        disk = self.settings.runtime.kubernetes.ephemeral_storage
+        if "ephemeral-storage" not in {**resources.requests, **resources.limits}:
+            resources.requests = {**resources.requests, **ephemeral_storage(disk.request)}
+            resources.limits = {**resources.limits, **ephemeral_storage(disk.limit)}
 
     def _add_what_the_site_adds(self, pod: Any, uid: int) -> None:
         """Add `pods.servers` of the settings. What the pod already contains takes precedence."""
