@@ -123,7 +123,8 @@ class FakeHub:
         self.servers: set[str] = set()
         """Names of the users whose servers run, for `GET /users/NAME`."""
         self.mode = "ok"
-        """ok, or one of: error (500), html (a proxy's page), slow (no answer before the mode changes)."""
+        """ok, or one of: error (500), html (a proxy's page), slow (no answer before the mode changes), late (as
+        slow, but the answer is of the time of the question)."""
         self.asked = 0
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -161,21 +162,28 @@ class FakeHub:
         """Return status, content type and body."""
         self.asked += 1
         mode = self.mode
+        if mode == "late":
+            known = self.users.get(token)
+            eventually(lambda: self.mode != "late" or self._server is None, what="the hub is fast again")
+            return self._answer(path, token, {token: known} if known else {})
         if mode == "slow":
             eventually(lambda: self.mode != "slow" or self._server is None, what="the hub is fast again")
         if mode == "error":
             return 500, "text/plain", b"Internal Server Error"
         if mode == "html":
             return 200, "text/html", b"<html><body>Please log in</body></html>"
-        if path.startswith("/hub/api/users/") and token in self.users:
+        return self._answer(path, token, self.users)
+
+    def _answer(self, path: str, token: str, users: dict[str, dict[str, Any]]) -> tuple[int, str, bytes]:
+        if path.startswith("/hub/api/users/") and token in users:
             name = unquote(path.removeprefix("/hub/api/users/"))
             servers = {"": {"ready": True}} if name in self.servers else {}
             return 200, "application/json", json.dumps({"kind": "user", "name": name, "servers": servers}).encode()
         if path != "/hub/api/user":
             return 404, "application/json", b'{"status": 404, "message": "Not Found"}'
-        if token not in self.users:
+        if token not in users:
             return 403, "application/json", b'{"status": 403, "message": "Forbidden"}'
-        return 200, "application/json", json.dumps(self.users[token]).encode()
+        return 200, "application/json", json.dumps(users[token]).encode()
 
 
 class _HubServer(ThreadingHTTPServer):

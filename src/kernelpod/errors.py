@@ -22,6 +22,7 @@ CODES: dict[str, str] = {
     "bad_wish": "A `KERNEL_*` value (CPU, memory, time-out) is not a number with a known unit.",
     "body_too_large": "The request body is larger than `gateway.max_body_bytes`.",
     "token_in_url": "The token was sent in the URL, so it may be in logs. Revoke it and use a header instead.",
+    "access_revoked": "An admin has revoked the user's access; only a token that the hub knows after that works.",
     "no_token": "No `Authorization: token ...` header was sent.",
     "unknown_token": "The hub does not know the token, or it has expired.",
     "missing_scope": "The token is valid, but it lacks the scope `access:services!service=<name>`.",
@@ -158,6 +159,11 @@ class StartTimeout(UserError):
 def kernel_not_found(kernel_id: str) -> NotFound:
     """Return the error for a kernel that does not exist, no longer exists, or belongs to another user."""
     return NotFound("kernel_not_found", f"Kernel does not exist: {kernel_id}")
+
+
+def access_revoked() -> NotProven:
+    """Return the error for a caller whose access an admin has just ended."""
+    return NotProven("access_revoked", "An admin has ended your access. Ask them; then log in to the hub again.")
 
 
 def home_missing(

@@ -107,6 +107,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
                 courses_of=courses.all,
             ),
             kernels=kernels,
+            spares=self.spares,
             metrics=Metrics(),
             guests=Guests(most_connections(gateway), gateway.max_connections_per_user),
             audit=self.audit,

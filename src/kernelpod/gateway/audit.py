@@ -31,7 +31,7 @@ COMPLAINT_SECONDS = 60
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 Action = Literal[
-    "start", "stop", "restart", "interrupt", "connect", "read", "die", "takeover", "adopt", "withdraw"
+    "start", "stop", "restart", "interrupt", "connect", "read", "die", "takeover", "adopt", "withdraw", "revoke"
 ]  # fmt: skip
 Outcome = Literal["done", "denied", "failed"]
 
@@ -92,27 +92,29 @@ class AuditLine(BaseModel):
     """What was asked for or happened. `connect` opens a kernel's websocket, `read` is any other page; they and
     `interrupt` are written only if they are denied or an admin's. `die`: a kernel ended from outside.
     `takeover`: a gateway has started; it writes `adopt` for each kernel that it found. `withdraw`: a websocket
-    was closed because its user lost the right to it."""
+    was closed because its user lost the right to it. `revoke`: an admin ended all that a user has here; there is
+    a `stop` for each kernel."""
     outcome: Outcome
     """`denied`: the request was refused, nothing happened. `failed`: it was allowed but did not work."""
     code: str = Field(pattern="^[a-z_]{1,40}$")
-    """`ok`, a code of errors.md, or why the gateway acted: `idle`, `server_gone`, `gateway_stopped`. `aborted`:
-    the client of a start hung up."""
+    """`ok`, a code of errors.md, or why the gateway acted: `idle`, `server_gone`, `gateway_stopped`, `revoked`.
+    `aborted`: the client of a start hung up."""
     who: Party | None
     """Who acted; for `withdraw`, who lost the right. Null if the caller could not be authenticated."""
     address: Text | None
     """Address that the request came from, as the gateway sees it: of a user's server, pod or proxy. Null if the
     gateway acted by itself."""
     admin: bool
-    """Whether somebody acted, or tried to, on a kernel that is not theirs; if it is `done`, as an admin."""
+    """Whether somebody acted, or tried to, on what is not theirs; if it is `done`, as an admin."""
     owner: Party | None
-    """Owner of the kernel; null if there is no kernel, or the kernel asked for does not exist."""
+    """Owner of the kernel, or the user who is revoked; null if there is neither, or the kernel asked for does not
+    exist."""
     kernel_id: Text | None
     """Id of the kernel."""
     kernelspec: Text | None
     """The kernelspec, with its profile, as `<kernelspec>.<profile>`."""
     kernels: int | None = Field(ge=0)
-    """For `takeover`: how many kernels were found."""
+    """For `takeover`: how many kernels were found. For `revoke`: how many ended, without prewarmed ones."""
 
     def to_json(self) -> str:
         """Return the line, without its end."""
@@ -139,17 +141,19 @@ class AuditLog:
         outcome: Outcome = "done",
         code: str = "ok",
         record: KernelRecord | None = None,
+        owner: Owner | None = None,
         kernel_id: str | None = None,
         kernelspec: str | None = None,
         kernels: int | None = None,
     ) -> None:
-        """Write a line, about the kernel of a record if there is one.
+        """Write a line, about the kernel of a record if there is one, else about an owner if one is given.
 
         What goes on does not stop if it cannot be written; the gateway's log says so.
         """
         if not self._enabled:
             return
         plan = record.plan if record else None
+        about = plan.owner if plan else owner
         line = AuditLine(
             form=1,
             time=datetime.now(timezone.utc),
@@ -158,8 +162,8 @@ class AuditLog:
             code=code,
             who=by.who,
             address=by.address,
-            admin=by.who not in (GATEWAY, None) and plan is not None and by.who != Party.of(plan.owner),
-            owner=Party.of(plan.owner) if plan else None,
+            admin=by.who not in (GATEWAY, None) and about is not None and by.who != Party.of(about),
+            owner=Party.of(about) if about else None,
             kernel_id=plan.kernel_id if plan else kernel_id,
             kernelspec=plan.address if plan else kernelspec,
             kernels=kernels,

@@ -17,10 +17,11 @@ from jupyter_server.services.kernels.handlers import KernelActionHandler
 from tornado import web
 
 from kernelpod import __version__
-from kernelpod.errors import BadRequest, Denied, NotFound, TooMany, UserError
+from kernelpod.errors import BadRequest, Denied, NotFound, TooMany, UserError, access_revoked
 from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.kernelspec_pages import KernelSpecPage, KernelSpecsPage, LogoPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
+from kernelpod.gateway.revocation import RevokePage
 from kernelpod.start.identity import Owner
 from kernelpod.start.request import from_body
 from kernelpod.start.start import launch
@@ -41,6 +42,7 @@ class KernelsPage(Proven, stock.MainKernelHandler):
     """GET lists the caller's kernels; POST starts one."""
 
     _launching: asyncio.Future[Any] | None = None
+    _revoked = False
     _body: bytes = b""
     _counted: Owner | None = None
 
@@ -84,11 +86,13 @@ class KernelsPage(Proven, stock.MainKernelHandler):
         if len(self._body) > self.services.settings.gateway.max_body_bytes:
             raise BadRequest("body_too_large", "The request body is too large for this gateway.")
         self.require_fresh()
+        self.require_not_revoked()
         request = from_body(self._body, self.services.settings.kernelspecs.default)
         self.kernelspec = request.address
         kernel_id = str(uuid.uuid4())
         starter, metrics = self.services.starter, self.services.metrics
         self._launching = asyncio.ensure_future(launch(kernel_id, request, self.proof.identity, starter))
+        self.services.visits.starts.add(self)
         try:
             with metrics.start_seconds.time():
                 record = await self._launching
@@ -96,17 +100,32 @@ class KernelsPage(Proven, stock.MainKernelHandler):
             metrics.starts.labels(outcome=error.code).inc()
             raise
         except asyncio.CancelledError:
+            if self._revoked:
+                raise access_revoked() from None
             log.info("kernel %s: start aborted, the caller disconnected", kernel_id)
             self.services.audit.write(
                 "start", self.actor, outcome="failed", code="aborted",
                 kernel_id=kernel_id, kernelspec=self.kernelspec,
             )  # fmt: skip
             return
+        finally:
+            self.services.visits.starts.discard(self)
         metrics.starts.labels(outcome="ok").inc()
         self.services.audit.write("start", self.actor, record=record)
         self.set_header("Location", f"{self.request.path.rstrip('/')}/{record.kernel_id}")
         self.set_status(201)
         self.finish(_model(self, record.kernel_id))
+
+    def is_of(self, user: Owner) -> bool:
+        """Return whether the user asked for the kernel."""
+        return self.proof.identity.owner.named() == user
+
+    def revoke(self) -> asyncio.Future[Any]:
+        """Abort the start. Return a future that is done when nothing goes on any more."""
+        assert self._launching is not None  # noqa: S101 - for the type checker
+        self._revoked = True
+        self._launching.cancel()
+        return self._launching
 
     def on_connection_close(self) -> None:
         """Abort the start, because no client would learn the kernel's id."""
@@ -230,6 +249,7 @@ _OF_A_HUB: list[tuple[str, type[web.RequestHandler]]] = [
     (rf"/api/kernels/{_KERNEL_ID}", KernelPage),
     (rf"/api/kernels/{_KERNEL_ID}/(?P<action>restart|interrupt)", KernelActionPage),
     (rf"/api/kernels/{_KERNEL_ID}/channels", ChannelsPage),
+    (r"/api/users/(?P<name>[^/]+)/revoke", RevokePage),
     (r"/api/kernelspecs", KernelSpecsPage),
     (r"/api/kernelspecs/(?P<name>[^/]+)", KernelSpecPage),
     (r"/kernelspecs/(?P<name>[^/]+)/(?P<file_name>[^/]+)", LogoPage),

@@ -11,7 +11,15 @@ from pydantic import SecretStr
 from tornado import web
 from tornado.iostream import IOStream
 
-from kernelpod.errors import BadRequest, HubUnavailable, NotFound, NotProven, UserError, kernel_not_found
+from kernelpod.errors import (
+    BadRequest,
+    HubUnavailable,
+    NotFound,
+    NotProven,
+    UserError,
+    access_revoked,
+    kernel_not_found,
+)
 from kernelpod.gateway.audit import Action, Actor, Party
 from kernelpod.gateway.services import Services
 from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
@@ -101,6 +109,8 @@ class Proven(JsonPage):
     """The record of the kernel that the request is about."""
     kernelspec: str | None = None
     """The kernelspec that the request asks for."""
+    about: Owner | None = None
+    """The user that the request is about, if it is about no kernel."""
 
     async def prepare(self) -> None:
         """Authenticate the caller. Raises UserError. The request body is not read before."""
@@ -109,6 +119,7 @@ class Proven(JsonPage):
         self.proof = await self.prover().prove(self.caller_token)
         self.services.guests.prove(self.stream, self.proof.identity.owner)
         await self.check()
+        self.require_not_revoked()
         prepared = super().prepare()  # type: ignore[misc]
         if prepared is not None:
             await prepared
@@ -127,7 +138,7 @@ class Proven(JsonPage):
         if denied or self.action == "start":
             self.services.audit.write(
                 self.action, self.actor, outcome="denied" if denied else "failed", code=code,
-                record=self.record, kernelspec=self.kernelspec,
+                record=self.record, owner=self.about, kernelspec=self.kernelspec,
             )  # fmt: skip
 
     def prover(self) -> Prover:
@@ -159,6 +170,11 @@ class Proven(JsonPage):
         if self.services.settings.identity.admin_scope in identity.scopes:
             return owner.hub == identity.owner.hub
         return owner.is_same_as(identity.owner)
+
+    def require_not_revoked(self) -> None:
+        """Raise NotProven if an admin has revoked the caller since the hub was asked about them."""
+        if self.prover().is_revoked(self.proof):
+            raise access_revoked()
 
     def require_fresh(self) -> None:
         """Raise HubUnavailable if the caller's identity is stale, because nothing new is allowed then."""

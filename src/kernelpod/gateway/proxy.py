@@ -22,6 +22,11 @@ class DirectProxy(BaseProcessProxyABC):
         super().__init__(kernel_manager, {})
         self.runtime = runtime
         self.running: RunningKernel | None = None
+        self._removed = False
+        last: DirectProxy | None = kernel_manager.process_proxy
+        self._earlier: list[DirectProxy] = (
+            [one for one in (last, *last._earlier) if not one._removed] if last else []
+        )
 
     async def launch_process(self, kernel_cmd: Any, **kwargs: Any) -> DirectProxy:
         """Return this proxy once the runtime has started `record`. Raises UserError.
@@ -44,6 +49,11 @@ class DirectProxy(BaseProcessProxyABC):
         """Return when the kernel and everything created for it has been removed."""
         if self.running is not None:
             await self.runtime.stop(self.running, grace_seconds)
+            self._removed = True
+
+    async def kill_all(self) -> None:
+        """Kill this start and earlier ones, which may be in their grace period. Return when all is removed."""
+        await asyncio.gather(*(one.stop(0) for one in (*self._earlier, self)))
 
     def send_signal(self, signum: int) -> None:
         """Signal the kernel, without waiting."""

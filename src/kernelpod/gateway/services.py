@@ -15,6 +15,8 @@ from kernelpod.gateway.audit import AuditLog
 from kernelpod.gateway.door import Guests
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
+from kernelpod.gateway.spares import Spares
+from kernelpod.gateway.visits import Visits
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Identity, Owner, Prover
@@ -85,11 +87,13 @@ class Services:
     """Provers by the names of their hubs. The first authenticates callers whose URL names no hub."""
     starter: KernelStarter
     kernels: DirectMappingKernelManager
+    spares: Spares
     metrics: Metrics
     guests: Guests
     audit: AuditLog
     starts: Counter[Owner] = field(default_factory=Counter)
     """Requests for a kernel that are under way."""
+    visits: Visits = field(default_factory=Visits)
     listings: Listings = field(default_factory=Listings)
     ready: bool = False
     gateway_id: str = field(default_factory=lambda: uuid.uuid4().hex)

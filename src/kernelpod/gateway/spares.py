@@ -79,6 +79,16 @@ class Spares:
         await kernel.discard()
         return True
 
+    async def end_of(self, name: Owner) -> int:
+        """End all spares of an owner, including starting ones. Return how many there were."""
+        starting = [task for plan, task in self._starting.values() if plan.owner.named() == name]
+        ready = [kernel for kernel in self._ready if kernel.record.owner.named() == name]
+        self._ready = [kernel for kernel in self._ready if kernel not in ready]
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, *(kernel.discard() for kernel in ready), return_exceptions=True)
+        return len(starting) + len(ready)
+
     def _popped(self, plan: KernelPlan) -> DirectKernelManager | None:
         key = spare_key(plan) if self._ready else ""
         fits = (kernel for kernel in self._ready if spare_key(kernel.record.plan) == key)

@@ -15,7 +15,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -95,6 +95,10 @@ class Proof:
     """An authenticated identity; `stale` if it is an older answer, used because the hub does not answer."""
 
     identity: Identity
+    at: float
+    """When the hub answered, by the Prover's clock."""
+    revocations: int
+    """How many users had been revoked when the hub was asked."""
     stale: bool = False
 
 
@@ -115,12 +119,6 @@ AskHub = Callable[[Hub, SecretStr], Awaitable[HubAnswer]]
 
 
 @dataclass(frozen=True)
-class _Known:
-    identity: Identity
-    at: float
-
-
-@dataclass(frozen=True)
 class _Refused:
     error: UserError
     at: float
@@ -133,9 +131,11 @@ class Prover:
         self, hub: Hub, times: IdentitySettings, ask: AskHub, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._hub, self._times, self._ask, self._clock = hub, times, ask, clock
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, Proof] = OrderedDict()
         self._refused: OrderedDict[str, _Refused] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[Identity]] = {}
+        self._asking: dict[str, asyncio.Task[Proof]] = {}
+        self._revocations = 0
+        self._revoked: OrderedDict[str, int] = OrderedDict()
         self._silent_until = float("-inf")
 
     @property
@@ -154,23 +154,35 @@ class Prover:
         now = self._clock()
         known = self._known.get(key)
         if known and not fresh and now - known.at < self._times.cache_seconds:
-            return Proof(known.identity)
+            return known
         refused = self._refused.get(key)
         try:
             if refused and now - refused.at < self._times.negative_cache_seconds:
                 raise refused.error
             if now < self._silent_until:
                 raise HubSilentError
-            return Proof(await self._ask_once(key, token))
+            return await self._ask_once(key, token)
         except (HubSilentError, HubUnavailable) as error:
             known = self._known.get(key)
             if known and now - known.at < self._times.stale_seconds:
-                return Proof(known.identity, stale=True)
+                return replace(known, stale=True)
             if isinstance(error, HubUnavailable):
                 raise
             raise hub_unavailable() from error
 
-    async def _ask_once(self, key: str, token: SecretStr) -> Identity:
+    def revoke(self, name: str) -> None:
+        """Forget all that the hub has said of a user, and what it is about to say: it must be asked again."""
+        self._revocations += 1
+        _remember(self._revoked, name, self._revocations)
+        for key in [key for key, known in self._known.items() if _is_of(known, name)]:
+            del self._known[key]
+
+    def is_revoked(self, proof: Proof) -> bool:
+        """Return whether the user was revoked after the hub was asked about them."""
+        name = proof.identity.name
+        return _is_of(proof, name) and self._revoked.get(name, 0) > proof.revocations
+
+    async def _ask_once(self, key: str, token: SecretStr) -> Proof:
         task = self._asking.get(key)
         if task is None:
             task = asyncio.ensure_future(self._ask_hub(key, token))
@@ -178,12 +190,11 @@ class Prover:
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _ask_hub(self, key: str, token: SecretStr) -> Identity:
+    async def _ask_hub(self, key: str, token: SecretStr) -> Proof:
         try:
-            answer = await self._ask(self._hub, token)
-            if answer.status in HUB_AWAY:
-                raise HubSilentError
-            identity = self._read(answer)
+            proof = await self._asked(token)
+            while self.is_revoked(proof):
+                proof = await self._asked(token)
         except HubSilentError:
             # Do not ask again at once, else every request would wait for the whole time-out.
             self._silent_until = self._clock() + min(1.0, self._times.negative_cache_seconds)
@@ -194,8 +205,15 @@ class Prover:
             _remember(self._refused, key, _Refused(error, self._clock()))
             raise
         self._refused.pop(key, None)
-        _remember(self._known, key, _Known(identity, self._clock()))
-        return identity
+        _remember(self._known, key, proof)
+        return proof
+
+    async def _asked(self, token: SecretStr) -> Proof:
+        revocations = self._revocations
+        answer = await self._ask(self._hub, token)
+        if answer.status in HUB_AWAY:
+            raise HubSilentError
+        return Proof(self._read(answer), self._clock(), revocations)
 
     def _read(self, answer: HubAnswer) -> Identity:
         if answer.status in (401, 403, 404):
@@ -267,6 +285,11 @@ def answer_invalid(hub: Hub, why: str) -> HubUnavailable:
         "servers at the hub and start one anew; if that does not help, ask an admin.",
         detail=why,
     )
+
+
+def _is_of(proof: Proof, name: str) -> bool:
+    owner = proof.identity.owner
+    return owner.kind == "user" and owner.name == name
 
 
 def _choices(options: Any) -> dict[str, str]:

@@ -12,10 +12,11 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from kernelpod.base.headers import GATEWAY_ID
-from kernelpod.errors import HubUnavailable, UserError
+from kernelpod.errors import HubUnavailable, UserError, access_revoked
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.batch import Batch
 from kernelpod.gateway.proven import OwnKernel
+from kernelpod.start.identity import Owner
 
 if TYPE_CHECKING:
     from kernelpod.gateway.channels.connection import KernelConnection
@@ -69,8 +70,12 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         except UserError as error:  # the kernel was stopped during the handshake
             self.close_with(1008, error.message)
             return
+        if self.prover().is_revoked(self.proof):  # during the handshake
+            self.revoke()
+            return
         if self.is_foreign:
             self.services.audit.write("connect", self.actor, record=self.record)
+        self.services.visits.websockets.add(self)
         self._rechecks = asyncio.ensure_future(self._recheck())
         count = self._count()
         self._counts, self._frames = count is not None, count or 0
@@ -122,6 +127,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     def on_close(self) -> None:
         """Release everything that belongs to this websocket."""
         self._closed = True
+        self.services.visits.websockets.discard(self)
         if self.stream is not None:
             self.services.guests.leave(self.stream)
         if self._rechecks is not None:
@@ -150,6 +156,17 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
                     self.services.audit.write("withdraw", self.actor, code=error.code, record=self.record)
                 return self.close_with(1008, error.message)
 
+    def is_of(self, user: Owner) -> bool:
+        """Return whether the user opened the websocket, or owns the kernel."""
+        owners = [self.proof.identity.owner, *([self.record.owner] if self.record else [])]
+        return any(owner.named() == user for owner in owners)
+
+    def revoke(self) -> None:
+        """Close the websocket, because its user or the kernel's owner is revoked."""
+        mine = self.prover().is_revoked(self.proof)
+        owners = "An admin has ended the access of the kernel's owner."
+        self.close_with(1008, access_revoked().message if mine else owners)
+
     def close_with(self, status: int, reason: str) -> None:
         """Close the websocket with a status (RFC 6455, 7.4) and a reason, without waiting for the client.
 
@@ -158,6 +175,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         """
         if self._subscriber is not None:
             self._batch.flush()
+        self.services.visits.websockets.discard(self)
         self._closed = True  # tornado passes messages on until the client answers the closing frame
         log.info("websocket of kernel %s closed: %s", self.path_kwargs["kernel_id"], reason)
         if self.ws_connection is not None:
