@@ -19,6 +19,7 @@ from kernelpod.cli.render import render
 from kernelpod.cli.settings import settings
 from kernelpod.cli.specs import specs
 from kernelpod.cli.submissions import submissions
+from kernelpod.cli.users import users
 from kernelpod.errors import KernelpodError, SettingsError
 
 EXIT_FAILED = 1
@@ -85,7 +86,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (courses, demo, hub, render, settings, specs, submissions, *deploy.COMMANDS):
+for command in (courses, demo, hub, render, settings, specs, submissions, users, *deploy.COMMANDS):
     main.add_command(command)
 
 

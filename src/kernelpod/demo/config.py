@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kernelpod.demo.stack import Stack
 
-USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org")
+USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org", "mallory")
 
 
 def settings(stack: Stack) -> dict[str, Any]:
@@ -22,6 +22,7 @@ def settings(stack: Stack) -> dict[str, Any]:
                 "name": "demo",
                 "api_url": f"http://127.0.0.1:{stack.ports['hub']}/hub/api",
                 "token_file": str(stack.folder / "service-token"),
+                "admin_token_file": str(stack.folder / "admin-token"),
             }
         ],
         "gateway": {"port": stack.ports["gateway"], "stop_kernels_on_exit": True},

@@ -46,7 +46,11 @@ SCENARIO = (
     Check(scenario.survives_gateway_crash, (scenario.kernel_starts_in_folder,)),
     Check(scenario.command_lines_hold_no_secret),
     Check(scenario.server_stop_takes_kernels, (scenario.file_of_server_seen_by_kernel,)),
-    Check(scenario.audit_log_tells, (scenario.survives_gateway_crash, scenario.server_stop_takes_kernels)),
+    Check(scenario.admin_revokes_mallory),
+    Check(
+        scenario.audit_log_tells,
+        (scenario.survives_gateway_crash, scenario.server_stop_takes_kernels, scenario.admin_revokes_mallory),
+    ),
     Check(scenario.logs_hold_no_secret, (scenario.kernel_starts_in_folder,)),
 )
 AFTERWARDS = (Check(scenario.no_process_left), Check(scenario.no_file_left))

@@ -16,6 +16,8 @@ from kernelpod.errors import KernelpodError
 LONGEST_STATE_PATH_BYTES = 107 - len("/k/" + 32 * "i" + "-" + 6 * "s" + "/c/s-5")
 # For logs, the hub's database and notebooks. Users' own files need more.
 NEEDED_BYTES = 32 * 2**20
+# The demo's settings, in the folder that it keeps.
+SETTINGS = "settings.yaml"
 
 
 @contextlib.contextmanager
@@ -88,6 +90,19 @@ def only_one_in(folder: Path) -> Iterator[None]:
                 f"Another demo keeps its homes in {folder}: end it, or name another folder with --folder."
             ) from error
         yield
+
+
+def settings_of_running_demo() -> Path | None:
+    """Return the settings file of the demo that runs now in `kept_folder`; None if there is none."""
+    try:
+        folder = kept_folder()
+        with (folder / ".lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return folder / SETTINGS
+    except (OSError, KernelpodError):
+        return None
+    return None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -240,6 +240,29 @@ def server_stop_takes_kernels(scene: Scene) -> None:
     equal((scene.home("alice") / FOLDER / "from server.txt").exists(), True)
 
 
+def admin_revokes_mallory(scene: Scene) -> None:
+    """An admin revokes mallory: tokens, server, kernel and websocket end within 5 s, and bob works on."""
+    mallory, kernel = scene.browser("mallory"), scene.kernel("mallory")
+    bobs, kernel_id = scene.kernel("bob"), kernel.kernel_id.replace("-", "")
+    headers = {"Authorization": f"token {scene.token('mallory')}"}
+    url = f"{scene.stack.gateway_url}/api/kernels/{kernel.kernel_id}/channels"
+    direct = websocket.create_connection(url.replace("http", "ws", 1), header=headers, timeout=TIMEOUT_SECONDS)
+    began = time.monotonic()
+    said = scene.stack.revoke("mallory")
+    opcode, data = direct.recv_data()
+    while opcode != websocket.ABNF.OPCODE_CLOSE:
+        opcode, data = direct.recv_data()
+    equal(int.from_bytes(data[:2], "big"), 1008)
+    equal([path for path in scene.starts() if path.name.startswith(kernel_id)], [])
+    equal(mallory.has_server(), False)
+    if (took := time.monotonic() - began) > 5:
+        raise AssertionError(f"took {took:.1f} s: {said}")
+    equal(scene.gateway("mallory", "POST", "/api/kernels", {"name": "python-pod"}).status_code, 401)
+    user = f"{scene.stack.url}/hub/api/user"
+    equal(requests.get(user, headers=headers, timeout=TIMEOUT_SECONDS).status_code, 403)
+    equal(bobs.run("6 * 7"), "42")
+
+
 def audit_log_tells(scene: Scene) -> None:
     """The audit log tells of starts, stops, denials and the gateway's crash; each line fits the schema."""
     texts = scene.stack.audit.read_text(encoding="ascii").splitlines()
@@ -248,6 +271,7 @@ def audit_log_tells(scene: Scene) -> None:
     wanted: set[tuple[str, str, str | None]] = {
         ("start", "done", "alice"), ("stop", "done", "alice"), ("restart", "done", "alice"),
         ("connect", "denied", "bob"), ("read", "denied", None), ("takeover", "done", ""), ("adopt", "done", ""),
+        ("revoke", "done", "kernelpod-admin"),
     }  # fmt: skip
     equal(sorted(map(str, wanted - told)), [])
 

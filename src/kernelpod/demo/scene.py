@@ -27,7 +27,7 @@ class Scene:
     secrets: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.secrets |= {self.stack.password, self.stack.service_token}
+        self.secrets |= {self.stack.password, self.stack.service_token, self.stack.admin_token}
 
     def browser(self, name: str) -> Browser:
         """Return the browser of a user, logged in and with a running server.

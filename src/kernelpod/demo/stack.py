@@ -18,7 +18,7 @@ from kernelpod.base.freeports import hold_port
 from kernelpod.base.missingtools import require
 from kernelpod.demo import config
 from kernelpod.demo.logs import end_of_log
-from kernelpod.demo.places import make_folders, only_one_in, parent_of_state, temporary, write_private
+from kernelpod.demo.places import SETTINGS, make_folders, only_one_in, parent_of_state, temporary, write_private
 from kernelpod.demo.processes import adopt_orphans, end_descendants
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.runtime.local.sandbox import require_sandbox
@@ -47,6 +47,7 @@ class Stack:
     ports: dict[str, int]
     password: str
     service_token: str
+    admin_token: str
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -82,7 +83,7 @@ class Stack:
     @property
     def settings_file(self) -> Path:
         """The common settings file of hub and gateway."""
-        return self.folder / "settings.yaml"
+        return self.folder / SETTINGS
 
     def start_gateway(self) -> None:
         """Start the gateway and return when it is ready."""
@@ -130,8 +131,24 @@ class Stack:
                 if answer.status < 500:
                     return
             time.sleep(0.05)
-        said = end_of_log(self.logs_folder / f"{name}.log", (self.password, self.service_token))
+        said = end_of_log(self.logs_folder / f"{name}.log", (self.password, self.service_token, self.admin_token))
         raise KernelpodError(f"the demo's {name} did not start; {said}")
+
+    def revoke(self, user: str) -> str:
+        """Revoke a user as an admin does, by the command. Return what it prints. Raises KernelpodError."""
+        done = subprocess.run(
+            [str(self.checkout / ".venv" / "bin" / "kernelpod"), "users", "revoke", user],
+            env={**os.environ, FILE_VARIABLE: str(self.settings_file)},
+            capture_output=True,
+            text=True,
+            timeout=STOP_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise KernelpodError(
+                f"kernelpod users revoke exited with {done.returncode}: {done.stdout}{done.stderr}"
+            )
+        return done.stdout
 
     def kill_gateway(self) -> None:
         """Kill the gateway, as in a crash."""
@@ -176,6 +193,7 @@ def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | No
             ports=cleanup.enter_context(_held_ports()),
             password=secrets.token_urlsafe(9),
             service_token=secrets.token_hex(32),
+            admin_token=secrets.token_hex(32),
         )
         if stack.no_sandbox:
             say(f"NO ISOLATION BETWEEN USERS: {stack.no_sandbox}")
@@ -217,5 +235,6 @@ def _prepare(stack: Stack) -> None:
         shutil.rmtree(stack.folder / "kernelspecs" / name, ignore_errors=True)
         shutil.copytree(shipped.kernelspecs() / name, stack.folder / "kernelspecs" / name)
     write_private(stack.folder / "service-token", stack.service_token)
+    write_private(stack.folder / "admin-token", stack.admin_token)
     write_private(stack.settings_file, yamltext.dump(config.settings(stack)))
     write_private(stack.folder / "jupyterhub_config.py", config.hub_config(stack))

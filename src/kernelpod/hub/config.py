@@ -85,6 +85,12 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
     if admin.startswith("custom:"):
         c.JupyterHub.custom_scopes.update({admin: {"description": servers.ADMIN_SCOPE_MEANS}})
         c.JupyterHub.load_roles.append({"name": "kernelpod-admin", "scopes": [admin, access]})
+    if token := hub.admin_token():
+        name = f"{hub.service}-admin"
+        service = {"name": name, "display": False, "api_token": token.get_secret_value()}
+        c.JupyterHub.services.append(service)
+        role = {"name": "kernelpod-revoke", "services": [name], "scopes": servers.admin_scopes(settings, hub)}
+        c.JupyterHub.load_roles.append(role)
 
 
 def _cull(c: Any, settings: Settings) -> None:

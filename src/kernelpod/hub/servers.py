@@ -19,15 +19,22 @@ SERVER_END_SECONDS = 5
 SERVER_START_SECONDS = 300
 # Scopes that the gateway's service needs to list users' servers.
 GATEWAY_SCOPES = ("read:servers",)
+# Scopes that `kernelpod users revoke` needs in the hub.
+REVOKING_SCOPES = ("delete:servers", "read:servers", "tokens")
 # Name of the service of JupyterHub's idle culler, and the scopes that it needs to find and stop servers.
 CULLER = "jupyterhub-idle-culler"
 CULLER_SCOPES = ("list:users", "read:servers", "delete:servers")
-ADMIN_SCOPE_MEANS = "See and stop every kernel of this hub."
+ADMIN_SCOPE_MEANS = "See and stop every kernel of this hub, and revoke its users."
 
 
 def access_scope(hub: Hub) -> str:
     """Return the scope with which users and their servers may use the gateway."""
     return f"access:services!service={hub.service}"
+
+
+def admin_scopes(settings: Settings, hub: Hub) -> list[str]:
+    """Return the scopes of a token that revokes users: at the hub, and at the gateway."""
+    return [*REVOKING_SCOPES, settings.identity.admin_scope, access_scope(hub)]
 
 
 def token_scopes(settings: Settings, hub: Hub) -> list[str]:

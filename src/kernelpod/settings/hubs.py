@@ -40,6 +40,9 @@ class Hub(Section):
     """API token of the service, used for the check at start. Prefer `token_file`."""
     token_file: Path | None = None
     """File that holds the API token of the service."""
+    admin_token_file: Path | None = None
+    """File that holds the API token of an admins' service, which the hub then has as `<service>-admin` and
+    `kernelpod users revoke` uses. Only the hub and admins need to read it, never the gateway."""
     timeout_seconds: Seconds = 5
     """How long one request to the hub may take."""
     courses: Path | None = None
@@ -79,17 +82,25 @@ class Hub(Section):
 
         Raises SettingsError if the token file cannot be read or is empty.
         """
-        if self.token_file is None:
-            return self.token
-        try:
-            text = read_ordinary(self.token_file, MAX_TOKEN_BYTES)[0].decode("utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"hubs.token_file {self.token_file}: {error.strerror}") from error
-        except UnicodeDecodeError:
-            raise SettingsError(f"hubs.token_file {self.token_file} is not UTF-8") from None
-        if not text:
-            raise SettingsError(f"hubs.token_file {self.token_file} is empty; write the service's token into it")
-        return SecretStr(text)
+        return self.token if self.token_file is None else read_token(self.token_file, "hubs.token_file")
+
+    def admin_token(self) -> SecretStr | None:
+        """Return the API token of the admins' service, or None if none is configured. Raises SettingsError."""
+        path = self.admin_token_file
+        return None if path is None else read_token(path, "hubs.admin_token_file")
+
+
+def read_token(path: Path, key: str) -> SecretStr:
+    """Return the token in a file that `key` names. Raises SettingsError if it cannot be read or is empty."""
+    try:
+        text = read_ordinary(path, MAX_TOKEN_BYTES)[0].decode("utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{key} {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise SettingsError(f"{key} {path} is not UTF-8") from None
+    if not text:
+        raise SettingsError(f"{key} {path} is empty; write the service's token into it")
+    return SecretStr(text)
 
 
 class IdentitySettings(Section):
@@ -104,7 +115,7 @@ class IdentitySettings(Section):
     recheck_seconds: Seconds = 60
     """How often the token of an open websocket is checked again."""
     admin_scope: str = Field("custom:kernelpod:admin", min_length=1)
-    """Scope whose holders may see and stop every kernel of the hub."""
+    """Scope whose holders may see and stop every kernel of the hub, and revoke its users."""
     metrics_scope: str = Field("read:metrics", min_length=1)
     """Scope whose holders may read `/metrics`."""
 

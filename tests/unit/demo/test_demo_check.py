@@ -150,6 +150,7 @@ def test_a_folder_is_used_again(tmp_path: Path) -> None:
         ports=dict.fromkeys(stack.WISHED_PORTS, 1),
         password="x",
         service_token="y",
+        admin_token="z",
     )
     for _ in range(2):
         made.state.mkdir(exist_ok=True)

@@ -1,0 +1,207 @@
+"""Revokes a user over the REST APIs of hub and gateway, with an admin's token: what `kernelpod users revoke` does.
+
+Tokens go first, so that nothing can be begun by them; then servers, and what the user has at the gateway. What was
+under way meanwhile is looked for once more. A step that fails does not keep the others from being done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+import requests
+from pydantic import SecretStr
+
+from kernelpod.errors import KernelpodError
+from kernelpod.hub import servers
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
+
+# The hub answers to the stop of a server after ten seconds at the latest; it goes on to stop then.
+TIMEOUT_SECONDS = 15
+STOP_SECONDS = 20
+LOOK_SECONDS = 0.2
+AT_ONCE = 8
+
+Name = Literal["tokens", "servers", "gateway"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that the revocation does."""
+
+    step: Name
+    outcome: Literal["done", "failed", "planned"]
+    count: int
+    """How many tokens or servers there were, or kernels, starts and websockets together."""
+    message: str
+
+
+class NotDoneError(Exception):
+    """A request failed; the text says which, and why."""
+
+
+class UnknownUserError(NotDoneError):
+    """The answer was 404."""
+
+
+class RefusedError(NotDoneError):
+    """The answer was 401 or 403."""
+
+
+class Api:
+    """The REST API of a hub or a gateway, for the owner of a token."""
+
+    def __init__(self, what: str, url: str, token: SecretStr) -> None:
+        self._what, self._url, self._token = what, url.rstrip("/"), token
+
+    def ask(self, method: str, path: str) -> Any:
+        """Return the answer's JSON, None if it has none. Raises NotDoneError."""
+        try:
+            answer = requests.request(
+                method, f"{self._url}{path}", auth=self._sign, timeout=TIMEOUT_SECONDS, allow_redirects=False
+            )
+            body = answer.json() if answer.ok and "json" in answer.headers.get("Content-Type", "") else None
+        except (requests.RequestException, ValueError) as error:
+            raise NotDoneError(f"{self._what} at {self._url} does not answer ({type(error).__name__})") from error
+        said = f"{self._what} at {self._url} answered {answer.status_code}"
+        if answer.status_code == 404:
+            raise UnknownUserError(f"{self._what} has no such user")
+        if answer.status_code in (401, 403):
+            raise RefusedError(f"{said}: it does not take the token")
+        if not 200 <= answer.status_code < 300:
+            raise NotDoneError(said)
+        return body
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"token {self._token.get_secret_value()}"
+        return request
+
+
+class Revocation:
+    """The revocation of one user."""
+
+    def __init__(self, settings: Settings, hub: Hub, gateway_url: str, token: SecretStr, name: str) -> None:
+        self._name, self._path = name, f"/users/{quote(name, safe='')}"
+        self._needed = servers.admin_scopes(settings, hub)
+        self._hub = Api(f"the hub {hub.name}", hub.api_url, token)
+        self._gateway = Api("the gateway", f"{gateway_url}/api", token)
+        self._tokens: set[str] = set()
+        self._servers: set[str] = set()
+        self._at_gateway = 0
+        self._unknown = False
+
+    def plan(self) -> list[Step]:
+        """Return what `run` would do. Raises KernelpodError if the token cannot do it, or for an unknown user."""
+        self._check_token()
+        return self._known([
+            self._step("tokens", self._list_tokens, "planned"),
+            self._step("servers", self._list_servers, "planned"),
+            self._step("gateway", lambda: self._count_at_gateway("GET", "has"), "planned"),
+        ])  # fmt: skip
+
+    def run(self) -> list[Step]:
+        """Revoke the user. Raises KernelpodError if the token cannot do it, or for an unknown user."""
+        self._check_token()
+        tokens = self._step("tokens", self._delete_tokens)
+        with ThreadPoolExecutor() as pool:
+            pool.submit(self._step, "gateway", self._end_at_gateway)
+            stop = self._step("servers", self._stop_servers)
+        if tokens.outcome == "done":  # a server that was starting may have got a token, and by it a kernel
+            tokens = self._step("tokens", self._delete_tokens)
+        return self._known([tokens, stop, self._step("gateway", self._end_at_gateway)])
+
+    def _check_token(self) -> None:
+        try:
+            me = self._hub.ask("GET", "/user")
+            name, kind, scopes = me["name"], me["kind"], set(me["scopes"])
+        except RefusedError as error:
+            raise KernelpodError(f"{error}. Nothing was done; give an admin's token by --token-file.") from error
+        except NotDoneError:
+            return  # each step says so
+        except (KeyError, TypeError) as error:
+            raise KernelpodError("hubs.api_url is not a hub's: its answer is no user model.") from error
+        if "access:services" in scopes:
+            scopes |= {scope for scope in self._needed if scope.startswith("access:services!")}
+        if missing := sorted(set(self._needed) - scopes):
+            raise KernelpodError(
+                f"The token of {name} lacks the scopes {', '.join(missing)}. Nothing was done; docs/hub.md "
+                '("Revoking a user") says who has them.'
+            )
+        if (kind, name) == ("user", self._name):
+            raise KernelpodError(f"The token is {name}'s own. Nothing was done; use another admin's.")
+
+    def _step(self, step: Name, act: Callable[[], int], outcome: Literal["done", "planned"] = "done") -> Step:
+        try:
+            return Step(step, outcome, act(), "")
+        except UnknownUserError as error:
+            self._unknown = True
+            return Step(step, outcome, 0, str(error))
+        except NotDoneError as error:
+            return Step(step, "failed", 0, str(error))
+        except (KeyError, TypeError, AttributeError):
+            return Step(
+                step, "failed", 0, "the answer has another form than that of JupyterHub 6 and this gateway"
+            )
+
+    def _known(self, steps: list[Step]) -> list[Step]:
+        if self._unknown and not any(step.count or step.outcome == "failed" for step in steps):
+            raise KernelpodError(
+                f"The hub has no user {self._name!r}, and the gateway has nothing of theirs. Write the name as "
+                "the hub's admin page does."
+            )
+        return steps
+
+    def _list_tokens(self) -> int:
+        self._tokens |= {one["id"] for one in self._hub.ask("GET", f"{self._path}/tokens")["api_tokens"]}
+        return len(self._tokens)
+
+    def _delete_tokens(self) -> int:
+        known = set(self._tokens)
+        self._list_tokens()
+        for token_id in sorted(self._tokens - known):
+            with contextlib.suppress(UnknownUserError):  # it went with another one of the same login
+                self._hub.ask("DELETE", f"{self._path}/tokens/{token_id}")
+        return len(self._tokens)
+
+    def _running(self) -> set[str]:
+        return set(self._hub.ask("GET", self._path)["servers"])
+
+    def _list_servers(self) -> int:
+        return len(self._running())
+
+    def _stop_servers(self) -> int:
+        until = time.monotonic() + STOP_SECONDS
+        while running := self._running():
+            if new := running - self._servers:
+                self._servers |= new
+                with ThreadPoolExecutor(AT_ONCE) as pool:
+                    list(pool.map(self._stop_server, new))
+            elif time.monotonic() > until:
+                raise NotDoneError(f"the hub has not stopped {len(running)} servers within {STOP_SECONDS} s")
+            else:
+                time.sleep(LOOK_SECONDS)
+        return len(self._servers)
+
+    def _stop_server(self, server: str) -> None:
+        place = f"servers/{quote(server, safe='')}" if server else "server"
+        with contextlib.suppress(UnknownUserError):  # it has just ended
+            self._hub.ask("DELETE", f"{self._path}/{place}")
+
+    def _end_at_gateway(self) -> int:
+        return self._count_at_gateway("POST", "had")
+
+    def _count_at_gateway(self, method: str, key: str) -> int:
+        try:
+            answer = self._gateway.ask(method, f"{self._path}/revoke")
+        except UnknownUserError as error:
+            raise NotDoneError("the gateway has no page for it; is servers.gateway_url right?") from error
+        self._at_gateway += sum(answer[key].values())
+        if left := sum(answer.get("left", {}).values()):
+            raise NotDoneError(f"{left} of {self._at_gateway} kernels and starts are still ending")
+        return self._at_gateway
