@@ -350,7 +350,9 @@ def test_servers_of_several_hubs_name_theirs_to_the_gateway(tmp_path: Path) -> N
     from kernelpod.errors import SettingsError
     from kernelpod.hub.config import configure
 
-    settings = Settings.model_validate({"hubs": [{"name": "teaching"}, {"name": "exam"}]})
+    settings = Settings.model_validate(
+        {"hubs": [{"name": "teaching"}, {"name": "exam"}], "homes": {"shared_homes": True}}
+    )
     config = Config()
     configure(config, settings, "exam")
     environment = config.Spawner.environment.get_value({})

@@ -115,7 +115,7 @@ def test_without_the_extension_servers_log_no_environment(config: Any) -> None:
 
 
 def test_servers_have_time_to_delete_their_kernels(config: Any) -> None:
-    configured(config, servers={"grace_period_seconds": 12.5})
+    configured(config, servers={"grace_period_seconds": 12.5}, policy={"max_kernels_per_user": None})
     assert config.KubeSpawner.delete_grace_period == 13
     assert config.LocalProcessSpawner.interrupt_timeout == 13
 

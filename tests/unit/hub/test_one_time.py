@@ -258,7 +258,7 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
         ([*TIMES[:4], "--zone", "../../etc/passwd"], "is not a time zone"),
         (["--from", "2026-12-01T09:00Z", "--until", "2026-12-01T09:00Z"], "--until must be later than --from"),
         (["--from", "tomorrow", "--until", "2026-12-01T09:00Z"], "'tomorrow' is not a time such as"),
-        (["--column", "Login"], "has no column 'Login'"),
+        (["--column", "Login"], "there is no column 'Login'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, further: list[str], said: str) -> None:
