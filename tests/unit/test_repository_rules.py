@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from kernelpod.errors import CODES, UserError
 SOURCE = Path(errors.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 MAX_LINES = 330
+CHECKOUT = Path(__file__).parents[2]
 SERVED = {"hub", "singleuser"}  # what the hub and users' servers load
 
 # Run with no environment: imports the named modules and fails on the first thing of ours that an import must
@@ -136,3 +138,18 @@ def test_the_gateway_does_without_an_ssh_client() -> None:
     code = "import sys, kernelpod.gateway.app as _; print({'cryptography', 'nacl'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_each_promise_of_security_names_a_test_that_exists() -> None:
+    text = (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
+    promises = text[: text.index("## Identity")]
+    rows = [line.split("|")[1:-1] for line in promises.splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if row[0].strip() not in ("promise", "---")]
+    assert len(rows) > 30
+    for promise, runtime, shown_by in rows:
+        assert runtime.strip() in ("both", "one machine", "cluster", "cluster with NetworkPolicy"), promise
+        named = re.findall(r"`([^`]+)`", shown_by)
+        assert named, promise
+        for one in named:
+            paths = (CHECKOUT / one, CHECKOUT / "tests" / "unit" / one, CHECKOUT / "tests" / "chart" / one)
+            assert one.startswith("make ") or any(path.exists() for path in paths), one
