@@ -112,7 +112,9 @@ def user_model(name: str, **changes: Any) -> dict[str, Any]:
 
 
 class FakeHub:
-    """JupyterHub's `/hub/api/user`, on loopback unless told otherwise.
+    """JupyterHub's `/hub/api/user`, and what revoking a user needs, on loopback unless told otherwise.
+
+    The id of a token is the token.
 
     `mode` says how it fails, `stop()` makes it unreachable.
     """
@@ -125,6 +127,10 @@ class FakeHub:
         self.mode = "ok"
         """ok, or one of: error (500), html (a proxy's page), slow (no answer before the mode changes), late (as
         slow, but the answer is of the time of the question)."""
+        self.tokenless: set[str] = set()
+        """Names of users who may have no token left."""
+        self.stubborn: set[str] = set()
+        """Names of the users whose servers do not stop."""
         self.asked = 0
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -176,7 +182,13 @@ class FakeHub:
 
     def _answer(self, path: str, token: str, users: dict[str, dict[str, Any]]) -> tuple[int, str, bytes]:
         if path.startswith("/hub/api/users/") and token in users:
-            name = unquote(path.removeprefix("/hub/api/users/"))
+            name, _, more = unquote(path.removeprefix("/hub/api/users/")).partition("/")
+            tokenless = self.servers | self.tokenless
+            if name not in tokenless and not any(model["name"] == name for model in self.users.values()):
+                return 404, "application/json", b'{"status": 404, "message": "Not Found"}'
+            if more == "tokens":
+                ids = [{"id": known} for known, model in self.users.items() if model["name"] == name]
+                return 200, "application/json", json.dumps({"api_tokens": ids}).encode()
             servers = {"": {"ready": True}} if name in self.servers else {}
             return 200, "application/json", json.dumps({"kind": "user", "name": name, "servers": servers}).encode()
         if path != "/hub/api/user":
@@ -184,6 +196,17 @@ class FakeHub:
         if token not in users:
             return 403, "application/json", b'{"status": 403, "message": "Forbidden"}'
         return 200, "application/json", json.dumps(users[token]).encode()
+
+    def delete(self, path: str, token: str) -> int:
+        """Delete a token or stop a server, and return the status."""
+        if self.mode != "ok" or token not in self.users:
+            return 500 if token in self.users else 403
+        name, _, what = unquote(path.removeprefix("/hub/api/users/")).partition("/")
+        if what == "server":
+            self.servers -= {name} - self.stubborn
+            return 202 if name in self.stubborn else 204
+        self.tokenless.add(name)
+        return 204 if self.users.pop(what.removeprefix("tokens/"), None) else 404
 
 
 class _HubServer(ThreadingHTTPServer):
@@ -205,6 +228,12 @@ class _HubPage(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+    def do_DELETE(self) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("token ")
+        self.send_response(self.server.hub.delete(self.path, token))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

@@ -143,6 +143,15 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_the_settings_of_a_running_demo_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert places.settings_of_running_demo() is None
+    places.make_folders(places.kept_folder())
+    with places.only_one_in(places.kept_folder()):
+        assert places.settings_of_running_demo() == tmp_path / "kernelpod" / "demo" / "settings.yaml"
+    assert places.settings_of_running_demo() is None
+
+
 def test_a_folder_is_used_again(tmp_path: Path) -> None:
     made = stack.Stack(
         *(tmp_path, tmp_path / "state", tmp_path / "logs", tmp_path / "checkout"),

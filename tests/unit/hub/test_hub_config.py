@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -151,3 +152,18 @@ def test_the_culler_waits_before_it_looks(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(jupyterhub_idle_culler, "main", lambda: done.append([*sys.argv]))
     culler.main()
     assert done == [273.0, ["culler", "--timeout=2080"]]
+
+
+def test_the_admins_service_alone_may_revoke_users(config: Any, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n", encoding="utf-8")
+    from jupyterhub.app import JupyterHub
+
+    made = JupyterHub(config=configured(config, hubs=[{"admin_token_file": str(tmp_path / "token")}]))
+    assert made.services[-1] == {"name": "kernelpod-admin", "display": False, "api_token": "secret"}
+    of_services = {role["name"]: role for role in made.load_roles if "services" in role}
+    assert of_services["kernelpod-revoke"]["services"] == ["kernelpod-admin"]
+    assert of_services["kernelpod-revoke"]["scopes"] == [
+        *("delete:servers", "read:servers", "tokens", "custom:kernelpod:admin"),
+        "access:services!service=kernelpod",
+    ]
+    assert of_services["kernelpod-gateway"]["scopes"] == ["read:servers"]
