@@ -212,9 +212,10 @@ class OursOnCluster(ClusterPeer):
             "networkPolicy": {"enabled": False},
             "settings": {
                 "hubs": [{"api_url": hub.api_url}],
+                "gateway": {"max_starts_per_user": 100},
                 "kernelspecs": {"default": self.kernel_name},
                 "homes": {"root": self.homes.root, "volume": {"kind": "nfs", **nfs}},
-                "policy": {"uid": UID, "gid": GID},
+                "policy": {"uid": UID, "gid": GID, "max_kernels_per_user": None},
             },
         }
         self._stack.callback(kube.helm_uninstall, "kernelpod", self.namespace)

@@ -57,7 +57,11 @@ class OursPeer(GatewayPeer):
             "hubs": [{"api_url": self._hub.api_url}],
             "gateway": {"port": self.port, "stop_kernels_on_exit": True, **UNLIMITED},
             "kernelspecs": {"path": str(ROOT / "kernelspecs"), "default": self.kernel_name},
-            "policy": {"uid": uid or SANDBOX_UID, "gid": gid if uid else SANDBOX_GID},
+            "policy": {
+                "uid": uid or SANDBOX_UID,
+                "gid": gid if uid else SANDBOX_GID,
+                "max_kernels_per_user": None,
+            },
             "homes": {"root": str(self.folder / "homes")},
             "runtime": {"kind": "local", "local": local},
         }

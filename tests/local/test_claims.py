@@ -61,7 +61,7 @@ def test_what_would_choose_too_much_is_dropped(site: Any, name: str) -> None:
     code = f"import os; print(os.getuid(), os.environ.get({name!r}) == '0')"
     assert site.alice.run(kernel_id, code).split()[1] == "False"
     assert site.alice.run(kernel_id, "import os; print(os.getuid())") != "0\n"
-    assert f"ignored {name} from" in site.gateway.log
+    assert f"ignored 1: {name}; from" in site.gateway.log
 
 
 def test_a_service_called_alice_has_neither_her_kernels_nor_her_ownership(site: Any) -> None:
