@@ -70,7 +70,8 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
             kube.kubectl("apply", "-f", "-", given=claim_on(export, name))
         settings = {
             "hubs": [{"api_url": hub.api_url}],
-            "gateway": {"port": 0},
+            "gateway": {"port": 0, "max_starts_per_user": 20},
+            "policy": {"max_kernels_per_user": 20},
             "identity": {"cache_seconds": 0.2, "negative_cache_seconds": 0.2},
             "kernelspecs": {"path": str(folder / "kernelspecs"), "refresh_seconds": 0.05},
             "start": {"grace_period_seconds": 6, "launch_timeout_seconds": patience_seconds},
