@@ -50,7 +50,7 @@ def a_spec(number: int) -> dict[str, Any]:
         "language": "python",
         "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "interrupt_mode": "message",
-        "metadata": {"kernelpod": {"image": "registry.example/kernel:1"}},
+        "metadata": {"supported_encryption": [], "kernelpod": {"image": "registry.example/kernel:1"}},
     }
 
 
