@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from kernelpod.findings.finding import FindingsError
-from kernelpod.hub.config import configure, use_course_allow_list
+from kernelpod.hub.config import configure, use_course_allow_list, use_proxy
 from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
@@ -19,10 +19,10 @@ c = get_config()  # noqa: F821 - JupyterHub provides it
 
 configure(c, load(Path(os.environ[FILE_VARIABLE])), os.environ.get("KERNELPOD_HUB", ""))
 c.JupyterHub.spawner_class = "kernelpod.hub.spawners.sandbox.SandboxSpawner"
-c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
 if file := os.environ.get("KERNELPOD_HUB_CONFIG"):
     try:
         configure_from(c, Path(file))
     except FindingsError as error:
         sys.exit(error.message)
     use_course_allow_list(c)
+use_proxy(c)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import websocket
@@ -36,8 +36,29 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = TIMEOUT
     raise KernelpodError(f"timed out after {seconds:g} s while waiting for {what}")
 
 
-class _TrustingAdapter(HTTPAdapter):
-    """Trusts the certificate authorities that Python trusts, as websockets do. requests has only its own list."""
+def _dialled(url: str) -> str:
+    """Return the URL to connect to: names below `localhost` are this machine, whether or not it resolves them."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").endswith(".localhost"):
+        return url
+    return parts._replace(netloc=f"127.0.0.1:{parts.port}" if parts.port else "127.0.0.1").geturl()
+
+
+class _HubAdapter(HTTPAdapter):
+    """Connects as browsers do, which know names below `localhost`.
+
+    It trusts the certificate authorities that Python trusts, as websockets do. requests has only its own list.
+    """
+
+    def send(self, request: requests.PreparedRequest, *given: Any, **named: Any) -> requests.Response:
+        """Send the request to the machine that its URL names. Cookies and redirects go by the URL."""
+        sent = request.copy()
+        sent.url = _dialled(request.url or "")
+        if sent.url != request.url:
+            sent.headers["Host"] = urlsplit(request.url or "").netloc
+        answer = super().send(sent, *given, **named)
+        answer.request, answer.url = request, request.url or ""
+        return answer
 
     def init_poolmanager(self, *given: Any, **named: Any) -> None:
         """Use Python's own TLS context. SSL_CERT_FILE may name another authority."""
@@ -47,7 +68,8 @@ class _TrustingAdapter(HTTPAdapter):
 def new_session(url: str, retries: Retry | int = 0) -> requests.Session:
     """Return a session for a hub's pages."""
     session = requests.Session()
-    session.mount(url, _TrustingAdapter(max_retries=retries))
+    # Servers may have other hosts than the hub.
+    session.mount(f"{urlsplit(url).scheme}://", _HubAdapter(max_retries=retries))
     return session
 
 
@@ -57,6 +79,8 @@ class Browser:
     def __init__(self, url: str, name: str) -> None:
         self.url, self.name = url, name
         self.base = f"/user/{quote(name, safe='@~')}"
+        self.server = url
+        """The URL of the host of the user's server, which may be another one than the hub's."""
         self.session = new_session(url, Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=CONNECT_SECONDS[0]))
 
     def close(self) -> None:
@@ -77,7 +101,10 @@ class Browser:
         """Start the user's server with these options of the form, and return when it serves Lab's page."""
         self.hub("POST", f"/users/{quote(self.name)}/server", options, ok=(201, 202))
         wait_until(self._server_ready, f"the server of {self.name}")
-        page = self._get(f"{self.base}/lab")
+        # A hub that does not know its own URL tells only the path.
+        place = urlsplit(urljoin(self.url, self._servers()[""]["url"]))
+        self.server = f"{place.scheme}://{place.netloc}"
+        page = self._get(f"{self.server}{self.base}/lab")
         if page.status_code != 200 or "jupyter-config-data" not in page.text:
             raise KernelpodError(f"Lab of {self.name} answered {page.status_code}")
 
@@ -116,9 +143,9 @@ class Browser:
         """Call the user's server as Lab does."""
         return self.session.request(
             method,
-            f"{self.url}{self.base}/api/{path}",
+            f"{self.server}{self.base}/api/{path}",
             json=body,
-            headers={"X-XSRFToken": self._xsrf(f"{self.base}/")},
+            headers={"X-XSRFToken": self._xsrf(f"{self.server}{self.base}/")},
             timeout=TIMEOUT_SECONDS,
         )
 
@@ -154,24 +181,34 @@ class Browser:
         return said.partition(first)[2].partition(last)[0].strip()
 
     def _websocket(self, path: str) -> websocket.WebSocket:
-        request = requests.Request("GET", f"{self.url}{path}")
-        cookies = self.session.prepare_request(request).headers.get("Cookie", "")
-        address = f"ws{self.url.removeprefix('http')}{path}"
+        url = f"{self.server}{path}"
+        address = f"ws{_dialled(url).removeprefix('http')}"
         pauses = islice(back_off(*CONNECT_SECONDS), CONNECT_ATTEMPTS - 1)
         while True:
             with contextlib.suppress(ConnectionRefusedError):
                 return websocket.create_connection(
-                    address, cookie=cookies, origin=self.url, timeout=TIMEOUT_SECONDS
+                    address,
+                    cookie=self._cookies(url),
+                    host=urlsplit(url).netloc,
+                    origin=self.server,
+                    timeout=TIMEOUT_SECONDS,
                 )
             if (pause := next(pauses, None)) is None:
-                raise KernelpodError(f"{self.url} refuses connections")
+                raise KernelpodError(f"{self.server} refuses connections")
             time.sleep(pause)
 
-    def _get(self, path: str) -> requests.Response:
-        return self.session.get(f"{self.url}{path}", timeout=TIMEOUT_SECONDS)
+    def _get(self, url: str) -> requests.Response:
+        return self.session.get(urljoin(self.url, url), timeout=TIMEOUT_SECONDS)
 
-    def _xsrf(self, path: str) -> str:
-        return next((str(c.value) for c in self.session.cookies if c.name == "_xsrf" and c.path == path), "")
+    def _cookies(self, url: str) -> str:
+        return str(
+            self.session.prepare_request(requests.Request("GET", urljoin(self.url, url))).headers.get("Cookie", "")
+        )
+
+    def _xsrf(self, url: str) -> str:
+        """Return the token of these pages. Of two cookies of a name, the one of the longer path comes first."""
+        pairs = (pair.partition("=") for pair in self._cookies(url).split("; "))
+        return next((value for name, _, value in pairs if name == "_xsrf"), "")
 
 
 class Kernel:

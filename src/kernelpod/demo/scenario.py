@@ -12,7 +12,7 @@ import requests
 import websocket
 
 from kernelpod.base.names import server_log
-from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, wait_until
+from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, new_session, wait_until
 from kernelpod.demo.processes import descendants, reap
 from kernelpod.demo.scene import Scene, equal
 from kernelpod.gateway.audit import AuditLine
@@ -185,9 +185,12 @@ def bob_cannot_forge(scene: Scene) -> None:
 def token_does_not_open_server(scene: Scene) -> None:
     """The token that the gateway receives cannot open the user's server."""
     headers = {"Authorization": f"token {scene.token('alice')}"}
-    for path in ("contents", "status", "terminals"):
-        url = f"{scene.stack.url}/user/alice/api/{path}"
-        equal(requests.get(url, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False).status_code, 403)
+    alice = scene.browser("alice")
+    with new_session(alice.server) as session:
+        for path in ("contents", "status", "terminals"):
+            url = f"{alice.server}{alice.base}/api/{path}"
+            answer = session.get(url, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+            equal(answer.status_code, 403)
 
 
 def no_token_no_answer(scene: Scene) -> None:
@@ -258,8 +261,9 @@ def admin_revokes_mallory(scene: Scene) -> None:
     if (took := time.monotonic() - began) > 5:
         raise AssertionError(f"took {took:.1f} s: {said}")
     equal(scene.gateway("mallory", "POST", "/api/kernels", {"name": "python-pod"}).status_code, 401)
-    user = f"{scene.stack.url}/hub/api/user"
-    equal(requests.get(user, headers=headers, timeout=TIMEOUT_SECONDS).status_code, 403)
+    with new_session(scene.stack.url) as session:
+        user = f"{scene.stack.url}/hub/api/user"
+        equal(session.get(user, headers=headers, timeout=TIMEOUT_SECONDS).status_code, 403)
     equal(bobs.run("6 * 7"), "42")
 
 

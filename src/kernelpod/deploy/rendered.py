@@ -42,9 +42,9 @@ def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
         "networkPolicy": {"deny": denied},
         "settings": merged({"homes": homes}, deployment.settings),
     }
-    if deployment.hub.courses:
+    if ours := _hub_settings(deployment):
         given = (deployment.settings.get("hubs") or [{}])[0]
-        values["settings"]["hubs"] = [{**_courses(deployment), **given}]
+        values["settings"]["hubs"] = [{**ours, **given}]
     if nfs.courses_files:
         claim = {"claimName": COURSES_FILES, "readOnly": True}
         values["extraVolumes"] = [{"name": COURSES_FILES, "persistentVolumeClaim": claim}]
@@ -72,15 +72,16 @@ def _homes_volume(deployment: Deployment) -> dict[str, str]:
 def _extra_hub(one: OneHub) -> dict[str, Any]:
     """Return an additional hub as an item of the chart's `extraHubs`."""
     made = {"name": one.name, "namespace": one.deployment.namespaces.hub, "existingSecret": one.gateway_secret}
-    return {**made, "settings": _courses(one.deployment)}
+    return {**made, "settings": _hub_settings(one.deployment)}
 
 
-def _courses(deployment: Deployment) -> dict[str, Any]:
+def _hub_settings(deployment: Deployment) -> dict[str, Any]:
     hub = deployment.hub
+    made = {"subdomain_host": hub.url} if hub.subdomains else {}
     if not hub.courses:
-        return {}
+        return made
     may = hub.model_dump(mode="json", include={"courses_may_mount", "courses_nfs"}, exclude_defaults=True)
-    return {"courses": f"{COURSES_PLACE}/{hub.courses}", **may}
+    return {**made, "courses": f"{COURSES_PLACE}/{hub.courses}", **may}
 
 
 def namespace(name: str, level: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
 from kernelpod.settings.hubs import NfsFolder
 from kernelpod.settings.sections import Settings
+from kernelpod.settings.subdomains import above_subdomains
 
 SMOKE_USER = "kernelpod-smoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
@@ -118,6 +119,9 @@ class DeployedHub(Section):
     """Type of the hub's public service."""
     url: Url | None = None
     """The hub's public URL, if it differs from the service's address, for example with an ingress."""
+    subdomains: bool = False
+    """Give each server a host of its own below that of `url`, so that no user's page can act as another user.
+    Names and certificate must cover `hub.example.org` and `*.hub.example.org`."""
     https_secret: Name | None = None
     """TLS Secret (tls.crt, tls.key) in the hub's namespace. With it, the hub's proxy serves HTTPS."""
     courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
@@ -140,6 +144,21 @@ class DeployedHub(Section):
             raise ValueError("https_secret: an existing hub has its own certificate; set url instead")
         if self.https_secret and (self.url or "").startswith("http:"):
             raise ValueError("https_secret: url must begin with https:, since the hub serves HTTPS")
+        return self
+
+    @model_validator(mode="after")
+    def _subdomains(self) -> DeployedHub:
+        if not self.subdomains:
+            return self
+        if self.install == "none":
+            raise ValueError(
+                "subdomains: an existing hub is not changed; set its JupyterHub.subdomain_host instead"
+            )
+        if self.url is None:
+            raise ValueError(
+                "subdomains: set url to the hub's address in browsers, such as https://hub.example.org"
+            )
+        above_subdomains(self.url)
         return self
 
 

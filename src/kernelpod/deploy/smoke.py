@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Iterator
@@ -46,9 +47,10 @@ def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
     """
     name, password = _user(cluster, deployment)
     with closing(Browser(public_url(cluster, deployment), name)) as browser:
-        with progress(f"hub at {browser.url}"):
-            # A hub that is ready in the cluster may not be reachable from this machine yet.
-            wait_until(lambda: hub_answers(browser.url), f"the hub at {browser.url}")
+        for url in addresses(browser.url, deployment):
+            with progress(f"hub at {url}"):
+                # A hub that is ready in the cluster may not be reachable from this machine yet.
+                wait_until(functools.partial(hub_answers, url), f"the hub at {url}")
         with progress(f"login of {name}"):
             browser.login(password)
         if browser.has_server():
@@ -68,6 +70,14 @@ def smoke(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:
             wait_until(lambda: not kernel_pods(cluster, deployment, kernel_id), "the end of the kernel's pod")
 
 
+def addresses(url: str, deployment: Deployment) -> list[str]:
+    """Return the URLs at which the hub must answer: its own and, with subdomains, one of a server's host."""
+    if not deployment.hub.subdomains:
+        return [url]
+    scheme, _, host = url.partition("://")
+    return [url, f"{scheme}://{SMOKE_USER}.{host}"]
+
+
 def hub_answers(url: str) -> bool:
     """Return whether a healthy hub answers. Raises SmokeError if its certificate is not trusted."""
     try:
@@ -77,7 +87,8 @@ def hub_answers(url: str) -> bool:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             why = str(error).partition("CERTIFICATE_VERIFY_FAILED] ")[2].partition(" (_ssl")[0]
             raise SmokeError(
-                f"the certificate of {url} is not trusted: {why}. The certificate must name the host of hub.url. "
+                f"the certificate of {url} is not trusted: {why}. The certificate must name the host of hub.url, "
+                "and all hosts below it (*.hub.example.org) with hub.subdomains. "
                 "If only its authority is unknown here, run: SSL_CERT_FILE=authority.pem kernelpod smoke"
             ) from error
         return False

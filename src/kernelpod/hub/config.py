@@ -29,13 +29,15 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     """Set everything that servers need on the hub's configuration `c`.
 
     This sets the gateway's service, the scope with which users and their servers use it, the environment,
-    arguments and grace periods of servers, and the service for idle culling, if it is on. Lists and mappings in
-    `c` are extended and never replaced. `hub_name` is this hub's name in the settings, if they have several hubs.
-    Foreign text in the hub's log is escaped from now on. Raises SettingsError.
+    arguments, hosts and grace periods of servers, and the service for idle culling, if it is on. Lists and
+    mappings in `c` are extended and never replaced. `hub_name` is this hub's name in the settings, if they have
+    several hubs. Foreign text in the hub's log is escaped from now on. Raises SettingsError.
     """
     escape_logs()
     hub = settings.hub(hub_name)
     _grant(c, settings, hub)
+    for name, value in servers.subdomains(hub).items():
+        c.JupyterHub[name] = value
     if settings.culling.idle_seconds:
         _cull(c, settings)
     add_variables(c, servers.page_notes(settings))
@@ -54,6 +56,12 @@ def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
     c.KernelpodSpawner.settings, c.KernelpodSpawner.of_hub = settings, hub
     # A function, because traitlets would give every spawner a copy of any other object.
     c.KernelpodSpawner.courses = lambda: resolver
+
+
+def use_proxy(c: Any) -> None:
+    """Let the hub run Kernelpod's proxy, unless `c` has a command. Call it after `subdomain_host` may be set."""
+    if "command" not in c.ConfigurableHTTPProxy:
+        c.ConfigurableHTTPProxy.command = servers.proxy_command(c.JupyterHub.get("subdomain_host", ""))
 
 
 def use_course_allow_list(c: Any, templates: str = "") -> None:

@@ -9,8 +9,10 @@ Release 0.4.0 has these defects:
 - It always tells the hub that browsers use HTTP, and it does not support HTTPS.
 - It reports the last use of a server in local time, which the hub takes for UTC. East of Greenwich, no server
   would be idle for hours.
+- It cannot tell hosts apart, so servers could not have subdomains.
 
-With these fixes, JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. Run as
+With these fixes, JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. With
+JupyterHub.subdomain_host, `--hub-url` keeps the hub's pages away from the hosts of servers. Run as
 `python -m kernelpod.hub.proxy`, with the same arguments.
 """
 
@@ -42,6 +44,9 @@ _log = logging.getLogger(__name__)
 class SamePathHandler(ProxyHandler):
     """Forwards requests with unchanged paths. The targets of a hub's routes have no path of their own."""
 
+    hub_url = ""
+    """The hub's URL in browsers if each server has a host below the hub's; empty if they share the hub's host."""
+
     def prepare(self) -> None:
         """Join the values of repeated headers."""
         headers = self.request.headers
@@ -59,8 +64,17 @@ class SamePathHandler(ProxyHandler):
         return request
 
     async def get_target_url(self, path: str) -> Any:
-        """Return the target's URL with the path and query of the request."""
-        url = await super().get_target_url(path)
+        """Return the target's URL with the path and query of the request.
+
+        The hub answers on every host that has no server. Below its own host that is a redirect to it: a login on a
+        server's host would give the server's pages the hub's cookies.
+        """
+        host = str(self.request.host_name).lower()
+        url = await super().get_target_url(f"{host}/{path}" if self.proxy.host_routing else path)
+        below = bool(self.hub_url) and host.endswith(f".{urlsplit(self.hub_url).hostname}")
+        if url and below and not self.target["prefix"].startswith(f"/{host}/"):
+            self.redirect(f"{self.hub_url}{self.request.uri}")
+            return None
         return url and urlsplit(url)._replace(path=self.request.path).geturl()
 
 
@@ -94,6 +108,16 @@ def with_https(words: list[str]) -> list[str]:
     return others
 
 
+def with_host_routing(words: list[str]) -> list[str]:
+    """Return the arguments without --hub-url, and with --host-routing in the form that the proxy takes."""
+    parser = argparse.ArgumentParser(prog="kernelpod.hub.proxy", add_help=False, allow_abbrev=False)
+    parser.add_argument("--hub-url", default="")
+    parser.add_argument("--host-routing", action="store_true")
+    given, others = parser.parse_known_args(words)
+    SamePathHandler.hub_url = given.hub_url.rstrip("/") if given.host_routing else ""
+    return [*others, "--host-routing=1"] if given.host_routing else others
+
+
 def _serve_https(certificate: str, key: str | None) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
@@ -117,4 +141,4 @@ if __name__ == "__main__":
     be_patient()
     configproxy.ProxyHandler = SamePathHandler
     cli.PythonProxy = UtcProxy
-    cli.main(with_https(sys.argv[1:]))
+    cli.main(with_host_routing(with_https(sys.argv[1:])))

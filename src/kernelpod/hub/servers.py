@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import Any
 
 from kernelpod.settings.culling import Schedule, schedule
 from kernelpod.settings.hubs import Hub
@@ -57,6 +58,23 @@ def page_notes(settings: Settings) -> dict[str, str]:
         return {}
     said = "Files are not kept: your server and each kernel begin with an empty home, which is lost when they end."
     return {"announcement_home": said, "announcement_spawn": said}
+
+
+def subdomains(hub: Hub) -> dict[str, Any]:
+    """Return the traits of JupyterHub that give each server a host of its own; empty if they share the hub's."""
+    if hub.subdomain_host is None:
+        return {}
+    # With __Host-, browsers refuse a login cookie that a server's page sets for another host.
+    return {
+        "subdomain_host": hub.subdomain_host,
+        "cookie_host_prefix_enabled": hub.subdomain_host.startswith("https:"),
+    }
+
+
+def proxy_command(subdomain_host: str) -> list[str]:
+    """Return the command that runs the proxy. With a `subdomain_host` it keeps the hub's pages on that host."""
+    command = [sys.executable, "-m", "kernelpod.hub.proxy"]
+    return [*command, f"--hub-url={subdomain_host}"] if subdomain_host else command
 
 
 def gateway_url(settings: Settings, hub: Hub) -> str:

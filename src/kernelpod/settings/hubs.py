@@ -12,6 +12,7 @@ from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Seconds, Se
 from kernelpod.base.files import read_ordinary
 from kernelpod.errors import SettingsError
 from kernelpod.homes.volumes import canonical_server
+from kernelpod.settings.subdomains import HostUrl
 
 MAX_TOKEN_BYTES = 65_536
 
@@ -45,6 +46,10 @@ class Hub(Section):
     `kernelpod users revoke` uses. Only the hub and admins need to read it, never the gateway."""
     timeout_seconds: Seconds = 5
     """How long one request to the hub may take."""
+    subdomain_host: HostUrl | None = None
+    """The hub's URL in browsers, such as `https://hub.example.org`. With it, each server has a host of its own
+    (`https://alice.hub.example.org`), so that no user's page can act as another user. Names and certificate must
+    also cover `*.hub.example.org`. Absent: hub and servers share one origin."""
     courses: Path | None = None
     """Path of the hub's courses file; the hub and the gateway both read it. Absent: the hub has no courses."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()

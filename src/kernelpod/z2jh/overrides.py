@@ -71,6 +71,8 @@ _HOME = "servers and kernels would have different homes; set homes in the settin
 _ARGUMENTS = "the generated arguments are lost, so Lab would show every kernel as Unknown; remove cmd"
 _OTHER_NAMES = "in this chart's version, other names have different homes in servers and kernels; remove it"
 _LIST = "this list replaces the generated one and lacks its entries; copy them, because"
+_ORIGIN = "servers would share an origin, or have no addresses; set hubs[].subdomain_host in the settings instead"
+_COOKIES = "a server's page could log somebody in as another user"
 _CULLING = "set culling.idle_seconds instead"
 # The first rule whose path matches is used.
 RULES = (
@@ -81,6 +83,9 @@ RULES = (
     _Rule("hub.config.Authenticator.username_pattern", _replaced, _OTHER_NAMES),
     _Rule("hub.config.KubeSpawner.delete_grace_period", _smaller, "servers end before their kernels are deleted"),
     _Rule("hub.config.KubeSpawner.container_security_context", _differs, "servers may get privileges", "warning"),
+    _Rule("hub.config.JupyterHub.subdomain_host", _differs, _ORIGIN),
+    _Rule("hub.config.JupyterHub.cookie_host_prefix_enabled", _differs, _COOKIES, "warning"),
+    _Rule("proxy.chp.extraCommandLineFlags", _lacks_ours, f"{_LIST} the proxy must tell the servers' hosts apart"),
     _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub loses all running servers"),
     _Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_LIST} the gateway must reach the hub"),
     _Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),

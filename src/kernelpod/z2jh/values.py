@@ -60,6 +60,10 @@ def z2jh_values(
         "cull": _cull(settings),
     }
     values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
+    if subdomains := servers.subdomains(hub):
+        values["hub"]["config"].setdefault("JupyterHub", {}).update(subdomains)
+        # The chart starts the proxy by itself and does not tell it about hosts.
+        values["proxy"] = {"chp": {"extraCommandLineFlags": ["--host-routing"]}}
     if image:
         values["singleuser"]["image"] = _image(image)
     if kernel_images:

@@ -167,3 +167,32 @@ def test_the_admins_service_alone_may_revoke_users(config: Any, tmp_path: Path) 
         "access:services!service=kernelpod",
     ]
     assert of_services["kernelpod-gateway"]["scopes"] == ["read:servers"]
+
+
+@pytest.mark.parametrize(
+    ("url", "host_prefix"), [("https://hub.example.org/", True), ("http://hub.localhost:8000", False)]
+)
+def test_each_server_gets_a_host_of_its_own(config: Any, url: str, host_prefix: bool) -> None:
+    from jupyterhub.app import JupyterHub
+
+    from kernelpod.hub.config import use_proxy
+
+    hub = JupyterHub(config=configured(config, hubs=[{"subdomain_host": url}]))
+    assert hub.subdomain_host == url.rstrip("/")
+    assert hub.cookie_host_prefix_enabled is host_prefix
+    use_proxy(config)
+    assert config.ConfigurableHTTPProxy.command[1:] == [
+        "-m",
+        "kernelpod.hub.proxy",
+        f"--hub-url={url.rstrip('/')}",
+    ]
+
+
+def test_a_proxy_of_the_site_is_kept(config: Any) -> None:
+    from kernelpod.hub.config import use_proxy
+
+    use_proxy(configured(config))
+    assert config.ConfigurableHTTPProxy.command[1:] == ["-m", "kernelpod.hub.proxy"]
+    config.ConfigurableHTTPProxy.command = ["mine"]
+    use_proxy(config)
+    assert config.ConfigurableHTTPProxy.command == ["mine"]

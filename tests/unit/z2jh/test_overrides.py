@@ -23,6 +23,9 @@ SETTINGS: dict[str, Any] = {
 }
 OURS = z2jh_values(Settings.model_validate(SETTINGS), "gateway")
 CULLED = z2jh_values(Settings.model_validate({**SETTINGS, "culling": {"idle_seconds": 1800}}), "gateway")
+HOSTS = z2jh_values(
+    Settings.model_validate({**SETTINGS, "hubs": [{"subdomain_host": "https://h.org"}]}), "gateway"
+)
 COURSES = z2jh_values(Settings.model_validate({**SETTINGS, "hubs": [{"courses": "/c/t.yaml"}]}), "gateway")
 
 
@@ -161,3 +164,20 @@ def test_what_are_no_values_is_said(tmp_path: Path, text: str | None, said: str)
     done = CliRunner().invoke(main, ["hub", "check-values", "--settings", str(settings), str(yours)])
     assert done.exit_code == 2
     assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "level", "said"),
+    [
+        ("hub/config/JupyterHub/subdomain_host", "", "error", "servers would share an origin"),
+        ("hub/config/JupyterHub/cookie_host_prefix_enabled", False, "warning", "log somebody in as another user"),
+        ("proxy/chp/extraCommandLineFlags", ["--x"], "error", "must tell the servers' hosts apart"),
+    ],
+)
+def test_what_would_end_the_hosts_of_servers_is_said(path: str, value: Any, level: str, said: str) -> None:
+    (found,) = overrides(HOSTS, nested(path, value))
+    assert found.level == level
+    assert said in found.text
+    assert (
+        overrides(HOSTS, nested("proxy/chp/extraCommandLineFlags", ["--x", "--host-routing"]))[0].level == "note"
+    )

@@ -49,6 +49,7 @@ OURS = [
     {**SECTIONS, "homes": {"volume": {"kind": "none"}}},
     {**SECTIONS, "culling": {"idle_seconds": 1800}},
     {**SECTIONS, "pods": {"servers": ADDITIONS}},
+    {**SECTIONS, "hubs": [{"subdomain_host": "https://hub.example.org"}]},
 ]
 
 

@@ -5,7 +5,6 @@ A hub in the cluster uses it together with `kernelpod.hub.config.configure`, wit
 
 from __future__ import annotations
 
-import sys
 from copy import deepcopy
 from typing import Any
 
@@ -50,7 +49,6 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.KubeSpawner.hub_connect_url = HUB_URL
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.ip = "0.0.0.0"
-    c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
     # Not on the database's volume: in the next pod, another process may have this id.
     c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"  # noqa: S108 - the pod's own
     c.Spawner.environment.update({"HOME": settings.homes.mount_path, "SHELL": "/bin/bash"})
