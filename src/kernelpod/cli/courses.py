@@ -16,6 +16,7 @@ from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.specs.image_checks import ask_for_images
 from kernelpod.cli.specs.options import context_option
 from kernelpod.courses.check import check_courses as find_findings
+from kernelpod.courses.check import shared_origins
 from kernelpod.courses.course_access import CourseAccess, Membership, chosen
 from kernelpod.courses.model import Course, HubFile
 from kernelpod.courses.roster import Roster
@@ -74,7 +75,8 @@ def check(
     """
     specs = {spec.address for spec in read_all(kernelspecs)} if kernelspecs else None
     ask = functools.partial(ask_for_images, choice=images, context=context) if images else None
-    findings = find_findings(file, load_settings(settings_file), specs, ask)
+    settings = load_settings(settings_file)
+    findings = [*find_findings(file, settings, specs, ask), *shared_origins(file, settings)]
     errors = sum(finding.level == "error" for finding in findings)
     if as_json:
         click.echo(forms.as_json(findings), nl=False)

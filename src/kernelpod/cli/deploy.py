@@ -28,8 +28,10 @@ file_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
-def _opened(file: Path) -> tuple[Deployment, Cluster, str]:
+def _opened(file: Path, *, warn: bool = False) -> tuple[Deployment, Cluster, str]:
     deployment = load_deployment(file)
+    for finding in operations.shared_origins(deployment, file) if warn else ():
+        click.echo(finding.as_text(), err=True)
     cluster = find_cluster(deployment)
     return deployment, cluster, operations.check_cluster(cluster)
 
@@ -51,7 +53,7 @@ def deploy(file: Path, yes: bool, dry_run: bool) -> None:
       kernelpod deploy --dry-run
       kernelpod deploy --file deploy.yaml --yes
     """
-    _deploy(*_opened(file), yes=yes, dry_run=dry_run)
+    _deploy(*_opened(file, warn=True), yes=yes, dry_run=dry_run)
 
 
 @click.command()
@@ -65,7 +67,7 @@ def upgrade(file: Path, yes: bool, dry_run: bool) -> None:
     Example:
       kernelpod upgrade --yes
     """
-    deployment, cluster, server = _opened(file)
+    deployment, cluster, server = _opened(file, warn=True)
     if not gateway_revision(cluster, deployment):
         raise KernelpodError(
             f"There is no deployment to upgrade in {deployment.namespaces.gateway}; run `kernelpod deploy`."

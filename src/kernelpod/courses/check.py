@@ -18,6 +18,7 @@ from kernelpod.findings.finding import Finding, FindingsError, Place
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.kernelspecs.registries.images import Answer
 from kernelpod.settings.hubs import Hub
+from kernelpod.settings.origins import shared_origin
 from kernelpod.settings.sections import Settings
 
 
@@ -47,6 +48,19 @@ def check_courses(
         *([logo] if isinstance(logo := read_logo(courses, settings), Finding) else ()),
     }
     return sorted(found)
+
+
+def shared_origins(path: Path, settings: Settings) -> list[Finding]:
+    """Return a warning if the settings give the servers of the file's users no hosts of their own."""
+    try:
+        courses = load_courses(path)
+    except FindingsError:
+        return []
+    uses = [use for use in courses.lists() if use.role != "block"]
+    several = any(use.path for use in uses) or len({name for use in uses for name in use.users.names}) > 1
+    hubs = [hub for hub in settings.hubs if hub.name == courses.hub.hub and hub.subdomain_host is None]
+    remedy = "set hubs[].subdomain_host in the settings (hub.subdomains in the file of `kernelpod deploy`)"
+    return [shared_origin(*courses.tree.spot(("hub",)), remedy) for _ in hubs if several]
 
 
 def _lists(courses: Courses, settings: Settings) -> Iterator[Finding]:

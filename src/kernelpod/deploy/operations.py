@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kernelpod.base import yamltext
@@ -12,6 +13,8 @@ from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
+from kernelpod.findings.finding import START, Finding
+from kernelpod.settings.origins import shared_origin
 from kernelpod.settings.sections import Settings
 
 REMOVE_SECONDS = 180
@@ -56,6 +59,15 @@ def _intention_of(one: OneHub) -> list[str]:
     return [
         f"hub         namespace {one.deployment.namespaces.hub}: {how}",
         f"users       {who} ({hub.authenticator})",
+    ]
+
+
+def shared_origins(deployment: Deployment, file: Path) -> list[Finding]:
+    """Return a warning for each hub whose users can act as each other by a page of their server."""
+    hubs = [one for one in deployment.hubs() if one.deployment.hub.shares_its_origin]
+    keys = ["hub" if one.first else f"more_hubs.{one.name}" for one in hubs]
+    return [
+        shared_origin(file, START, f"set {key}.subdomains: true and {key}.url (docs/https.md)") for key in keys
     ]
 
 

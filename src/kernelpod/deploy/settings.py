@@ -16,6 +16,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
 from kernelpod.settings.hubs import NfsFolder
+from kernelpod.settings.origins import has_several_users
 from kernelpod.settings.sections import Settings
 from kernelpod.settings.subdomains import above_subdomains
 
@@ -160,6 +161,13 @@ class DeployedHub(Section):
             )
         above_subdomains(self.url)
         return self
+
+    @property
+    def shares_its_origin(self) -> bool:
+        """Whether several users' servers share the hub's origin. An existing hub is not known."""
+        given = self.subdomains or self.config.get("JupyterHub", {}).get("subdomain_host")
+        several = self.courses or has_several_users({*self.users, *self.admin_users}, self.config)
+        return bool(several) and not given and self.install != "none"
 
 
 class FurtherHub(DeployedHub):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from course_files import BAD, EXAMPLES, ROOT, write
 
 from kernelpod.cli.main import main
-from kernelpod.courses.check import check_courses
+from kernelpod.courses.check import check_courses, shared_origins
 from kernelpod.courses.load import load_courses
 from kernelpod.findings.finding import FindingsError
 from kernelpod.settings.sections import Settings
@@ -122,7 +122,9 @@ def test_the_examples_are_good(name: str) -> None:
         str(ROOT / "kernelspecs"),
     ]
     done = CliRunner().invoke(main, words)
-    assert (done.exit_code, done.output.splitlines()[:-1]) == (0, [])
+    *said, counted = done.output.splitlines()
+    assert (done.exit_code, counted.endswith(": 0 errors, 1 warnings")) == (0, True), done.output
+    assert "warning shared_origin: " in said[0]
 
 
 def test_three_hubs_are_short_files_over_one_base() -> None:
@@ -351,3 +353,23 @@ def test_a_mount_over_one_of_the_settings_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "a:1", "students": ["a"], "mounts": mounts}}})
     assert check_courses(path, Settings()) == []
     assert "another mount at /data" in check_courses(path, settings)[0].text
+
+
+@pytest.mark.parametrize(
+    ("hub", "students", "codes"),
+    [
+        ({"name": "one"}, ["alice", "bob"], ["shared_origin"]),
+        ({"name": "one"}, ["alice"], []),
+        ({"name": "one", "subdomain_host": "https://hub.example.org"}, ["alice", "bob"], []),
+        ({"name": "other"}, ["alice", "bob"], []),
+    ],
+    ids=["shared", "one user", "subdomains", "not in the settings"],
+)
+def test_a_shared_origin_of_several_users_is_a_warning(
+    tmp_path: Path, hub: dict[str, str], students: list[str], codes: list[str]
+) -> None:
+    courses = {"ml": {"image": "lab:1", "students": students}}
+    path = write(tmp_path, "one", {"hub": "one", "mode": "teaching", "semester": "ws26", "courses": courses})
+    found = shared_origins(path, Settings.model_validate({"hubs": [hub]}))
+    assert [finding.code for finding in found] == codes, found
+    assert all(finding.level == "warning" for finding in found)

@@ -277,10 +277,11 @@ def test_a_file_without_mistakes_has_the_last_word(
 def test_the_command_says_it_as_text_and_as_json(tmp_path: Path) -> None:
     path = str(written(tmp_path, "Authenticator: {alow_all: true}"))
     checked = command("-m", "kernelpod.cli.main", "hub", "check-config", path)
-    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (1, f"{path}: 1 errors, 0 warnings")
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (1, f"{path}: 1 errors, 1 warnings")
     as_json = command("-m", "kernelpod.cli.main", "hub", "check-config", path, "--json")
-    (fault,) = json.loads(as_json.stdout)
+    fault, origin = json.loads(as_json.stdout)
     assert (fault["file"], fault["line"], fault["column"], fault["level"]) == (path, 1, 17, "error")
+    assert (origin["level"], origin["code"]) == ("warning", "shared_origin")
 
 
 def test_without_jupyterhub_the_command_says_what_it_needs(tmp_path: Path) -> None:

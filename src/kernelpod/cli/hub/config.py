@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.errors import SettingsError
 from kernelpod.findings import forms
 
@@ -17,12 +18,13 @@ NEEDS_JUPYTERHUB = (
 
 @click.command("check-config")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@settings_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check_config(file: Path, as_json: bool) -> None:
+def check_config(file: Path, settings_file: Path | None, as_json: bool) -> None:
     """Check a hub's configuration by class and trait (the file of KERNELPOD_HUB_CONFIG). Exit 1 for errors.
 
     FILE may also be values for Zero to JupyterHub or the file of `kernelpod deploy`. Of these, the section
-    `hub.config` is checked.
+    `hub.config` is checked. Settings that give servers hosts of their own are taken into account.
 
     \b
     Examples:
@@ -30,12 +32,13 @@ def check_config(file: Path, as_json: bool) -> None:
       kernelpod hub check-config deploy.yaml
     """
     try:
+        from kernelpod.hub.configfile.origins import shared_origins  # noqa: PLC0415 - see below
         from kernelpod.hub.configfile.traits import check_traits  # noqa: PLC0415 - only this command needs JupyterHub
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
             raise SettingsError(NEEDS_JUPYTERHUB) from error
         raise
-    findings = check_traits(file)
+    findings = [*check_traits(file), *shared_origins(file, load_settings(settings_file))]
     if as_json:
         click.echo(forms.as_json(findings), nl=False)
     else:
