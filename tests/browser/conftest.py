@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from person import DESKTOP, SECONDS, Hub, Person
-from selenium import webdriver
+from demos import COURSES_HUB, at_a_browser, demo_with_courses
+from person import Hub, Person
 
 from doubles import eventually
 
-CHECKOUT = Path(__file__).parents[2]
-COURSES_HUB = CHECKOUT / "tests" / "local" / "courses_hub.py"
 sys.path.insert(0, str(COURSES_HUB.parent))
 
 
@@ -35,37 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def running_hub(need: Any) -> Iterator[Hub]:
-    """The demo with courses, in a process of its own, since it ends all that is below it."""
-    for name in ("hub", "kernels"):
-        need((CHECKOUT / ".envs" / name / "bin" / "python").exists(), f"the {name} environment", "make env")
-    need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")
-    command = [str(CHECKOUT / ".venv" / "bin" / "python"), str(COURSES_HUB)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            about = json.loads(process.stdout.readline() or "null")
-            assert about, "the hub did not start; its last words are above"
-            courses = Path(about["courses"])
-
-            def kill_gateway() -> None:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.write("\n")
-                process.stdin.flush()
-                assert process.stdout.readline(), "no other gateway runs"
-
-            yield Hub(
-                about["url"],
-                about["password"],
-                courses,
-                process.pid,
-                yaml.safe_load(courses.read_text(encoding="utf-8")),
-                kill_gateway,
-            )
-        finally:
-            process.stdin.close()
-            process.wait(120)
+    """The demo with courses, where hub and servers share an origin."""
+    with demo_with_courses(need) as hub:
+        yield hub
 
 
 @pytest.fixture
@@ -97,30 +61,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 @pytest.fixture
 def person(hub: Hub, pictures: Path, need: Any, request: pytest.FixtureRequest) -> Iterator[Person]:
     """Somebody at a desktop's browser; what it shows when a test fails is kept, too."""
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    need(browser and driver, "chromium", "apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    # Nobody's network but loopback's: no updates, no lists, no name of another host is looked up.
-    for flag in (
-        "headless=new",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        "disable-background-networking",
-        "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        "force-color-profile=srgb",
-        "hide-scrollbars",
-    ):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with contextlib.ExitStack() as cleanup:
-        # What Chromium leaves; the path is short, since it is part of the name of a socket.
-        folder = cleanup.enter_context(tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True))
-        service = webdriver.ChromeService(driver, env={**os.environ, "TMPDIR": folder})
-        chrome = cleanup.enter_context(webdriver.Chrome(options, service))
-        chrome.set_page_load_timeout(SECONDS)
-        somebody = Person(hub, chrome, pictures)
-        somebody.sized(DESKTOP)
+    with at_a_browser(hub, pictures, need, request.node.name) as somebody:
         yield somebody
-        with contextlib.suppress(Exception):
-            somebody.picture(f"last-of-{request.node.name}")

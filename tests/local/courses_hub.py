@@ -1,6 +1,7 @@
 """Runs the demo with courses until its standard input ends; the first line it writes is JSON: where it is.
 
-Each line that it reads kills the gateway and starts another, and is answered by a line.
+Each line that it reads kills the gateway and starts another, and is answered by a line. With KERNELPOD_SUBDOMAINS,
+each server has a host of its own.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def run(folder: Path) -> None:
         return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
 
     config.settings, config.hub_config = with_courses, with_an_admin
-    with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr)) as stack:
+    hosts = bool(os.environ.get("KERNELPOD_SUBDOMAINS"))
+    with demo.running_stack(CHECKOUT, None, lambda text: print(text, file=sys.stderr), subdomains=hosts) as stack:
         print(json.dumps({"url": stack.url, "password": stack.password, "courses": str(file)}), flush=True)
         for _ in sys.stdin:
             stack.kill_gateway()

@@ -27,13 +27,19 @@ def _checkout() -> Path:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for homes and logs. Default: kernelpod/demo in the XDG state folder.",
 )
-def demo(check: bool, as_json: bool, folder: Path | None) -> None:
+@click.option(
+    "--subdomains",
+    is_flag=True,
+    help="Give each server a host of its own below hub.localhost. Your browser must know such names.",
+)
+def demo(check: bool, as_json: bool, folder: Path | None, subdomains: bool) -> None:
     """Run hub, Lab, gateway and kernels on this machine, without Kubernetes.
 
     \b
     Examples:
       kernelpod demo              open the URL that it prints; Ctrl-C stops everything
       kernelpod demo --check      run the checks; exit 1 if one of them fails
+      kernelpod demo --subdomains users who do not trust each other
     """
     began = time.monotonic()
 
@@ -43,11 +49,11 @@ def demo(check: bool, as_json: bool, folder: Path | None) -> None:
     if check:
         from kernelpod.demo.check import run_check  # noqa: PLC0415 - needs the demo's HTTP clients
 
-        raise SystemExit(run_check(_checkout(), say, as_json=as_json))
+        raise SystemExit(run_check(_checkout(), say, as_json=as_json, subdomains=subdomains))
     for signum in (signal.SIGINT, signal.SIGTERM):  # a background job of a script starts with SIGINT ignored
         signal.signal(signum, signal.default_int_handler)
     try:
-        with running_stack(_checkout(), folder or kept_folder(), say) as stack:
+        with running_stack(_checkout(), folder or kept_folder(), say, subdomains=subdomains) as stack:
             click.echo(table(stack))
             while all(process.poll() is None for process in stack.processes.values()):
                 time.sleep(0.5)

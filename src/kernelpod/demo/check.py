@@ -79,13 +79,13 @@ class Report:
         return sum(result.outcome == outcome for result in self.results)
 
 
-def run_check(checkout: Path, say: Say, *, as_json: bool = False) -> int:
+def run_check(checkout: Path, say: Say, *, as_json: bool = False, subdomains: bool = False) -> int:
     """Run all checks. Return the exit status: 0 if every check passed (and, in CI, none was skipped)."""
     report = Report(as_json)
     with _logs_of_failures(report) as logs:
         scene: Scene | None = None
         try:
-            with running_stack(checkout, None, say, logs) as stack:
+            with running_stack(checkout, None, say, logs, subdomains=subdomains) as stack:
                 scene = Scene(stack)
                 for check in SCENARIO:
                     report.run(check, scene)

@@ -23,6 +23,7 @@ def settings(stack: Stack) -> dict[str, Any]:
                 "api_url": f"http://127.0.0.1:{stack.ports['hub']}/hub/api",
                 "token_file": str(stack.folder / "service-token"),
                 "admin_token_file": str(stack.folder / "admin-token"),
+                **({"subdomain_host": stack.url} if stack.subdomains else {}),
             }
         ],
         "gateway": {"port": stack.ports["gateway"], "stop_kernels_on_exit": True},
@@ -46,7 +47,7 @@ def settings(stack: Stack) -> dict[str, Any]:
 def hub_config(stack: Stack) -> str:
     """Return the hub's configuration file."""
     values: dict[str, Any] = {
-        "JupyterHub.bind_url": stack.url,
+        "JupyterHub.bind_url": f"http://127.0.0.1:{stack.ports['proxy']}",
         "JupyterHub.hub_bind_url": f"http://127.0.0.1:{stack.ports['hub']}",
         "JupyterHub.db_url": f"sqlite:///{stack.state}/jupyterhub.sqlite",
         "JupyterHub.cookie_secret_file": f"{stack.state}/cookie-secret",

@@ -48,6 +48,8 @@ class Stack:
     password: str
     service_token: str
     admin_token: str
+    subdomains: bool = False
+    """Whether each server has a host of its own below the hub's."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -58,7 +60,7 @@ class Stack:
     @property
     def url(self) -> str:
         """URL of the hub for browsers."""
-        return f"http://127.0.0.1:{self.ports['proxy']}"
+        return f"http://{'hub.localhost' if self.subdomains else '127.0.0.1'}:{self.ports['proxy']}"
 
     @property
     def gateway_url(self) -> str:
@@ -103,7 +105,7 @@ class Stack:
             [str(binaries / "jupyterhub"), "--config", str(self.folder / "jupyterhub_config.py")],
             environment,
         )
-        self.wait_for("hub", f"{self.url}/hub/login")
+        self.wait_for("hub", f"http://127.0.0.1:{self.ports['proxy']}/hub/login")
 
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         keep = ("LANG", "LC_ALL", "PATH", "TMPDIR", "USER")
@@ -167,11 +169,13 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | None = None) -> Iterator[Stack]:
+def running_stack(
+    checkout: Path, folder: Path | None, say: Say, logs: Path | None = None, *, subdomains: bool = False
+) -> Iterator[Stack]:
     """Yield a running demo. Its processes and temporary files are always removed afterwards.
 
     `folder` keeps homes for the next run; None uses a temporary one. `logs` is the folder of logs, by default in
-    `folder`. Raises KernelpodError.
+    `folder`. With `subdomains`, each server has a host of its own. Raises KernelpodError.
     """
     require("bash", "prlimit", *(["setpriv"] if os.getuid() == 0 else []), wished=("bwrap",))
     for name in ("hub", "kernels"):
@@ -194,6 +198,7 @@ def running_stack(checkout: Path, folder: Path | None, say: Say, logs: Path | No
             password=secrets.token_urlsafe(9),
             service_token=secrets.token_hex(32),
             admin_token=secrets.token_hex(32),
+            subdomains=subdomains,
         )
         if stack.no_sandbox:
             say(f"NO ISOLATION BETWEEN USERS: {stack.no_sandbox}")
