@@ -124,6 +124,8 @@ class FakeHub:
         self.users: dict[str, dict[str, Any]] = {}
         self.servers: set[str] = set()
         """Names of the users whose servers run, for `GET /users/NAME`."""
+        self.options: dict[str, Any] = {}
+        """What users chose for their servers, by their names, for `GET /users/NAME`."""
         self.mode = "ok"
         """ok, or one of: error (500), html (a proxy's page), slow (no answer before the mode changes), late (as
         slow, but the answer is of the time of the question)."""
@@ -189,7 +191,8 @@ class FakeHub:
             if more == "tokens":
                 ids = [{"id": known} for known, model in self.users.items() if model["name"] == name]
                 return 200, "application/json", json.dumps({"api_tokens": ids}).encode()
-            servers = {"": {"ready": True}} if name in self.servers else {}
+            server = {"ready": True, "user_options": self.options.get(name, {})}
+            servers = {"": server} if name in self.servers else {}
             return 200, "application/json", json.dumps({"kind": "user", "name": name, "servers": servers}).encode()
         if path != "/hub/api/user":
             return 404, "application/json", b'{"status": 404, "message": "Not Found"}'

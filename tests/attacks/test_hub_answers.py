@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from doubles import user_model
+from doubles import ACCESS, eventually, user_model
 
 MEGABYTE = 1024 * 1024
 
@@ -42,3 +42,16 @@ def test_a_user_cannot_fill_the_gateways_memory_by_options(hub: Any, site: Any) 
         assert site.by(f"mallory-{number}").ask("GET", "kernels").status_code == 200
         del hub.users[f"mallory-{number}"]
     assert site.gateway.memory_bytes() - before < 30 * MEGABYTE
+
+
+def test_a_user_cannot_keep_the_kernels_of_others_by_long_options(hub: Any, make_site: Any) -> None:
+    """Whose servers run is asked for user by user; bob's answer is too long to be read."""
+    hub.users["service-token"] = user_model("k", kind="service", scopes=[ACCESS, "read:servers"], servers={})
+    hub.servers, hub.options = {"alice", "bob"}, {"bob": {"filler": "x" * 2 * MEGABYTE}}
+    site = make_site(hubs=[{"api_url": hub.api_url, "token": "service-token"}], servers={"orphan_seconds": 0.5})
+    gone, stays = site.alice.start(), site.bob.start()
+    hub.servers = {"bob"}
+    eventually(lambda: site.admin.ids() == [stays], what="alice's kernel is ended")
+    assert f"kernel {gone} of hub:alice is ended" in site.gateway.log
+    site.stop_kernels()
+    hub.options = {}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from urllib.parse import quote
 
-from kernelpod.errors import KernelpodError
+from kernelpod.errors import HubUnavailable, KernelpodError
 from kernelpod.gateway.hubclient import ask_hub
 from kernelpod.settings.hubs import Hub
 from kernelpod.start.identity import HubSilentError, Owner, parse_answer
@@ -84,8 +84,12 @@ class Orphans:
         for owner in owners:
             if owner.kind != "user" or token is None:
                 continue
-            answer = await ask_hub(self._hub, token, f"/users/{quote(owner.name, safe='')}")
-            listed[owner] = servers_in(answer.status, answer.body)
+            try:
+                answer = await ask_hub(self._hub, token, f"/users/{quote(owner.name, safe='')}")
+            except HubUnavailable:  # an answer that this user has made too long says nothing about others
+                listed[owner] = None
+            else:
+                listed[owner] = servers_in(answer.status, answer.body)
         return listed
 
 
