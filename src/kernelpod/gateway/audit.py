@@ -77,6 +77,21 @@ class Actor:
 ITSELF = Actor()
 
 
+@dataclass(frozen=True)
+class About:
+    """What a line is about, as far as it is known."""
+
+    owner: Owner | None = None
+    kernel_id: str | None = None
+    kernelspec: str | None = None
+
+    @classmethod
+    def kernel(cls, record: KernelRecord) -> About:
+        """Return a kernel, of which its record says everything."""
+        plan = record.plan
+        return cls(plan.owner, plan.kernel_id, plan.address)
+
+
 class AuditLine(BaseModel):
     """One line of the audit log. Every line has all keys."""
 
@@ -98,7 +113,7 @@ class AuditLine(BaseModel):
     """`denied`: the request was refused, nothing happened. `failed`: it was allowed but did not work."""
     code: str = Field(pattern="^[a-z_]{1,40}$")
     """`ok`, a code of errors.md, or why the gateway acted: `idle`, `server_gone`, `gateway_stopped`, `revoked`.
-    `aborted`: the client of a start hung up."""
+    `aborted`: the client of a start hung up. `unfinished`: something of a revoked user still ends."""
     who: Party | None
     """Who acted; for `withdraw`, who lost the right. Null if the caller could not be authenticated."""
     address: Text | None
@@ -140,20 +155,17 @@ class AuditLog:
         *,
         outcome: Outcome = "done",
         code: str = "ok",
-        record: KernelRecord | None = None,
-        owner: Owner | None = None,
-        kernel_id: str | None = None,
-        kernelspec: str | None = None,
+        about: KernelRecord | About | None = None,
         kernels: int | None = None,
     ) -> None:
-        """Write a line, about the kernel of a record if there is one, else about an owner if one is given.
+        """Write a line, such as about the kernel of a record.
 
         What goes on does not stop if it cannot be written; the gateway's log says so.
         """
         if not self._enabled:
             return
-        plan = record.plan if record else None
-        about = plan.owner if plan else owner
+        known = About.kernel(about) if isinstance(about, KernelRecord) else about or About()
+        owner = known.owner
         line = AuditLine(
             form=1,
             time=datetime.now(timezone.utc),
@@ -162,10 +174,10 @@ class AuditLog:
             code=code,
             who=by.who,
             address=by.address,
-            admin=by.who not in (GATEWAY, None) and about is not None and by.who != Party.of(about),
-            owner=Party.of(about) if about else None,
-            kernel_id=plan.kernel_id if plan else kernel_id,
-            kernelspec=plan.address if plan else kernelspec,
+            admin=by.who not in (GATEWAY, None) and owner is not None and by.who != Party.of(owner),
+            owner=Party.of(owner) if owner else None,
+            kernel_id=known.kernel_id,
+            kernelspec=known.kernelspec,
             kernels=kernels,
         )
         try:

@@ -18,6 +18,7 @@ from tornado import web
 
 from kernelpod import __version__
 from kernelpod.errors import BadRequest, Denied, NotFound, TooMany, UserError, access_revoked
+from kernelpod.gateway.audit import About
 from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.kernelspec_pages import KernelSpecPage, KernelSpecsPage, LogoPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
@@ -105,13 +106,13 @@ class KernelsPage(Proven, stock.MainKernelHandler):
             log.info("kernel %s: start aborted, the caller disconnected", kernel_id)
             self.services.audit.write(
                 "start", self.actor, outcome="failed", code="aborted",
-                kernel_id=kernel_id, kernelspec=self.kernelspec,
+                about=About(kernel_id=kernel_id, kernelspec=self.kernelspec),
             )  # fmt: skip
             return
         finally:
             self.services.visits.starts.discard(self)
         metrics.starts.labels(outcome="ok").inc()
-        self.services.audit.write("start", self.actor, record=record)
+        self.services.audit.write("start", self.actor, about=record)
         self.set_header("Location", f"{self.request.path.rstrip('/')}/{record.kernel_id}")
         self.set_status(201)
         self.finish(_model(self, record.kernel_id))
@@ -170,7 +171,7 @@ class KernelActionPage(OwnKernel, KernelActionHandler):
         else:
             await self.kernel_manager.restart_kernel(kernel_id)
         if action == "restart" or self.is_foreign:
-            self.services.audit.write(self.action, self.actor, record=self.record)
+            self.services.audit.write(self.action, self.actor, about=self.record)
         if action == "interrupt":
             self.set_status(204)
             self.finish()

@@ -293,7 +293,7 @@ class DirectKernelManager(RemoteKernelManager):
             self.dead, self.execution_state = False, self.state_now()
             self.connection.say_state(self.execution_state)
             if now:
-                self.parent.audit.write("restart", code="kernel_exited", record=self.record)
+                self.parent.audit.write("restart", code="kernel_exited", about=self.record)
         finally:
             self.restarting = False
 
@@ -303,7 +303,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     def _report_dead(self, ended: Ended) -> None:
         log.warning("kernel %s is dead (%s): %s", self.record.kernel_id, ended.code, ended.reason)
-        self.parent.audit.write("die", code=ended.code, record=self.record)
+        self.parent.audit.write("die", code=ended.code, about=self.record)
         self.die(ended.reason)
         in_background(self.process_proxy.stop(0))
 

@@ -133,7 +133,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
             await self.admit(kernel)
             kernel.execution_state = "busy"  # until it answers, which an idle kernel does at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
-            self.audit.write("adopt", record=record)
+            self.audit.write("adopt", about=record)
             log.info(
                 "kernel %s found again: user %s, kernelspec %s",
                 record.kernel_id,
@@ -171,7 +171,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Keep a kernel that keeps dying as dead, so that its user learns why."""
         kernel = self.kernel(kernel_id)
         if not kernel.dead:
-            self.audit.write("die", code="kernel_exited", record=kernel.record)
+            self.audit.write("die", code="kernel_exited", about=kernel.record)
             kernel.die("The kernel ended again each time it was started. Restart it when the cause is mended.")
             in_background(kernel.process_proxy.stop(0))
 
@@ -205,7 +205,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         """Stop a kernel, and write into the audit log who ended it and why. Raises NotFound."""
         record = self.kernel(kernel_id).record
         await self.shutdown_kernel(kernel_id, now=now)
-        self.audit.write("stop", by, code=code, record=record)
+        self.audit.write("stop", by, code=code, about=record)
 
     def lists(self, kernel: DirectKernelManager) -> bool:
         """Return whether this kernel is running here and has not been stopped."""

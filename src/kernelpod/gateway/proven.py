@@ -20,7 +20,7 @@ from kernelpod.errors import (
     access_revoked,
     kernel_not_found,
 )
-from kernelpod.gateway.audit import Action, Actor, Party
+from kernelpod.gateway.audit import About, Action, Actor, Party
 from kernelpod.gateway.services import Services
 from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
 from kernelpod.start.record import KernelRecord
@@ -138,7 +138,7 @@ class Proven(JsonPage):
         if denied or self.action == "start":
             self.services.audit.write(
                 self.action, self.actor, outcome="denied" if denied else "failed", code=code,
-                record=self.record, owner=self.about, kernelspec=self.kernelspec,
+                about=self.record or About(self.about, kernelspec=self.kernelspec),
             )  # fmt: skip
 
     def prover(self) -> Prover:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from tornado import web
 
 from kernelpod.errors import Denied, NotFound
-from kernelpod.gateway.audit import Actor
+from kernelpod.gateway.audit import About, Actor
 from kernelpod.gateway.proven import Proven
 from kernelpod.gateway.proxy import in_background
 from kernelpod.gateway.services import Services
@@ -57,7 +57,7 @@ async def revoke(user: Owner, by: Actor, services: Services) -> Holdings:
     left = holdings(user, services)
     still = left.kernels + left.spares + left.starts
     services.audit.write(
-        "revoke", by, owner=user, kernels=before.kernels,
+        "revoke", by, about=About(user), kernels=before.kernels,
         outcome="failed" if still else "done", code="unfinished" if still else "ok",
     )  # fmt: skip
     log.info("user %s is revoked: %s", user, before)

@@ -74,7 +74,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
             self.revoke()
             return
         if self.is_foreign:
-            self.services.audit.write("connect", self.actor, record=self.record)
+            self.services.audit.write("connect", self.actor, about=self.record)
         self.services.visits.websockets.add(self)
         self._rechecks = asyncio.ensure_future(self._recheck())
         count = self._count()
@@ -153,7 +153,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
                 return self.close_with(1013, error.message)
             except UserError as error:
                 if self.path_kwargs["kernel_id"] in self.services.kernels:  # else it has ended meanwhile
-                    self.services.audit.write("withdraw", self.actor, code=error.code, record=self.record)
+                    self.services.audit.write("withdraw", self.actor, code=error.code, about=self.record)
                 return self.close_with(1008, error.message)
 
     def is_of(self, user: Owner) -> bool:
