@@ -56,6 +56,8 @@ class _Local:
     gone: asyncio.Event
     transcript: Transcript | None = None
     ended: Ended | None = None
+    removal: asyncio.Future[None] | None = None
+    """The removal of its folder, once it has begun."""
 
 
 class LocalRuntime:
@@ -211,8 +213,10 @@ class LocalRuntime:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(local.gone.wait(), KILL_TIMEOUT_SECONDS)
         local.process.unwatch(asyncio.get_running_loop())
+        if local.removal is None:  # else another caller is removing it
+            local.removal = asyncio.ensure_future(asyncio.to_thread(try_remove, local.folder))
+        await asyncio.shield(local.removal)
         self._kernels.pop(_key(kernel), None)
-        await asyncio.to_thread(try_remove, local.folder)
 
     def _watch(self, kernel: RunningKernel, folder: Path, process: Process, transcript: Transcript | None) -> None:
         local = _Local(folder, process, asyncio.Event(), transcript)
