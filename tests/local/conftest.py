@@ -125,7 +125,7 @@ def make_site(system_paths: list[str], hub: FakeHub) -> Iterator[MakeSite]:
         # Short, since it is part of the names of sockets.
         folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
         settings = {
-            "hubs": [{"api_url": (asked or hub).api_url, "timeout_seconds": 1}],
+            "hubs": [{"api_url": (asked or hub).api_url, "timeout_seconds": 10}],
             "gateway": {"port": 0},
             "identity": {"cache_seconds": 0.2, "negative_cache_seconds": 0.2},
             "kernelspecs": {"path": str(folder / "kernelspecs"), "refresh_seconds": 0.05},

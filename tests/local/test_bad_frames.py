@@ -52,6 +52,12 @@ for date in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2020-02-30", "", 5
         kernel.session.send(kernel.iopub_socket, message)
 print("sent")
 """
+STOPS = """
+import os, signal, time
+while not os.path.exists("stop"):
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
 
 
 def descriptors(site: Any) -> int:
@@ -143,7 +149,8 @@ def test_a_kernel_that_never_reads_costs_only_its_user(make_site: Any) -> None:
     kernel_id, other = own.alice.start(), own.bob.start()
     memory = own.gateway.memory_bytes()
     with own.alice.channels(kernel_id) as channels:
-        channels.begin("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)")
+        channels.begin(STOPS)
+        (own.home("alice") / "stop").touch()
         for _ in range(100):
             channels.send("shell", "comm_info_request", {"target_name": "none", "filler": "x" * MEGABYTE})
         reply = channels.receive(lambda got: got["msg_type"] == "comm_info_reply")

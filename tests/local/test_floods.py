@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -37,11 +36,9 @@ def clean(tight: Any) -> Iterator[None]:
     tight.stop_kernels()
 
 
-def answers(site: Any) -> float:
-    """Return how many seconds alice's kernel takes to answer, with its start."""
-    began = time.monotonic()
+def alice_works(site: Any) -> None:
+    """Start a kernel of alice and run a cell in it."""
     assert site.alice.run(site.alice.start(), "print(1)") == "1\n"
-    return time.monotonic() - began
 
 
 def test_alice_works_while_bobs_output_floods(tight: Any) -> None:
@@ -58,7 +55,7 @@ def test_alice_works_while_bobs_output_floods(tight: Any) -> None:
         reader = threading.Thread(target=read)
         reader.start()
         try:
-            assert answers(tight) < 10
+            alice_works(tight)
         finally:
             reading.set()
             reader.join(30)
@@ -70,7 +67,7 @@ def test_a_client_that_does_not_read_costs_no_memory(tight: Any) -> None:
         channels.receive(lambda got: got["msg_type"] == "stream")
         eventually(lambda: "loses output" in tight.gateway.log, what="output was dropped")
         held = tight.gateway.memory_bytes()
-        assert answers(tight) < 10
+        alice_works(tight)
         assert tight.gateway.memory_bytes() - held < 120 * MEGABYTE
         channels.receive(lambda got: got["msg_type"] == "stream")  # and what was held back goes on
 
@@ -93,7 +90,7 @@ def test_a_client_that_left_costs_a_bounded_buffer(tight: Any) -> None:
         channels.start("for n in range(1000): print('x' * 100_000, flush=True)\nopen('done', 'w')")
         before = tight.gateway.memory_bytes()
     eventually((tight.homes / "bob" / "done").exists, what="100 MB were printed")
-    assert answers(tight) < 10
+    alice_works(tight)
     assert tight.gateway.memory_bytes() - before < 60 * MEGABYTE
 
 
@@ -101,7 +98,7 @@ def test_one_huge_message_of_a_kernel_is_its_own_loss(tight: Any) -> None:
     kernel_id = tight.bob.start()
     with tight.bob.channels(kernel_id) as channels:
         channels.start("from IPython.display import display\ndisplay({'text/plain': 'x' * 9_000_000}, raw=True)")
-        assert answers(tight) < 10
+        alice_works(tight)
     with tight.bob.channels(kernel_id) as channels:
         assert channels.run("print(2)") == "2\n"
 
@@ -147,7 +144,7 @@ def test_two_hundred_websockets_of_garbage(tight: Any) -> None:
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(send, range(200)))
-    assert answers(tight) < 10
+    alice_works(tight)
     assert tight.bob.run(kernel_id, "print(3)") == "3\n"
     assert "Traceback" not in tight.gateway.log
 
@@ -158,7 +155,7 @@ def test_two_requests_at_once_do_not_share_the_last_place(tight: Any) -> None:
         answered = [answer.status_code for answer in pool.map(lambda _: tight.bob.post(), range(4))]
     assert sorted(answered) == [201, 403, 403, 403]
     assert tight.bob.post().json()["code"] == "too_many_kernels"
-    assert answers(tight) < 10
+    alice_works(tight)
     assert len(tight.bob.ids()) == 2
 
 
@@ -181,4 +178,4 @@ def test_many_restarts_with_output_on_its_way(tight: Any) -> None:
             channels.receive(lambda got: got["msg_type"] == "stream")
             assert tight.bob.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
             assert channels.run("print(4)").endswith("4\n")
-    assert answers(tight) < 10
+    alice_works(tight)
