@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from typing import Any
 
 # The rest of a longer line is left out: a request's body may be a megabyte of names.
 MOST_CHARACTERS = 16_384
 _INDENT = "    "
+_SELDOM_SECONDS = 60.0
 
 
 def escaped(text: str) -> str:
@@ -48,3 +50,26 @@ def escape_logs() -> None:
     make = logging.getLogRecordFactory()
     if not isinstance(make, EscapingRecords):
         logging.setLogRecordFactory(EscapingRecords(make))
+
+
+class Seldom:
+    """Logs each text once a minute at most: what a user can bring about any number of times fills no log."""
+
+    def __init__(self, log: logging.Logger, prefix: str = "") -> None:
+        """`prefix` is put before each text."""
+        self._log, self._prefix = log, prefix.replace("%", "%%")
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def say(self, level: int, text: str, *values: object, exc_info: bool = False) -> None:
+        """Log a text with its values, unless it was logged within the last minute with whatever values.
+
+        The next line of it says how many were left out.
+        """
+        now = time.monotonic()
+        before, left_out = self._said.get(text, (-_SELDOM_SECONDS, 0))
+        if now - before < _SELDOM_SECONDS:
+            self._said[text] = before, left_out + 1
+            return
+        self._said[text] = now, 0
+        more = f" ({left_out} more since this was last said)" if left_out else ""
+        self._log.log(level, f"{self._prefix}{text}{more}", *values, exc_info=exc_info)

@@ -20,6 +20,7 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
+from kernelpod.base.logs import Seldom
 from kernelpod.errors import TooMany
 from kernelpod.settings.sections import Gateway
 
@@ -31,7 +32,6 @@ UNPROVEN_SHARE = 4
 DESCRIPTORS_SHARE = 2
 ACCEPTS_AT_ONCE = 128
 PAUSE_SECONDS = 1.0
-SAY_SECONDS = 60.0
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class Guests:
         self._guests: dict[IOStream, Guest] = {}
         self._of: Counter[Hashable] = Counter()
         self._unproven: dict[str, dict[Guest, None]] = {}
-        self._said: dict[str, float] = {}
+        self._seldom = Seldom(log)
 
     def __len__(self) -> int:
         """Return the number of open connections."""
@@ -93,11 +93,8 @@ class Guests:
             self._leave_place(guest)
 
     def say(self, text: str, *values: object) -> None:
-        """Log a warning, each text once in a minute."""
-        now = asyncio.get_running_loop().time()
-        if now - self._said.get(text, float("-inf")) >= SAY_SECONDS:
-            self._said[text] = now
-            log.warning(text, *values)
+        """Log a warning, each text once a minute at most."""
+        self._seldom.say(logging.WARNING, text, *values)
 
     def _close_one(self) -> None:
         """Close the oldest unproven connection of the address that has the most."""

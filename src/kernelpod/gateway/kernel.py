@@ -29,12 +29,10 @@ log = logging.getLogger(__name__)
 
 RECONNECT_MILLISECONDS = 10
 LINGER_MILLISECONDS = 1000
+# ZeroMQ counts messages, not bytes: so many of `max_message_bytes` may wait. More do not make reading faster.
+QUEUE_MESSAGES = 4
 
 RESTARTED = "The kernel was restarted."
-
-# Length of the queue for one kernel's output. A kernel can fill ZeroMQ's default of 1000 messages in a third of a
-# second; then it drops messages, also the one that ends the cell.
-OUTPUT_QUEUE_MESSAGES = 20_000
 
 
 class DirectKernelManager(RemoteKernelManager):
@@ -83,7 +81,7 @@ class DirectKernelManager(RemoteKernelManager):
         """Record that the kernel has sent output, and its state if it said one."""
         self.parent.last_kernel_activity = self.last_activity = utcnow()
         self.heard_at = time.monotonic()
-        if state:
+        if state and not self.dead:
             self.execution_state = state
 
     def start_restarter(self) -> None:
@@ -214,8 +212,8 @@ class DirectKernelManager(RemoteKernelManager):
             encrypt(socket, self._server_key)
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
+        socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
         if channel == "iopub":
-            socket.setsockopt(zmq.RCVHWM, OUTPUT_QUEUE_MESSAGES)
             socket.subscribe(b"")
         return socket, self._make_url(channel)
 

@@ -13,10 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from kernelpod.base.logs import Seldom
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.budget import Part, Shrink
 from kernelpod.gateway.channels.computing import Computing
+from kernelpod.gateway.channels.ends import Ends
 from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.pace import Pace
 from kernelpod.gateway.channels.probe import Probe
@@ -46,6 +48,7 @@ class KernelConnection:
         `new_part` returns the kernel's part of the budget of all.
         """
         self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
+        self._seldom = Seldom(log, f"kernel {kernel_id}: ")
         self._backlog = Backlog()
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
         self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
@@ -53,8 +56,8 @@ class KernelConnection:
         self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
         self._pace = Pace(self._subscribers.pump, lambda: self.pages)
         self._requests = Requests()
+        self._ends = Ends(self._probe.answered, self._end_state)
         self.computing = Computing()
-        self._unended: set[str] = set()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
@@ -72,7 +75,7 @@ class KernelConnection:
         self._dead, self._heard_answer = "", False
         self.computing.clear()
         self._probe.forget()
-        self._unended.clear()
+        self._ends.close()
         self._open_socket = open_socket
         # The same for every gateway: the next one gets the replies to what this one has asked.
         self._sockets.open(open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES])
@@ -91,6 +94,7 @@ class KernelConnection:
     def close(self) -> None:
         """Close the sockets. Pages stay."""
         self._sockets.close()
+        self._ends.close()
         self._part.close()
 
     def _connected_again(self, channel: str) -> None:
@@ -102,15 +106,14 @@ class KernelConnection:
             self._requests.doubt(asked, self.ask(channel, "kernel_info_request", {}))
 
     def _explain_gap(self) -> None:
-        """Tell the pages that output of the running cells is lost, and end those whose end is lost, too."""
-        log.warning("kernel %s: the connection was lost, and some output with it", self._kernel_id)
+        """Tell the pages that output of the running cells is lost. Those without a reply to come end now."""
+        self._seldom.say(logging.WARNING, "the connection was lost, and some output with it")
         limit = self._limits.max_message_bytes / 1e6
         text = f"\n[Output is lost: the kernel was cut off, as after a message of more than {limit:.0f} MB.]\n"
         for msg_id, parent in self.computing.running():
             self._say("stream", {"name": "stderr", "text": text}, parent)
-            if self._requests.asked(msg_id):
-                self._unended.add(msg_id)
-            else:
+            if not self._requests.asked(msg_id):
+                self._ends.heard(msg_id)
                 self._end_state(msg_id, parent)
 
     def _end_state(self, msg_id: str, parent: bytes) -> None:
@@ -151,7 +154,7 @@ class KernelConnection:
         reason = self._dead if self._held is None else ""
         waiting = self._held_bytes + self._requests.unread_bytes
         if waiting + size > self._limits.max_backlog_bytes or size > self._part.room:
-            log.info("kernel %s reads too slowly: a message of a page is refused", self._kernel_id)
+            self._seldom.say(logging.INFO, "the kernel reads too slowly: a message of a page is refused")
             reason = TOO_MUCH
         if reason:
             if message.msg_type.endswith("_request"):
@@ -165,6 +168,7 @@ class KernelConnection:
                 self._say(msg_type, content, parent, channel=channel, to=session, kept=True)
         else:
             self._requests.add(session, message)
+            self._ends.expect(message)
             self._part.resize(self._waiting)
             self._sockets.send(message.channel, wire.signed(self._session, message.parts))
 
@@ -189,9 +193,9 @@ class KernelConnection:
             else:
                 self._receive_answer(channel, message)
         except wire.NotAMessageError as error:
-            log.warning("kernel %s: a message on %s was dropped: %s", self._kernel_id, channel, error)
-        except Exception:  # a socket whose callback fails is not read any more
-            log.exception("kernel %s: a message on %s could not be passed on", self._kernel_id, channel)
+            self._seldom.say(logging.WARNING, "a message on %s was dropped: %s", channel, error)
+        except Exception:  # noqa: BLE001 - a socket whose callback fails is not read any more
+            self._seldom.say(logging.ERROR, "a message on %s could not be passed on", channel, exc_info=True)
 
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
         self._heard_answer = True
@@ -209,9 +213,8 @@ class KernelConnection:
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
         self._pass_on(channel, message, to=self._asker(request), kept=True)
-        if parent_id in self._unended:
-            self._unended.discard(parent_id)
-            self._end_state(parent_id, message.parts[wire.PARENT])
+        if channel != "stdin":
+            self._ends.replied(str(parent_id))
 
     def _asker(self, request: Request | None) -> str | None:
         """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""
@@ -224,6 +227,8 @@ class KernelConnection:
             if self._probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
+            if message.content().get("execution_state") == "idle":
+                self._ends.heard(parent_id)
             if state == "busy":
                 self._requests.read(str(parent_id))
             elif state == "idle" and not self._heard_answer:
@@ -272,7 +277,7 @@ class KernelConnection:
         for entry in self._backlog.drop(limit):
             for subscriber in self._subscribers:
                 if subscriber.lose(entry):
-                    log.info("kernel %s: a page reads too slowly or is away, and loses output", self._kernel_id)
+                    self._seldom.say(logging.INFO, "a page reads too slowly or is away, and loses output")
 
     # Pages
 
