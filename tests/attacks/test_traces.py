@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from doubles import FakeHub, eventually, user_model
-from kernelpod.gateway.audit import MOST_CHARACTERS, AuditLine
+from kernelpod.gateway.audit import MOST_CHARACTERS, MOST_DENIALS, AuditLine
 
 FORGED = '\n{"schema": 1}\n2026-01-01T00:00:00.000Z INFO kernelpod: forged\x1b[2J\r\x85\u2028\u202e'
 BODIES: dict[str, dict[str, Any]] = {
@@ -86,3 +86,14 @@ def test_a_user_cannot_make_the_gateway_write_elsewhere(make_site: Any, tmp_path
     assert site.by("other").ask("GET", "kernels").status_code == 401
     assert json.loads((tmp_path / "audit.jsonl").read_text(encoding="ascii"))["schema"] == 1
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stranger_cannot_fill_the_audit_log(make_site: Any, tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    site = make_site(audit={"file": str(file)})
+    for number in range(3 * MOST_DENIALS):
+        assert site.by(f"wrong-{number}").ask("GET", "kernels").status_code == 401
+    assert site.alice.post("no-such-kernelspec").status_code == 404
+    lines = [AuditLine.model_validate_json(line) for line in file.read_text(encoding="ascii").splitlines()]
+    assert len([line for line in lines if line.who is None]) <= 2 * MOST_DENIALS, "a minute has passed meanwhile"
+    assert lines[-1].who is not None

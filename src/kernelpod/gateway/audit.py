@@ -12,6 +12,8 @@ import os
 import stat
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +29,8 @@ from kernelpod.start.record import KernelRecord
 log = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 255
+# Denials of one party that are written within a minute; who asks without end fills no disk.
+MOST_DENIALS = 60
 COMPLAINT_SECONDS = 60
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -130,10 +134,34 @@ class AuditLine(BaseModel):
     """The kernelspec, with its profile, as `<kernelspec>.<profile>`."""
     kernels: int | None = Field(ge=0)
     """For `takeover`: how many kernels were found. For `revoke`: how many ended, without prewarmed ones."""
+    left_out: int = Field(ge=0)
+    """How many denials of the same `who` were not written before this one: at most 60 are in a minute. Those
+    without a valid token count together."""
 
     def to_json(self) -> str:
         """Return the line, without its end."""
         return json.dumps(self.model_dump(mode="json", by_alias=True))
+
+
+class Denials:
+    """Counts the denials of each party, of which a minute has a limited number of lines."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` returns seconds."""
+        self._now, self._minute = now, 0
+        self._written: Counter[Party | None] = Counter()
+        self._left_out: Counter[Party | None] = Counter()
+
+    def left_out(self, who: Party | None) -> int | None:
+        """Return how many were left out since the last line of this party; None if this one is left out, too."""
+        if (minute := int(self._now() // 60)) != self._minute:
+            self._minute = minute
+            self._written.clear()
+        if self._written[who] >= MOST_DENIALS:
+            self._left_out[who] += 1
+            return None
+        self._written[who] += 1
+        return self._left_out.pop(who, 0)
 
 
 class AuditLog:
@@ -142,6 +170,7 @@ class AuditLog:
     def __init__(self, settings: Audit) -> None:
         """Raise SettingsError if the file cannot be written."""
         self._enabled, self._file, self._complained = settings.enabled, settings.file, float("-inf")
+        self._denials = Denials(time.monotonic)
         if self._enabled and self._file:
             try:
                 _append(self._file, b"")
@@ -164,6 +193,9 @@ class AuditLog:
         """
         if not self._enabled:
             return
+        left_out = self._denials.left_out(by.who) if outcome == "denied" else 0
+        if left_out is None:
+            return
         known = About.kernel(about) if isinstance(about, KernelRecord) else about or About()
         owner = known.owner
         line = AuditLine(
@@ -179,6 +211,7 @@ class AuditLog:
             kernel_id=known.kernel_id,
             kernelspec=known.kernelspec,
             kernels=kernels,
+            left_out=left_out,
         )
         try:
             self._put(f"{line.to_json()}\n")
