@@ -24,7 +24,9 @@ class Ends:
         """`ask` returns when the kernel has answered a question. `end` gets msg_id and header of a lost end."""
         self._ask, self._end = ask, end
         self._open: dict[str, bytes] = {}
-        self._replied: dict[str, asyncio.TimerHandle | asyncio.Task[None]] = {}
+        self._replied: dict[str, asyncio.TimerHandle] = {}
+        self._late: list[str] = []
+        self._search: asyncio.Task[None] | None = None
 
     def expect(self, message: wire.FromPage) -> None:
         """Note a message that is sent to the kernel, if its end will be heard."""
@@ -35,8 +37,10 @@ class Ends:
 
     def heard(self, msg_id: object) -> None:
         """Note that the kernel has said the end of a request."""
-        if isinstance(msg_id, str) and self._open.pop(msg_id, None) is not None:
-            self._forget(msg_id)
+        if isinstance(msg_id, str):
+            self._open.pop(msg_id, None)
+            if timer := self._replied.pop(msg_id, None):
+                timer.cancel()
 
     def replied(self, msg_id: str) -> None:
         """Note the reply to a request: its end must be near."""
@@ -46,19 +50,26 @@ class Ends:
 
     def close(self) -> None:
         """End the requests that have a reply, and forget the others: the kernel will say no more."""
-        for msg_id in list(self._replied):
-            self._forget(msg_id)
-            self._end(msg_id, self._open.pop(msg_id))
+        if self._search is not None:
+            self._search.cancel()
+        self._search, self._late = None, []
+        self._end_now(list(self._replied))
         self._open.clear()
 
     def _look_for(self, msg_id: str) -> None:
-        self._replied[msg_id] = asyncio.create_task(self._end_lost(msg_id))
+        self._late.append(msg_id)
+        if self._search is None:
+            self._search = asyncio.create_task(self._end_lost())
 
-    async def _end_lost(self, msg_id: str) -> None:
-        await self._ask()
-        del self._replied[msg_id]
-        self._end(msg_id, self._open.pop(msg_id))
+    async def _end_lost(self) -> None:
+        while self._late:
+            late, self._late = self._late, []
+            await self._ask()
+            self._end_now(late)
+        self._search = None
 
-    def _forget(self, msg_id: str) -> None:
-        if waiting := self._replied.pop(msg_id, None):
-            waiting.cancel()
+    def _end_now(self, msg_ids: list[str]) -> None:
+        for msg_id in msg_ids:
+            if header := self._open.get(msg_id):
+                self.heard(msg_id)
+                self._end(msg_id, header)
