@@ -19,6 +19,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
 from kernelpod.hub.logins.allowlist import with_allow_list
 from kernelpod.hub.pages.theme import add_variables, show_theme, template_folder
+from kernelpod.hub.servicetokens import end_former_tokens
 from kernelpod.hub.spawners.base import KernelpodSpawner, identity_of
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
@@ -31,10 +32,12 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     This sets the gateway's service, the scope with which users and their servers use it, the environment,
     arguments, hosts and grace periods of servers, and the service for idle culling, if it is on. Lists and
     mappings in `c` are extended and never replaced. `hub_name` is this hub's name in the settings, if they have
-    several hubs. Foreign text in the hub's log is escaped from now on. Raises SettingsError.
+    several hubs. Foreign text in the hub's log is escaped from now on, and a new token of one of the services that
+    are set here ends its former ones. Raises SettingsError.
     """
     escape_logs()
     hub = settings.hub(hub_name)
+    end_former_tokens((hub.service, servers.admin_service(hub), servers.CULLER))
     _grant(c, settings, hub)
     for name, value in servers.subdomains(hub).items():
         c.JupyterHub[name] = value
@@ -94,7 +97,7 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
         c.JupyterHub.custom_scopes.update({admin: {"description": servers.ADMIN_SCOPE_MEANS}})
         c.JupyterHub.load_roles.append({"name": "kernelpod-admin", "scopes": [admin, access]})
     if token := hub.admin_token():
-        name = f"{hub.service}-admin"
+        name = servers.admin_service(hub)
         service = {"name": name, "display": False, "api_token": token.get_secret_value()}
         c.JupyterHub.services.append(service)
         role = {"name": "kernelpod-revoke", "services": [name], "scopes": servers.admin_scopes(settings, hub)}

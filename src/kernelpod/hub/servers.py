@@ -33,6 +33,11 @@ def access_scope(hub: Hub) -> str:
     return f"access:services!service={hub.service}"
 
 
+def admin_service(hub: Hub) -> str:
+    """Return the name of the service whose token is in `hubs[].admin_token_file`."""
+    return f"{hub.service}-admin"
+
+
 def admin_scopes(settings: Settings, hub: Hub) -> list[str]:
     """Return the scopes of a token that revokes users: at the hub, and at the gateway."""
     return [*REVOKING_SCOPES, settings.identity.admin_scope, access_scope(hub)]
