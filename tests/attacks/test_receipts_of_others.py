@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from kernelpod.cli.main import main
 from kernelpod.errors import KernelpodError
+from kernelpod.grading.submissions.keys import ReceiptKeys, read_keys
 from kernelpod.grading.submissions.manifest import MANIFEST, RECEIPT, code_of, digest_of, manifest_of
-from kernelpod.grading.submissions.receipt import Receipt, read_key
+from kernelpod.grading.submissions.receipt import Receipt
 from kernelpod.grading.submissions.verify import verify_all
 from kernelpod.hub.logins import codes
 from kernelpod.settings.hubs import Hub
@@ -40,7 +41,7 @@ def collected(folder: Path, student: str = "alice", assignment: str = "ps1", cou
 
 
 def found(folder: Path, **what: Any) -> list[str]:
-    return [one for verdict in verify_all(folder, key=KEY, **what) for one in verdict.findings]
+    return [one for verdict in verify_all(folder, keys=ReceiptKeys(KEY), **what) for one in verdict.findings]
 
 
 def test_a_genuine_receipt_is_good_in_its_place(tmp_path: Path) -> None:
@@ -102,6 +103,6 @@ def test_the_command_verifies_for_a_course_and_an_assignment(tmp_path: Path) -> 
 @pytest.mark.timeout(20)
 def test_a_user_cannot_block_a_reader_by_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe := tmp_path / "pipe", 0o600)
-    for read in (read_key, codes.read_list, lambda path: Hub(token_file=path).service_token()):
+    for read in (read_keys, codes.read_list, lambda path: Hub(token_file=path).service_token()):
         with pytest.raises(KernelpodError, match="this is not an ordinary file"):
             read(pipe)

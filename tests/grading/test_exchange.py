@@ -14,6 +14,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from kernelpod.grading import exchange as submissions
+from kernelpod.grading.submissions.keys import ReceiptKeys
 from kernelpod.grading.submissions.manifest import code_of, stored
 from kernelpod.grading.submissions.verify import verify
 
@@ -112,7 +113,7 @@ def test_the_key_is_read_before_anything_is_collected(desk: Desk, tmp_path: Path
         desk.collect(receipt_key_file=str(key))
     key.chmod(0o600)
     desk.collect(receipt_key_file=str(key))
-    assert verify(desk.collected("alice"), key=b"k" * 32).ok
+    assert verify(desk.collected("alice"), keys=ReceiptKeys(b"k" * 32)).ok
 
 
 def test_feedback_reaches_its_student_only(desk: Desk) -> None:

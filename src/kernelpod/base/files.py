@@ -1,9 +1,10 @@
-"""Reads small files that admins name: keys, tokens, lists of codes."""
+"""Reads and replaces small files that admins name: keys, tokens, lists of codes."""
 
 from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 
@@ -17,3 +18,26 @@ def read_ordinary(path: Path, most: int) -> tuple[bytes, os.stat_result]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "this is not an ordinary file")
         return file.read(most), status
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace the content of a file atomically; its owner and mode stay. Raises OSError, then nothing changes."""
+    status = path.stat()
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(handle, status.st_uid, status.st_gid)
+            os.fchmod(handle, stat.S_IMODE(status.st_mode))
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

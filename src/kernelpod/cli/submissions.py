@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from kernelpod.grading.submissions.keys import read_keys
 from kernelpod.grading.submissions.manifest import is_code
-from kernelpod.grading.submissions.receipt import read_key
 from kernelpod.grading.submissions.verify import Verdict, verify_all
 from kernelpod.grading.submissions.walk import shown
 
@@ -31,7 +31,8 @@ def submissions() -> None:
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Key that receipts are signed with. If given, every submission must have a receipt.",
+    help="File with the key that receipts are signed with, and former ones. If given, every submission must have "
+    "a receipt.",
 )
 @click.option("--course", help="Course that receipts must be for. Without it, all must be for the same one.")
 @click.option(
@@ -57,7 +58,7 @@ def verify(
     """
     if code is not None and not is_code(code):
         raise click.BadParameter("a code is five groups of four digits 0-9 and A-F", param_hint="--code")
-    verdicts = verify_all(folder, code, read_key(key_file) if key_file else None, course, assignment)
+    verdicts = verify_all(folder, code, read_keys(key_file) if key_file else None, course, assignment)
     if as_json:
         click.echo(json.dumps([_about(verdict) for verdict in verdicts], indent=2))
     else:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from kernelpod.cli.main import main
 from kernelpod.grading.submissions import walk
+from kernelpod.grading.submissions.keys import ReceiptKeys, read_keys
 from kernelpod.grading.submissions.manifest import (
     MANIFEST,
     Checksums,
@@ -26,7 +27,7 @@ from kernelpod.grading.submissions.manifest import (
     same_code,
     stored,
 )
-from kernelpod.grading.submissions.receipt import RECEIPT, Receipt, moment, read_key
+from kernelpod.grading.submissions.receipt import RECEIPT, Receipt, moment
 from kernelpod.grading.submissions.verify import verify, verify_all
 from kernelpod.grading.submissions.walk import SubmissionError, entries, shown
 
@@ -47,6 +48,7 @@ NAMES = [
     "deep/er/and/deeper/x",
 ]
 KEY = b"k" * 32
+KEYS = ReceiptKeys(KEY)
 HALF_PAST = datetime(2027, 2, 1, 11, 30, tzinfo=timezone.utc)
 
 
@@ -266,10 +268,10 @@ def test_files_and_manifest_changed_together_are_seen_by_code_and_receipt(tmp_pa
     folder = submission(tmp_path)
     code = code_of(stored(folder) or b"")
     receipt(folder)
-    assert verify(folder, code, KEY).ok
+    assert verify(folder, code, KEYS).ok
     (folder / "ps1.ipynb").write_text("better", encoding="utf-8")
     submission(folder, {"ps1.ipynb": "better"})
-    verdict = verify(folder, code, KEY)
+    verdict = verify(folder, code, KEYS)
     assert verdict.changed == ()
     assert [finding.partition(":")[0] for finding in verdict.findings] == [
         f"its code is {verdict.code}",
@@ -296,16 +298,16 @@ def test_with_a_key_nothing_less_than_a_genuine_receipt_will_do(
     if text is not None:
         other = made.signed(b"o" * 32).to_json()
         (folder / RECEIPT).write_text(other if text.startswith("signed") else text, encoding="utf-8")
-    assert said in verify(folder, key=KEY).findings[0]
+    assert said in verify(folder, keys=KEYS).findings[0]
 
 
 def test_a_receipt_in_somebody_elses_folder_is_seen(tmp_path: Path) -> None:
     receipt(submission(tmp_path / "alice/ps1"))
     receipt(submission(tmp_path / "bob/ps1"))
-    good, bad = verify_all(tmp_path, key=KEY)
+    good, bad = verify_all(tmp_path, keys=KEYS)
     assert good.ok
     assert bad.findings == ("its RECEIPT.json belongs to alice",)
-    assert [verify_all(tmp_path / name, key=KEY)[0].ok for name in ("alice", "bob")] == [True, False]
+    assert [verify_all(tmp_path / name, keys=KEYS)[0].ok for name in ("alice", "bob")] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +319,7 @@ def test_a_key_that_others_could_know_is_refused(tmp_path: Path, mode: int, leng
     key.write_bytes(b"s" * length + b"\n")
     key.chmod(mode)
     with pytest.raises(SubmissionError, match=said) as caught:
-        read_key(key)
+        read_keys(key)
     assert "sss" not in str(caught.value)
 
 
@@ -325,9 +327,9 @@ def test_a_key_is_read_without_its_line_break(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(KEY + b"\n")
     key.chmod(0o600)
-    assert read_key(key) == KEY
+    assert read_keys(key) == KEYS
     with pytest.raises(SubmissionError, match="cannot be read"):
-        read_key(tmp_path / "none")
+        read_keys(tmp_path / "none")
 
 
 @pytest.mark.parametrize("text", ["2027-02-01T12:30:00+01:00", "2027-02-01T11:30:00Z", "2027-02-01 11:30+00:00"])

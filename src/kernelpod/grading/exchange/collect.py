@@ -20,6 +20,7 @@ from traitlets import default as default_of
 
 from kernelpod.grading.exchange.exchange import SECRET, STUDENT, CourseExchange, secret_of, write
 from kernelpod.grading.submissions.copy import copy_folder, last_change
+from kernelpod.grading.submissions.keys import read_keys
 from kernelpod.grading.submissions.manifest import (
     CODE_NOTE,
     MANIFEST,
@@ -30,7 +31,7 @@ from kernelpod.grading.submissions.manifest import (
     manifest_of,
     stored,
 )
-from kernelpod.grading.submissions.receipt import Receipt, read_key
+from kernelpod.grading.submissions.receipt import Receipt
 from kernelpod.grading.submissions.walk import SubmissionError, read_small, shown
 
 MAX_SUBMISSIONS = 1000
@@ -60,7 +61,7 @@ class Collect(CourseExchange, default.ExchangeCollect):
     def start(self) -> None:
         """Read the key first, so that nothing is collected if it cannot be used."""
         try:
-            self._key = read_key(Path(self.receipt_key_file)) if self.receipt_key_file else None
+            self._key = read_keys(Path(self.receipt_key_file)).key if self.receipt_key_file else None
         except SubmissionError as error:
             self.fail(error.message)
         super().start()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import stat
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from kernelpod.base.files import read_ordinary
 from kernelpod.grading.submissions.manifest import RECEIPT
 from kernelpod.grading.submissions.walk import SubmissionError, read_small
 
 MAX_RECEIPT_BYTES = 2**20
-MIN_KEY_BYTES, MAX_KEY_BYTES = 32, 4096
 FORM: Literal[1] = 1
 # Separates these signatures from others that are made with the same key.
 _PURPOSE = b"kernelpod submission receipt 1\n"
@@ -91,22 +88,6 @@ def _why(error: ValidationError) -> str:
             age, remedy = ("an older", "collect the submission again") if old else ("a newer", "upgrade kernelpod")
             return f"is of {age} form than {FORM}, which is read here: {remedy}"
     return "is damaged"
-
-
-def read_key(path: Path) -> bytes:
-    """Return the key of receipts. Raises SubmissionError if other users have access to it, or it is too short."""
-    try:
-        raw, status = read_ordinary(path, MAX_KEY_BYTES + 1)
-    except OSError as error:
-        raise SubmissionError(f"the key {path} cannot be read: {error.strerror}") from error
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SubmissionError(f"other users have access to the key {path}: run chmod 600 {path}")
-    key = raw.strip()
-    if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
-        raise SubmissionError(
-            f"{path} is not a key of at least {MIN_KEY_BYTES} bytes: make one with `openssl rand -hex 32`"
-        )
-    return key
 
 
 def moment(text: str) -> datetime:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kernelpod.grading.submissions.keys import ReceiptKeys
 from kernelpod.grading.submissions.manifest import (
     MANIFEST,
     RECEIPT,
@@ -41,7 +42,7 @@ class Verdict:
         return not (self.changed or self.missing or self.added or self.findings)
 
 
-def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> Verdict:
+def verify(folder: Path, code: str | None = None, keys: ReceiptKeys | None = None) -> Verdict:
     """Return what differs from the manifest, from the code that the student was shown, and from the receipt."""
     text = stored(folder)
     if text is None:
@@ -51,7 +52,7 @@ def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> V
         told, (there, others) = parsed(text).files, manifest_of(folder)
     except SubmissionError as error:
         return Verdict(folder, code=code_of(text), findings=(error.message,))
-    receipt, findings = _receipt(folder, digest_of(there.as_bytes()), text, key)
+    receipt, findings = _receipt(folder, digest_of(there.as_bytes()), text, keys)
     if code is not None and not same_code(code, code_of(text)):
         findings = (f"its code is {code_of(text)}: not what was submitted with {code}", *findings)
     now = there.files
@@ -70,7 +71,7 @@ def verify(folder: Path, code: str | None = None, key: bytes | None = None) -> V
 def verify_all(
     folder: Path,
     code: str | None = None,
-    key: bytes | None = None,
+    keys: ReceiptKeys | None = None,
     course: str | None = None,
     assignment: str | None = None,
 ) -> list[Verdict]:
@@ -86,7 +87,7 @@ def verify_all(
         raise SubmissionError(f"{folder} contains no submission: nothing in it has a {MANIFEST}")
     if code is not None and len(found) > 1:
         raise SubmissionError(f"a code belongs to one submission, but {folder} contains {len(found)}")
-    verdicts = [verify(one, code, key) for one in found]
+    verdicts = [verify(one, code, keys) for one in found]
     courses = {course} if course else {one.receipt.course for one in verdicts if one.receipt}
     return [
         replace(one, findings=(*one.findings, *_misplaced(folder, one.folder, one.receipt, courses, assignment)))
@@ -138,18 +139,18 @@ def _search(folder: Path, depth: int) -> tuple[list[Path], list[Path]]:
 
 
 def _receipt(
-    folder: Path, files: str, manifest: bytes, key: bytes | None
+    folder: Path, files: str, manifest: bytes, keys: ReceiptKeys | None
 ) -> tuple[Receipt | None, tuple[str, ...]]:
-    """Return the receipt and its errors. Only a receipt that is signed with the key proves anything."""
+    """Return the receipt and its errors. Only a receipt that is signed with one of the keys proves anything."""
     try:
         receipt = receipt_of(folder)
     except SubmissionError as error:
         return None, (error.message,)
     if receipt is None:
-        return None, (f"it has no {RECEIPT}",) if key else ()
+        return None, (f"it has no {RECEIPT}",) if keys else ()
     findings = []
-    if key and not receipt.genuine(key):
-        findings.append(f"its {RECEIPT} is not signed with this key, or was changed")
+    if keys and (fault := keys.fault(receipt)):
+        findings.append(f"its {RECEIPT} {fault}")
     if receipt.files != files:
         findings.append("its files are not the collected ones")
     if (digest_of(manifest) if receipt.code is None else code_of(manifest)) != (receipt.code or receipt.files):
