@@ -28,7 +28,8 @@ file_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
-def _opened(file: Path, *, warn: bool = False) -> tuple[Deployment, Cluster, str]:
+def opened(file: Path, *, warn: bool = False) -> tuple[Deployment, Cluster, str]:
+    """Return the deployment of a file, its cluster and the address of the API server. Raises KernelpodError."""
     deployment = load_deployment(file)
     for finding in operations.shared_origins(deployment, file) if warn else ():
         click.echo(finding.as_text(), err=True)
@@ -36,7 +37,8 @@ def _opened(file: Path, *, warn: bool = False) -> tuple[Deployment, Cluster, str
     return deployment, cluster, operations.check_cluster(cluster)
 
 
-def _confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
+    """Ask, unless the answer is given already. Raises KernelpodError if it is no."""
     if not (yes or click.confirm(question)):
         raise KernelpodError("Nothing was changed.")
 
@@ -53,7 +55,7 @@ def deploy(file: Path, yes: bool, dry_run: bool) -> None:
       kernelpod deploy --dry-run
       kernelpod deploy --file deploy.yaml --yes
     """
-    _deploy(*_opened(file, warn=True), yes=yes, dry_run=dry_run)
+    _deploy(*opened(file, warn=True), yes=yes, dry_run=dry_run)
 
 
 @click.command()
@@ -67,7 +69,7 @@ def upgrade(file: Path, yes: bool, dry_run: bool) -> None:
     Example:
       kernelpod upgrade --yes
     """
-    deployment, cluster, server = _opened(file, warn=True)
+    deployment, cluster, server = opened(file, warn=True)
     if not gateway_revision(cluster, deployment):
         raise KernelpodError(
             f"There is no deployment to upgrade in {deployment.namespaces.gateway}; run `kernelpod deploy`."
@@ -85,7 +87,7 @@ def _deploy(deployment: Deployment, cluster: Cluster, server: str, *, yes: bool,
     missing = microk8s.missing(cluster, deployment)
     for words in missing:
         click.echo(f"  then        microk8s enable {words}")
-    _confirm("Deploy this?", yes)
+    confirm("Deploy this?", yes)
     microk8s.enable(cluster, missing, progress)
     operations.deploy(cluster, deployment, progress)
     if deployment.hub.install == "none":
@@ -110,8 +112,8 @@ def rollback(file: Path, yes: bool) -> None:
     Example:
       kernelpod rollback --yes
     """
-    deployment, cluster, server = _opened(file)
-    _confirm(f"Roll back hub and gateway in {server} by one revision?", yes)
+    deployment, cluster, server = opened(file)
+    confirm(f"Roll back hub and gateway in {server} by one revision?", yes)
     operations.rollback(cluster, deployment, Progress(click.echo))
 
 
@@ -125,7 +127,7 @@ def status(file: Path, as_json: bool) -> None:
     Example:
       kernelpod status --json
     """
-    deployment, cluster, _ = _opened(file)
+    deployment, cluster, _ = opened(file)
     state = state_of(cluster, deployment)
     click.echo(json.dumps(state.as_dict(), indent=2) if as_json else state.as_text())
     raise SystemExit(1 if state.problems else 0)
@@ -140,7 +142,7 @@ def smoke(file: Path) -> None:
     Example:
       kernelpod smoke
     """
-    deployment, cluster, _ = _opened(file)
+    deployment, cluster, _ = opened(file)
     _smoke(cluster, deployment, Progress(click.echo))
 
 
@@ -162,13 +164,13 @@ def destroy(file: Path, yes: bool, homes: bool) -> None:
     Example:
       kernelpod destroy --yes
     """
-    deployment, cluster, server = _opened(file)
+    deployment, cluster, server = opened(file)
     files = f"all files in {deployment.nfs.server}:{deployment.nfs.homes} are DELETED"
     if deployment.homes == "dynamic":
         files = "all claims of homes are DELETED, and their files if their storage class says so"
     files = files if homes else ""
     consequences = "; ".join(text for text in (operations.running(cluster, deployment), files) if text)
-    _confirm(f"Remove the deployment from {server}?{f' ({consequences})' if consequences else ''}", yes)
+    confirm(f"Remove the deployment from {server}?{f' ({consequences})' if consequences else ''}", yes)
     operations.destroy(cluster, deployment, Progress(click.echo), homes=homes)
 
 

@@ -153,18 +153,7 @@ def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> str:
         # Older deployments have no crypt key. With resourceVersion, the patch fails if the Secret has changed.
         version = {"resourceVersion": there["metadata"]["resourceVersion"]}
         patch = {"metadata": version, "stringData": {"crypt_key": hubsecrets.fresh()}}
-        words = (
-            "patch",
-            "secret",
-            rendered.HUB_TOKENS,
-            "-n",
-            space,
-            "--type",
-            "merge",
-            "--patch-file",
-            "/dev/stdin",
-        )
-        cluster.kubectl(*words, given=json.dumps(patch))
+        cluster.patch("secret", rendered.HUB_TOKENS, space, patch)
     return base64.b64decode(known["service_token"]).decode()
 
 

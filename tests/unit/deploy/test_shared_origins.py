@@ -47,7 +47,7 @@ def test_the_command_says_it_before_it_does_anything(
 ) -> None:
     file = written(tmp_path, {"nfs": {"server": "10.0.0.5"}, "hub": {"users": ["alice", "bob"]}})
     monkeypatch.setattr(deploy, "find_cluster", lambda _: Answers(kubectl_config="https://api").cluster())
-    deploy._opened(file, warn=True)
+    deploy.opened(file, warn=True)
     assert "warning shared_origin: hub and servers share one origin" in capsys.readouterr().err
-    deploy._opened(file)
+    deploy.opened(file)
     assert capsys.readouterr().err == ""

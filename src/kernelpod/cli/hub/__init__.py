@@ -7,7 +7,7 @@ import click
 from kernelpod.cli.hub.config import check_config
 from kernelpod.cli.hub.importing import import_hub
 from kernelpod.cli.hub.onetime import one_time
-from kernelpod.cli.hub.secrets import make_secrets
+from kernelpod.cli.hub.secrets import hub_secrets
 from kernelpod.cli.hub.values import check_values, values
 
 
@@ -25,5 +25,5 @@ def hub() -> None:
     """
 
 
-for command in (values, check_values, check_config, import_hub, make_secrets, one_time):
+for command in (values, check_values, check_config, import_hub, hub_secrets, one_time):
     hub.add_command(command)
