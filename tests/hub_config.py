@@ -1,13 +1,20 @@
-"""A hub of the tests: on loopback, without servers, logins as the file that KERNELPOD_HUB_CONFIG names says."""
+"""A hub of the tests: on loopback, without servers, logins as the file that KERNELPOD_HUB_CONFIG names says.
+
+If KERNELPOD_SETTINGS names settings, it has the gateway's service as well.
+"""
 
 import os
 import sys
 from pathlib import Path
 
+from kernelpod.hub.config import configure
 from kernelpod.hub.configfile.traits import configure_from
+from kernelpod.settings.loading import FILE_VARIABLE, load
 
 c = get_config()  # noqa: F821 - JupyterHub provides it
 
+if file := os.environ.get(FILE_VARIABLE):
+    configure(c, load(Path(file)))
 c.JupyterHub.bind_url = os.environ["TEST_HUB_URL"]
 c.JupyterHub.hub_bind_url = os.environ["TEST_HUB_INNER_URL"]
 c.JupyterHub.spawner_class = "simple"
