@@ -104,9 +104,10 @@ class Deployed:
             file.write_text(json.dumps(spec), encoding="utf-8")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Return what `kernelpod VERB --file deploy.yaml ...` did."""
+        """Return what `kernelpod VERB --file deploy.yaml ...` did; a verb may have several words."""
         verb, *options = words
-        command = [sys.executable, "-m", "kernelpod.cli.main", verb, "--file", str(self.file), *options]
+        program = [sys.executable, "-m", "kernelpod.cli.main"]
+        command = [*program, *verb.split(), "--file", str(self.file), *options]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
 
     def succeeded(self, *words: str) -> str:
