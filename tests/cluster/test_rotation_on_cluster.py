@@ -183,8 +183,8 @@ def test_an_interrupted_rotation_is_completed(site: Encrypting, before: Before) 
     """As if the command had ended behind the first step."""
     space, stored = site.namespaces["hub"], site.secret("hub")
     pods = set(site.pods("hub"))
-    kube.kubectl("annotate", "secret", "hub", "-n", space, f"{ROTATING}=cookie_secret")
-    said = json.loads(site.succeeded("hub secrets rotate", "--only", "cookie_secret", "--yes", "--json"))
+    kube.kubectl("annotate", "secret", "hub", "-n", space, f"{ROTATING}=crypt_key")
+    said = json.loads(site.succeeded("hub secrets rotate", "--only", "crypt_key", "--yes", "--json"))
     assert (said["ok"], {one["outcome"] for one in said["steps"]}) == (True, {"done"})
     assert site.secret("hub") == stored
     assert site.note() == ""

@@ -1,7 +1,7 @@
 """Gives the hubs of a deployment new secrets and restarts what uses them. Servers and kernels keep running.
 
 The new values of a hub are stored in one step, together with a note of their names. The note is removed when
-everything uses them. Until then, another rotation goes on where an interrupted one ended.
+everything uses them, so that after an interruption another rotation restarts what the first one did not.
 """
 
 from __future__ import annotations
@@ -74,11 +74,15 @@ class _Rotation:
                 f"A rotation of {', '.join(pending)} was interrupted. Complete it without --forget-old-keys first."
             )
         keys = known.get("crypt_key", "")
-        self._new = {name: hubsecrets.fresh() for name in SECRETS if name in names and name not in pending}
-        if "crypt_key" in self._new:
+        self._new = {name: hubsecrets.fresh() for name in SECRETS if name in names}
+        if "crypt_key" in pending:
+            # Its new key may be in use or not. Another one would be one more to keep.
+            self._new.pop("crypt_key", None)
+        elif "crypt_key" in self._new:
             self._new["crypt_key"] = hubsecrets.with_new_key(keys)
         elif forget_old and keys != hubsecrets.newest_key(keys):
             self._new["crypt_key"] = hubsecrets.newest_key(keys)
+        self._kept = [name for name in pending if name not in self._new]
         self.noted = [name for name in SECRETS if name in self._new or name in pending]
         """The secrets whose values may not be in use everywhere, once the new ones are stored."""
 
@@ -89,10 +93,10 @@ class _Rotation:
         return there
 
     def stored(self) -> Step:
-        """Return the step that stores new values and their names. An interrupted rotation may have done it."""
-        if not self._new:
-            return Step(f"{self._secret} has new values already: {', '.join(self.noted)}", lambda: None)
-        return Step(f"{self._secret}: new {', '.join(self._new)}", self._store)
+        """Return the step that stores new values and their names."""
+        said = [f"new {', '.join(self._new)}"] if self._new else []
+        said += [f"{', '.join(self._kept)} new since the interrupted rotation"] if self._kept else []
+        return Step(f"{self._secret}: {'; '.join(said)}", self._store if self._new else lambda: None)
 
     def _store(self) -> None:
         # With resourceVersion, the patch fails if the Secret has changed.
