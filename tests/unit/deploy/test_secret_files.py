@@ -145,6 +145,8 @@ def test_a_dry_run_changes_nothing(folder: Path, token: Path) -> None:
         ["--json", "rotate"],
         [],
         ["rotate", "--folder", "/", "--hub", "exam"],
+        ["rotate", "--folder", "/", "--file", "deploy.yaml"],
+        ["rotate", "--token-file", "x", "--only", "cookie_secret"],
         ["rotate", "--token-file", "x", "--forget-old-keys"],
         ["rotate", "--folder", "/", "--forget-old-keys", "--only", "crypt_key"],
     ],

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from kernelpod.cli.deploy import confirm, file_option, opened, yes_option
 from kernelpod.deploy import rotation
@@ -90,7 +91,9 @@ def hub_secrets(context: click.Context, folder: Path | None, as_json: bool) -> N
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
 def rotate(
+    context: click.Context,
     file: Path,
     hub_name: str,
     folder: Path | None,
@@ -122,10 +125,9 @@ def rotate(
         raise click.UsageError("--forget-old-keys changes nothing else; leave out --only.")
     names = () if forget_old_keys else only or rotation.SECRETS
     if folder or token_files or receipt_key_file:
-        if hub_name:
-            raise click.UsageError("--hub names a hub of a cluster; leave it out.")
-        if rotation.SERVICE_TOKEN in only and not token_files:
-            raise click.UsageError("Name the file of the service token by --token-file.")
+        if hub_name or context.get_parameter_source("file") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--file and --hub are for a cluster; leave them out to change files.")
+        _check_named(folder, token_files, only)
         steps = _files(folder, token_files, receipt_key_file, names, forget_old=forget_old_keys)
     else:
         if as_json and not (yes or dry_run):
@@ -147,6 +149,14 @@ def rotate(
     if folder and not (token_files or only or forget_old_keys):
         click.echo("The service token stays: name its file by --token-file to change it, too.", err=True)
     raise SystemExit(0 if ok else 1)
+
+
+def _check_named(folder: Path | None, token_files: tuple[Path, ...], only: tuple[str, ...]) -> None:
+    """Check that the files of the secrets that were chosen are named. Raises UsageError."""
+    if rotation.SERVICE_TOKEN in only and not token_files:
+        raise click.UsageError("Name the file of the service token by --token-file.")
+    if not folder and {*only} - {rotation.SERVICE_TOKEN}:
+        raise click.UsageError("Name the folder of these secrets by --folder.")
 
 
 def _files(
