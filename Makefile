@@ -96,14 +96,16 @@ format: env ## format the code and apply automatic fixes
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-docs: env ## regenerate the references, the diagram of packages and the schema of the chart
+docs: env ## regenerate the references, the diagram of packages, the table of advisories and the schema of the chart
 	.venv/bin/python -m kernelpod.cli.reference docs
 	.venv/bin/python tools/rooms.py
+	.venv/bin/python tools/answers.py
 	.venv/bin/python charts/generate.py
 
 docs-check: env ## fail if a generated file is out of date
 	.venv/bin/python -m kernelpod.cli.reference --check docs
 	.venv/bin/python tools/rooms.py --check
+	.venv/bin/python tools/answers.py --check
 	.venv/bin/python charts/generate.py --check
 
 test-chart: env ## test the Helm chart: schema, checks, golden files, traffic (helm and cyclonus are built once)
@@ -195,6 +197,9 @@ locks: ## refresh requirements/*.txt
 	for kernel in python bash java spark; do \
 	  $(LOCK) --constraint requirements/kernels.txt requirements/image-kernel-$$kernel.in -o requirements/image-kernel-$$kernel.txt; done
 
+audit: env-gateway ## compare the locks with advisories: ADVISORIES=, a file or folder in OSV's format; JSON=1
+	.venv/bin/python tools/audit.py $(or $(ADVISORIES),$(error ADVISORIES= is missing: a file or folder of advisories in OSV's format; see docs/supply-chain.md)) $(if $(JSON),--json)
+
 clean: ## remove the environments and caches of this checkout, and the test cluster's builds
 	rm -rf .venv .envs .tools .cache .hypothesis dist
 	$(CLUSTER) clean
@@ -205,6 +210,6 @@ env-%:
 
 .PHONY: help env demo demo-check test test-unit test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
-.PHONY: locks clean
+.PHONY: locks audit clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses
