@@ -131,6 +131,9 @@ cluster-report: ## print pods, events and logs of the test cluster; NAMESPACE=..
 images: ## build the images with docker, podman or buildah; PREFIX=ghcr.io/you/ TAG=... BASE_IMAGE=...
 	images/build $(if $(PREFIX),--prefix $(PREFIX)) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base $(BASE_IMAGE))
 
+pin-images: env-gateway ## pin the base image of all Dockerfiles by the digest that its tag has today (asks its registry)
+	.venv/bin/python tools/bases.py
+
 images-import: ## build the images for the test cluster, or load those of `make images` into microk8s
 	images/build --import $(if $(TAG),--tag $(TAG))
 
@@ -211,5 +214,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import test-cluster
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

@@ -1,5 +1,5 @@
 # The same kernel as in Kernelpod's image, with the launcher that stock Enterprise Gateway needs in every image.
-ARG BASE_IMAGE=python:3.13-slim-trixie
+ARG BASE_IMAGE=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 FROM ${BASE_IMAGE}
 RUN python3 -m compileall -q "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true \
  && useradd --uid 1000 --gid 100 --create-home --shell /bin/bash jovyan

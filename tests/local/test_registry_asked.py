@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import requests
 
+import bases
 from doubles import eventually
 from kernelpod.kernelspecs.registries.registry import ask
+from locks import BadInput
 
 pytestmark = pytest.mark.local
 
@@ -57,9 +59,9 @@ def answers(url: str) -> bool:
         return False
 
 
-def push(registry: str, name: str, tag: str) -> str:
+def push(registry: str, name: str, tag: str, label: str = "") -> str:
     """Make an image without layers and return its digest."""
-    config = b"{}"
+    config = json.dumps({"label": label}).encode()
     blob = f"sha256:{hashlib.sha256(config).hexdigest()}"
     base = f"http://{registry}/v2/{name}"
     begun = requests.post(f"{base}/blobs/uploads/", timeout=10)
@@ -92,3 +94,23 @@ def test_a_real_registry_says_what_it_has(registry: str, monkeypatch: pytest.Mon
     ]
     answers = ask([f"{registry}/{image}" for image in images], Path("/dev/null"))
     assert [answer.state for answer in answers] == ["found", "found", "missing", "missing", "missing"], answers
+    assert [answer.digest for answer in answers] == [digest, digest, "", "", ""]
+
+
+def test_base_images_are_pinned_by_what_a_real_registry_has(
+    registry: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    file = tmp_path / "Dockerfile"
+    file.write_text(f"# A comment.\nARG BASE_IMAGE={registry}/team/base:3\nFROM ${{BASE_IMAGE}}\n")
+    for label in ("one", "two"):  # the tag moves on, and the digest follows
+        digest = push(registry, "team/base", "3", label)
+        assert bases.pin([file], Path("/dev/null")) == {f"{registry}/team/base:3": digest}
+        assert bases.read(file) == bases.Base(f"{registry}/team/base:3", digest)
+        pinned = f"ARG BASE_IMAGE={registry}/team/base:3@{digest}"
+        assert file.read_text() == f"# A comment.\n{pinned}\nFROM ${{BASE_IMAGE}}\n"
+    before = file.read_text().replace(":3@", ":4@")
+    file.write_text(before)
+    with pytest.raises(BadInput, match=r"team/base:4: .* does not have it"):
+        bases.pin([file], Path("/dev/null"))
+    assert file.read_text() == before

@@ -23,6 +23,8 @@ class Answer(NamedTuple):
     image: str
     state: State
     reason: str = ""
+    digest: str = ""
+    """The digest that a registry says it has under the name."""
 
 
 class Reference(NamedTuple):

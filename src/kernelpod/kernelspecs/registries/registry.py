@@ -81,16 +81,19 @@ def _ask(image: str, logins: Mapping[str, str]) -> Answer:
     except ValueError as error:
         return Answer(image, "missing", str(error))
     try:
-        there = _is_there(reference, logins.get(reference.host, ""))
+        digest = _digest(reference, logins.get(reference.host, ""))
     except _Unknown as error:
         return Answer(image, "unknown", str(error))
     except (URLError, HTTPException, OSError, ValueError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         return Answer(image, "unknown", f"{reference.host} does not answer as a registry: {reason}")
-    return Answer(image, "found" if there else "missing", "" if there else f"{reference.host} does not have it")
+    if digest is None:
+        return Answer(image, "missing", f"{reference.host} does not have it")
+    return Answer(image, "found", digest=digest)
 
 
-def _is_there(reference: Reference, login: str) -> bool:
+def _digest(reference: Reference, login: str) -> str | None:
+    """Return the digest that the registry says; empty if it says none, None if it does not have the image."""
     opener = build_opener(_Redirects)
     host = DOCKER_HUB_API if reference.host == DOCKER_HUB else reference.host
     url = f"{_scheme(host)}://{host}/v2/{reference.path}/manifests/{reference.version}"
@@ -100,11 +103,12 @@ def _is_there(reference: Reference, login: str) -> bool:
         status, headers = _head(opener, url, _authorization(opener, challenge, reference, login))
     if status == 200:
         kind = headers.get("Content-Type", "").partition(";")[0].strip()
-        if kind not in MANIFESTS and "Docker-Content-Digest" not in headers:
+        digest = headers.get("Docker-Content-Digest", "")
+        if kind not in MANIFESTS and not digest:
             raise _Unknown(f"the answer of {reference.host} is not an image ({kind or 'no content type'})")
-        return True
+        return digest
     if status == 404:
-        return False
+        return None
     hint = "; `docker login` to it" if status in (401, 403) else ""
     raise _Unknown(f"{reference.host} answers {status}{hint}")
 
