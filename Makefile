@@ -203,6 +203,9 @@ locks: ## refresh requirements/*.txt
 audit: env-gateway ## compare the locks with advisories: ADVISORIES=, a file or folder in OSV's format; JSON=1
 	.venv/bin/python tools/audit.py $(or $(ADVISORIES),$(error ADVISORIES= is missing: a file or folder of advisories in OSV's format; see docs/supply-chain.md)) $(if $(JSON),--json)
 
+sbom: env-gateway ## write an SBOM (CycloneDX) of each image and of the wheel into dist/sbom, from the locks
+	.venv/bin/python tools/sbom.py dist/sbom
+
 clean: ## remove the environments and caches of this checkout, and the test cluster's builds
 	rm -rf .venv .envs .tools .cache .hypothesis dist
 	$(CLUSTER) clean
@@ -213,6 +216,6 @@ env-%:
 
 .PHONY: help env demo demo-check test test-unit test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
-.PHONY: locks audit clean
+.PHONY: locks audit sbom clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses
