@@ -183,6 +183,8 @@ parity: env ## compare what a notebook does with a local kernel and with Kernelp
 	.venv/bin/python -m bench.parity $(if $(SMALL),--small) $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json $(JSON))
 
 locks: ## refresh requirements/*.txt
+	$(subst --python-version 3.10,--python-version 3.8,$(LOCK)) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) --extra gateway --extra dev pyproject.toml -o requirements/gateway.txt
 	$(LOCK) --constraint requirements/gateway.txt pyproject.toml -o requirements/admin.txt
 	$(LOCK) --extra hub --extra singleuser pyproject.toml requirements/hub.in -o requirements/hub.txt

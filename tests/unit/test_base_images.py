@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,17 @@ def test_each_base_image_is_pinned_by_digest_with_its_tag(file: Path) -> None:
     assert [line.split()[1] for line in file.read_text().splitlines() if line.startswith("FROM ")] == [
         "${BASE_IMAGE}"
     ]
+
+
+@pytest.mark.parametrize("file", bases.DOCKERFILES, ids=name)
+def test_what_pip_downloads_for_an_image_is_checked_by_hash(file: Path) -> None:
+    """An installation is by a lock, or of what lies there already: a file, or a folder without build isolation."""
+    text = re.sub(r"\\\n\s*", "", file.read_text())
+    commands = re.findall(r"pip (?:install|wheel) [^&\n]*", text)
+    hashed = [one for one in commands if "--require-hashes" in one]
+    others = [one for one in commands if one not in hashed and "--no-build-isolation" not in one]
+    assert len(hashed) == text.count("--require-hashes")
+    assert all(re.search(r"--no-deps /tmp/wheel/\*\.whl ?$", one) for one in others), others
 
 
 def test_all_images_have_the_same_base() -> None:

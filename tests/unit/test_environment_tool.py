@@ -20,7 +20,7 @@ case "$*" in
   *ensurepip*) exit {lacks_venv} ;;
   *"-m venv"*) mkdir -p .tools/bin && cp "$0" .tools/bin/python ;;
   *"config list"*) cat "$TEST_ROOT/pip.conf" ;;
-  *"pip install"*) cp "$TEST_ROOT/uv" .tools/bin/uv ;;
+  *"pip install"*"--require-hashes --requirement requirements/uv.txt") cp "$TEST_ROOT/uv" .tools/bin/uv ;;
 esac
 """
 
@@ -29,11 +29,11 @@ UV = """#!/bin/sh
 echo "$*" >>"$TEST_ROOT/asked"
 env >"$TEST_ROOT/environment"
 [ ! -e "$TEST_ROOT/broken" ] || { echo "uv: no" >&2; exit 2; }
-[ "$1" = venv ] || { case "$*" in *--python\\ .tools*uv==*) cp "$TEST_ROOT/uv" .tools/bin/uv ;; esac; exit 0; }
+[ "$1" = venv ] || { case "$*" in *--python\\ .tools*uv.txt*) cp "$TEST_ROOT/uv" .tools/bin/uv ;; esac; exit 0; }
 for last; do :; done
 mkdir -p "$last/bin"
 case "$*" in
-  *--seed*) cp "$TEST_ROOT/python-3.13" "$last/bin/python" ;;
+  *--allow-existing*) cp "$TEST_ROOT/python-3.13" "$last/bin/python" ;;
   *--python\\ /*) cp "$4" "$last/bin/python" ;;
   *) cp "$TEST_ROOT/python-$4" "$last/bin/python" ;;
 esac
@@ -50,6 +50,7 @@ class Machine:
         shutil.copy(TOOL, self.checkout / "tools")
         for name in ("gateway", "kernels", "admin"):
             (self.checkout / "requirements" / f"{name}.txt").write_text(f"of {name}\n")
+        (self.checkout / "requirements" / "uv.txt").write_text("pip==26.3 \\\n    --hash=...\nuv==0.13.8 \\\n")
         (self.checkout / "pyproject.toml").touch()
         (root / "pip.conf").touch()
         for name in SYSTEM:
@@ -178,6 +179,7 @@ def test_a_changed_lock_changes_the_environment_in_place(machine: Machine) -> No
     asked = machine.asked()
     assert [line.split()[0] for line in asked] == ["pip", "pip"]
     assert "sync --quiet --require-hashes" in asked[0]
+    assert "--no-deps --build-constraints requirements/build.txt --editable ." in asked[1]
 
 
 @pytest.mark.parametrize("fault", ["half made", "other python", "python gone", "moved checkout"])
@@ -239,8 +241,8 @@ def test_a_uv_on_the_path_makes_do_without_venv(machine: Machine) -> None:
     machine.made("admin")
     asked = machine.asked()
     assert asked[:2] == [
-        "venv --quiet --seed --allow-existing .tools",
-        "pip install --quiet --python .tools/bin/python uv==0.13.8",
+        "venv --quiet --allow-existing .tools",
+        "pip install --quiet --python .tools/bin/python --require-hashes --requirement requirements/uv.txt",
     ]
     assert len(asked) == 5
 

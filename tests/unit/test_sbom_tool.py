@@ -60,8 +60,8 @@ def test_an_image_lists_what_its_python_gets_of_its_lock(written: Path, file: Pa
     base = "python 3.13-slim-trixie@sha256:"
     assert [one["type"] for name, one in found.items() if name.startswith(base)] == ["container"]
     assert ("kernelpod 0.1.0" in found) == ("COPY src /src" in text)
-    locks = [lock for lock in sbom.LOCKS.iterdir() if f"requirements/{lock.name} " in text]
-    assert len(locks) == text.count("--require-hashes")
+    locks = [lock for lock in sbom.LOCKS.iterdir() if f"COPY requirements/{lock.name} /tmp/" in text]
+    assert len(locks) == text.count("--require-hashes -r /tmp/requirements.txt")
     pins = [pin for lock in locks for pin in read_lock(lock)]
     for pin in pins:
         about = found.pop(f"{pin.name} {pin.version}", None)

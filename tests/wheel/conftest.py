@@ -57,7 +57,8 @@ def uv(*words: str) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built package."""
     folder = tmp_path_factory.mktemp("wheel")
-    uv("build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT))
+    hashed = ["--require-hashes", "--build-constraints", str(ROOT / "requirements" / "build.txt")]
+    uv("build", "--quiet", "--wheel", *hashed, "--out-dir", str(folder), str(ROOT))
     return next(folder.glob("*.whl"))
 
 
