@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, stream_request_body
 
+pytest.importorskip("enterprise_gateway", reason="the hub's environment has no gateway")
 from kernelpod.gateway.app import log_request
 from kernelpod.gateway.handlers import ROUTES, KernelActionPage, KernelPage, KernelsPage
 
