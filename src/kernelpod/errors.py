@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "kernelspec_not_found": "The published folder has no such kernelspec.",
     "page_not_found": "The gateway has no such page.",
     "no_home": "The caller is a service of the hub, and services have no homes unless the settings give them.",
+    "no_user_id": "The hub has a file of user ids, in which the user has none of their own.",
     "home_missing": "The user's home folder does not exist.",
     "home_not_shared": "The user's home is a claim whose volume is not an NFS folder below `homes.root`.",
     "home_escapes": "The user's home or another mounted folder is or contains a symbolic link.",

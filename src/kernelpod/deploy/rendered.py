@@ -78,6 +78,8 @@ def _extra_hub(one: OneHub) -> dict[str, Any]:
 def _hub_settings(deployment: Deployment) -> dict[str, Any]:
     hub = deployment.hub
     made = {"subdomain_host": hub.url} if hub.subdomains else {}
+    if hub.user_ids:
+        made["user_ids"] = f"{COURSES_PLACE}/{hub.user_ids}"
     if not hub.courses:
         return made
     may = hub.model_dump(mode="json", include={"courses_may_mount", "courses_nfs"}, exclude_defaults=True)

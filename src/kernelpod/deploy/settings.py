@@ -50,7 +50,8 @@ class Nfs(Section):
     courses: AbsolutePath | None = None
     """Exported folder of the courses' folders, `storage.root` of the courses files. Its claim is `courses`."""
     courses_files: AbsolutePath | None = None
-    """Exported folder of the courses files and their lists. Only administrators may write to it."""
+    """Exported folder of the courses files, of their lists, and of files of user ids. Only administrators may
+    write to it."""
 
 
 class Images(Section):
@@ -127,6 +128,9 @@ class DeployedHub(Section):
     """TLS Secret (tls.crt, tls.key) in the hub's namespace. With it, the hub's proxy serves HTTPS."""
     courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
     """Courses file below `nfs.courses_files`. Its lists then decide who may log in, and `users` is ignored."""
+    user_ids: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
+    """File of user ids below `nfs.courses_files`, in the form of passwd(5): each user has ids of their own in
+    servers, in kernels and on the storage."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()
     """Objects that the courses file may mount besides the claim `courses`, such as `[secret/licence]`."""
     courses_nfs: tuple[NfsFolder, ...] = ()
@@ -243,6 +247,8 @@ class Deployment(Section):
                 )
             if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
                 raise ValueError(f"{key}.courses: set the exported folders nfs.courses and nfs.courses_files")
+            if hub.user_ids and not self.nfs.courses_files:
+                raise ValueError(f"{key}.user_ids: set the exported folder nfs.courses_files, which has the file")
         if self.homes == "dynamic" and self.more_hubs and self.hub_name != self.namespaces.hub:
             raise ValueError("homes: with dynamic and more_hubs, settings.hubs[0].name must equal namespaces.hub")
         if len(set(names)) < len(names) or set(self.more_hubs) & set(spaces):

@@ -38,6 +38,7 @@ from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Prover
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.start import KernelStarter
+from kernelpod.start.userids import user_ids_file
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
         kernels.culling, kernels.audit = self.settings.culling, self.audit
         settings, hubs = self.settings, self.settings.hubs
         courses = HubCourses(settings)
+        for path in filter(None, (hub.user_ids for hub in hubs)):
+            user_ids_file(path).read()
         self.spares = Spares(kernels, settings.start.spare_seconds)
         self.services = Services(
             settings=settings,

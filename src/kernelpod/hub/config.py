@@ -24,6 +24,7 @@ from kernelpod.hub.spawners.base import KernelpodSpawner, identity_of
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import Entitlements, entitlements
+from kernelpod.start.userids import user_ids_file
 
 
 def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
@@ -54,7 +55,12 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
 
 
 def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
-    """Pass the settings, this hub, and its courses, if it has any, to Kernelpod's spawners."""
+    """Pass the settings, this hub, and its courses, if it has any, to Kernelpod's spawners.
+
+    Raises SettingsError.
+    """
+    if hub.user_ids:
+        user_ids_file(hub.user_ids).read()
     resolver = CourseResolver(RosterWithLogo(hub.courses, settings, hub.name)) if hub.courses else None
     c.KernelpodSpawner.settings, c.KernelpodSpawner.of_hub = settings, hub
     # A function, because traitlets would give every spawner a copy of any other object.

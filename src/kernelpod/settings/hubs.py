@@ -50,6 +50,11 @@ class Hub(Section):
     """The hub's URL in browsers, such as `https://hub.example.org`. With it, each server has a host of its own
     (`https://alice.hub.example.org`), so that no user's page can act as another user. Names and certificate must
     also cover `*.hub.example.org`. Absent: hub and servers share one origin."""
+    user_ids: Path | None = None
+    """File in the form of passwd(5), `name:x:uid:gid`, such as `getent passwd` prints. Servers and kernels of each
+    user have the ids in it, unless a rule sets others; nothing starts for a user whom it does not name. The hub
+    and the gateway both read it, and again when it has changed; replace it as a whole. Absent: all have the ids of
+    `policy`."""
     courses: Path | None = None
     """Path of the hub's courses file; the hub and the gateway both read it. Absent: the hub has no courses."""
     courses_may_mount: tuple[ObjectPattern, ...] = ()

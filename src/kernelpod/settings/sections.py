@@ -144,6 +144,10 @@ class Settings(Section):
                     f"{place}: {where} is on NFS, which has no id-mapped mounts, so pods with it do not start; "
                     "use volumes of another file system, or set it to false"
                 )
+        if any(hub.user_ids for hub in self.hubs):
+            raise ValueError(
+                f"{place}: a file of user ids (hubs.user_ids) may have larger ids than pods can have with it"
+            )
         ids = [self.policy.uid, self.policy.gid]
         for rule in self.policy.rules:
             ids += (rule.uid or 0, rule.gid or 0, *(rule.supplemental_groups or ()))

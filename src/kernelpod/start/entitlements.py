@@ -20,6 +20,7 @@ from kernelpod.homes.mounts import UserMounts, mounts_for
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Identity
 from kernelpod.start.rules import first_of_rules
+from kernelpod.start.userids import UserIds, user_ids_file
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ def entitlements(
     """Return what a user is entitled to by the settings and, on a hub with courses, by their course.
 
     `only` names the mounts of the settings that a kernelspec uses. Mounts of the course are always included.
-    Raises Denied (no_home) for a service, unless services have homes.
+    Raises Denied: `no_home` for a service, unless services have homes; `no_user_id` for a user whom the hub's file
+    of ids does not name.
     """
-    policy, name, groups = settings.policy, identity.name, identity.groups
+    name, groups = identity.name, identity.groups
     service = identity.owner.kind != "user"
     if service and settings.homes.service_path_template is None:
         raise Denied(
@@ -57,8 +59,7 @@ def entitlements(
             f"The service {name!r} has no home, so it starts no kernels. An admin can give services homes: "
             "homes.service_path_template.",
         )
-    uid = first_of_rules(settings, identity, lambda rule: rule.uid, policy.uid)
-    gid = first_of_rules(settings, identity, lambda rule: rule.gid, policy.gid)
+    uid, gid = _ids(settings, identity)
     supplemental = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
     if course_access is None:
         mounts = mounts_for(settings, identity.owner.hub, name, groups, only, service=service)
@@ -75,3 +76,15 @@ def entitlements(
         nodes=PodKeys(node_selector=course.node_selector, tolerations=course.tolerations),
         to_make=exchange_folders(hub, membership, name),
     )
+
+
+def _ids(settings: Settings, identity: Identity) -> UserIds:
+    """Return the ids of a rule, of the hub's file, or else of the policy."""
+    policy, owner = settings.policy, identity.owner
+    uid = first_of_rules(settings, identity, lambda rule: rule.uid, 0)
+    gid = first_of_rules(settings, identity, lambda rule: rule.gid, 0)
+    ids = UserIds(policy.uid, policy.gid)
+    file = settings.hub(owner.hub).user_ids
+    if file and not uid and owner.kind == "user":
+        ids = user_ids_file(file).of(owner.name)
+    return UserIds(uid or ids.uid, gid or ids.gid)

@@ -28,8 +28,8 @@ def check_plan(
 ) -> None:
     """Raise Denied, with the reason, if a kernel with this plan would not be granted to its owner today.
 
-    `spec` is the plan's kernelspec as it is published now, None if it cannot be read. A pure function of its
-    arguments. Storage is compared as well as names: a mount is withdrawn too when its folder is another one.
+    `spec` is the plan's kernelspec as it is published now, None if it cannot be read. Storage is compared as well
+    as names: a mount is withdrawn too when its folder is another one.
     """
     has = entitlements(settings, identity, course_access)
     check_offered(plan.address, spec, identity, has)

@@ -114,9 +114,10 @@ def _check(settings: Settings, hub: Hub) -> None:
             "writers, or use the hub of hub/manifests"
         )
     by_rule = any(rule.uid or rule.gid or rule.supplemental_groups for rule in settings.policy.rules)
-    if by_rule and not hub.courses:
+    if (by_rule or hub.user_ids) and not hub.courses:
         raise SettingsError(
-            "policy.rules: Zero to JupyterHub cannot give some users other ids; use the hub of hub/manifests"
+            "policy.rules, hubs.user_ids: Zero to JupyterHub cannot give some users other ids; use the hub of "
+            "hub/manifests"
         )
     if not settings.runtime.kubernetes.home_check_image:
         raise SettingsError(

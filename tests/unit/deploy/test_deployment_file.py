@@ -44,6 +44,11 @@ WRONG: list[tuple[Any, str]] = [
     ({"nfs": {"server": "a"}}, "hub.users: list who may log in"),
     ({**LEAST, "settings": {"homes": {"roots": "/x"}}}, "settings.homes.roots"),
     ({**LEAST, "hub": {"users": ["a"], "database": {"nfs": "/a", "host_path": "/b"}}}, "not both"),
+    (
+        {**LEAST, "hub": {"users": ["a"], "user_ids": "passwd"}},
+        "hub.user_ids: set the exported folder nfs.courses_files",
+    ),
+    ({**LEAST, "hub": {"users": ["a"], "user_ids": "../passwd"}}, "hub.user_ids"),
     ("- a list", "must be a mapping"),
     ("a: [", "is not YAML"),
     ("a: " + "[" * 20_000, "nested more than 20 levels"),

@@ -72,6 +72,15 @@ def test_settings_and_values_of_the_file_have_the_last_word() -> None:
     assert values["networkPolicy"]["deny"] == ["10.0.0.1/32"]
 
 
+def test_hub_and_gateway_read_the_file_of_user_ids_from_the_same_folder() -> None:
+    nfs = {"server": "10.0.0.5", "courses_files": "/export/files"}
+    made = deployment(nfs=nfs, hub={"users": ["alice"], "user_ids": "passwd"})
+    values = rendered.chart_values(made, [])
+    assert values["settings"]["hubs"] == [{"user_ids": "/etc/kernelpod-courses/passwd"}]
+    assert values["extraVolumeMounts"][0]["mountPath"] == "/etc/kernelpod-courses"
+    assert "/etc/kernelpod-courses" in overlay.hub_overlay(made.hubs()[0], "", [])["kustomization.yaml"]
+
+
 def test_nobody_gets_into_the_hub_who_is_not_named() -> None:
     config = overlay.hub_config(deployment(hub={"users": ["alice"], "admin_users": ["carol"]}))
     assert config["Authenticator"] == {

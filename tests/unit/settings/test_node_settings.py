@@ -31,6 +31,7 @@ def test_a_request_of_disk_is_at_most_its_limit() -> None:
         ({"policy": {"uid": 65535}}, ""),
         ({"policy": {"gid": 65536}}, "ids must be at most 65535"),
         ({"policy": {"rules": [{"users": ["alice"], "uid": 70000}]}}, "ids must be at most 65535"),
+        ({"hubs": [{"user_ids": "/etc/passwd"}]}, "a file of user ids"),
         ({"policy": {"rules": [{"users": ["a"], "supplemental_groups": [70000]}]}}, "ids must be at most 65535"),
     ],
 )

@@ -287,7 +287,8 @@ def test_a_stopping_server_has_time_for_its_kernels() -> None:
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"mounts": [{"name": "a", "root": "/a", "mount_path": "/a", "groups": ["x"], "volume": NFS}]}, "mounts:"),
-    ({"policy": {"rules": [{"users": ["bob"], "uid": 2000}]}}, "policy.rules:"),
+    ({"policy": {"rules": [{"users": ["bob"], "uid": 2000}]}}, "policy.rules, hubs.user_ids:"),
+    ({"hubs": [{"user_ids": "/etc/passwd"}]}, "policy.rules, hubs.user_ids:"),
     ({"runtime": {}}, "home_check_image:"),
     ({"servers": {}}, "servers.gateway_url:"),
 ]

@@ -1,0 +1,90 @@
+"""Reads the ids that users have on the storage, from a file in the form of passwd(5), one for each hub."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from kernelpod.base.files import read_ordinary
+from kernelpod.base.logs import Seldom
+from kernelpod.errors import Denied, SettingsError
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_ID = 2**31 - 1
+
+_seldom = Seldom(logging.getLogger(__name__))
+
+
+class UserIds(NamedTuple):
+    """User id and group id of a user's processes and files."""
+
+    uid: int
+    gid: int
+
+
+class UserIdsFile:
+    """A file of ids, which is read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, ...] = ()
+        self._ids: Mapping[str, UserIds] = {}
+
+    def read(self) -> Mapping[str, UserIds]:
+        """Return the ids by user name. If the file cannot be read now, what was read last counts.
+
+        Raises SettingsError if it never could.
+        """
+        try:
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp != self._stamp:
+                raw, _ = read_ordinary(self._path, MAX_BYTES + 1)
+                self._ids, self._stamp = parsed(raw), stamp
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            if not self._stamp:
+                raise SettingsError(f"hubs.user_ids {self._path}: {why}") from error
+            _seldom.say(logging.WARNING, "%s is not read again: %s", self._path, why)
+        return self._ids
+
+    def of(self, name: str) -> UserIds:
+        """Return a user's ids. Raises Denied (no_user_id), SettingsError."""
+        if found := self.read().get(name):
+            return found
+        raise Denied(
+            "no_user_id",
+            "You have no user id of your own, so nothing is started for you. Ask an admin to add you to the hub's "
+            "file of user ids.",
+            detail=f"{name!r} is not in {self._path}, or shares a user id, or has the id 0",
+        )
+
+
+@cache
+def user_ids_file(path: Path) -> UserIdsFile:
+    """Return the file of ids at this path, the same object each time."""
+    return UserIdsFile(path)
+
+
+def parsed(raw: bytes) -> dict[str, UserIds]:
+    """Return the ids in the text of passwd(5): `name:password:uid:gid`, and more that is ignored.
+
+    Of several lines for a name the first counts, as for the C library. Without ids are the names of the superuser
+    and its group (0), and names that share a user id. Raises ValueError, with the line's number.
+    """
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"the file is larger than {MAX_BYTES} bytes")
+    found: dict[str, UserIds] = {}
+    for number, line in enumerate(raw.decode("utf-8").split("\n"), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, *ids = (line.rstrip("\r").split(":") + [""] * 4)[:4]
+        if not name or not all(one.isascii() and one.isdigit() and int(one) <= MAX_ID for one in ids):
+            raise ValueError(f"line {number} is not of the form name:x:uid:gid")
+        found.setdefault(name, UserIds(*map(int, ids)))
+    holders = Counter(one.uid for one in found.values())
+    return {name: one for name, one in found.items() if one.uid and one.gid and holders[one.uid] == 1}

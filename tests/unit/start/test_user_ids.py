@@ -1,0 +1,146 @@
+"""Ids from a hub's file: each user's own, or none."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doubles import an_identity
+from kernelpod.errors import Denied, SettingsError
+from kernelpod.settings.sections import Settings
+from kernelpod.start.entitlements import entitlements
+from kernelpod.start.userids import MAX_BYTES, UserIds, UserIdsFile, parsed
+
+WHOLE = """# made by getent passwd
+root:x:0:0:root:/root:/bin/bash
+alice:x:20001:20000:Alice:/home/alice:/bin/bash
+bob:x:20002:20000
+carol:x:20003:0:group root:/:/bin/false
+
+zoë:x:20004:20004::/:
+dave:x:20005:20000
+erin:x:20005:20000:the same id:/:
+alice:x:30001:30000:of another source:/:
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("alice", UserIds(20001, 20000)),
+        ("bob", UserIds(20002, 20000)),
+        ("zoë", UserIds(20004, 20004)),
+        *((name, None) for name in ("root", "carol", "dave", "erin", "Alice", "alice ", "", "x", "mallory")),
+    ],
+)
+def test_a_user_has_the_ids_of_their_line_if_they_are_theirs_alone(name: str, ids: UserIds | None) -> None:
+    assert parsed(WHOLE.encode()).get(name) == ids
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"alice",
+        b"alice:x:20001",
+        b"alice:x:20001:",
+        b"alice:x:-1:100",
+        b"alice:x:1e3:100",
+        b"alice:x:\xd9\xa1:100",
+        b"alice:x: 1:100",
+        b"alice:x:2147483648:100",
+        b":x:1:1",
+        b"username,uid,gid\nalice,20001,20000",
+        b"alice:x:20001:20000\nbob",
+        b"\xff\xfe",
+        b"#" * (MAX_BYTES + 1),
+    ],
+)
+def test_a_file_of_another_form_is_refused_as_a_whole_and_not_shown(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"line|larger|decode") as caught:
+        parsed(raw)
+    assert "alice" not in str(caught.value)
+
+
+def test_a_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    path.write_text("alice:x:20001:100\n")
+    file = UserIdsFile(path)
+    assert file.of("alice").uid == 20001
+    (tmp_path / "new").write_text("alice:x:20009:100\nbob:x:20002:100\n")
+    (tmp_path / "new").replace(path)
+    assert (file.of("alice").uid, file.of("bob").uid) == (20009, 20002)
+    path.write_text("")
+    with pytest.raises(Denied) as caught:
+        file.of("alice")
+    assert caught.value.code == "no_user_id"
+
+
+@pytest.mark.parametrize("broken", ["gone", "no ids", "a folder"])
+def test_what_was_read_last_counts_while_the_file_is_broken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    path = tmp_path / "ids"
+    path.write_text("alice:x:20001:100\n")
+    file = UserIdsFile(path)
+    file.read()
+    path.unlink()
+    if broken == "no ids":
+        path.write_text("alice,20001\n")
+    elif broken == "a folder":
+        path.mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert file.of("alice").uid == 20001
+
+
+@pytest.mark.parametrize("broken", ["gone", "no ids"])
+def test_a_file_that_never_could_be_read_stops_the_start(tmp_path: Path, broken: str) -> None:
+    path = tmp_path / "ids"
+    if broken == "no ids":
+        path.write_text("alice,20001\n")
+    with pytest.raises(SettingsError, match=r"hubs.user_ids .*(No such file|line 1)"):
+        UserIdsFile(path).read()
+
+
+def ids_of(tmp_path: Path, identity: Any, **policy: Any) -> tuple[int, int]:
+    path = tmp_path / "ids"
+    path.write_text("alice:x:20001:20000\n")
+    os.utime(path, ns=(1, 1))
+    homes = {"service_path_template": "_services/{username}"}
+    hubs = [{"name": "hub", "user_ids": str(path)}]
+    settings = Settings.model_validate(
+        {"hubs": hubs, "policy": {"uid": 1000, "gid": 100, **policy}, "homes": homes}
+    )
+    has = entitlements(settings, identity, None)
+    return has.uid, has.gid
+
+
+@pytest.mark.parametrize(
+    ("policy", "ids"),
+    [
+        ({}, (20001, 20000)),
+        ({"rules": [{"users": ["alice"], "uid": 7}]}, (7, 100)),
+        ({"rules": [{"users": ["alice"], "gid": 8}]}, (20001, 8)),
+        ({"rules": [{"users": ["bob"], "uid": 7}]}, (20001, 20000)),
+    ],
+)
+def test_a_rule_comes_before_the_file_and_the_file_before_the_policy(
+    tmp_path: Path, policy: dict[str, Any], ids: tuple[int, int]
+) -> None:
+    assert ids_of(tmp_path, an_identity(), **policy) == ids
+
+
+def test_who_is_not_in_the_file_gets_nothing_but_by_a_rule(tmp_path: Path) -> None:
+    bob = an_identity("bob")
+    with pytest.raises(Denied) as caught:
+        ids_of(tmp_path, bob)
+    assert caught.value.code == "no_user_id"
+    assert ids_of(tmp_path, bob, rules=[{"users": ["bob"], "uid": 7}]) == (7, 100)
+
+
+def test_a_service_called_like_a_user_has_not_their_ids(tmp_path: Path) -> None:
+    service = an_identity(kind="service")
+    assert ids_of(tmp_path, service) == (1000, 100)
