@@ -171,6 +171,30 @@ def test_a_courses_editor_cannot_read_files_of_the_hub_by_a_logo(tmp_path: Path,
     assert len(made.findings) == 1
 
 
+@pytest.mark.parametrize("way", ["absolute", "above", "link", "folder is a link", "from a file below"])
+def test_a_courses_editor_cannot_read_files_of_the_hub_as_a_base(tmp_path: Path, way: str) -> None:
+    """Neither what is in it nor whether it is there is told."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "settings.yaml").write_text("hubs: [{token: s3cret}]\n", encoding="utf-8")
+    inside = tmp_path / "courses"
+    (inside / "below").mkdir(parents=True)
+    (inside / "link.yaml").symlink_to(tmp_path / "secrets" / "settings.yaml")
+    (inside / "there").symlink_to(tmp_path / "secrets")
+    for name in ("settings.yaml", "no-such-file.yaml"):
+        names = {
+            "absolute": str(tmp_path / "secrets" / name),
+            "above": f"../secrets/{name}",
+            "link": "link.yaml",
+            "folder is a link": f"there/{name}",
+            "from a file below": "below/base.yaml",
+        }
+        (inside / "below" / "base.yaml").write_text(f"extends: ../../secrets/{name}\n", encoding="utf-8")
+        told = said(written(inside, extends=names[way]))
+        assert "link; put the file itself there" in told or "is not in the folder of the courses file" in told
+        assert "s3cret" not in told
+        assert "token" not in told
+
+
 def test_lists_in_named_folders_and_in_a_mounted_config_map_are_read(tmp_path: Path) -> None:
     """kubelet shows each file of a ConfigMap as a link into a folder beside, which it replaces as a whole."""
     (tmp_path / "lists").mkdir()

@@ -10,16 +10,23 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kernelpod.courses.load import Courses
 from kernelpod.courses.userlists import BadList
 from kernelpod.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from kernelpod.courses.load import Courses
 
 # kubelet puts the files of a ConfigMap or Secret into a folder beside, to which it makes this link.
 _KUBELET_LINK = "..data"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, a named pipe would block its reader forever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class OutsideError(BadList):
+    """A file that is in none of the folders that it may be in."""
 
 
 def folders_of(courses: Courses, settings: Settings) -> tuple[Path, ...]:
@@ -32,12 +39,12 @@ def folders_of(courses: Courses, settings: Settings) -> tuple[Path, ...]:
 def opened(path: Path, below: Sequence[Path]) -> Iterator[int]:
     """Yield the descriptor of a file or a folder. The named folders themselves may be reached by links.
 
-    Raises OSError, or BadList if it is in none of the folders, or if it is or is behind a symbolic link.
+    Raises OSError, OutsideError if it is in none of the folders, or BadList if it is or is behind a symbolic link.
     """
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - a link must not be resolved here
     top = next((one for one in below if whole.is_relative_to(os.path.abspath(one))), None)  # noqa: PTH100
     if top is None:
-        raise BadList(
+        raise OutsideError(
             "it is in none of the folders for lists: move it to the folder of the courses file, or let an admin "
             "name its folder in hubs[].courses_folders of the settings"
         )

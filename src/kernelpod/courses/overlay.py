@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
+from kernelpod.courses.files import OutsideError, opened
+from kernelpod.courses.userlists import BadList
 from kernelpod.findings.finding import unusable
 from kernelpod.findings.yamlfile import Spot, YamlTree, read_tree
 
@@ -16,7 +20,8 @@ def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
     read.
 
     Mappings are merged key by key, other values are replaced, and `null` removes a key. A relative path in
-    `extends` is relative to the file that contains it. Raises FindingsError.
+    `extends` is relative to the file that contains it. Files that are extended lie in the folder of the first one
+    or below, and behind no link: who edits the first one need not be allowed to read others. Raises FindingsError.
     """
     trees: list[YamlTree] = []
     files: list[Path] = []
@@ -28,10 +33,8 @@ def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
             )
         if len(files) == MAX_FILES:
             raise unusable(path, f"extends: more than {MAX_FILES} files extend one another")
-        if trees and not _is_file(below):
-            raise unusable(files[-1], f"extends: there is no file {below}", _extends(trees[-1]).place)
+        trees.append(_extended(below, files[-1], path.parent, _extends(trees[-1])) if trees else read_tree(below))
         files.append(below)
-        trees.append(read_tree(below))
         below = _below(trees[-1], below)
     merged = trees.pop()
     while trees:
@@ -39,11 +42,22 @@ def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
     return _with_defaults(merged), tuple(files)
 
 
-def _is_file(path: Path) -> bool:
+def _extended(path: Path, by: Path, folder: Path, spot: Spot) -> YamlTree:
+    """Return a file that another one extends. Raises FindingsError."""
     try:
-        return path.is_file()
-    except OSError:  # such as a name that is too long
-        return False
+        with opened(path, [folder]) as descriptor:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileNotFoundError
+            return read_tree(path, opened=descriptor)
+    except OutsideError as error:
+        said = "this file is not in the folder of the courses file, nor below it; move it there"
+        raise unusable(by, f"extends: {said}", spot.place) from error
+    except BadList as error:
+        raise unusable(by, f"extends: {error}", spot.place) from error
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise unusable(by, f"extends: there is no file {path}", spot.place) from error
+    except OSError as error:
+        raise unusable(by, f"extends: {path} cannot be read: {error.strerror}", spot.place) from error
 
 
 def _extends(tree: YamlTree) -> Spot:

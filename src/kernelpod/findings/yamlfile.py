@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,12 +61,12 @@ class YamlTree:
         return general if from_defaults and self.spots[general] == self.spots.get(keys) else keys
 
 
-def read_tree(path: Path, such_as: str = "hub: and courses:") -> YamlTree:
+def read_tree(path: Path, such_as: str = "hub: and courses:", opened: int | None = None) -> YamlTree:
     """Return the content of a file. Raises FindingsError with the line of each finding, and without its content.
 
-    `such_as` names keys that the file may have.
+    `such_as` names keys that the file may have. `opened` is the file's descriptor, if it is already open.
     """
-    text = _text(path)
+    text = _text(path, opened)
     loader = _LOADER(text)
     try:
         _check_depth(path, text)
@@ -90,10 +91,10 @@ def read_tree(path: Path, such_as: str = "hub: and courses:") -> YamlTree:
     return YamlTree(data, {(): Spot(path, START), **spots})
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, opened: int | None) -> str:
     try:
-        with path.open("rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
+        with path.open("rb") if opened is None else os.fdopen(opened, "rb", closefd=False) as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise unusable(path, f"the file cannot be read: {error.strerror}") from error
     if len(raw) > MAX_BYTES:
