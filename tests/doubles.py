@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -42,7 +43,7 @@ _RUN_GATEWAY = (
     "import sys, pathlib; from kernelpod.gateway.app import run; from kernelpod.settings.loading import load; "
 )
 _RUN_GATEWAY += "run(load(pathlib.Path(sys.argv[1])))"
-_LISTENS = re.compile(r"listens on (http://127\.0\.0\.1:\d+)")
+_LISTENS = re.compile(r"listens on (https?://127\.0\.0\.1:\d+)")
 
 
 def eventually(question: Callable[[], Any], seconds: float = PATIENCE_SECONDS, *, what: str = "") -> Any:
@@ -119,8 +120,8 @@ class FakeHub:
     `mode` says how it fails, `stop()` makes it unreachable.
     """
 
-    def __init__(self, address: str = "127.0.0.1") -> None:
-        self._address = address
+    def __init__(self, address: str = "127.0.0.1", https: ssl.SSLContext | None = None) -> None:
+        self._address, self._https = address, https
         self.users: dict[str, dict[str, Any]] = {}
         self.servers: set[str] = set()
         """Names of the users whose servers run, for `GET /users/NAME`."""
@@ -140,12 +141,14 @@ class FakeHub:
     @property
     def api_url(self) -> str:
         """Where the hub is, also while it is down."""
-        return f"http://{self._address}:{self._port}/hub/api"
+        return f"{'https' if self._https else 'http'}://{self._address}:{self._port}/hub/api"
 
     def start(self) -> None:
         """Listen; again on the same port after `stop()`."""
         self._server = _server = _HubServer((self._address, self._port), _HubPage)
         _server.hub = self
+        if self._https:
+            _server.socket = self._https.wrap_socket(_server.socket, server_side=True)
         self._port = int(_server.server_address[1])
         threading.Thread(target=_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 

@@ -56,6 +56,17 @@ def test_defaults_follow_from_names(helm: Helm, tmp_path: Path) -> None:
     assert settings.servers.gateway_url == f"http://kernelpod.{NAMESPACE}:80"
 
 
+def test_with_a_certificate_the_gateway_is_reached_and_probed_by_https(helm: Helm, tmp_path: Path) -> None:
+    files = {"cert_file": "/tls/tls.crt", "key_file": "/tls/tls.key"}
+    values = {"settings": {"gateway": files}}
+    assert loaded(helm, values, tmp_path).servers.gateway_url == f"https://kernelpod.{NAMESPACE}:8888"
+    for given, scheme in ((values, "HTTPS"), ({}, "HTTP")):
+        (deployment,) = of_kind(helm.objects(given), "Deployment").values()
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        probes = (container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe"))
+        assert {probe["scheme"] for probe in probes} == {scheme}
+
+
 def test_what_may_be_given_is_kept(helm: Helm, tmp_path: Path) -> None:
     settings = loaded(helm, VALUES["overridden"], tmp_path)
     assert settings.hubs[0].name == "exam"

@@ -45,7 +45,7 @@ hubs.token_file:
   change: set hub.existingSecret and hub.secretKey
 {{- end }}
 servers.gateway_url:
-  value: http://{{ include "kernelpod.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.port }}
+  value: http{{ if (.Values.settings.gateway | default dict).cert_file }}s{{ end }}://{{ include "kernelpod.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.port }}
   unlessGiven: true
 {{- end -}}
 

@@ -12,11 +12,12 @@ from functools import partial
 from typing import Any
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
-from tornado.ioloop import IOLoop
+from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.netutil import bind_sockets
 from tornado.web import stream_request_body
 
 from kernelpod import __version__
+from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
 from kernelpod.base.logs import escape_logs
 from kernelpod.errors import SettingsError
 from kernelpod.gateway.audit import AuditLog
@@ -34,7 +35,7 @@ from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.runtime.interface import Runtime
 from kernelpod.runtime.local.runtime import LocalRuntime
 from kernelpod.settings.hubs import Hub
-from kernelpod.settings.sections import Settings
+from kernelpod.settings.sections import Gateway, Settings
 from kernelpod.start.identity import Prover
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.start import KernelStarter
@@ -166,8 +167,10 @@ class KernelpodGateway(EnterpriseGatewayApp):
     def init_http_server(self) -> None:
         """Listen on the address and port in the settings; port 0 picks a free port."""
         gateway = self.settings.gateway
+        certificate = certificate_of(gateway)
         self.http_server = Door(
             self.web_app,
+            ssl_options=certificate and certificate.context,
             guests=self.services.guests,
             xheaders=False,
             max_body_size=BODY_SLACK * gateway.max_body_bytes,
@@ -177,11 +180,14 @@ class KernelpodGateway(EnterpriseGatewayApp):
         sockets = bind_sockets(gateway.port, gateway.ip)
         self.port = sockets[0].getsockname()[1]
         self.http_server.add_sockets(sockets)
+        if certificate:
+            PeriodicCallback(certificate.renew, RENEWAL_SECONDS * 1000).start()
 
     def start(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        log.info("kernelpod gateway %s listens on http://%s:%d, runtime %s",
-                 __version__, self.ip, self.port, self.settings.runtime.kind)  # fmt: skip
+        scheme = "https" if self.settings.gateway.cert_file else "http"
+        log.info("kernelpod gateway %s listens on %s://%s:%d, runtime %s",
+                 __version__, scheme, self.ip, self.port, self.settings.runtime.kind)  # fmt: skip
         self.io_loop = IOLoop.current()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._signal_stop)
@@ -206,6 +212,17 @@ class KernelpodGateway(EnterpriseGatewayApp):
             await asyncio.gather(*ends, return_exceptions=True)
         log.info("gateway stops; %d kernels keep running", len(self.kernel_manager))
         await self.runtime.close()
+
+
+def certificate_of(gateway: Gateway) -> Certificate | None:
+    """Return the gateway's certificate, or None if it serves HTTP. Raises SettingsError if it cannot be used."""
+    if gateway.cert_file is None:
+        return None
+    try:
+        return Certificate(gateway.cert_file, gateway.key_file)
+    except OSError as error:
+        said = f"gateway.cert_file {gateway.cert_file} and key_file {gateway.key_file} cannot be used: {error}"
+        raise SettingsError(said) from error
 
 
 def log_request(handler: Any) -> None:

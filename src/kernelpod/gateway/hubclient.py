@@ -28,6 +28,7 @@ async def ask_hub(hub: Hub, token: SecretStr, path: str = "/user") -> HubAnswer:
     request = HTTPRequest(
         f"{hub.api_url.rstrip('/')}{path}",
         headers={"Authorization": f"token {token.get_secret_value()}", "Accept": "application/json"},
+        ca_certs=None if hub.ca_file is None else str(hub.ca_file),
         connect_timeout=hub.timeout_seconds,
         request_timeout=hub.timeout_seconds,
         streaming_callback=answer.add,

@@ -20,8 +20,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import logging
-import ssl
 import sys
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,13 +30,12 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
 from tornado.ioloop import PeriodicCallback
 
+from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
 from kernelpod.base.logs import escape_logs
 
 MAX_REQUESTS = 1000
 # Long enough for downloads. A server that has ended is detected by its closed connection.
 REQUEST_SECONDS = 3600
-RENEWAL_SECONDS = 10
-_log = logging.getLogger(__name__)
 
 
 class SamePathHandler(ProxyHandler):
@@ -119,21 +116,12 @@ def with_host_routing(words: list[str]) -> list[str]:
 
 
 def _serve_https(certificate: str, key: str | None) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-
-    def renew() -> None:
-        try:
-            context.load_cert_chain(certificate, key)
-        except OSError as error:
-            # The key may not match yet, because certificate and key are written one after the other.
-            _log.warning("certificate %s could not be reloaded: %s", certificate, error)
-
+    held = Certificate(certificate, key)
     # The proxy creates two servers: the first serves browsers, the second is the API with which the hub sets
     # routes.
-    contexts = iter([context])
+    contexts = iter([held.context])
     cli.HTTPServer = lambda app: HTTPServer(app, ssl_options=next(contexts, None))
-    PeriodicCallback(renew, RENEWAL_SECONDS * 1000).start()
+    PeriodicCallback(held.renew, RENEWAL_SECONDS * 1000).start()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -57,14 +58,21 @@ class RefusedError(NotDoneError):
 class Api:
     """The REST API of a hub or a gateway, for the owner of a token."""
 
-    def __init__(self, what: str, url: str, token: SecretStr) -> None:
+    def __init__(self, what: str, url: str, token: SecretStr, authority: Path | str | None = None) -> None:
+        """`authority` is a file of the certificates that an HTTPS address is checked by; None: the system's."""
         self._what, self._url, self._token = what, url.rstrip("/"), token
+        self._verify = True if authority is None else str(authority)
 
     def ask(self, method: str, path: str) -> Any:
         """Return the answer's JSON, None if it has none. Raises NotDoneError."""
         try:
             answer = requests.request(
-                method, f"{self._url}{path}", auth=self._sign, timeout=TIMEOUT_SECONDS, allow_redirects=False
+                method,
+                f"{self._url}{path}",
+                auth=self._sign,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
+                verify=self._verify,
             )
             body = answer.json() if answer.ok and "json" in answer.headers.get("Content-Type", "") else None
         except (requests.RequestException, ValueError) as error:
@@ -89,8 +97,8 @@ class Revocation:
     def __init__(self, settings: Settings, hub: Hub, gateway_url: str, token: SecretStr, name: str) -> None:
         self._name, self._path = name, f"/users/{quote(name, safe='')}"
         self._needed = servers.admin_scopes(settings, hub)
-        self._hub = Api(f"the hub {hub.name}", hub.api_url, token)
-        self._gateway = Api("the gateway", f"{gateway_url}/api", token)
+        self._hub = Api(f"the hub {hub.name}", hub.api_url, token, hub.ca_file)
+        self._gateway = Api("the gateway", f"{gateway_url}/api", token, settings.servers.gateway_ca_file)
         self._tokens: set[str] = set()
         self._servers: set[str] = set()
         self._at_gateway = 0

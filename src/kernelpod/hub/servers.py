@@ -94,12 +94,13 @@ def environment(settings: Settings, hub: Hub) -> dict[str, str]:
     All time-outs between the browser and the kernel are computed from `start.launch_timeout_seconds`. The server
     waits a little longer than the gateway, so that the user sees the gateway's error message.
     """
-    url = gateway_url(settings, hub)
+    url, authority = gateway_url(settings, hub), settings.servers.gateway_ca_file
     launch = settings.start.launch_timeout_seconds
     return {
         "JUPYTER_GATEWAY_URL": url,
         # Set explicitly, because the default replaces "http" anywhere in the lower-cased URL.
         "JUPYTER_GATEWAY_WS_URL": f"ws{url.removeprefix('http')}",
+        **({"JUPYTER_GATEWAY_CA_CERTS": authority} if authority else {}),
         "JUPYTER_GATEWAY_REQUEST_TIMEOUT": f"{math.ceil(launch) + CLIENT_PAD_SECONDS}",
         "JUPYTER_GATEWAY_CONNECT_TIMEOUT": f"{math.ceil(settings.servers.connect_timeout_seconds)}",
         "JUPYTER_GATEWAY_RETRY_MAX": "60",

@@ -34,6 +34,8 @@ class Hub(Section):
     api_url: Url = "http://127.0.0.1:8081/hub/api"
     """URL of the hub's REST API as the gateway reaches it; across namespaces
     `http://hub.<namespace>:8081/hub/api`."""
+    ca_file: Path | None = None
+    """Certificates of the authorities that `api_url` is checked by if it is HTTPS (PEM). Absent: the system's."""
     service: Name = "kernelpod"
     """Name of the gateway's service in the hub's configuration. Callers need the scope
     `access:services!service=<name>`."""
@@ -135,6 +137,9 @@ class Servers(Section):
 
     gateway_url: Url = "http://127.0.0.1:8888"
     """URL of the gateway as servers reach it; across namespaces `http://<service>.<namespace>:8888`."""
+    gateway_ca_file: AbsolutePath | None = None
+    """Path, as servers see it, of the certificates of the authorities that `gateway_url` is checked by if it is
+    HTTPS (PEM). Absent: the system's."""
     connect_timeout_seconds: Seconds = 10
     """How long connecting to the gateway may take."""
     grace_period_seconds: Seconds = 30

@@ -26,6 +26,11 @@ class Gateway(Section):
     """Address to listen on; use `0.0.0.0` in a pod."""
     port: int = Field(8888, ge=0, le=65535)
     """Port to listen on; 0 picks a free port."""
+    cert_file: Path | None = None
+    """Certificate with which the gateway serves HTTPS (PEM, with those of intermediate authorities). It is read
+    again when it has been renewed. Absent: HTTP."""
+    key_file: Path | None = None
+    """The certificate's private key."""
     stop_kernels_on_exit: bool = False
     """Whether all kernels are stopped when the gateway shuts down. If false, they keep running and are found again
     at the next start."""
@@ -60,6 +65,12 @@ class Gateway(Section):
     """How many bytes of printed output per second a kernel may send to its pages. 0: no limit."""
     ping_interval_seconds: Seconds = 30
     """How often an open websocket is pinged. Keep it shorter than the idle time-out of every proxy."""
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Gateway:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; give both")
+        return self
 
 
 class Audit(Section):
@@ -168,6 +179,15 @@ class Settings(Section):
     def _no_root_pods(self) -> Settings:
         if self.runtime.kind == "kubernetes" and self.policy.uid == 0:
             raise ValueError("policy.uid: pods never run as root; 0 is allowed only with runtime.kind: local")
+        return self
+
+    @model_validator(mode="after")
+    def _servers_can_check(self) -> Settings:
+        if self.servers.gateway_ca_file and not self.servers.extension:
+            raise ValueError(
+                "servers.gateway_ca_file: servers without kernelpod (servers.extension: false) check the gateway "
+                "by the system's authorities only. Install kernelpod there, or add the authority to the system's"
+            )
         return self
 
     @model_validator(mode="after")

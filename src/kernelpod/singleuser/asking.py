@@ -41,9 +41,14 @@ class GatewayError(HTTPError):
 
 
 def connection_args(**wanted: Any) -> dict[str, Any]:
-    """Return the arguments of an HTTPRequest to the gateway; they have the token whatever else is configured."""
+    """Return the arguments of an HTTPRequest to the gateway; they have the token whatever else is configured.
+
+    jupyter_server leaves out the authorities if there is no client's certificate.
+    """
     client = GatewayClient.instance()
     made: dict[str, Any] = client.load_connection_args(**wanted)
+    if client.ca_certs:
+        made["ca_certs"] = client.ca_certs
     if client.auth_token:
         made["headers"] = {
             **(made.get("headers") or {}),

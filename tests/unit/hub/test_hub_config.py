@@ -103,6 +103,11 @@ def test_the_websocket_url_is_explicit(config: Any, url: str, websocket: str) ->
     assert environment["JUPYTER_GATEWAY_WS_URL"] == websocket
 
 
+def test_servers_check_the_gateway_by_the_sites_authority(config: Any) -> None:
+    made = configured(config, servers={"gateway_ca_file": "/ca/ca.crt"}).Spawner.environment.get_value({})
+    assert made["JUPYTER_GATEWAY_CA_CERTS"] == "/ca/ca.crt"
+
+
 def test_time_outs_follow_from_the_launch_time_out(config: Any) -> None:
     """jupyter_server asks for a launch time-out two seconds below its own; that must be the gateway's."""
     environment = configured(config, start={"launch_timeout_seconds": 100}).Spawner.environment.get_value({})

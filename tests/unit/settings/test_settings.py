@@ -33,6 +33,11 @@ WRONG = {
     "bytes with a unit": ("gateway: {max_body_bytes: 1Mi}", ["a plain number of bytes"]),
     "wrong type": ("homes: [1]", ["homes: "]),
     "wrong choice": ("runtime: {kind: docker}", ["runtime.kind: Input should be 'local' or 'kubernetes'"]),
+    "an authority that nobody reads": (
+        "servers: {extension: false, gateway_ca_file: /ca}",
+        ["servers.gateway_ca_file: servers without kernelpod"],
+    ),
+    "half a certificate": ("gateway: {cert_file: /c}", ["gateway: cert_file and key_file belong together"]),
     "not a number of seconds": ("identity: {cache_seconds: .inf}", ["identity.cache_seconds: "]),
     "negative": ("policy: {max_kernels: -1}", ["policy.max_kernels: "]),
     "relative root": ("homes: {root: home}", ["homes.root: write an absolute path"]),

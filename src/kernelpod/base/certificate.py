@@ -1,0 +1,34 @@
+"""A server's certificate, which is read again when it has been renewed."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+
+RENEWAL_SECONDS = 10
+"""How often a server should call `Certificate.renew`."""
+
+log = logging.getLogger(__name__)
+
+
+class Certificate:
+    """A certificate with its key, and the context for connections that uses the newest one."""
+
+    def __init__(self, certificate: str | Path, key: str | Path | None) -> None:
+        """Raise OSError if the files cannot be used. Without `key`, the certificate's file holds it."""
+        self._files = certificate, key
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.load_cert_chain(certificate, key)
+
+    def renew(self) -> None:
+        """Read the files again. If they do not fit together, new connections still get the certificate of before.
+
+        The key may not match yet, because certificate and key are written one after the other.
+        """
+        try:
+            # In a context of its own first: half of a pair would end all new connections.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files)
+            self.context.load_cert_chain(*self._files)
+        except OSError as error:
+            log.warning("certificate %s could not be read again: %s", self._files[0], error)

@@ -1,0 +1,130 @@
+"""HTTPS between servers, gateway and hub, with an authority of the site's own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from certificates import certificates
+from doubles import FakeHub, eventually
+from local.conftest import USERS
+from notebook_server import PYTHON, Server
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an authority and a certificate."""
+    folder = tmp_path_factory.mktemp("authority")
+    certificates(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trusted(authority: Path) -> Iterator[None]:
+    """Let the tests' own clients trust the authority."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"):
+            patch.setenv(variable, str(authority / "ca.pem"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def secure(make_site: Any, authority: Path, trusted: None) -> Iterator[Any]:
+    """A gateway that serves HTTPS and asks its hub by HTTPS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    with FakeHub(https=context) as hub:
+        hub.users.update(USERS)
+        files = {"cert_file": str(authority / "server.pem"), "key_file": str(authority / "server.key")}
+        site = make_site(gateway=files, hubs=[{"api_url": hub.api_url, "ca_file": str(authority / "ca.pem")}])
+        assert site.gateway.url.startswith("https://")
+        yield site
+        site.stop_kernels()
+
+
+def test_a_kernel_runs_by_https(secure: Any) -> None:
+    assert secure.alice.run(secure.alice.start(), "print(1)") == "1\n"
+    secure.stop_kernels()
+
+
+def test_plain_http_and_an_unknown_authority_get_nothing(secure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = secure.gateway.url.replace("https", "http", 1)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{plain}/healthz", timeout=20)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(f"{secure.gateway.url}/healthz", timeout=20)
+
+
+def test_a_stranger_who_says_nothing_keeps_no_other_from_connecting(secure: Any) -> None:
+    place = urlsplit(secure.gateway.url)
+    silent = [socket.create_connection((place.hostname, place.port), 20) for _ in range(50)]
+    try:
+        assert secure.alice.ask("GET", "kernels").status_code == 200
+    finally:
+        for one in silent:
+            one.close()
+
+
+def test_a_server_trusts_the_authority_that_its_environment_names(
+    secure: Any, authority: Path, tmp_path: Path, need: Any
+) -> None:
+    need(PYTHON.exists(), "the server's environment", "make env-hub, or make test-servers")
+    with Server(secure, tmp_path, JUPYTER_GATEWAY_CA_CERTS=str(authority / "ca.pem")) as server:
+        answer = server.session()
+        assert answer.status_code == 201, server.log[-6000:]
+        kernel_id = answer.json()["kernel"]["id"]
+        assert server.caller.run(kernel_id, "print(2)") == "2\n"
+    secure.stop_kernels()
+    (tmp_path / "other").mkdir()
+    with Server(secure, tmp_path / "other") as server:
+        answer = server.session()
+        assert (answer.status_code, "gateway cannot be reached" in answer.text) == (503, True)
+    assert secure.admin.ids() == []
+
+
+def test_a_hub_of_an_unknown_authority_is_asked_nothing(make_site: Any, authority: Path, tmp_path: Path) -> None:
+    certificates(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    with FakeHub(https=context) as hub:
+        hub.users.update(USERS)
+        site = make_site(hubs=[{"api_url": hub.api_url, "ca_file": str(authority / "ca.pem")}])
+        assert site.alice.post().json()["code"] == "hub_unavailable"
+        assert hub.asked == 0
+        assert "CERTIFICATE_VERIFY_FAILED" in site.gateway.log
+
+
+def served(url: str) -> str:
+    """Return the certificate that a server shows."""
+    place = urlsplit(url)
+    return ssl.get_server_certificate((str(place.hostname), int(place.port or 443)))
+
+
+def test_a_certificate_that_is_renewed_is_used_and_half_of_one_is_not(make_site: Any, tmp_path: Path) -> None:
+    certificates(tmp_path)
+    files = {"cert_file": str(tmp_path / "server.pem"), "key_file": str(tmp_path / "server.key")}
+    site = make_site(gateway=files)
+    before = served(site.gateway.url)
+    (tmp_path / "new").mkdir()
+    certificates(tmp_path / "new")
+    shutil.copy(tmp_path / "new" / "server.pem", tmp_path / "server.pem")
+    eventually(lambda: "could not be read again" in site.gateway.log, what="the half pair is noticed")
+    assert served(site.gateway.url) == before
+    shutil.copy(tmp_path / "new" / "server.key", tmp_path / "server.key")
+    eventually(lambda: served(site.gateway.url) != before, what="the new certificate is used")
+
+
+def test_a_gateway_without_its_certificate_does_not_start(make_site: Any, tmp_path: Path) -> None:
+    with pytest.raises(
+        AssertionError, match=r"gateway.cert_file /nowhere/c and key_file /nowhere/k cannot be used"
+    ):
+        make_site(gateway={"cert_file": "/nowhere/c", "key_file": "/nowhere/k"})
