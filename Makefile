@@ -33,7 +33,7 @@ demo-check: env ## run the demo's checks (the Alice scenario) and report the res
 test-fresh: ## run the demo on a fresh Debian 13, as root and as a user (root; minutes)
 	python3 tests/fresh/fresh.py $(ROUND)
 
-test: env env-clients ## run the unit and local tests (no root needed; no network beyond the package indexes)
+test: env env-clients ## run test-unit, test-local and test-attacks (no root needed; no network beyond the package indexes)
 	.venv/bin/python -m pytest
 	.envs/hub/bin/python -m pytest -m hub tests/unit tests/attacks
 
@@ -41,8 +41,11 @@ test-unit: env ## run the fast tests only
 	.venv/bin/python -m pytest tests/unit
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
+test-local: env env-clients ## run the tests with real gateways, kernels and hubs on this machine
+	.venv/bin/python -m pytest tests/local
+
 test-attacks: env ## try what strangers, students and editors of courses files must not get; the cluster's part is in test-cluster
-	.venv/bin/python -m pytest tests/attacks
+	.venv/bin/python -m pytest tests/attacks tests/fuzz
 	.envs/hub/bin/python -m pytest -m hub tests/attacks
 
 fuzz: env ## read generated input with each parser that faces strangers, 5,000 times each; TIMES=...
@@ -216,7 +219,7 @@ clean: ## remove the environments and caches of this checkout, and the test clus
 env-%:
 	@tools/environment $*
 
-.PHONY: help env demo demo-check test test-unit test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
+.PHONY: help env demo demo-check test test-unit test-local test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster
