@@ -62,8 +62,7 @@ class KernelConnection:
         self._held_bytes = 0
         self._new_part = new_part
         self._part = new_part(self._shrink)
-        self._dead = ""
-        self._heard_answer = False
+        self._dead, self._heard_answer = "", False
 
     # The kernel's starts
 
@@ -221,6 +220,7 @@ class KernelConnection:
         return request.session if request and self._subscribers.attached(request.session) else None
 
     def _receive_output(self, message: wire.FromKernel) -> None:
+        self._probe.hear_output()
         state, is_state = "", message.msg_type == "status"
         if is_state:
             parent_id = message.parent().get("msg_id")

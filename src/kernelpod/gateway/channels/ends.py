@@ -7,11 +7,13 @@ it says to that comes after all that it has said before.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
+from kernelpod.errors import StartFailed
 from kernelpod.gateway.channels import wire
 
-# How much later than the reply the end may come, as long as nobody asks for it.
+# How much later than the reply the end may come, as long as nobody asks for it. Questions are as far apart.
 LATE_SECONDS = 2
 # Requests without an end are remembered up to this number; the oldest are forgotten first.
 MOST_REQUESTS = 10_000
@@ -64,8 +66,12 @@ class Ends:
     async def _end_lost(self) -> None:
         while self._late:
             late, self._late = self._late, []
-            await self._ask()
-            self._end_now(late)
+            with contextlib.suppress(StartFailed):  # a kernel that refuses this connection may take the next one
+                await self._ask()
+                self._end_now(late)
+                late = []
+            self._late += late
+            await asyncio.sleep(LATE_SECONDS)
         self._search = None
 
     def _end_now(self, msg_ids: list[str]) -> None:

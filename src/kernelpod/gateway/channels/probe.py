@@ -33,6 +33,7 @@ class Probe:
         self._kernel_id, self._ask_info = kernel_id, ask_info
         self._info: dict[str, Any] | None = None
         self._open: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
+        self._outputs = 0
 
     async def answered(self) -> None:
         """Return when the kernel answers kernel_info and its output arrives here.
@@ -48,10 +49,14 @@ class Probe:
             if reply.done():
                 reply.result()
                 break
-        for _ in range(MOST_QUESTIONS):
+        unheard = 0
+        while unheard < MOST_QUESTIONS:
+            before = self._outputs
             await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
             if output.done():
                 return
+            # Other output may be what the kernel said before.
+            unheard = unheard + 1 if self._outputs == before else 0
             self._ask(reply, output)
         log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
 
@@ -82,6 +87,10 @@ class Probe:
     def forget(self) -> None:
         """Forget what the kernel has said, because it is started again."""
         self._info = None
+
+    def hear_output(self) -> None:
+        """Note any output of the kernel: the output of a question comes after it."""
+        self._outputs += 1
 
     def has_output(self, msg_id: object) -> bool:
         """Note output of the kernel, and return whether it belongs to one of these questions."""

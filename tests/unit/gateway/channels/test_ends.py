@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
 from typing import Any
 
 import pytest
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 
-from kernelpod.gateway.channels import ends
+from kernelpod.errors import StartFailed
+from kernelpod.gateway.channels import ends, probe
+from kernelpod.gateway.channels.wire import from_page
 from unit.gateway.channels.conftest import Page, Rig
 
 
@@ -109,3 +114,79 @@ def test_a_request_that_runs_is_not_ended(play: Any) -> None:
         assert sorted(idles(page)) == ["replied", "runs"]
 
     play(scene)
+
+
+def test_a_cell_does_not_end_while_its_output_arrives(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab drops what comes after the end. The reply overtakes output that waits in the kernel."""
+    monkeypatch.setattr(probe, "OUTPUT_SECONDS", 0.02)
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        rig.ask("one", "cell")
+        ident, parent = await rig.parent()
+        rig.kernel.say("iopub", "status", {"execution_state": "busy"}, parent)
+        rig.kernel.say("shell", "execute_reply", {}, parent, ident)
+        for number in range(3 * probe.MOST_QUESTIONS):
+            ident, question = await rig.parent()
+            rig.kernel.say("iopub", "stream", {"name": "stdout", "text": f"{number}"}, parent)
+            rig.kernel.say("shell", "kernel_info_reply", {}, question, ident)
+        rig.kernel.say("iopub", "status", {"execution_state": "idle"}, parent)
+        rig.kernel.say("iopub", "status", {"execution_state": "busy"}, question)
+        await page.until(lambda got: got["content"].get("execution_state") == "idle")
+        ends_at = [got["content"].get("execution_state") for got in page.got].index("idle")
+        assert [got["msg_type"] for got in page.got[ends_at:]] == ["status"]
+
+    play(scene)
+
+
+async def _late(one: ends.Ends, msg_id: str) -> None:
+    """Let a request have a reply, and no end."""
+    header = {"msg_id": msg_id, "msg_type": "execute_request", "session": "one", "version": "5.3"}
+    one.expect(from_page(json.dumps({"header": header, "content": {}, "channel": "shell"})))
+    one.replied(msg_id)
+    await asyncio.sleep(0)
+
+
+def test_a_kernel_that_says_no_ends_is_asked_seldom() -> None:
+    """A question is remembered for an hour, so a kernel must not bring about any number of them."""
+
+    async def scene() -> None:
+        asked: list[float] = []
+        ended: list[str] = []
+        loop = asyncio.get_running_loop()
+
+        async def ask() -> None:
+            asked.append(loop.time())
+
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id))
+        for number in range(200):
+            await _late(one, str(number))
+            await asyncio.sleep(0.001)
+        while len(ended) < 200:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.01)
+        pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+        assert min(pauses) >= ends.LATE_SECONDS * 0.9
+
+    asyncio.run(asyncio.wait_for(scene(), 30))
+
+
+def test_a_question_that_fails_leaves_later_requests_their_end() -> None:
+    async def scene() -> None:
+        ended: list[str] = []
+        asked = asyncio.Event()
+        answers = iter([StartFailed("encryption_unsupported", "no"), None])
+
+        async def ask() -> None:
+            asked.set()
+            if error := next(answers):
+                raise error
+
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id))
+        await _late(one, "first")
+        await asked.wait()
+        await _late(one, "second")
+        while "second" not in ended:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(scene(), 5))
