@@ -15,6 +15,7 @@ from kernelpod.courses.course_access import (
     exchange_folders,
     role_of,
 )
+from kernelpod.courses.model import Role
 from kernelpod.errors import Denied
 from kernelpod.homes.mounts import UserMounts, mounts_for
 from kernelpod.settings.sections import Settings
@@ -59,18 +60,19 @@ def entitlements(
             f"The service {name!r} has no home, so it starts no kernels. An admin can give services homes: "
             "homes.service_path_template.",
         )
-    uid, gid = _ids(settings, identity)
+    role = role_of(course_access.hub, course_access.membership) if course_access else Role()
+    uid, gid = _ids(settings, identity, role)
     supplemental = first_of_rules(settings, identity, lambda rule: rule.supplemental_groups, tuple[int, ...]())
     if course_access is None:
         mounts = mounts_for(settings, identity.owner.hub, name, groups, only, service=service)
         return Entitlements(mounts, uid, gid, supplemental)
     hub, membership = course_access.hub, course_access.membership
-    course, ids = course_access.course, role_of(hub, membership)
+    course = course_access.course
     return Entitlements(
         mounts=course_mounts(hub, settings, name, groups, membership, only),
-        uid=ids.uid or uid,
-        gid=ids.gid or gid,
-        supplemental_groups=tuple(dict.fromkeys((*supplemental, *ids.supplemental_groups))),
+        uid=uid,
+        gid=gid,
+        supplemental_groups=tuple(dict.fromkeys((*supplemental, *role.supplemental_groups))),
         kernelspecs=course_kernelspecs(hub, membership),
         network=course.network,
         nodes=PodKeys(node_selector=course.node_selector, tolerations=course.tolerations),
@@ -78,11 +80,11 @@ def entitlements(
     )
 
 
-def _ids(settings: Settings, identity: Identity) -> UserIds:
-    """Return the ids of a rule, of the hub's file, or else of the policy."""
+def _ids(settings: Settings, identity: Identity, role: Role) -> UserIds:
+    """Return the ids of the role in the course, of a rule, of the hub's file, or else of the policy."""
     policy, owner = settings.policy, identity.owner
-    uid = first_of_rules(settings, identity, lambda rule: rule.uid, 0)
-    gid = first_of_rules(settings, identity, lambda rule: rule.gid, 0)
+    uid = role.uid or first_of_rules(settings, identity, lambda rule: rule.uid, 0)
+    gid = role.gid or first_of_rules(settings, identity, lambda rule: rule.gid, 0)
     ids = UserIds(policy.uid, policy.gid)
     file = settings.hub(owner.hub).user_ids
     if file and not uid and owner.kind == "user":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from doubles import an_identity
+from kernelpod.courses.course_access import CourseAccess, Membership
+from kernelpod.courses.model import HubFile
 from kernelpod.errors import Denied, SettingsError
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import entitlements
@@ -105,7 +108,7 @@ def test_a_file_that_never_could_be_read_stops_the_start(tmp_path: Path, broken:
         UserIdsFile(path).read()
 
 
-def ids_of(tmp_path: Path, identity: Any, **policy: Any) -> tuple[int, int]:
+def ids_of(tmp_path: Path, identity: Any, course: CourseAccess | None = None, **policy: Any) -> tuple[int, int]:
     path = tmp_path / "ids"
     path.write_text("alice:x:20001:20000\n")
     os.utime(path, ns=(1, 1))
@@ -114,7 +117,7 @@ def ids_of(tmp_path: Path, identity: Any, **policy: Any) -> tuple[int, int]:
     settings = Settings.model_validate(
         {"hubs": hubs, "policy": {"uid": 1000, "gid": 100, **policy}, "homes": homes}
     )
-    has = entitlements(settings, identity, None)
+    has = entitlements(settings, identity, course)
     return has.uid, has.gid
 
 
@@ -139,6 +142,27 @@ def test_who_is_not_in_the_file_gets_nothing_but_by_a_rule(tmp_path: Path) -> No
         ids_of(tmp_path, bob)
     assert caught.value.code == "no_user_id"
     assert ids_of(tmp_path, bob, rules=[{"users": ["bob"], "uid": 7}]) == (7, 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "expected"),
+    [
+        ("bob", {"uid": 9}, (9, 100)),
+        ("bob", {"uid": 9, "gid": 8}, (9, 8)),
+        ("bob", {"gid": 8}, None),
+        ("alice", {"uid": 9}, (9, 100)),
+        ("alice", {"gid": 8}, (20001, 8)),
+        ("alice", {}, (20001, 20000)),
+    ],
+)
+def test_the_role_in_a_course_comes_before_the_file(
+    tmp_path: Path, name: str, ids: dict[str, int], expected: tuple[int, int] | None
+) -> None:
+    course = {"image": "lab:1", "roles": {"grader": ids}}
+    hub = HubFile.model_validate({"semester": "ws26", "storage": {"root": "/c"}, "courses": {"ml": course}})
+    access = CourseAccess(hub, Membership("ml", "ws26", "grader"))
+    with contextlib.nullcontext() if expected else pytest.raises(Denied):
+        assert ids_of(tmp_path, an_identity(name), access) == expected
 
 
 def test_a_service_called_like_a_user_has_not_their_ids(tmp_path: Path) -> None:
