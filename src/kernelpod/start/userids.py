@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -16,7 +17,10 @@ from kernelpod.errors import Denied, SettingsError
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ID = 2**31 - 1
 
-_seldom = Seldom(logging.getLogger(__name__))
+# How long to wait for a file system that does not answer: the event loop waits, too.
+PATIENCE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class UserIds(NamedTuple):
@@ -30,27 +34,42 @@ class UserIdsFile:
     """A file of ids, which is read again when it has changed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._seldom = path, Seldom(log)
         self._stamp: tuple[int, ...] = ()
-        self._ids: Mapping[str, UserIds] = {}
+        self._ids: Mapping[str, UserIds] | None = None
+        self._fault = ""
+        self._look: threading.Thread | None = None
 
     def read(self) -> Mapping[str, UserIds]:
         """Return the ids by user name. If the file cannot be read now, what was read last counts.
 
-        Raises SettingsError if it never could.
+        The first caller waits for a file system that does not answer, a second at most. Raises SettingsError if
+        the file never could be read.
         """
+        if self._look is None or not self._look.is_alive():
+            self._look = threading.Thread(target=self._read_changed, daemon=True)
+            self._look.start()
+            self._look.join(PATIENCE_SECONDS)
+        fault = "the file system does not answer" if self._look.is_alive() else self._fault
+        if self._ids is None:
+            raise SettingsError(f"hubs.user_ids {self._path}: {fault}")
+        if fault:
+            self._seldom.say(logging.WARNING, "%s is not read again: %s", self._path, fault)
+        return self._ids
+
+    def _read_changed(self) -> None:
+        """Read the file if it has changed. A file of another form is not read again before it changes."""
         try:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
                 raw, _ = read_ordinary(self._path, MAX_BYTES + 1)
-                self._ids, self._stamp = parsed(raw), stamp
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            if not self._stamp:
-                raise SettingsError(f"hubs.user_ids {self._path}: {why}") from error
-            _seldom.say(logging.WARNING, "%s is not read again: %s", self._path, why)
-        return self._ids
+                self._stamp = stamp
+                self._ids, self._fault = parsed(raw), ""
+        except OSError as error:
+            self._stamp, self._fault = (), error.strerror or str(error)
+        except ValueError as error:
+            self._fault = str(error)
 
     def of(self, name: str) -> UserIds:
         """Return a user's ids. Raises Denied (no_user_id), SettingsError."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from doubles import an_identity
+from kernelpod.base.files import read_ordinary
 from kernelpod.courses.course_access import CourseAccess, Membership
 from kernelpod.courses.model import HubFile
 from kernelpod.errors import Denied, SettingsError
 from kernelpod.settings.sections import Settings
+from kernelpod.start import userids
 from kernelpod.start.entitlements import entitlements
 from kernelpod.start.userids import MAX_BYTES, UserIds, UserIdsFile, parsed
 
@@ -97,6 +101,61 @@ def test_what_was_read_last_counts_while_the_file_is_broken(
         path.mkdir()
     with caplog.at_level(logging.WARNING):
         assert file.of("alice").uid == 20001
+
+
+def test_a_file_that_is_back_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    path.write_text("alice:x:20001:100\n")
+    file = UserIdsFile(path)
+    file.read()
+    path.rename(tmp_path / "away")
+    file.read()
+    (tmp_path / "away").rename(path)
+    file.read()
+    path.write_text("alice:x:20009:100\n\n")
+    assert file.of("alice").uid == 20009
+
+
+def test_a_file_system_that_does_not_answer_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway that waited for it would pass on no output of anybody's kernel."""
+    path, answers = tmp_path / "ids", threading.Event()
+    path.write_text("alice:x:20001:100\n")
+    file, read = UserIdsFile(path), read_ordinary
+    file.read()
+
+    def hangs(*words: Any) -> Any:
+        answers.wait(20)
+        return read(*words)
+
+    monkeypatch.setattr(userids, "read_ordinary", hangs)
+    monkeypatch.setattr(userids, "PATIENCE_SECONDS", 0.1)
+    path.write_text("alice:x:20009:100\nbob:x:20002:100\n")
+    before = time.monotonic()
+    assert {file.of("alice").uid for _ in range(100)} == {20001}
+    assert time.monotonic() - before < 5
+    assert "does not answer" in caplog.text
+    answers.set()
+    while file.of("alice").uid != 20009:
+        assert time.monotonic() - before < 20
+
+
+def test_a_broken_file_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large one takes a second, and is asked for whenever a right is checked."""
+    path = tmp_path / "ids"
+    path.write_text("alice:x:20001:100\n")
+    file, read = UserIdsFile(path), list[bytes]()
+    file.read()
+
+    def noted(raw: bytes) -> dict[str, UserIds]:
+        read.append(raw)
+        return parsed(raw)
+
+    monkeypatch.setattr(userids, "parsed", noted)
+    path.write_text("alice:x:20001:100\nbob\n")
+    assert [file.of("alice").uid for _ in range(3)] == [20001] * 3
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("broken", ["gone", "no ids"])
