@@ -84,6 +84,22 @@ def test_a_damaged_file_is_refused_whole_and_not_quoted(file: Path, lines: list[
         rotate(file)
 
 
+@pytest.mark.parametrize(
+    "first", ["kernelpod receipt keys 2\n", f"\ufeff{keys.FIRST_LINE}\n", f"#\n{keys.FIRST_LINE}\n"]
+)
+def test_a_file_that_is_not_of_this_form_is_not_taken_for_a_key(file: Path, first: str) -> None:
+    file.write_text(f"{first}{'ab' * 32}\n", encoding="utf-8")
+    with pytest.raises(SubmissionError, match="is damaged"):
+        read_keys(file)
+
+
+def test_an_editor_may_end_lines_in_its_own_way(file: Path) -> None:
+    rotate(file)
+    made = read_keys(file)
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_keys(file) == made
+
+
 def test_there_are_not_more_than_can_be_tried(file: Path) -> None:
     made = ReceiptKeys(OLD, tuple(FormerKey(OLD, NOW) for _ in range(keys.MAX_FORMER)))
     file.write_text(made.to_text(), encoding="ascii")

@@ -20,6 +20,8 @@ MIN_KEY_BYTES, MAX_KEY_BYTES = 32, 4096
 MAX_FORMER = 50
 MAX_FILE_BYTES = 2**20
 FIRST_LINE = "kernelpod receipt keys 1"
+# No key has this in it: a file of another version, or that an editor has changed, is not taken for one.
+NAME = b"kernelpod receipt keys"
 # Collecting goes on with the key that it began with.
 COLLECTING = timedelta(hours=1)
 
@@ -78,7 +80,7 @@ def read_keys(path: Path) -> ReceiptKeys:
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SubmissionError(f"other users have access to the key {path}: run chmod 600 {path}")
     text = raw.strip()
-    if text.startswith(f"{FIRST_LINE}\n".encode()):
+    if NAME in text:
         return _parsed(path, text)
     if not MIN_KEY_BYTES <= len(text) <= MAX_KEY_BYTES:
         raise SubmissionError(
@@ -89,11 +91,10 @@ def read_keys(path: Path) -> ReceiptKeys:
 
 def _parsed(path: Path, text: bytes) -> ReceiptKeys:
     try:
-        _, first, *rest = text.decode("ascii").splitlines()
-        former = [line.split(" ") for line in rest]
-        made = ReceiptKeys(
-            bytes.fromhex(first), tuple(FormerKey(bytes.fromhex(key), moment(until)) for key, until in former)
-        )
+        head, first, *rest = text.decode("ascii").splitlines()
+        former = (line.split(" ") for line in rest)
+        keys = tuple(FormerKey(bytes.fromhex(key), moment(until)) for key, until in former)
+        made = ReceiptKeys(bytes.fromhex(first), keys) if head == FIRST_LINE else None
     except ValueError:
         made = None
     if made is None or not all(MIN_KEY_BYTES <= len(one) <= MAX_KEY_BYTES for one in _all(made)):
