@@ -39,7 +39,7 @@ from kernelpod.settings.sections import Gateway, Settings
 from kernelpod.start.identity import Prover
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.start import KernelStarter
-from kernelpod.start.userids import user_ids_file
+from kernelpod.start.userids import require_user_ids
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +95,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         kernels.culling, kernels.audit = self.settings.culling, self.audit
         settings, hubs = self.settings, self.settings.hubs
         courses = HubCourses(settings)
-        for path in filter(None, (hub.user_ids for hub in hubs)):
-            user_ids_file(path).read()
+        require_user_ids(settings, *hubs)
         self.spares = Spares(kernels, settings.start.spare_seconds)
         self.services = Services(
             settings=settings,

@@ -24,7 +24,7 @@ from kernelpod.hub.spawners.base import KernelpodSpawner, identity_of
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import Entitlements, entitlements
-from kernelpod.start.userids import user_ids_file
+from kernelpod.start.userids import require_user_ids
 
 
 def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
@@ -59,8 +59,7 @@ def know_courses(c: Any, settings: Settings, hub: Hub) -> None:
 
     Raises SettingsError.
     """
-    if hub.user_ids:
-        user_ids_file(hub.user_ids).read()
+    require_user_ids(settings, hub)
     resolver = CourseResolver(RosterWithLogo(hub.courses, settings, hub.name)) if hub.courses else None
     c.KernelpodSpawner.settings, c.KernelpodSpawner.of_hub = settings, hub
     # A function, because traitlets would give every spawner a copy of any other object.

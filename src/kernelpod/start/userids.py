@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from kernelpod.base.files import read_ordinary
 from kernelpod.base.logs import Seldom
 from kernelpod.errors import Denied, SettingsError
+from kernelpod.settings.hubs import Hub
+from kernelpod.settings.sections import Settings
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ID = 2**31 - 1
@@ -87,6 +90,17 @@ class UserIdsFile:
 def user_ids_file(path: Path) -> UserIdsFile:
     """Return the file of ids at this path, the same object each time."""
     return UserIdsFile(path)
+
+
+def require_user_ids(settings: Settings, *hubs: Hub) -> None:
+    """Raise SettingsError if a hub's file of ids cannot be read, or if this process can give nobody its ids."""
+    for path in filter(None, (hub.user_ids for hub in hubs)):
+        user_ids_file(path).read()
+        if settings.runtime.kind == "local" and os.getuid() != 0:
+            raise SettingsError(
+                f"hubs.user_ids {path}: without a cluster, only root can give users ids of their own; run hub and "
+                "gateway as root, or remove the key"
+            )
 
 
 def parsed(raw: bytes) -> dict[str, UserIds]:

@@ -167,6 +167,21 @@ def test_a_file_that_never_could_be_read_stops_the_start(tmp_path: Path, broken:
         UserIdsFile(path).read()
 
 
+@pytest.mark.parametrize(
+    ("kind", "account", "works"), [("local", 0, True), ("local", 1000, False), ("kubernetes", 1000, True)]
+)
+def test_a_process_that_can_give_nobody_an_id_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, account: int, works: bool
+) -> None:
+    """Else all users would have the ids of the process, while the settings say that each has their own."""
+    path = tmp_path / "ids"
+    path.write_text("alice:x:20001:20000\n")
+    made = Settings.model_validate({"hubs": [{"user_ids": str(path)}], "runtime": {"kind": kind}})
+    monkeypatch.setattr(os, "getuid", lambda: account)
+    with contextlib.nullcontext() if works else pytest.raises(SettingsError, match="as root"):
+        userids.require_user_ids(made, *made.hubs)
+
+
 def ids_of(tmp_path: Path, identity: Any, course: CourseAccess | None = None, **policy: Any) -> tuple[int, int]:
     path = tmp_path / "ids"
     path.write_text("alice:x:20001:20000\n")
