@@ -171,6 +171,15 @@ def test_a_courses_editor_cannot_read_files_of_the_hub_by_a_logo(tmp_path: Path,
     assert len(made.findings) == 1
 
 
+def test_a_courses_editor_cannot_give_anybody_another_users_id(tmp_path: Path) -> None:
+    course = {"roles": {"grader": {"uid": 20001}}}
+    home = "{mode}/{semester}/{course}/{username}"
+    settings = Settings.model_validate({"hubs": [{"user_ids": "/etc/kernelpod/passwd"}]})
+    assert "courses.ml.roles.grader.uid: leave it out" in said(written(tmp_path, course, home=home), settings)
+    assert said(written(tmp_path, course, home=home), Settings()) == ""
+    assert said(written(tmp_path, {"roles": {"grader": {"gid": 20000}}}, home=home), settings) == ""
+
+
 @pytest.mark.parametrize("way", ["absolute", "above", "link", "folder is a link", "from a file below"])
 def test_a_courses_editor_cannot_read_files_of_the_hub_as_a_base(tmp_path: Path, way: str) -> None:
     """Neither what is in it nor whether it is there is told."""

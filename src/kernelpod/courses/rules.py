@@ -30,7 +30,7 @@ def findings_of(courses: Courses, settings: Settings) -> list[Finding]:
     storage = courses.hub.storage
     found += _may_mount(courses, settings, ("storage", "volume"), storage.volume, storage.root)
     for name, course in courses.hub.offered_courses().items():
-        found += _course(courses, name, course)
+        found += _course(courses, name, course, settings)
         found += _mounts(courses, name, settings)
         found += _volumes(courses, name, course, settings)
     if not found:  # other mistakes may change the paths, so correct them first
@@ -86,15 +86,18 @@ def _exam(courses: Courses) -> Iterator[Finding]:
         )
 
 
-def _course(courses: Courses, name: str, course: Course) -> Iterator[Finding]:
+def _course(courses: Courses, name: str, course: Course, settings: Settings) -> Iterator[Finding]:
     keys: Keys = ("courses", name)
     if course.image is None:
         yield courses.finding((*keys, "image"), "there is no image; name one here or in defaults")
+    said = ""
     if "{course}" not in (courses.hub.home_template or ""):
-        for role in ROLES:
-            if getattr(course.roles, role).uid is not None:
-                said = "a user id by role needs a home with {course}, or a home could have two owners"
-                yield courses.finding((*keys, "roles", role, "uid"), said)
+        said = "a user id by role needs a home with {course}, or a home could have two owners"
+    if any(one.user_ids for one in settings.hubs if one.name == courses.hub.hub):
+        said = "leave it out: each user has an id of their own here (hubs[].user_ids of the settings)"
+    for role in ROLES if said else ():
+        if getattr(course.roles, role).uid is not None:
+            yield courses.finding((*keys, "roles", role, "uid"), said)
 
 
 def _mounts(courses: Courses, name: str, settings: Settings) -> Iterator[Finding]:

@@ -112,7 +112,7 @@ def parsed(raw: bytes) -> dict[str, UserIds]:
     if len(raw) > MAX_BYTES:
         raise ValueError(f"the file is larger than {MAX_BYTES} bytes")
     found: dict[str, UserIds] = {}
-    for number, line in enumerate(raw.decode("utf-8").split("\n"), 1):
+    for number, line in enumerate(raw.decode("utf-8-sig").split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         name, _, *ids = (line.rstrip("\r").split(":") + [""] * 4)[:4]

@@ -1,7 +1,7 @@
 """Ends requests whose end, the state idle, is lost: a kernel drops output that waits too long, also the last.
 
-The reply comes on another socket, which loses nothing. If no end follows it, the kernel is asked a question: what
-it says to that comes after all that it has said before.
+The reply comes on another socket, whose queue has room. If no end follows it, the kernel is asked a question:
+what it says to that comes after all that it has said before.
 """
 
 from __future__ import annotations
