@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 RECONNECT_MILLISECONDS = 10
 LINGER_MILLISECONDS = 1000
-# ZeroMQ counts messages, not bytes: so many of `max_message_bytes` may wait. More do not make reading faster.
-QUEUE_MESSAGES = 4
 
 RESTARTED = "The kernel was restarted."
 
@@ -212,7 +210,6 @@ class DirectKernelManager(RemoteKernelManager):
             encrypt(socket, self._server_key)
         socket.setsockopt(zmq.MAXMSGSIZE, self.parent.limits.max_message_bytes)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
-        socket.setsockopt(zmq.RCVHWM, QUEUE_MESSAGES)
         if channel == "iopub":
             socket.subscribe(b"")
         return socket, self._make_url(channel)

@@ -9,6 +9,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from kernelpod.base.retry import back_off
+from kernelpod.gateway.channels.outputqueue import OutputQueue
 from kernelpod.gateway.channels.stream import MessageStream
 
 CHANNELS = ("shell", "iopub", "stdin", "control")
@@ -63,6 +64,8 @@ class KernelSockets:
     def _connect(self, channel: str, pause: float) -> None:
         """Make a socket, which is connected after a pause. What is sent before waits in it."""
         socket, address = self._open_socket(channel, self._identity)
+        if channel == "iopub":
+            self._output = OutputQueue(socket)
         try:
             monitored = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED | REFUSED)
         except zmq.ZMQError:
@@ -82,6 +85,8 @@ class KernelSockets:
 
     def _received(self, channel: str, frames: list[bytes]) -> None:
         self._pauses[channel] = back_off(*PAUSE_SECONDS)
+        if channel == "iopub":
+            self._output.received(sum(map(len, frames)))
         self._receive(channel, frames)
 
     def _monitor(self, channel: str, event: int) -> None:
