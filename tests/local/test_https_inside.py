@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from pydantic import SecretStr
 
 from certificates import certificates
 from doubles import FakeHub, eventually
+from kernelpod.hub.revocation import Api, NotDoneError
 from local.conftest import USERS
 from notebook_server import PYTHON, Server
 
@@ -89,6 +91,17 @@ def test_a_server_trusts_the_authority_that_its_environment_names(
         answer = server.session()
         assert (answer.status_code, "gateway cannot be reached" in answer.text) == (503, True)
     assert secure.admin.ids() == []
+
+
+def test_an_admins_command_checks_the_gateway_by_the_authority(
+    secure: Any, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    url, token = f"{secure.gateway.url}/api", SecretStr("admin-token")
+    assert Api("the gateway", url, token, authority / "ca.pem").ask("GET", "/kernels") == []
+    for elsewhere in (None, "/only/servers/have/ca.pem"):
+        with pytest.raises(NotDoneError, match=r"does not answer \(SSLError\)"):
+            Api("the gateway", url, token, elsewhere).ask("GET", "/kernels")
 
 
 def test_a_hub_of_an_unknown_authority_is_asked_nothing(make_site: Any, authority: Path, tmp_path: Path) -> None:

@@ -59,9 +59,12 @@ class Api:
     """The REST API of a hub or a gateway, for the owner of a token."""
 
     def __init__(self, what: str, url: str, token: SecretStr, authority: Path | str | None = None) -> None:
-        """`authority` is a file of the certificates that an HTTPS address is checked by; None: the system's."""
+        """`authority` is a file of the certificates that an HTTPS address is checked by.
+
+        If there is none on this machine, those of the system count, or of REQUESTS_CA_BUNDLE.
+        """
         self._what, self._url, self._token = what, url.rstrip("/"), token
-        self._verify = True if authority is None else str(authority)
+        self._verify = str(authority) if authority and Path(authority).is_file() else True
 
     def ask(self, method: str, path: str) -> Any:
         """Return the answer's JSON, None if it has none. Raises NotDoneError."""

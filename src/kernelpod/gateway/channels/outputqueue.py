@@ -30,7 +30,7 @@ class OutputQueue:
     def __init__(self, socket: Limited) -> None:
         """Set the limit of a socket that is not connected yet."""
         self._socket = socket
-        self._expected_bytes = 0.0
+        self._expected_bytes = 1.0
         self._read = self._told = 0
         self._set(MOST_MESSAGES)
 
@@ -39,8 +39,8 @@ class OutputQueue:
         self._read += 1
         if self._read % self._step == 0:
             self._told = self._read
-        self._expected_bytes = max(size, self._expected_bytes * FADING)
-        wanted = min(MOST_MESSAGES, max(1, int(MOST_BYTES / self._expected_bytes))) if self._expected_bytes else 1
+        self._expected_bytes = max(1.0, size, self._expected_bytes * FADING)
+        wanted = min(MOST_MESSAGES, max(1, int(MOST_BYTES / self._expected_bytes)))
         if wanted < self._limit:
             self._lower(wanted)
         elif wanted >= 2 * self._limit:

@@ -38,6 +38,14 @@ class Pipe:
             self.told = self.read
 
 
+def test_an_empty_message_is_a_small_one() -> None:
+    pipe: Any = Pipe()
+    queue = OutputQueue(pipe)
+    pipe.take()
+    queue.received(0)
+    assert pipe.limits == [MOST_MESSAGES]
+
+
 @pytest.mark.parametrize("size", [1, 500, 8_000, 50_000, 1_000_000, 20_000_000, 60_000_000])
 def test_the_limit_fits_the_size_after_one_message(size: int) -> None:
     pipe: Any = Pipe()
