@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 from certificates import certificates
-
 from doubles import eventually
 from hubs import ended, free_port
 

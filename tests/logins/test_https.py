@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import yaml
-from certificates import certificates
 from nginx import NGINX, WebServer
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from certificates import certificates
 from doubles import eventually
 from hubs import CHECKOUT, LIGHT_SERVER, Browser, Hub, cleaned, free_port, start_server
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import certificates
 from slapd import SLAPD, Slapd
 
+from certificates import certificates
 from hubs import Hub, example, logged_in
 
 STUDENTS = ["alice", "john.doe", "ünal", "admin", "root", "anna-b", "system:x"]
