@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from kernelpod.base import shipped
+from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.values import z2jh_values
 
 POLICIES = list(yaml.safe_load_all((shipped.hub_manifests() / "networkpolicies.yaml").read_text(encoding="utf-8")))
 # The metadata service of most clouds is also reached by an IPv6 address that carries its IPv4 address.
@@ -80,3 +82,18 @@ def test_the_hub_has_the_lists_of_the_chart(component: str, lists: list[str]) ->
     expected = set().union(*map(chart_list, lists))
     found = [out for block in blocks(component) for out in block["except"]]
     assert sorted(found) == sorted(expected)
+
+
+def test_zero_to_jupyterhub_gives_servers_and_hub_the_same_ways_out() -> None:
+    sections = {
+        "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+        "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+    }
+    made = z2jh_values(Settings.model_validate(sections), "gateway")
+    for component, section in (("hub", "hub"), ("singleuser-server", "singleuser")):
+        network = made[section]["networkPolicy"]
+        given = [peer["ipBlock"] for rule in network["egress"] for peer in rule["to"] if "ipBlock" in peer]
+        assert given == list(blocks(component))
+        # The chart's defaults for these are true.
+        assert network["egressAllowRules"]["nonPrivateIPs"] is False
+    assert made["hub"]["networkPolicy"]["egressAllowRules"]["cloudMetadataServer"] is False

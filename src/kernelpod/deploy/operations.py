@@ -93,6 +93,8 @@ class _Planned(NamedTuple):
     gateway: str
     """Values of the gateway's chart."""
     settings: Settings
+    denied: list[str]
+    """CIDR blocks that kernels and servers must not reach."""
     hubs: dict[str, str]
     """By hub: its objects, or values for Zero to JupyterHub without the password. Empty for an existing hub."""
 
@@ -105,14 +107,14 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
     hubs = {one.name: _planned_hub(cluster, one, completed, denied) for one in deployment.hubs()}
-    return _Planned(values, completed.settings, hubs)
+    return _Planned(values, completed.settings, denied, hubs)
 
 
 def _planned_hub(cluster: Cluster, one: OneHub, completed: install.CompletedSettings, denied: list[str]) -> str:
     if one.deployment.hub.install == "manifests":
         return install.hub_objects(cluster, one, completed, denied)
     if one.deployment.hub.install == "z2jh":
-        made = z2jh.values(one.deployment, completed.settings, password="")
+        made = z2jh.values(one.deployment, completed.settings, denied, password="")
         return yamltext.dump(made)
     return ""
 
@@ -134,7 +136,7 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
         if one.deployment.hub.install != "none":
             with progress("hub" if one.first else f"hub {one.name}"):
                 if one.deployment.hub.install == "z2jh":
-                    z2jh.install(cluster, one, planned.settings)
+                    z2jh.install(cluster, one, planned.settings, planned.denied)
                 else:
                     install.install_hub(cluster, one.deployment, planned.hubs[one.name])
     with progress("gateway"):

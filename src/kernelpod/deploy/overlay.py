@@ -6,12 +6,10 @@ import hashlib
 import json
 from typing import Any
 
-import yaml
-
-from kernelpod.base import shipped, yamltext
+from kernelpod.base import hubnetworks, yamltext
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
 from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHub
-from kernelpod.errors import KernelpodError, SettingsError
+from kernelpod.errors import SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
 # KubeSpawner creates the users' claims and checks whether they exist.
@@ -122,25 +120,13 @@ def _networks(one: OneHub, denied: list[str]) -> list[dict[str, Any]]:
         ("hub-from-gateway", "ingress", "from"),
         ("servers-to-gateway", "egress", "to"),
     ):
-        rules = _rules(name, direction)
+        rules = hubnetworks.rules(name, direction)
         for peer in (peer for rule in rules for peer in rule[side]):
             peer["namespaceSelector"] = gateway
         made.append(_step("NetworkPolicy", name, "replace", f"/spec/{direction}", rules))
-    internet = _rules("servers-to-internet", "egress") if one.deployment.hub.internet else []
-    for block in (peer["ipBlock"] for rule in internet for peer in rule["to"]):
-        block["except"] += [address for address in denied if (":" in address) == (":" in block["cidr"])]
+    internet = hubnetworks.internet(denied) if one.deployment.hub.internet else []
     made.append(_step("NetworkPolicy", "servers-to-internet", "replace", "/spec/egress", internet))
     return made
-
-
-def _rules(name: str, direction: str) -> list[dict[str, Any]]:
-    """Return the rules of a policy in the manifests. Raises KernelpodError if there is no such policy."""
-    text = (shipped.hub_manifests() / "networkpolicies.yaml").read_text(encoding="utf-8")
-    for policy in yaml.safe_load_all(text):
-        if policy["metadata"]["name"] == name:
-            rules: list[dict[str, Any]] = policy["spec"][direction]
-            return rules
-    raise KernelpodError(f"The hub's manifests have no NetworkPolicy {name}; they belong to another version.")
 
 
 def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
@@ -148,7 +134,7 @@ def _way_in(hub: DeployedHub) -> list[dict[str, Any]]:
     if not hub.allow_from:
         return []
     networks = [str(network) for network in hub.allow_from]
-    rules = _rules("hub-public", "ingress")
+    rules = hubnetworks.rules("hub-public", "ingress")
     for rule in rules:
         rule["from"] = [{"ipBlock": {"cidr": network}} for network in networks]
     patches = [_step("NetworkPolicy", "hub-public", "replace", "/spec/ingress", rules)]

@@ -236,11 +236,6 @@ class Deployment(Section):
                 raise ValueError(f"{key}.users: list who may log in, such as [alice, bob], or set courses")
             if hub.allow_from and hub.install != "manifests":
                 raise ValueError(f"{key}.allow_from: requires install: manifests; use the chart's values instead")
-            if not hub.internet and hub.install == "z2jh":
-                raise ValueError(
-                    f"{key}.internet: requires install: manifests; with z2jh set "
-                    "z2jh.values.singleuser.networkPolicy.egressAllowRules.nonPrivateIPs: false instead"
-                )
             if hub.courses and hub.install == "z2jh":
                 raise ValueError(
                     f"{key}.courses: with z2jh, use the values of `kernelpod hub values`, or install: manifests"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from kernelpod.base import hubnetworks
 from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
@@ -16,10 +17,15 @@ RELEASE = "hub"
 TRIAL = "kernelpod-trial"
 
 
-def values(deployment: Deployment, settings: Settings, password: str) -> dict[str, Any]:
-    """Return the values for the chart. Raises SettingsError for settings that values cannot express."""
+def values(deployment: Deployment, settings: Settings, denied: list[str], password: str) -> dict[str, Any]:
+    """Return the values for the chart. Servers cannot reach `denied` addresses.
+
+    Raises SettingsError for settings that values cannot express.
+    """
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
-    made = z2jh_values(settings, deployment.namespaces.gateway, image, chart_version=deployment.hub.z2jh.version)
+    internet = hubnetworks.internet(denied) if deployment.hub.internet else []
+    version = deployment.hub.z2jh.version
+    made = z2jh_values(settings, deployment.namespaces.gateway, image, chart_version=version, internet=internet)
     config = overlay.hub_config(deployment)
     # The chart sets the image from its own value.
     del config["KubeSpawner"]["image"]
@@ -43,13 +49,13 @@ def trial_password(cluster: Cluster, deployment: Deployment) -> str:
     return known["trial_password"]
 
 
-def install(cluster: Cluster, one: OneHub, settings: Settings) -> None:
+def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]) -> None:
     """Install or upgrade the chart, and copy its token for the gateway to the gateway. Raises ClusterError."""
     deployment = one.deployment
     hub, names = deployment.hub.z2jh, deployment.namespaces
     if storage := rendered.hub_storage(deployment, settings):
         cluster.apply(storage)
-    made = values(deployment, settings, trial_password(cluster, deployment))
+    made = values(deployment, settings, denied, trial_password(cluster, deployment))
     where = ("--repo", hub.repository) if hub.repository else ()
     cluster.helm(
         *("upgrade", "--install", RELEASE, hub.chart, *where, "--version", hub.version, "-n", names.hub),

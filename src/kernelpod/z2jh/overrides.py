@@ -36,6 +36,11 @@ def _lacks_ours(ours: Any, yours: Any) -> bool:
     return ours is not None and (not isinstance(yours, list) or any(one not in yours for one in ours))
 
 
+def _lacks_the_gateway(ours: Any, yours: Any) -> bool:
+    """Return whether a list lacks the first generated entry. An admin may leave out the internet behind it."""
+    return _lacks_ours(ours and ours[:1], yours)
+
+
 def _smaller(ours: Any, yours: Any) -> bool:
     return ours is not None and (not isinstance(yours, (int, float)) or yours < ours)
 
@@ -74,6 +79,7 @@ _LIST = "this list replaces the generated one and lacks its entries; copy them, 
 _ORIGIN = "servers would share an origin, or have no addresses; set hubs[].subdomain_host in the settings instead"
 _COOKIES = "a server's page could log somebody in as another user"
 _CULLING = "set culling.idle_seconds instead"
+_METADATA = "this opens metadata services of some clouds; the generated egress allows the rest"
 # The first rule whose path matches is used.
 RULES = (
     _Rule("hub.loadRoles.*.scopes", _lacks_ours, "servers need the generated scopes to use the gateway; add them"),
@@ -88,6 +94,7 @@ RULES = (
     _Rule("proxy.chp.extraCommandLineFlags", _lacks_ours, f"{_LIST} the proxy must tell the servers' hosts apart"),
     _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub loses all running servers"),
     _Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_LIST} the gateway must reach the hub"),
+    _Rule("hub.networkPolicy.egress", _lacks_ours, f"{_LIST} the hub must reach servers and the API server"),
     _Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),
     _Rule("hub.extraConfig.90-kernelpod", _differs, "the hub needs these lines for its courses"),
     _Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses there"),
@@ -105,13 +112,15 @@ RULES = (
     _Rule("singleuser.uid", _differs, "servers and kernels would have different ids; set policy.uid instead"),
     _Rule("singleuser.fsGid", _differs, "servers and kernels would have different ids; set policy.gid instead"),
     _Rule("singleuser.networkPolicy.enabled", _is_off, "servers can reach all addresses, even NFS", "warning"),
-    _Rule("singleuser.networkPolicy.egress", _lacks_ours, f"{_LIST} servers must reach the gateway"),
+    _Rule("singleuser.networkPolicy.egress", _lacks_the_gateway, f"{_LIST} servers must reach the gateway"),
     _Rule(
         "singleuser.networkPolicy.egressAllowRules.privateIPs",
         _is_on,
         "servers can reach private addresses, even nodes and NFS; list those that they need in egress",
         "warning",
     ),
+    _Rule("*.networkPolicy.egressAllowRules.nonPrivateIPs", _is_on, _METADATA, "warning"),
+    _Rule("*.networkPolicy.egressAllowRules.cloudMetadataServer", _is_on, _METADATA, "warning"),
     _Rule("cull.enabled", _differs, f"kernels are culled by another setting; {_CULLING}"),
     _Rule("cull.timeout", _smaller, f"servers are culled before their kernels; {_CULLING}"),
     _Rule("cull.every", _is_null, f"the culler uses its own default interval; {_CULLING}", "warning"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kernelpod.base import yamltext
+from kernelpod.base import hubnetworks, yamltext
 from kernelpod.errors import SettingsError
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
@@ -45,11 +45,13 @@ def z2jh_values(
     kernel_images: Sequence[str] = (),
     hub_name: str = "",
     chart_version: str = charts.NEWEST,
+    internet: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the values. `image` (NAME:TAG) is the image of servers; by default it is the chart's.
 
     The chart's pre-puller pulls `kernel_images` on the nodes of servers. `hub_name` is the hub's name in the
-    settings, needed if they have several hubs.
+    settings, needed if they have several hubs. `internet` are the rules of egress by which servers reach the
+    internet; by default those of hub/manifests.
     Raises SettingsError for settings that these values cannot express.
     """
     hub = settings.hub(hub_name)
@@ -59,6 +61,7 @@ def z2jh_values(
         "singleuser": _singleuser(settings, hub, gateway_namespace),
         "cull": _cull(settings),
     }
+    values["singleuser"]["networkPolicy"]["egress"] += hubnetworks.internet() if internet is None else internet
     values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
     if subdomains := servers.subdomains(hub):
         values["hub"]["config"].setdefault("JupyterHub", {}).update(subdomains)
@@ -92,7 +95,11 @@ def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[st
                 "HOME": home.mount_path,
             }
         ),
-        "networkPolicy": {"egress": [_rule("to", gateway_namespace, GATEWAY_PORT)]},
+        "networkPolicy": {
+            # The chart's own rule allows metadata services of some clouds, and no IPv6.
+            "egressAllowRules": {"nonPrivateIPs": False},
+            "egress": [_rule("to", gateway_namespace, GATEWAY_PORT)],
+        },
         **_storage(settings, hub),
         **({} if hub.courses else {**_disk(settings), **_additions(settings)}),
     }
@@ -156,7 +163,12 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         # The chart creates the token: Secret `hub`, key `hub.services.<name>.apiToken`.
         "services": {hub.service: {"display": False}},
         "loadRoles": roles,
-        "networkPolicy": {"ingress": [_rule("from", gateway_namespace, HUB_PORT)]},
+        "networkPolicy": {
+            "ingress": [_rule("from", gateway_namespace, HUB_PORT)],
+            # As the chart's own rules, but without metadata services of clouds.
+            "egressAllowRules": {"cloudMetadataServer": False, "nonPrivateIPs": False, "privateIPs": False},
+            "egress": hubnetworks.rules("hub", "egress"),
+        },
     }
 
 

@@ -56,7 +56,9 @@ def test_zero_to_jupyterhub_has_values_for_it() -> None:
         "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
         "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
     }
-    values = z2jh.values(deployment(hub={**HTTPS, "install": "z2jh"}), Settings.model_validate(settings), "secret")
+    values = z2jh.values(
+        deployment(hub={**HTTPS, "install": "z2jh"}), Settings.model_validate(settings), [], "secret"
+    )
     assert values["proxy"]["https"] == {"enabled": True, "type": "secret", "secret": {"name": "hub-tls"}}
     assert "ssl_cert" not in values["hub"]["config"].get("JupyterHub", {})
 

@@ -24,7 +24,7 @@ def test_the_values_for_zero_to_jupyterhub_name_the_users_and_the_image() -> Non
         "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
         "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
     }
-    values = z2jh.values(made, Settings.model_validate(settings), "secret")
+    values = z2jh.values(made, Settings.model_validate(settings), [], "secret")
     assert values["hub"]["config"]["Authenticator"]["allowed_users"] == ["alice", SMOKE_USER]
     assert values["hub"]["config"]["DummyAuthenticator"] == {"password": "secret"}
     assert values["hub"]["config"]["KubeSpawner"]["gid"] == 100
@@ -32,6 +32,24 @@ def test_the_values_for_zero_to_jupyterhub_name_the_users_and_the_image() -> Non
     assert values["singleuser"]["image"]["name"] == "ghcr.io/kernelpod/singleuser"
     assert values["proxy"] == {"service": {"type": "NodePort"}}
     assert values["cull"] == {"enabled": False}
+
+
+def test_servers_of_zero_to_jupyterhub_reach_no_denied_address_and_no_internet_if_it_is_off() -> None:
+    settings = Settings.model_validate(
+        {
+            "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+            "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+        }
+    )
+    hub = {"install": "z2jh", "users": ["alice"]}
+    (_, internet) = z2jh.values(deployment(hub=hub), settings, ["9.9.9.9/32", "2620:fe::fe/128"], "")[
+        "singleuser"
+    ]["networkPolicy"]["egress"]
+    four, six = (peer["ipBlock"]["except"] for peer in internet["to"])
+    assert ("9.9.9.9/32" in four, "2620:fe::fe/128" in six) == (True, True)
+    assert "2620:fe::fe/128" not in four
+    off = z2jh.values(deployment(hub={**hub, "internet": False}), settings, [], "")["singleuser"]["networkPolicy"]
+    assert [rule["ports"] for rule in off["egress"]] == [[{"protocol": "TCP", "port": 8888}]]
 
 
 def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
@@ -44,7 +62,7 @@ def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
             "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
         }
     )
-    z2jh.install(tools.cluster(), made.hubs()[0], settings)
+    z2jh.install(tools.cluster(), made.hubs()[0], settings, [])
     (helm,) = [words for words in tools.asked if words[0] == "helm"]
     assert helm[1:8] == [
         "upgrade",

@@ -195,5 +195,3 @@ def test_people_come_from_given_networks_only(service: str) -> None:
         hubs(hub={**limited, "allow_from": ["192.0.2.7/24"]})
     with pytest.raises(ValidationError, match="use the chart"):
         hubs(hub={**limited, "install": "z2jh"}, homes="pvc")
-    with pytest.raises(ValidationError, match=r"hub\.internet: .*nonPrivateIPs: false"):
-        hubs(hub={"users": ["alice"], "install": "z2jh", "internet": False}, homes="pvc")

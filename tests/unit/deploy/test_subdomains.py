@@ -29,7 +29,7 @@ def test_the_settings_of_hub_and_gateway_name_the_host() -> None:
 
 def test_zero_to_jupyterhub_gets_hosts_and_a_proxy_that_knows_them() -> None:
     settings = Settings.model_validate({**Z2JH, "hubs": [{"subdomain_host": URL}]})
-    values = z2jh.values(deployment(hub={**ON, "install": "z2jh", "https_secret": "hub-tls"}), settings, "")
+    values = z2jh.values(deployment(hub={**ON, "install": "z2jh", "https_secret": "hub-tls"}), settings, [], "")
     hub = values["hub"]["config"]["JupyterHub"]
     assert (hub["subdomain_host"], hub["cookie_host_prefix_enabled"]) == (URL, True)
     assert values["proxy"]["chp"]["extraCommandLineFlags"] == ["--host-routing"]

@@ -270,9 +270,10 @@ def test_both_network_rules_are_there() -> None:
             "matchLabels": {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
         },
     }
-    assert made["singleuser"]["networkPolicy"]["egress"] == [
-        {"to": [gateway], "ports": [{"protocol": "TCP", "port": 8888}]}
-    ]
+    assert made["singleuser"]["networkPolicy"]["egress"][0] == {
+        "to": [gateway],
+        "ports": [{"protocol": "TCP", "port": 8888}],
+    }
     assert made["hub"]["networkPolicy"]["ingress"] == [
         {"from": [gateway], "ports": [{"protocol": "TCP", "port": 8081}]}
     ]
@@ -312,6 +313,29 @@ def test_the_command_prints_yaml(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["hub", "values", *words])
     assert done.exit_code == 0
     assert yaml.safe_load(done.output) == values()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "denied"),
+    [
+        (["--no-internet"], 0, None),
+        (["--deny", "9.9.9.9"], 0, "9.9.9.9/32"),
+        (["--deny", "2620:fe::/48"], 0, "2620:fe::/48"),
+        (["--deny", "nfs.example.org"], 2, None),
+        (["--deny", "9.9.9.9/8"], 2, None),
+    ],
+    ids=lambda given: "-".join(given) if isinstance(given, list) else "",
+)
+def test_the_command_closes_ways_out(words: list[str], code: int, denied: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(SECTIONS), encoding="utf-8")
+    done = CliRunner().invoke(main, ["hub", "values", "--settings", str(file), *words])
+    assert done.exit_code == code, done.output
+    if code:
+        assert "write a network such as" in done.output
+        return
+    _, *internet = yaml.safe_load(done.output)["singleuser"]["networkPolicy"]["egress"]
+    assert [denied in str(rule) for rule in internet] == ([True] if denied else [])
 
 
 def test_kernels_images_go_to_the_charts_pre_puller() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import click
 
-from kernelpod.base import yamltext
+from kernelpod.base import hubnetworks, yamltext
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.courses.check import check_courses
 from kernelpod.courses.load import load_courses
@@ -35,6 +36,13 @@ chart_version_option = click.option(
 )
 
 
+def _networks(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> list[str]:
+    try:
+        return [str(ip_network(text)) for text in given]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write a network such as 192.0.2.0/24") from error
+
+
 @click.command()
 @settings_option
 @click.option("--gateway-namespace", default="gateway", show_default=True, help="Namespace of the gateway.")
@@ -46,6 +54,15 @@ chart_version_option = click.option(
 )
 @hub_option
 @chart_version_option
+@click.option("--no-internet", is_flag=True, help="Servers cannot reach the internet, as for exams.")
+@click.option(
+    "--deny",
+    "denied",
+    multiple=True,
+    metavar="CIDR",
+    callback=_networks,
+    help="Addresses that servers cannot reach, such as those of an NFS server. Private ones are denied anyway.",
+)
 def values(
     settings_file: Path | None,
     gateway_namespace: str,
@@ -53,19 +70,22 @@ def values(
     kernelspecs: Path | None,
     hub_name: str,
     chart_version: str,
+    no_internet: bool,
+    denied: list[str],
 ) -> None:
     """Print values for Zero to JupyterHub, made from the gateway's settings.
 
     \b
     Examples:
       kernelpod hub values --settings settings.yaml --chart-version 4.4 > hub.yaml
-      kernelpod hub values --settings settings.yaml --hub exam.yaml > exam-hub.yaml
+      kernelpod hub values --settings settings.yaml --hub exam.yaml --no-internet > exam-hub.yaml
       helm upgrade --install hub jupyterhub/jupyterhub --namespace hub --values hub.yaml
     """
     images = images_of(read_all(kernelspecs)) if kernelspecs else []
     settings = load_settings(settings_file)
     name = _name_of(hub_name, settings)
-    made = z2jh_values(settings, gateway_namespace, image, images, name, chart_version)
+    internet = [] if no_internet else hubnetworks.internet(denied)
+    made = z2jh_values(settings, gateway_namespace, image, images, name, chart_version, internet)
     click.echo(yamltext.dump(made).rstrip())
 
 
