@@ -15,6 +15,7 @@ from typing import Any
 import kube
 import pytest
 from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on
+from deployed import Deployed
 
 from doubles import FakeHub, GatewayProcess
 
@@ -32,9 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Print what the cluster says when a test fails."""
     outcome = yield
-    namespace = item.config.stash.get(_REPORTED, "")
-    if outcome.failed and namespace:
-        outcome.sections.append((f"namespace {namespace}", kube.report(namespace)))
+    if outcome.failed:
+        for given in getattr(item, "funcargs", {}).values():
+            if isinstance(given, Deployed):
+                outcome.sections.append(("the deployment", given.report()))
+        if namespace := item.config.stash.get(_REPORTED, ""):
+            outcome.sections.append((f"namespace {namespace}", kube.report(namespace)))
     return outcome
 
 

@@ -38,16 +38,6 @@ def site(need: Any) -> Iterator[Deployed]:
         yield site
 
 
-@pytest.fixture(autouse=True)
-def report(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Say what the namespaces say when a test fails."""
-    failed = request.session.testsfailed
-    yield
-    site = request.node.funcargs.get("site")
-    if site and request.session.testsfailed > failed:
-        print(site.report())
-
-
 def test_a_kernel_is_one_pod_among_kernels_and_none_in_the_hub(site: Deployed) -> None:
     site.server("alice")
     before = set(site.pods("kernels")), set(site.pods("hub")), set(site.pods("gateway"))

@@ -91,16 +91,6 @@ def site(need: Any) -> Iterator[Encrypting]:
         yield site
 
 
-@pytest.fixture(autouse=True)
-def report(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Say what the namespaces say when a test fails."""
-    failed = request.session.testsfailed
-    yield
-    site = request.node.funcargs.get("site")
-    if site and request.session.testsfailed > failed:
-        print(site.report())
-
-
 @pytest.fixture(scope="module")
 def before(site: Encrypting) -> Before:
     """Everything is rotated while a kernel of alice runs; what was before is returned."""

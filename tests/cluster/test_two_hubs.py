@@ -181,16 +181,6 @@ def two(need: Any) -> Iterator[TwoHubs]:
             shutil.rmtree(site.beside(name))
 
 
-@pytest.fixture(autouse=True)
-def report(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Say what the namespaces say when a test fails."""
-    failed = request.session.testsfailed
-    yield
-    site = request.node.funcargs.get("two")
-    if site and request.session.testsfailed > failed:
-        print(site.report())
-
-
 LOOK = """
 import os
 def can(path):
