@@ -78,7 +78,7 @@ class DirectKernelManager(RemoteKernelManager):
         return KernelConnection(plan.kernel_id, self.session, limits, self._heard, new_part)
 
     def _heard(self, state: str) -> None:
-        """Record that the kernel has sent output, a tenth of a second late at most, and its state if it said one."""
+        """Record that the kernel has sent output, at most 0.1 s late, and its state if it said one."""
         now = time.monotonic()
         if state or now - self.heard_at > STAMP_SECONDS:
             self.parent.last_kernel_activity = self.last_activity = utcnow()
