@@ -95,6 +95,7 @@ RULES = (
     _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub loses all running servers"),
     _Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_LIST} the gateway must reach the hub"),
     _Rule("hub.networkPolicy.egress", _lacks_ours, f"{_LIST} the hub must reach servers and the API server"),
+    _Rule("hub.consecutiveFailureLimit", _differs, "a user whose starts are refused can end the hub", "warning"),
     _Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),
     _Rule("hub.extraConfig.90-kernelpod", _differs, "the hub needs these lines for its courses"),
     _Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses there"),

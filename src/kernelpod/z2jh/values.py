@@ -191,6 +191,8 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
     text = yamltext.dump(settings.model_dump(mode="json", exclude={"hubs": tokens}))
     code = f"{PLACE}/kernelpod.zip"
     return {
+        # The chart's JupyterHub counts starts that a course refuses. After five, any student could end it.
+        "consecutiveFailureLimit": 0,
         "extraFiles": {
             "kernelpod": {"mountPath": code, "binaryData": base64.b64encode(packed()).decode()},
             "kernelpod-settings": {"mountPath": f"{PLACE}/kernelpod-settings.yaml", "stringData": text},

@@ -178,6 +178,7 @@ async def test_a_course_that_is_not_hers_is_refused(
     with pytest.raises(NotSpawnedError) as error:
         await spawner.run_pre_spawn_hook()
     assert said in error.value.jupyterhub_message
+    assert error.value.status_code == 403, "the hub would count it as a failure of its own"
     with pytest.raises(NotSpawnedError):
         await spawner.get_pod_manifest()
 

@@ -142,6 +142,8 @@ def test_with_courses_the_path_of_the_kernel_is_not_to_be_set_either() -> None:
     assert found.level == "error"
     (found,) = overrides(COURSES, nested("hub/extraConfig/90-kernelpod", "pass"))
     assert "its courses" in found.text
+    (found,) = overrides(COURSES, nested("hub/consecutiveFailureLimit", 5))
+    assert (found.level, "can end the hub" in found.text) == ("warning", True)
 
 
 def test_the_command_says_it_and_exits_1_for_what_breaks(tmp_path: Path) -> None:

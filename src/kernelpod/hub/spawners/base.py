@@ -6,12 +6,13 @@ from collections import abc
 from typing import Any
 
 from jupyterhub.utils import maybe_future
+from tornado.web import HTTPError
 from traitlets import Callable, Instance, default
 from traitlets.config import LoggingConfigurable
 
 from kernelpod.courses.course_access import CourseAccess, exchange_environment
 from kernelpod.courses.resolver import CourseResolver
-from kernelpod.errors import Denied, KernelpodError
+from kernelpod.errors import Denied, SettingsError, UserError
 from kernelpod.hub.spawners.profiles import asks_something, profiles, settled
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
@@ -23,13 +24,25 @@ MakeForm = abc.Callable[[list[dict[str, Any]]], str]
 EXAM_ARGUMENTS = ("--ServerApp.terminals_enabled=False", "--LabApp.extension_manager=readonly")
 
 
-class NotSpawnedError(KernelpodError):
-    """The server is not started. The message tells the user why."""
+class NotSpawnedError(HTTPError):
+    """The server is not started. The message tells the user why.
 
-    @property
-    def jupyterhub_message(self) -> str:
-        """The text that the hub shows on the page of a failed start."""
-        return self.message
+    A status below 500 is an answer to the user. Others are failures of the hub, which ends after
+    `Spawner.consecutive_failure_limit` of them.
+    """
+
+    def __init__(self, message: str, status: int = 403) -> None:
+        super().__init__(status)
+        self.jupyterhub_message = message
+        """The text that the hub's page and its API show."""
+
+    @classmethod
+    def of(cls, error: UserError) -> NotSpawnedError:
+        """Return the same answer as the gateway's for a kernel."""
+        return cls(error.message, error.status)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: {self.jupyterhub_message}"
 
 
 def identity_of(hub: Hub, user: Any) -> Identity:
@@ -57,15 +70,24 @@ class KernelpodSpawner(LoggingConfigurable):
 
     @property
     def entitlements(self) -> Entitlements:
-        """What the user is entitled to in their server: the same as in their kernels."""
+        """What the user is entitled to in their server: the same as in their kernels. Raises NotSpawnedError."""
         if self.courses() and self.course_access is None:
-            raise NotSpawnedError("The server has no course; the spawner's pre-spawn step did not run.")
-        return entitlements(self.settings, identity_of(self.of_hub, self.user), self.course_access)
+            raise NotSpawnedError("The server has no course; the spawner's pre-spawn step did not run.", 500)
+        try:
+            return entitlements(self.settings, identity_of(self.of_hub, self.user), self.course_access)
+        except UserError as error:
+            raise NotSpawnedError.of(error) from error
+        except SettingsError as error:
+            raise NotSpawnedError("The hub cannot read a file of its settings. Tell an admin.", 503) from error
 
     async def run_pre_spawn_hook(self) -> None:
-        """Resolve the server's course, then run the admin's own hook. Raises NotSpawnedError."""
+        """Resolve the server's course and what it may mount, then run the admin's own hook.
+
+        Raises NotSpawnedError before anything of the server is created.
+        """
         if resolver := self.courses():
             await self._settle(resolver)
+        _ = self.entitlements
         await maybe_future(super().run_pre_spawn_hook())
 
     async def _settle(self, resolver: CourseResolver) -> None:
@@ -78,7 +100,7 @@ class KernelpodSpawner(LoggingConfigurable):
         try:
             self.course_access = resolver.resolve(self.user.name, wish)
         except Denied as error:
-            raise NotSpawnedError(error.message) from error
+            raise NotSpawnedError.of(error) from error
         hub, one = self.course_access.hub, self.course_access.membership
         self.user_options = self.orm_spawner.user_options = settled(profiles(hub, mine), one, given)
         if hub.mode == "exam":

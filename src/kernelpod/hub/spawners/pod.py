@@ -148,5 +148,6 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
             states = (container.get("state") or {}, container.get("lastState") or {})
             ended: dict[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
             if container["name"] == pods.HOME_CONTAINER and ended.get("exitCode", 0) != 0:
-                raise HomeNotMadeError((ended.get("message") or "The home could not be made.").strip())
+                said = (ended.get("message") or "The home could not be made.").strip()
+                raise HomeNotMadeError(said, 503)
         return bool(super().is_pod_running(pod))

@@ -23,7 +23,7 @@ from kernelpod.base.freeports import HeldPort, hold_port
 from kernelpod.base.names import server_log
 from kernelpod.errors import home_missing
 from kernelpod.homes.mounts import UserMounts
-from kernelpod.hub.spawners.base import KernelpodSpawner
+from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.runtime.local.folders import make_below, open_below
 from kernelpod.runtime.local.mounting import Bind, home_escapes
 from kernelpod.runtime.local.processes import payload_pid
@@ -127,7 +127,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         return ":".join(dict.fromkeys(places))
 
     def _ensure_folders(self, has: Entitlements) -> None:
-        """Make a missing home and exchange. Raises StartFailed (home_missing) if the settings do not allow it."""
+        """Make a missing home and exchange. Raises NotSpawnedError if the settings do not allow it."""
         home = has.mounts.home
         # A volume of the user's own is mounted as a whole; it is a folder of the homes' root here.
         root, folder = (home.root, home.sub_path) if home.sub_path else posixpath.split(home.path)
@@ -141,9 +141,10 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
                 else:
                     os.close(open_below(root, folder))
             except NotADirectoryError as error:
-                raise home_escapes(posixpath.join(root, folder)) from error
+                raise NotSpawnedError.of(home_escapes(posixpath.join(root, folder))) from error
             except FileNotFoundError as error:
-                raise home_missing(f"folder {posixpath.join(root, folder)!r}", by_admin=True) from error
+                missing = home_missing(f"folder {posixpath.join(root, folder)!r}", by_admin=True)
+                raise NotSpawnedError.of(missing) from error
 
     def make_preexec_fn(self, name: str) -> Any:
         """Return a function for the new process. It sets the usual umask, whatever the hub's is."""
