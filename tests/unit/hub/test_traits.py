@@ -274,6 +274,43 @@ def test_a_file_without_mistakes_has_the_last_word(
 
 
 @hub
+def test_a_file_adds_roles_services_and_variables_to_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of a site would replace the gateway's service and role, and its variables those that name the gateway."""
+    from jupyterhub.app import JupyterHub
+    from traitlets.config import PyFileConfigLoader
+
+    (tmp_path / "settings.yaml").write_text("{}", encoding="utf-8")
+    given = {
+        "JupyterHub": {
+            "services": [{"name": "announcements", "url": "http://127.0.0.1:1"}],
+            "load_roles": [
+                {"name": "kernelpod-admin", "users": ["carol"], "scopes": ["read:users"]},
+                {"name": "readers", "groups": ["staff"], "scopes": ["list:users"]},
+            ],
+            "custom_scopes": {"custom:mine": {"description": "mine"}},
+            "extra_user_scopes": ["read:hub"],
+        },
+        "KubeSpawner": {"environment": {"LANG": "de_DE.UTF-8", "SHELL": "/bin/zsh"}},
+    }
+    monkeypatch.setenv("KERNELPOD_SETTINGS", str(tmp_path / "settings.yaml"))
+    monkeypatch.setenv("KERNELPOD_HUB_CONFIG", str(written(tmp_path, yaml.safe_dump(given))))
+    c = PyFileConfigLoader("kubernetes_config.py", str(CHECKOUT / "hub")).load_config()
+    made = JupyterHub(config=c)
+    assert {service["name"] for service in made.services} == {"kernelpod", "announcements"}
+    roles = {role["name"]: role for role in made.load_roles}
+    assert roles["kernelpod-gateway"]["scopes"] == ["read:servers"]
+    assert roles["kernelpod-admin"]["users"] == ["carol"]
+    admin = ["custom:kernelpod:admin", "access:services!service=kernelpod", "read:users"]
+    assert roles["kernelpod-admin"]["scopes"] == admin
+    assert roles["readers"] == {"name": "readers", "groups": ["staff"], "scopes": ["list:users"]}
+    assert {"custom:mine", "custom:kernelpod:admin"} <= made.custom_scopes.keys()
+    assert made.extra_user_scopes == {"access:services!service=kernelpod", "read:hub"}
+    variables = c.KubeSpawner.environment
+    assert {"LANG", "KERNEL_PATH", "JUPYTER_GATEWAY_URL"} <= variables.keys()
+    assert variables["SHELL"] == "/bin/zsh"
+
+
+@hub
 def test_the_command_says_it_as_text_and_as_json(tmp_path: Path) -> None:
     path = str(written(tmp_path, "Authenticator: {alow_all: true}"))
     checked = command("-m", "kernelpod.cli.main", "hub", "check-config", path)

@@ -23,6 +23,7 @@ from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
 from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
+from kernelpod.hub.configfile.joined import joined
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 MAX_SECRET_BYTES = 65536
@@ -35,7 +36,10 @@ _log = logging.getLogger(__name__)
 
 
 def configure_from(c: Any, path: Path) -> None:
-    """Apply a file to the hub's configuration `c`. Raises FindingsError, and then sets nothing."""
+    """Apply a file to the hub's configuration `c`. Raises FindingsError, and then sets nothing.
+
+    Services, roles, scopes and servers' variables are added to those of `c`; all other values replace them.
+    """
     tree, known = _read(path), installed()
     findings = _findings(tree, _Check(tree.data, known))
     errors = [finding for finding in findings if finding.level == "error"]
@@ -45,7 +49,7 @@ def configure_from(c: Any, path: Path) -> None:
     for finding in findings:
         _log.warning(finding.as_text())
     for (section, trait), value in given.items():
-        c[section][trait] = value
+        c[section][trait] = joined(c, section, trait, value)
 
 
 def check_traits(path: Path) -> list[Finding]:
