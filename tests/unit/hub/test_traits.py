@@ -275,7 +275,7 @@ def test_a_file_without_mistakes_has_the_last_word(
 
 @hub
 def test_a_file_adds_roles_services_and_variables_to_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists of a site would replace the gateway's service and role, and its variables those that name the gateway."""
+    """A site's lists would replace the gateway's service and role, its variables those that name the gateway."""
     from jupyterhub.app import JupyterHub
     from traitlets.config import PyFileConfigLoader
 

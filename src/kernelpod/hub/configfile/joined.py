@@ -1,7 +1,7 @@
 """Joins what a hub's configuration file gives with what `configure` has set, where both are needed.
 
-A list of roles in the file would otherwise replace Kernelpod's own, and a variable for servers all of theirs: then no
-kernel starts.
+A list of roles in the file would otherwise replace Kernelpod's own, and a variable for servers all of theirs: then
+no kernel starts.
 """
 
 from __future__ import annotations
