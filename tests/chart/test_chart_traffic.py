@@ -1,45 +1,19 @@
-"""What gets through, decided by cyclonus from the chart's policies: a second reader beside ours."""
+"""What gets through, decided by cyclonus from the chart's policies."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import yaml
-from helm import Helm, built
+import traffic
+from helm import Helm
+from traffic import Peer
 
 from kernelpod.base import names
 
 pytestmark = pytest.mark.chart
 
-NAMESPACE = "kubernetes.io/metadata.name"
 KERNEL_PORTS = (20001, 20005)
-
-
-@dataclass(frozen=True)
-class Peer:
-    """One end of a connection; without a namespace it is no pod of the cluster."""
-
-    address: str
-    namespace: str = ""
-    labels: dict[str, str] | None = None
-
-    def given(self) -> dict[str, Any]:
-        """Return the peer as cyclonus reads it."""
-        if not self.namespace:
-            return {"IP": self.address}
-        inside = {
-            "Namespace": self.namespace,
-            "NamespaceLabels": {NAMESPACE: self.namespace},
-            "PodLabels": self.labels or {},
-        }
-        return {"IP": self.address, "Internal": inside}
 
 
 def kernel(address: str, network: str, release: str = "kernelpod") -> Peer:
@@ -124,36 +98,8 @@ TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
 @pytest.fixture(scope="module")
 def verdicts(helm: Helm, need: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
     """Return what cyclonus says of each connection of the table."""
-    cyclonus = shutil.which("cyclonus") or built("cyclonus")
-    need(cyclonus, "cyclonus", "make test-chart builds it")
-    folder = tmp_path_factory.mktemp("traffic")
-    policies = folder / "policies"
-    policies.mkdir()
     found = [one for one in helm.objects(GIVEN) if one["kind"] == "NetworkPolicy"]
-    for number, policy in enumerate(found):
-        (policies / f"{number}.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
-    asked = [
-        {
-            "Source": source.given(),
-            "Destination": destination.given(),
-            "Protocol": "UDP" if port == 53 else "TCP",
-            "ResolvedPort": port,
-        }
-        for source, destination, port, _ in TRAFFIC.values()
-    ]
-    (folder / "traffic.json").write_text(json.dumps(asked), encoding="utf-8")
-    words = ["analyze", "--mode", "query-traffic", "--policy-path", policies]
-    done = subprocess.run(
-        [str(cyclonus), *words, "--traffic-path", folder / "traffic.json"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env={**os.environ, "HOME": str(folder)},
-    )
-    said = re.findall(r"IS ALLOWED\?\s*\|\s*(TRUE|FALSE)", done.stdout, re.IGNORECASE)
-    assert len(said) == len(TRAFFIC), done.stdout[:2000]
-    return {name: verdict.upper() == "TRUE" for name, verdict in zip(TRAFFIC, said, strict=True)}
+    return traffic.verdicts(found, TRAFFIC, tmp_path_factory.mktemp("traffic"), need)
 
 
 @pytest.mark.parametrize("name", TRAFFIC)

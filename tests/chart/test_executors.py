@@ -7,10 +7,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from helm import RELEASE, Helm, of_kind
+import yaml
+from helm import NAMESPACE, RELEASE, Helm, of_kind, settings_text
 from installed import Answer, Pod, Site, kubectl, succeeded
+from traffic import Peer, verdicts
 
-from doubles import eventually
+from doubles import a_plan, a_spec, eventually
+from kernelpod.base import names
+from kernelpod.pods.executors import driver_policy, executor_policy
 
 pytestmark = pytest.mark.chart
 
@@ -62,17 +66,105 @@ def test_a_kernel_that_may_has_rights_on_pods_only_and_only_there(helm: Helm) ->
     assert inside == {"ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "NetworkPolicy"}
 
 
-def test_kernels_and_executors_reach_each_other_and_nobody_else_does(helm: Helm) -> None:
-    policies = of_kind(helm.objects(ON), "NetworkPolicy")
-    executors, driver = policies["executors"]["spec"], policies[f"{RELEASE}-egress-spark-ml"]["spec"]
-    assert executors["podSelector"] == {}
-    assert len(executors["ingress"]) == 1
-    peers = executors["ingress"][0]["from"]
-    assert peers[0] == {"podSelector": {}}
-    assert peers[1]["podSelector"]["matchLabels"] == driver["podSelector"]["matchLabels"]
-    assert driver["ingress"][0]["from"] == [
-        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "spark-ml"}}}
+def test_the_gateway_may_make_policies_and_remove_executors_and_nothing_else(helm: Helm) -> None:
+    objects = helm.objects(ON)
+    roles, bindings = of_kind(objects, "Role"), of_kind(objects, "RoleBinding")
+    policies = {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"]}
+    assert roles["gateway"]["metadata"]["namespace"] == "spark-ml"
+    assert roles["gateway"]["rules"] == [
+        {**policies, "verbs": ["create", "delete", "list"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["deletecollection"]},
     ]
+    account = {"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}
+    assert bindings["gateway"]["subjects"] == [account]
+    assert {**policies, "verbs": ["create", "list"]} in roles[RELEASE]["rules"]
+    assert "networkpolicies" not in str(of_kind(helm.objects({}), "Role"))
+
+
+def test_kernels_touch_executors_with_the_token_of_their_pod_only(helm: Helm) -> None:
+    """What the rules do is tried on a cluster, in tests/cluster/test_executors_on_cluster.py."""
+    objects = helm.objects(ON)
+    name = f"{NAMESPACE}-{RELEASE}-drivers"
+    spec = of_kind(objects, "ValidatingAdmissionPolicy")[name]["spec"]
+    assert spec["failurePolicy"] == "Fail"
+    (rule,) = spec["matchConstraints"]["resourceRules"]
+    assert (rule["operations"], rule["resources"]) == (["*"], ["pods", "pods/*"])
+    (condition,) = spec["matchConditions"]
+    assert condition["expression"] == 'request.userInfo.username.startsWith("system:serviceaccount:kernels:")'
+    binding = of_kind(objects, "ValidatingAdmissionPolicyBinding")[name]["spec"]
+    assert binding == {"policyName": name, "validationActions": ["Deny"]}
+
+
+def test_the_gateway_knows_the_namespaces(helm: Helm) -> None:
+    settings = yaml.safe_load(settings_text(helm.objects(ON)))
+    assert settings["runtime"]["kubernetes"]["executors"] == ["spark-ml"]
+
+
+def driver(address: str, pod: str, network: str = "spark-ml") -> Peer:
+    labels = names.labels(RELEASE, "hub", "user", "Alice", "spark-pod", "k", network)
+    return Peer(address, "kernels", {**labels, names.LABEL_DRIVER: pod})
+
+
+def executor(address: str, pod: str, namespace: str = "spark-ml") -> Peer:
+    return Peer(address, namespace, {names.LABEL_DRIVER: pod, "spark-role": "executor"})
+
+
+DRIVERS = {"k-alice-1": "spark-ml", "k-bob-1": "spark-ml", "k-carol-1": "spark-staff"}
+ALICE, BOB, CAROL = (
+    driver("10.1.0.1", "k-alice-1"),
+    driver("10.1.0.2", "k-bob-1"),
+    driver("10.1.0.3", "k-carol-1", "spark-staff"),
+)
+ALICES, ALICES_SECOND = executor("10.2.0.1", "k-alice-1"), executor("10.2.0.2", "k-alice-1")
+BOBS, NOBODYS = executor("10.2.0.3", "k-bob-1"), Peer("10.2.0.4", "spark-ml", {})
+CAROLS = executor("10.2.0.5", "k-carol-1", "spark-staff")
+LABELLED_ELSEWHERE = executor("10.2.0.6", "k-alice-1", "default")
+GATEWAY = Peer("10.3.0.1", NAMESPACE, {**names.release_labels(RELEASE), "app.kubernetes.io/component": "gateway"})
+DNS = Peer("10.3.0.2", "kube-system", {"k8s-app": "kube-dns"})
+OUTSIDE, API_SERVER = Peer("9.9.9.9"), Peer("10.0.0.10")
+TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
+    "an executor reaches its driver, first port": (ALICES, ALICE, 7078, True),
+    "an executor reaches its driver, last port": (ALICES, ALICE, 7079, True),
+    "an executor reaches another port of its driver": (ALICES, ALICE, 20001, False),
+    "a driver reaches its executor": (ALICE, ALICES, 40000, True),
+    "an executor reaches one of the same driver": (ALICES, ALICES_SECOND, 40000, True),
+    "an executor reaches another driver": (BOBS, ALICE, 7078, False),
+    "an executor reaches another's executor": (BOBS, ALICES, 40000, False),
+    "a driver reaches another's executor": (BOB, ALICES, 40000, False),
+    "a driver reaches another driver": (BOB, ALICE, 7078, False),
+    "an executor of another kernelspec reaches a driver": (CAROLS, ALICE, 7078, False),
+    "an executor of another kernelspec reaches its driver": (CAROLS, CAROL, 7078, True),
+    "an executor of another kernelspec reaches an executor": (CAROLS, ALICES, 40000, False),
+    "an executor without a label reaches a driver": (NOBODYS, ALICE, 7078, False),
+    "an executor without a label reaches an executor": (NOBODYS, ALICES, 40000, False),
+    "a driver reaches an executor without a label": (ALICE, NOBODYS, 40000, False),
+    "a pod elsewhere with the label reaches a driver": (LABELLED_ELSEWHERE, ALICE, 7078, False),
+    "a pod elsewhere with the label reaches an executor": (LABELLED_ELSEWHERE, ALICES, 40000, False),
+    "the gateway connects to a driver": (GATEWAY, ALICE, 20001, True),
+    "the gateway connects to a driver's port": (GATEWAY, ALICE, 7078, False),
+    "an executor asks for names": (ALICES, DNS, 53, True),
+    "an executor asks the world": (ALICES, OUTSIDE, 443, False),
+    "an executor asks the API server": (ALICES, API_SERVER, 443, False),
+    "a driver asks the API server": (ALICE, API_SERVER, 443, True),
+    "a driver asks for names": (ALICE, DNS, 53, True),
+    "a driver asks the world": (ALICE, OUTSIDE, 443, False),
+}
+
+
+@pytest.fixture(scope="module")
+def through(helm: Helm, need: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+    """Return what gets through the chart's policies and those that the gateway makes for three kernels."""
+    values = {**ON, "sparkExecutors": {"spark-ml": {}, "spark-staff": {}}}
+    policies = [one for one in helm.objects(values) if one["kind"] == "NetworkPolicy"]
+    for pod, namespace in DRIVERS.items():
+        plan = a_plan(spec=a_spec(service_account=namespace))
+        policies += [driver_policy(plan, pod, namespace), executor_policy(plan, pod, namespace)]
+    return verdicts(policies, TRAFFIC, tmp_path_factory.mktemp("traffic"), need)
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_traffic_of_executors(name: str, through: dict[str, bool]) -> None:
+    assert through[name] is TRAFFIC[name][3]
 
 
 def changed(**spec: Any) -> Pod:
@@ -111,6 +203,10 @@ REFUSED: dict[str, tuple[Pod, str]] = {
         "not use values of Secrets",
     ),
     "all values of a Secret": (container(envFrom=[{"secretRef": {"name": "x"}}]), "not use values of Secrets"),
+    "a class of the cluster's own pods": (
+        changed(priorityClassName="system-node-critical"),
+        "must not have a class",
+    ),
     "the node's network": (changed(hostNetwork=True), "PodSecurity"),
     "a privileged container": (container(securityContext={"privileged": True}), "PodSecurity"),
 }

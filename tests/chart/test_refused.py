@@ -118,6 +118,14 @@ CHECKS: list[tuple[dict[str, Any], str]] = [
     ({"prePuller": {"continuous": {"enabled": True}}}, "prePuller.images: list the images that nodes should pull"),
     ({"sparkExecutors": {"kernels": {}}}, "sparkExecutors.kernels: executors need a separate namespace"),
     ({"sparkExecutors": {"spark": {}}}, "set the API server's addresses there"),
+    (
+        {"sparkExecutors": {"spark": {}}, "networkPolicy": {"enabled": False}},
+        "sparkExecutors.spark: executors are kept apart by NetworkPolicies; set networkPolicy.enabled: true",
+    ),
+    (
+        {**kubernetes(executors=["other"]), "sparkExecutors": {"spark": {}}, **API},
+        "remove it from settings; set sparkExecutors",
+    ),
     ({"sparkExecutors": {"none": {}}, **API}, "networkPolicy.profiles has a profile of that name"),
     (settings(homes={"volume": {"kind": "nfs"}}), "settings.homes.volume.server: set the NFS server"),
     (settings(mounts=[{**MOUNT, "volume": {"kind": "nfs"}}]), "settings.mounts: data needs volume.server"),

@@ -58,7 +58,11 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
     namespaces = []
 
     def make(
-        volume: str = "nfs", patience_seconds: float = 60, mounts: Sequence[Any] = (), **kubernetes: Any
+        volume: str = "nfs",
+        patience_seconds: float = 60,
+        mounts: Sequence[Any] = (),
+        accounts: Sequence[str] = (),
+        **kubernetes: Any,
     ) -> Site:
         namespace = kube.new_namespace("kernels")
         namespaces.append(namespace)
@@ -77,7 +81,11 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
             "gateway": {"port": 0, "max_starts_per_user": 20},
             "policy": {"max_kernels_per_user": 20},
             "identity": {"cache_seconds": 0.2, "negative_cache_seconds": 0.2},
-            "kernelspecs": {"path": str(folder / "kernelspecs"), "refresh_seconds": 0.05},
+            "kernelspecs": {
+                "path": str(folder / "kernelspecs"),
+                "refresh_seconds": 0.05,
+                "service_accounts": list(accounts),
+            },
             "start": {"grace_period_seconds": 6, "launch_timeout_seconds": patience_seconds},
             "homes": {"root": export, "volume": homes_volume},
             "mounts": list(mounts),

@@ -133,20 +133,3 @@ A list of one egress rule, as given, with denied addresses excluded from its CID
     - {protocol: TCP, port: {{ . }}}
     {{- end }}
 {{- end -}}
-
-{{/* A peer: the kernels of one egress profile; the argument is (list context name). */}}
-{{- define "kernelpod.driverPeer" -}}
-{{- $ := index . 0 -}}
-namespaceSelector:
-  matchLabels: {kubernetes.io/metadata.name: {{ $.Values.kernels.namespace.name | quote }}}
-podSelector:
-  matchLabels:
-    {{- include "kernelpod.kernelSelector" $ | nindent 4 }}
-    kernelpod.io/network: {{ index . 1 | quote }}
-{{- end -}}
-
-{{/* A peer: all pods of a namespace of executors; the argument is its name. */}}
-{{- define "kernelpod.executorPeer" -}}
-namespaceSelector:
-  matchLabels: {kubernetes.io/metadata.name: {{ quote . }}}
-{{- end -}}

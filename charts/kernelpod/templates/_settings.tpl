@@ -27,6 +27,9 @@ runtime.kubernetes.scheduling:
   change: set kernels.nodeSelector and the like
 {{- end }}
 {{- with .Values.sparkExecutors }}
+runtime.kubernetes.executors:
+  value: {{ keys . | sortAlpha | toJson }}
+  change: set sparkExecutors
 kernelspecs.service_accounts:
   value: {{ keys . | sortAlpha | toJson }}
   unlessGiven: true

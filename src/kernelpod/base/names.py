@@ -17,6 +17,8 @@ LABEL_HUB = f"{PREFIX}/hub"
 LABEL_USER = f"{PREFIX}/user"
 LABEL_SPEC = f"{PREFIX}/spec"
 LABEL_NETWORK = f"{PREFIX}/network"
+# On a kernel that may start executors of Spark, and on its executors: the name of the kernel's pod.
+LABEL_DRIVER = f"{PREFIX}/driver"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"

@@ -63,7 +63,7 @@ def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, An
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": plan.namespace, "labels": _labels(plan)},
+        "metadata": {"name": name, "namespace": plan.namespace, "labels": labels(plan)},
         "type": "Opaque",
         "immutable": True,
         "stringData": {"connection.json": connection.to_json()},
@@ -78,7 +78,7 @@ def _pod(record: KernelRecord, plan: KernelPlan, name: str, connection: Connecti
         "metadata": {
             "name": name,
             "namespace": plan.namespace,
-            "labels": {**added.labels, **_labels(plan)},
+            "labels": {**added.labels, **labels(plan), **_driver(plan, name)},
             "annotations": {
                 **added.annotations,
                 names.ANNOTATION_USER: plan.owner.name,
@@ -224,6 +224,12 @@ def _home_check(plan: KernelPlan) -> dict[str, Any]:
     }
 
 
-def _labels(plan: KernelPlan) -> dict[str, str]:
+def _driver(plan: KernelPlan, name: str) -> dict[str, str]:
+    """Return the label by which policies name a kernel that may start executors of Spark."""
+    return {names.LABEL_DRIVER: name} if plan.service_account else {}
+
+
+def labels(plan: KernelPlan) -> dict[str, str]:
+    """Return the labels of everything that is made for a kernel."""
     owner = plan.owner
     return names.labels(plan.release, owner.hub, owner.kind, owner.name, plan.spec, plan.kernel_id, plan.network)

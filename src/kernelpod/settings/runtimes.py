@@ -81,6 +81,10 @@ class Kubernetes(Section):
     user_namespaces: bool = False
     """Give each kernel's and server's pod a user namespace (`hostUsers: false`), so that its user ids are nobody's
     on the node. Needs nodes that have it (docs/pods.md), no volume on NFS, and ids up to 65535."""
+    executors: tuple[Name, ...] = ()
+    """Namespaces of Spark's executors, each named like the service account whose kernels start executors there.
+    The gateway gives each of these kernels NetworkPolicies of its own, there and in the kernels' namespace, which
+    let it and its executors reach each other, and removes its executors when it ends."""
     starts_at_once: int = Field(5, ge=1)
     """How many kernels may start at the same time. Other starts wait; waiting users are served in turn."""
     heal_seconds: Seconds = 20

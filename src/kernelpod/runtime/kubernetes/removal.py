@@ -1,4 +1,4 @@
-"""Removes a kernel's Pod and Secret, and retries until they are gone."""
+"""Removes a kernel's Pod, Secret and executors of Spark, and retries until they are gone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from kernelpod.base import names
 from kernelpod.runtime.kubernetes import reasons
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError, try_again
+from kernelpod.runtime.kubernetes.executors import Executors, pods_path, policies_path
 from kernelpod.runtime.kubernetes.podwatch import PodWatch
 from kernelpod.start.plan import KernelPlan
 
@@ -24,13 +27,15 @@ PERSIST_SECONDS = 600
 class Removal:
     """All removals in progress. Each name is removed by exactly one task."""
 
-    def __init__(self, api: ApiServer, watch: PodWatch, pods_path: str, secrets_path: str) -> None:
-        self._api, self._watch = api, watch
+    def __init__(
+        self, api: ApiServer, watch: PodWatch, pods_path: str, secrets_path: str, executors: Executors
+    ) -> None:
+        self._api, self._watch, self._executors = api, watch, executors
         self._pods_path, self._secrets_path = pods_path, secrets_path
         self._going: dict[str, asyncio.Task[None]] = {}
 
     def remove(self, name: str, plan: KernelPlan | None = None, grace_seconds: float = 0) -> asyncio.Task[None]:
-        """Start a removal and return its task, which ends when Pod and Secret are gone.
+        """Start a removal and return its task, which ends when Pod, Secret and executors are gone.
 
         The kernel has the first half of the grace period to end on its own, and the second half after SIGTERM.
         """
@@ -69,23 +74,34 @@ class Removal:
         except asyncio.TimeoutError:
             log.warning("pod %s did not terminate in time; force deleting it", name)
             await self._delete(f"{self._pods_path}/{name}", 0, deadline)
+        for namespace in self._executors.namespaces(plan):
+            await self._remove_executors(namespace, name, deadline)
 
-    async def _delete(self, path: str, grace: int | None, deadline: float) -> None:
+    async def _remove_executors(self, namespace: str, driver: str, deadline: float) -> None:
+        """Remove the executors of a pod that is gone, since nobody else may; then the policy that names it."""
+        own = {"labelSelector": names.selector({names.LABEL_DRIVER: driver})}
+        if await self._delete(pods_path(namespace), 1, deadline, own):
+            await self._delete(f"{policies_path(namespace)}/{driver}", None, deadline)
+
+    async def _delete(
+        self, path: str, grace: int | None, deadline: float, query: Mapping[str, str] | None = None
+    ) -> bool:
+        """Return whether the object, or all those of the query, are deleted or were gone already."""
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
         pauses = try_again(until=deadline)
         while True:
             try:
-                await self._api.call("DELETE", path, body=body)
-                return
+                await self._api.call("DELETE", path, query, body)
+                return True
             except ApiRefusedError as error:
                 if error.status == 404:
-                    return
+                    return True
                 log.warning("%s cannot be deleted: %s", path, error)
             except ApiSilentError as error:
                 log.info("%s", error)
             if (pause := next(pauses, None)) is None:
                 log.error("%s could not be deleted; the next gateway will remove it", path)
-                return
+                return False
             await asyncio.sleep(pause)

@@ -1,7 +1,7 @@
 """Runs each kernel as a Pod that carries its record, owned by a Secret that holds its connection.
 
-There is no other state. The state of running kernels comes from one watch; other requests to the API server are
-only sent to start and stop kernels.
+A kernel that may start executors of Spark has two NetworkPolicies, too. There is no other state. The state of
+running kernels comes from one watch; other requests to the API server are only sent to start and stop kernels.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.runtime.kubernetes import reasons
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError, try_again
 from kernelpod.runtime.kubernetes.claims import on_nfs
+from kernelpod.runtime.kubernetes.executors import Executors
 from kernelpod.runtime.kubernetes.fair_limiter import FairLimiter
 from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
 from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
@@ -45,7 +46,9 @@ class KubernetesRuntime:
         self._selector = names.selector(names.release_labels(settings.release))
         self._watch = PodWatch(self._api, self._pods_path, self._selector)
         self._troubles = Troubles(self._api, self._watch, f"{namespace}/events", settings.heal_seconds)
-        self._removal = Removal(self._api, self._watch, self._pods_path, self._secrets_path)
+        self._executors = Executors(self._api, settings)
+        paths = (self._pods_path, self._secrets_path)
+        self._removal = Removal(self._api, self._watch, *paths, self._executors)
         self._limiter = FairLimiter(settings.starts_at_once)
 
     async def open(self) -> None:
@@ -85,17 +88,20 @@ class KubernetesRuntime:
         return RunningKernel(record, connection.at(ip), incarnation)
 
     async def running(self) -> list[RunningKernel]:
-        """Return the running kernels of this release. Remove the Secrets and Pods of all others.
+        """Return the running kernels of this release. Remove the Secrets, Pods and executors of all others.
 
         Raises StartFailed if the API server does not answer.
         """
         try:
             listed = await self._api.call("GET", self._secrets_path, {"labelSelector": self._selector})
+            drivers = await self._executors.drivers()
         except (ApiRefusedError, ApiSilentError) as error:
-            raise StartFailed("cluster_unavailable", f"The kernels' Secrets cannot be listed: {error}") from error
+            sentence = f"The kernels' Secrets and NetworkPolicies cannot be listed: {error}"
+            raise StartFailed("cluster_unavailable", sentence) from error
         pods, found = self._watch.pods(), []
         for secret in listed["items"]:
             name = secret["metadata"]["name"]
+            drivers.discard(name)
             try:
                 kernel = _found(pods.pop(name, None), secret)
             except RecordError as error:
@@ -108,6 +114,9 @@ class KubernetesRuntime:
                 found.append(kernel)
         for name in pods:
             log.warning("removing pod %s, which no longer has a Secret", name)
+            self._removal.remove(name)
+        for name in drivers - pods.keys():
+            log.warning("removing the executors of %s, which is gone", name)
             self._removal.remove(name)
         return found
 
@@ -143,6 +152,9 @@ class KubernetesRuntime:
         try:
             secret = await self._persist("POST", self._secrets_path, manifest.secret)
             manifest.pod["metadata"]["ownerReferences"] = [_owner(secret)]
+            name = manifest.pod["metadata"]["name"]
+            for path, policy in self._executors.policies(plan, name, _owner(secret)):
+                await self._persist("POST", path, policy)
             try:
                 pod = await self._persist("POST", self._pods_path, manifest.pod)
             except ApiRefusedError as error:
