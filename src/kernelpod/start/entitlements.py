@@ -88,5 +88,6 @@ def _ids(settings: Settings, identity: Identity, role: Role) -> UserIds:
     ids = UserIds(policy.uid, policy.gid)
     file = settings.hub(owner.hub).user_ids
     if file and not uid and owner.kind == "user":
-        ids = user_ids_file(file).of(owner.name)
+        of_policy = {policy.uid, *(rule.uid for rule in policy.rules if rule.uid)}
+        ids = user_ids_file(file).of(owner.name, of_policy)
     return UserIds(uid or ids.uid, gid or ids.gid)

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -74,15 +74,15 @@ class UserIdsFile:
         except ValueError as error:
             self._fault = str(error)
 
-    def of(self, name: str) -> UserIds:
-        """Return a user's ids. Raises Denied (no_user_id), SettingsError."""
-        if found := self.read().get(name):
+    def of(self, name: str, others: Collection[int] = ()) -> UserIds:
+        """Return a user's ids. A user id in `others` is nobody's. Raises Denied (no_user_id), SettingsError."""
+        if (found := self.read().get(name)) and found.uid not in others:
             return found
         raise Denied(
             "no_user_id",
             "You have no user id of your own, so nothing is started for you. Ask an admin to add you to the hub's "
             "file of user ids.",
-            detail=f"{name!r} is not in {self._path}, or shares a user id, or has the id 0",
+            detail=f"{name!r} is not in {self._path}, or has the id 0, or an id of another line or of `policy`",
         )
 
 

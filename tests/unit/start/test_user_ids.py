@@ -234,3 +234,10 @@ def test_the_group_of_a_role_in_a_course_comes_before_the_file(tmp_path: Path) -
 def test_a_service_called_like_a_user_has_not_their_ids(tmp_path: Path) -> None:
     service = an_identity(kind="service")
     assert ids_of(tmp_path, service) == (1000, 100)
+
+
+@pytest.mark.parametrize("policy", [{"uid": 20001}, {"rules": [{"users": ["zoe"], "uid": 20001}]}])
+def test_a_user_whose_id_the_policy_gives_to_others_has_none(tmp_path: Path, policy: dict[str, Any]) -> None:
+    with pytest.raises(Denied, match="no user id of your own") as caught:
+        ids_of(tmp_path, an_identity(), **policy)
+    assert "of `policy`" in caught.value.detail
