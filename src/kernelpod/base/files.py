@@ -8,16 +8,19 @@ import tempfile
 from pathlib import Path
 
 
-def read_ordinary(path: Path, most: int) -> tuple[bytes, os.stat_result]:
-    """Return at most so many bytes of an ordinary file, and its status. Raises OSError.
+def read_ordinary(file: Path | int, most: int) -> tuple[bytes, os.stat_result]:
+    """Return at most so many bytes of an ordinary file, and its status before. Raises OSError.
 
-    A named pipe, which would block its reader for ever, is refused as anything else that is no ordinary file.
+    The file is a path, or a descriptor, which stays open. A named pipe, which would block its reader for ever, is
+    refused as anything else that is no ordinary file.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
+    given = isinstance(file, int)
+    descriptor = file if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", closefd=not given) as opened:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "this is not an ordinary file")
-        return file.read(most), status
+        return opened.read(most), status
 
 
 def replace_file(path: Path, text: str) -> None:

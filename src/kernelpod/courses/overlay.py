@@ -33,7 +33,10 @@ def read_over(path: Path) -> tuple[YamlTree, tuple[Path, ...]]:
             )
         if len(files) == MAX_FILES:
             raise unusable(path, f"extends: more than {MAX_FILES} files extend one another")
-        trees.append(_extended(below, files[-1], path.parent, _extends(trees[-1])) if trees else read_tree(below))
+        if trees:
+            trees.append(_extended(below, files[-1], path.parent, _extends(trees[-1])))
+        else:
+            trees.append(read_tree(below, ordinary=below))
         files.append(below)
         below = _below(trees[-1], below)
     merged = trees.pop()
@@ -48,7 +51,7 @@ def _extended(path: Path, by: Path, folder: Path, spot: Spot) -> YamlTree:
         with opened(path, [folder]) as descriptor:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise FileNotFoundError
-            return read_tree(path, opened=descriptor)
+            return read_tree(path, ordinary=descriptor)
     except OutsideError as error:
         said = "this file is not in the folder of the courses file, nor below it; move it there"
         raise unusable(by, f"extends: {said}", spot.place) from error

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kernelpod.base.files import read_ordinary
 from kernelpod.base.names import user_slug
 from kernelpod.courses.course_access import Membership
 from kernelpod.courses.files import folders_of, opened
@@ -229,8 +230,8 @@ def _stable(path: Path, most: int, below: Sequence[Path]) -> tuple[bytes, Signat
     """Return the content of a file that did not change while it was read. Raises OSError or BadList."""
     for _ in range(TRIES):
         before = _signature_of_list(path, below)
-        with opened(path, below) as found, open(found, "rb", closefd=False) as file:
-            raw = file.read(most + 1)
+        with opened(path, below) as found:
+            raw, _ = read_ordinary(found, most + 1)
             read = _of(path, os.fstat(found))
         if before == (read,) == _signature_of_list(path, below):
             return raw, before

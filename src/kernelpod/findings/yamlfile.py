@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from kernelpod.base.files import read_ordinary
 from kernelpod.findings.finding import START, Finding, FindingsError, Place, unusable
 from kernelpod.findings.sentences import located
 
@@ -61,12 +61,13 @@ class YamlTree:
         return general if from_defaults and self.spots[general] == self.spots.get(keys) else keys
 
 
-def read_tree(path: Path, such_as: str = "hub: and courses:", opened: int | None = None) -> YamlTree:
+def read_tree(path: Path, such_as: str = "hub: and courses:", ordinary: int | Path | None = None) -> YamlTree:
     """Return the content of a file. Raises FindingsError with the line of each finding, and without its content.
 
-    `such_as` names keys that the file may have. `opened` is the file's descriptor, if it is already open.
+    `such_as` names keys that the file may have. `ordinary` is the file's path or
+    descriptor, if it must be an ordinary file; a settings file may be a pipe.
     """
-    text = _text(path, opened)
+    text = _text(path, ordinary)
     loader = _LOADER(text)
     try:
         _check_depth(path, text)
@@ -91,10 +92,13 @@ def read_tree(path: Path, such_as: str = "hub: and courses:", opened: int | None
     return YamlTree(data, {(): Spot(path, START), **spots})
 
 
-def _text(path: Path, opened: int | None) -> str:
+def _text(path: Path, ordinary: int | Path | None) -> str:
     try:
-        with path.open("rb") if opened is None else os.fdopen(opened, "rb", closefd=False) as file:
-            raw = file.read(MAX_BYTES + 1)
+        if ordinary is None:
+            with path.open("rb") as file:
+                raw = file.read(MAX_BYTES + 1)
+        else:
+            raw, _ = read_ordinary(ordinary, MAX_BYTES + 1)
     except OSError as error:
         raise unusable(path, f"the file cannot be read: {error.strerror}") from error
     if len(raw) > MAX_BYTES:

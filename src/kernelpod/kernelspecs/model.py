@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from kernelpod.base.fields import Name
+from kernelpod.base.files import read_ordinary
 from kernelpod.base.podkeys import PodKeys, VariableName
 from kernelpod.findings.sentences import sentences
 from kernelpod.kernelspecs.resources import Resources
@@ -24,6 +25,8 @@ LOGOS = ("logo-32x32.png", "logo-64x64.png", "logo-svg.svg")
 _Word = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 # Environment variables that every kernel gets from its plan.
 GIVEN_VARIABLES = frozenset({"HOME", "USER", "LOGNAME", "KERNEL_ID", "KERNEL_USERNAME"})
+# Of one file of a kernelspec's folder.
+LARGEST_BYTES = 2**20
 _IMAGE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,250}$"
 
 
@@ -155,7 +158,9 @@ def read_folder(folder: Path) -> tuple[KernelSpec, ...]:
     if name in NATIVE_NAMES or not SPEC_NAME.match(name):
         raise ValueError("the folder's name must be lower-case letters, digits and '-', and not python or python3")
     try:
-        data: Any = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
+        # A larger file is cut, so that it is not valid.
+        raw, _ = read_ordinary(folder / "kernel.json", LARGEST_BYTES)
+        data: Any = json.loads(raw.decode("utf-8"))
     except OSError as error:
         raise ValueError(f"kernel.json: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

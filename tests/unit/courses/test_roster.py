@@ -17,6 +17,7 @@ import yaml
 from kernelpod.courses import roster as module
 from kernelpod.courses.course_access import Membership
 from kernelpod.courses.roster import Roster
+from kernelpod.findings import yamlfile
 from kernelpod.settings.sections import Settings
 
 LIST = "Username\nalice\nbob\n"
@@ -206,7 +207,7 @@ def test_a_server_of_files_that_is_gone_changes_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "stat", gone)
-        patched.setattr(Path, "open", gone)
+        patched.setattr(yamlfile, "read_ordinary", gone)
         made.refresh()
     assert roles(made, "alice") == ["ml:student"]
     assert "Stale file handle" in made.findings[0].text

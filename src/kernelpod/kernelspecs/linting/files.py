@@ -10,7 +10,7 @@ from pathlib import Path
 from kernelpod.base.shipped import launchers
 from kernelpod.findings.finding import Finding
 from kernelpod.kernelspecs.linting.kinds import finding
-from kernelpod.kernelspecs.publishing.tree import LARGEST_BYTES
+from kernelpod.kernelspecs.model import LARGEST_BYTES
 
 BOM = b"\xef\xbb\xbf"
 LOGOS = {"logo-32x32.png": 32, "logo-64x64.png": 64}

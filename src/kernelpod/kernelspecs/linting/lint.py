@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelpod.base.files import read_ordinary
 from kernelpod.findings.finding import Finding
 from kernelpod.findings.jsonfile import BadJson, JsonFile, read_json
 from kernelpod.findings.sentences import sentence
 from kernelpod.kernelspecs.linting import files, rules
 from kernelpod.kernelspecs.linting.kinds import finding
-from kernelpod.kernelspecs.model import NATIVE_NAMES, SPEC_NAME, KernelJson, KernelSpec, variants
+from kernelpod.kernelspecs.model import LARGEST_BYTES, NATIVE_NAMES, SPEC_NAME, KernelJson, KernelSpec, variants
 from kernelpod.kernelspecs.stock import form as stockform
 from kernelpod.settings.culling import NO_CULLING, Culling
 from kernelpod.settings.kernels import Kernelspecs
@@ -51,7 +52,7 @@ def lint_one(folder: Path, settings: Kernelspecs, culling: Culling, names: dict[
     yield from files.check_folder(folder)
     file = f"{folder.name}/{KERNEL_JSON}"
     try:
-        raw = (folder / KERNEL_JSON).read_bytes()
+        raw, _ = read_ordinary(folder / KERNEL_JSON, LARGEST_BYTES)
     except OSError as error:
         yield finding("unreadable", file, said=error.strerror or "cannot be read")
         return

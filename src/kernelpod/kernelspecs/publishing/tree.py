@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernelpod.errors import KernelpodError
-
-LARGEST_BYTES = 2**20
+from kernelpod.kernelspecs.model import LARGEST_BYTES
 
 
 class TreeError(KernelpodError):
