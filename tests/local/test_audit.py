@@ -153,6 +153,21 @@ def test_what_the_gateway_ends_by_itself(make_site: Any, tmp_path: Path) -> None
     ]
 
 
+def test_how_many_denials_are_left_out_is_said_at_the_latest_when_the_gateway_stops(
+    make_site: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    site = make_site(audit={"file": str(file)})
+    told = Told(file)
+    for _ in range(150):  # more than two minutes' lines, should a minute end meanwhile
+        assert site.by("unknown").ask("GET", "kernels").status_code == 401
+    site.gateway.stop()
+    lines = told.lines()
+    assert {(line["outcome"], line["who"]) for line in lines} == {("denied", None)}
+    assert len(lines) < 150
+    assert sum(1 + line["left_out"] for line in lines) == 150
+
+
 def test_a_dead_kernel_is_told_of(audited: Any, told: Told) -> None:
     kernel_id = audited.alice.start()
     with audited.alice.channels(kernel_id) as channels:

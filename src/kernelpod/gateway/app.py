@@ -125,6 +125,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.services.ready = True
         hubs = self.settings.hubs
         self._tasks = [asyncio.ensure_future(self._check_hub(hub)) for hub in hubs]
+        self._tasks.append(asyncio.ensure_future(self.audit.watch()))
         if after := self.settings.servers.orphan_seconds:
             self._tasks += [asyncio.ensure_future(self._orphans(hub, after).watch()) for hub in hubs]
 
@@ -209,6 +210,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
             ids = self.kernel_manager.list_kernel_ids()
             ends = (self.kernel_manager.end(kernel_id, code="gateway_stopped") for kernel_id in ids)
             await asyncio.gather(*ends, return_exceptions=True)
+        self.audit.close()
         log.info("gateway stops; %d kernels keep running", len(self.kernel_manager))
         await self.runtime.close()
 

@@ -6,6 +6,7 @@ cut, and everything but ASCII is escaped.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 MOST_CHARACTERS = 255
 # Denials of one party that are written within a minute; who asks without end fills no disk.
 MOST_DENIALS = 60
+MINUTE = 60
 COMPLAINT_SECONDS = 60
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -135,8 +137,8 @@ class AuditLine(BaseModel):
     kernels: int | None = Field(ge=0)
     """For `takeover`: how many kernels were found. For `revoke`: how many ended, without prewarmed ones."""
     left_out: int = Field(ge=0)
-    """How many denials of the same `who` were not written before this one: at most 60 are in a minute. Those
-    without a valid token count together."""
+    """How many denials of the same `who` were not written before this one: of a minute, the first 60 are, and the
+    last one when it is over. Those without a valid token count together."""
 
     def to_json(self) -> str:
         """Return the line, without its end."""
@@ -144,24 +146,35 @@ class AuditLine(BaseModel):
 
 
 class Denials:
-    """Counts the denials of each party, of which a minute has a limited number of lines."""
+    """Chooses the denials that are written: of each party and minute the first ones, and the last at its end."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` returns seconds."""
         self._now, self._minute = now, 0
         self._written: Counter[Party | None] = Counter()
-        self._left_out: Counter[Party | None] = Counter()
+        self._held: dict[Party | None, tuple[AuditLine, int]] = {}
 
-    def left_out(self, who: Party | None) -> int | None:
-        """Return how many were left out since the last line of this party; None if this one is left out, too."""
-        if (minute := int(self._now() // 60)) != self._minute:
-            self._minute = minute
-            self._written.clear()
-        if self._written[who] >= MOST_DENIALS:
-            self._left_out[who] += 1
-            return None
-        self._written[who] += 1
-        return self._left_out.pop(who, 0)
+    def writes(self, denial: AuditLine) -> bool:
+        """Return whether a denial is written at once. If not, `ended` may return it later."""
+        who = denial.who
+        if self._written[who] < MOST_DENIALS:
+            self._written[who] += 1
+            return True
+        _, before = self._held.get(who, (None, -1))
+        self._held[who] = denial, before + 1
+        return False
+
+    def ended(self, *, at_once: bool = False) -> list[AuditLine]:
+        """Return each party's last denial of a minute that is over, which says how many before it are left out.
+
+        With `at_once`, the minute is over now.
+        """
+        if (minute := int(self._now() // MINUTE)) == self._minute and not at_once:
+            return []
+        self._minute = minute
+        self._written.clear()
+        held, self._held = self._held, {}
+        return [denial.model_copy(update={"left_out": before}) for denial, before in held.values()]
 
 
 class AuditLog:
@@ -193,9 +206,7 @@ class AuditLog:
         """
         if not self._enabled:
             return
-        left_out = self._denials.left_out(by.who) if outcome == "denied" else 0
-        if left_out is None:
-            return
+        self._write_ended()
         known = About.kernel(about) if isinstance(about, KernelRecord) else about or About()
         owner = known.owner
         line = AuditLine(
@@ -211,8 +222,26 @@ class AuditLog:
             kernel_id=known.kernel_id,
             kernelspec=known.kernelspec,
             kernels=kernels,
-            left_out=left_out,
+            left_out=0,
         )
+        if outcome != "denied" or self._denials.writes(line):
+            self._write_line(line)
+
+    async def watch(self) -> None:
+        """Write what is due at the end of each minute, until cancelled."""
+        while True:
+            await asyncio.sleep(MINUTE - time.monotonic() % MINUTE)
+            self._write_ended()
+
+    def close(self) -> None:
+        """Write what would be due at the end of this minute."""
+        self._write_ended(at_once=True)
+
+    def _write_ended(self, *, at_once: bool = False) -> None:
+        for line in self._denials.ended(at_once=at_once):
+            self._write_line(line)
+
+    def _write_line(self, line: AuditLine) -> None:
         try:
             self._put(f"{line.to_json()}\n")
         except OSError as error:
