@@ -140,6 +140,7 @@ TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
     "a driver reaches an executor without a label": (ALICE, NOBODYS, 40000, False),
     "a pod elsewhere with the label reaches a driver": (LABELLED_ELSEWHERE, ALICE, 7078, False),
     "a pod elsewhere with the label reaches an executor": (LABELLED_ELSEWHERE, ALICES, 40000, False),
+    "a pod elsewhere reaches an executor without a label": (LABELLED_ELSEWHERE, NOBODYS, 40000, False),
     "the gateway connects to a driver": (GATEWAY, ALICE, 20001, True),
     "the gateway connects to a driver's port": (GATEWAY, ALICE, 7078, False),
     "an executor asks for names": (ALICES, DNS, 53, True),
