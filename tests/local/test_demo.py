@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -78,6 +79,40 @@ def test_ctrl_c_leaves_no_process_and_keeps_the_homes(
     assert process.wait(timeout=90) == 0
     wait_until(lambda: not traces(folder), "the end of every process of the demo")
     assert (folder / "homes" / "alice" / "stays").exists()
+
+
+def test_a_gateway_that_is_killed_is_started_again_and_a_cell_goes_on(
+    demo: tuple[subprocess.Popen[str], Path],
+) -> None:
+    process, folder = demo
+    rows = shown(process)
+    alice = Browser(rows["open"], "alice")
+    alice.login(rows["password"])
+    alice.spawn()
+    before = alice.start_notebook("a.ipynb", "python-pod")
+    cell = before.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprint('late')")
+    for _ in range(2):
+        (gateway,) = children(process.pid, b"gateway")
+        os.kill(gateway, signal.SIGKILL)
+        wait_until(lambda ended=gateway: children(process.pid, b"gateway") not in ([], [ended]), "another gateway")
+    wait_until(lambda: alice.api("GET", f"kernels/{before.kernel_id}").ok, "the gateway, with the kernel")
+    after = alice.connect(before.kernel_id)
+    (folder / "homes" / "alice" / "go").touch()
+    assert after.finish(cell) == "late\n"
+    for kernel in (before, after):
+        kernel.close()
+    alice.close()
+    assert process.poll() is None
+
+
+def children(parent: int, word: bytes) -> list[int]:
+    """Return the children of a process with this word in their command line."""
+    found = []
+    for pid in map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()):
+        with contextlib.suppress(OSError):
+            if word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                found.append(pid)
+    return found
 
 
 def test_a_port_that_is_taken_is_not_waited_for(demo: tuple[subprocess.Popen[str], Path], tmp_path: Path) -> None:

@@ -55,10 +55,7 @@ def demo(check: bool, as_json: bool, folder: Path | None, subdomains: bool) -> N
     try:
         with running_stack(_checkout(), folder or kept_folder(), say, subdomains=subdomains) as stack:
             click.echo(table(stack))
-            while all(process.poll() is None for process in stack.processes.values()):
-                time.sleep(0.5)
-            say("a process of the demo has ended; see its log")
-            raise SystemExit(1)
+            stack.keep_running(say)
     except KeyboardInterrupt:
         say("stopped; homes and logs are kept")
 

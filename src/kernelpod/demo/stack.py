@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,9 @@ KERNELSPECS = ("bash-pod", "python-pod")
 WISHED_PORTS = {"proxy": 8000, "gateway": 8888, "hub": 8081, "proxy-api": 8001}
 READY_TIMEOUT_SECONDS = 90
 STOP_TIMEOUT_SECONDS = 60
+LOOK_SECONDS = 0.5
+# A gateway that ends so often within this time is not started again.
+MOST_ENDS, ENDS_SECONDS = 5, 120
 
 Say = Callable[[str], None]
 
@@ -133,8 +137,11 @@ class Stack:
                 if answer.status < 500:
                     return
             time.sleep(0.05)
-        said = end_of_log(self.logs_folder / f"{name}.log", (self.password, self.service_token, self.admin_token))
-        raise KernelpodError(f"the demo's {name} did not start; {said}")
+        raise KernelpodError(f"the demo's {name} did not start; {self._last_words(name)}")
+
+    def _last_words(self, name: str) -> str:
+        hidden = (self.password, self.service_token, self.admin_token)
+        return end_of_log(self.logs_folder / f"{name}.log", hidden)
 
     def revoke(self, user: str) -> str:
         """Revoke a user as an admin does, by the command. Return what it prints. Raises KernelpodError."""
@@ -157,6 +164,27 @@ class Stack:
         self.processes["gateway"].kill()
         self.processes["gateway"].wait(timeout=STOP_TIMEOUT_SECONDS)
 
+    def keep_running(self, say: Say) -> None:
+        """Start a gateway that has ended again, as Kubernetes or systemd would; kernels go on meanwhile.
+
+        Raises KernelpodError when the hub has ended, or the gateway again and again.
+        """
+        ends: deque[float] = deque(maxlen=MOST_ENDS)
+        while self.processes["hub"].poll() is None:
+            time.sleep(LOOK_SECONDS)
+            if (status := self.processes["gateway"].poll()) is None:
+                continue
+            ends.append(time.monotonic())
+            if len(ends) == MOST_ENDS and ends[-1] - ends[0] < ENDS_SECONDS:
+                raise KernelpodError(f"the demo's gateway ends again and again; {self._last_words('gateway')}")
+            say(f"the gateway has ended ({_ended_by(status)}); starting it again")
+            try:
+                self.start_gateway()
+                say("gateway ready")
+            except KernelpodError as error:
+                say(error.message)
+        raise KernelpodError(f"the demo's hub has ended; {self._last_words('hub')}")
+
     def stop(self) -> list[int]:
         """End hub, servers, gateway and kernels, in this order. Return the pids that had to be killed."""
         for name in ("hub", "gateway"):
@@ -166,6 +194,10 @@ class Stack:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=STOP_TIMEOUT_SECONDS)
         return end_descendants()
+
+
+def _ended_by(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"
 
 
 @contextlib.contextmanager
