@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from kernelpod.base.shells import asked
 from kernelpod.kernelspecs.publishing.releases import MANIFEST, RELEASES, Release, Target
-from kernelpod.kernelspecs.publishing.remote.shell import asked
 from kernelpod.kernelspecs.publishing.remote.target import remote_target
 from kernelpod.kernelspecs.publishing.tree import Tree
 

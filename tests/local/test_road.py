@@ -271,9 +271,8 @@ def test_output_and_end_of_a_cell_are_heard_after_the_gateway_was_killed(mortal:
         )
     own.gateway.stop(signal.SIGKILL)
     own.gateway.start()
-    began = time.monotonic()
+    # The page opens while the cell runs, which ends when the file is there.
     with own.alice.channels(kernel_id) as page:
-        assert time.monotonic() - began < 5, "opening the page waited for the cell"
         (own.homes / "alice" / "go").touch()
         page.receive(lambda got: got["msg_type"] == "stream" and got["content"]["text"] == "late\n")
         page.receive(lambda got: got["content"].get("execution_state") == "idle")

@@ -1,4 +1,4 @@
-"""Releases through a real ssh server on loopback."""
+"""Releases and homes through a real ssh server on loopback."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def environment(tmp_path: Path, need: Any) -> Iterator[dict[str, str]]:
             privileges.rmdir()
 
 
-def run(environment: dict[str, str], *words: object, status: int = 0) -> str:
-    """Return what `kernelpod specs ...` printed."""
-    command = [sys.executable, "-m", "kernelpod.cli.main", "specs", *map(str, words)]
+def run(environment: dict[str, str], *words: object, status: int = 0, group: str = "specs") -> str:
+    """Return what `kernelpod specs ...`, or another group of commands, printed."""
+    command = [sys.executable, "-m", "kernelpod.cli.main", group, *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -120,3 +120,22 @@ def test_a_login_that_is_refused_is_a_sentence(environment: dict[str, str], tmp_
     said = run(environment, "history", "--ssh", f"there:{tmp_path}/x", status=1)
     assert said.startswith("kernelpod: ssh: ")
     assert "Permission denied" in said
+
+
+def test_homes_are_made_and_measured_over_ssh(environment: dict[str, str], tmp_path: Path) -> None:
+    """As on an export with root_squash, whose own machine makes the homes."""
+    folder = tmp_path / "all 'the' homes"
+    folder.mkdir(mode=0o755)
+    ids = {"uid": os.getuid() or 20001, "gid": os.getgid() or 20000}
+    settings = {"homes": {"root": "/exported", "path_template": "{hub}/{username}"}, "policy": ids}
+    (tmp_path / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    place = ("alice", "john.doe", "--settings", tmp_path / "settings.json", "--ssh", f"there:{folder}")
+    assert "2 homes: 2 missing" in run(environment, "make", "--dry-run", *place, group="homes")
+    assert list(folder.iterdir()) == []
+    assert "2 homes: 2 made" in run(environment, "make", *place, group="homes")
+    found = (folder / "hub" / "alice").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (ids["uid"], ids["gid"], 0o700)
+    used = json.loads(run(environment, "usage", "--json", *place, group="homes"))
+    assert [one["files"] for one in used["homes"]] == [0, 0]
+    away = (*place[:-1], f"there:{tmp_path}/nowhere")
+    assert "nowhere" in run(environment, "check", *away, status=1, group="homes")

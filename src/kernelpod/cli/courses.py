@@ -13,8 +13,8 @@ import click
 
 from kernelpod.base.quantities import format_bytes, format_millicores
 from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.cli.places import context_option
 from kernelpod.cli.specs.image_checks import ask_for_images
-from kernelpod.cli.specs.options import context_option
 from kernelpod.courses.check import check_courses as find_findings
 from kernelpod.courses.check import shared_origins
 from kernelpod.courses.course_access import CourseAccess, Membership, chosen

@@ -13,6 +13,7 @@ from kernelpod import __version__
 from kernelpod.cli import deploy
 from kernelpod.cli.courses import courses
 from kernelpod.cli.demo import demo
+from kernelpod.cli.homes import homes
 from kernelpod.cli.hub import hub
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.render import render
@@ -86,7 +87,7 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (courses, demo, hub, render, settings, specs, submissions, users, *deploy.COMMANDS):
+for command in (courses, demo, homes, hub, render, settings, specs, submissions, users, *deploy.COMMANDS):
     main.add_command(command)
 
 

@@ -100,6 +100,11 @@ class Roster:
             return ()
         return tuple(index.by_user.get(username, ()))
 
+    def usernames(self) -> frozenset[str]:
+        """Return all users who are in a course, or admins, and neither blocked nor left out of `allow`."""
+        named = {*self._index.by_user, *self._index.admins}
+        return frozenset(name for name in named if self.memberships(name))
+
     def is_admin(self, username: str) -> bool:
         """Return whether the hub's `admins` name a user. If they are also blocked, they have no memberships."""
         return username in self._index.admins

@@ -1,4 +1,4 @@
-"""Finds and kills all descendants of this process, so that none of the demo's outlives it."""
+"""Finds and kills all descendants of this process, and tells how busy the machine is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -29,6 +32,15 @@ def descendants(pid: int) -> list[int]:
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return sorted(found[1:])
+
+
+def slowness() -> float:
+    """Return how much longer than its processor time a program takes now; at least 1, which is a quiet machine."""
+    before, began = os.times(), time.monotonic()
+    subprocess.run([sys.executable, "-c", "import asyncio; sum(range(2_000_000))"], check=True, timeout=60)
+    took, after = time.monotonic() - began, os.times()
+    worked = after.children_user + after.children_system - before.children_user - before.children_system
+    return max(1.0, took / max(worked, 0.01))
 
 
 def reap() -> None:

@@ -13,7 +13,7 @@ import websocket
 
 from kernelpod.base.names import server_log
 from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, new_session, wait_until
-from kernelpod.demo.processes import descendants, reap
+from kernelpod.demo.processes import descendants, reap, slowness
 from kernelpod.demo.scene import Scene, equal
 from kernelpod.gateway.audit import AuditLine
 
@@ -78,8 +78,13 @@ def interrupt(scene: Scene) -> None:
     began = time.monotonic()
     equal(alice.api("POST", f"kernels/{kernel.kernel_id}/interrupt").status_code, 204)
     equal(kernel.finish(cell), "KeyboardInterrupt: ")
-    if (took := time.monotonic() - began) > 2:
-        raise AssertionError(f"took {took:.1f} s")
+    _took_at_most(2, time.monotonic() - began)
+
+
+def _took_at_most(seconds: float, took: float, said: str = "") -> None:
+    """Raise AssertionError if something took longer, on a machine that has nothing else to do."""
+    if took > seconds and took > seconds * (slow := slowness()):
+        raise AssertionError(f"took {took:.1f} s, on a machine that is {slow:.1f} times slower than quiet: {said}")
 
 
 def _state(scene: Scene, kernel: Kernel) -> str:
@@ -258,8 +263,7 @@ def admin_revokes_mallory(scene: Scene) -> None:
     equal(int.from_bytes(data[:2], "big"), 1008)
     equal([path for path in scene.starts() if path.name.startswith(kernel_id)], [])
     equal(mallory.has_server(), False)
-    if (took := time.monotonic() - began) > 5:
-        raise AssertionError(f"took {took:.1f} s: {said}")
+    _took_at_most(5, time.monotonic() - began, said)
     equal(scene.gateway("mallory", "POST", "/api/kernels", {"name": "python-pod"}).status_code, 401)
     with new_session(scene.stack.url) as session:
         user = f"{scene.stack.url}/hub/api/user"

@@ -46,7 +46,7 @@ if [ -L "$home" ]; then fail "The home $path is a symbolic link; an admin must r
 case $home in */) case $(stat -c %a "$home") in *7) exit 0 ;; esac ;; esac
 owner=$(stat -c %u "$home" 2>/dev/null)
 if [ "$owner" = "$uid" ]; then exit 0; fi
-fix="On the NFS server run: mkdir -p -m 0700 $path && chown $uid:$gid $path"
+fix="On the NFS server run: mkdir -p -m 0700 $path && chown $uid:$gid $path (for all users: kernelpod homes make)"
 if [ -n "$owner" ] && [ "$owner" != 0 ]; then
   fail "The home $path belongs to user id $owner, but this user has $uid. On the NFS server run: \
 chown -R $uid:$gid $path"

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from kernelpod.base.clustertools import ClusterTools, find_cluster_tools, find_kubectl
 from kernelpod.base.missingtools import ToolsMissing
+from kernelpod.base.podshell import MountedClaim, pod_shell
 from kernelpod.cli.main import main
-from kernelpod.kernelspecs.publishing.remote.pod import MountedClaim, pod_shell
 
 OWN = ClusterTools(("kubectl",), ("helm",), microk8s=False)
 MICROK8S = ClusterTools(("microk8s", "kubectl"), ("microk8s", "helm3"), microk8s=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from elsewhere import NOON, Elsewhere, LocalShell, leftovers, seen, tree
+from kernelpod.base.shells import RemoteError
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, locked
 from kernelpod.kernelspecs.publishing.releases import KEPT_FOR, MANIFEST, ReleaseError, Target
-from kernelpod.kernelspecs.publishing.remote.shell import RemoteError
 from kernelpod.kernelspecs.publishing.tree import LARGEST_BYTES, Tree, TreeError, difference, read_tree
 
 # busybox finds its own commands before those of PATH.

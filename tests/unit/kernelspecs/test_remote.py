@@ -17,11 +17,11 @@ import pytest
 from test_releases import NOON, leftovers, seen, tree
 
 from elsewhere import Elsewhere
+from kernelpod.base.podshell import MountedClaim, document, pod_shell
+from kernelpod.base.shells import RemoteError, SshShell, asked, ssh_place
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, new_lock
 from kernelpod.kernelspecs.publishing.releases import RELEASES, ReleaseError, Target
-from kernelpod.kernelspecs.publishing.remote.pod import LABELS, MountedClaim, document, pod_shell
-from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, SshShell, asked, ssh_place
 from kernelpod.kernelspecs.publishing.remote.target import remote_target
 
 # The commands of the scripts; what a shell does itself cannot be counted.
@@ -287,5 +287,6 @@ def test_the_pod_asks_for_no_rights() -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["activeDeadlineSeconds"] > 0
     assert spec["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert document("x", MountedClaim("specs", "gateway"))["metadata"]["labels"] == LABELS
+    labels = document("x", MountedClaim("specs", "gateway"))["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == "kernelspecs-sync"
     assert RELEASES == "releases", "the name that the scripts use"

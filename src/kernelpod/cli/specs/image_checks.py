@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from kernelpod.base.clustertools import find_kubectl
-from kernelpod.cli.specs.options import context_option, json_option, progress, say_json, say_table, source_argument
+from kernelpod.cli.places import context_option
+from kernelpod.cli.specs.options import json_option, progress, say_json, say_table, source_argument
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.kernelspecs.folders import images_of, read_all
 from kernelpod.kernelspecs.registries.images import NAMED_BY_KUBELET, Answer, on_nodes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shlex
 import sys
@@ -16,11 +15,11 @@ from typing import Any
 import click
 
 from kernelpod.base import shipped
+from kernelpod.cli.places import Command, Place
+from kernelpod.cli.places import place_options as options_of
 from kernelpod.deploy.progress import Progress
 from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs.publishing.releases import Target
-from kernelpod.kernelspecs.publishing.remote import pod
-from kernelpod.kernelspecs.publishing.remote.shell import Shell, SshShell, ssh_place
 from kernelpod.kernelspecs.publishing.remote.target import remote_target
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -34,87 +33,35 @@ source_option = click.option(
     help="Folder of kernelspecs. Default: those shipped with kernelpod.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-context_option = click.option("--context", default="", help="Context of kubectl. Default: the current one.")
-_PLACE_OPTIONS = (
-    click.option(
-        "--target",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder of releases that gateways mount, such as an NFS folder mounted here; it holds `kernelspecs`.",
-    ),
-    click.option("--ssh", default="", metavar="USER@HOST:/FOLDER", help="Folder of releases on another machine."),
-    click.option(
-        "--pvc",
-        default="",
-        metavar="CLAIM",
-        help="Claim with the folder of releases. A short-lived pod mounts it.",
-    ),
-    click.option("--namespace", default="", help="With --pvc: namespace of the claim."),
-    click.option("--path", default="", help="With --pvc: folder in the volume. Default: its root."),
-    click.option("--pod-image", default=pod.IMAGE, show_default=True, help="With --pvc: image of the pod."),
-    click.option(
-        "--pod-uid", default=1000, show_default=True, help="With --pvc: uid that can write to the folder."
-    ),
-)
 
 
 @dataclass(frozen=True)
-class ReleasePlace:
-    """The location of releases: a local folder, a folder reached by ssh, or a folder on a claim."""
+class ReleasePlace(Place):
+    """The location of releases."""
 
-    target: Path | None
-    ssh: str
-    pvc: str
-    namespace: str
-    path: str
-    pod_image: str
     pod_uid: int
-
-    @property
-    def count(self) -> int:
-        """Return how many locations were given."""
-        return sum(map(bool, (self.target, self.ssh, self.pvc)))
 
     @contextmanager
     def opened(self, context: str) -> Iterator[Target]:
         """Yield the releases at this location. Raises KernelpodError."""
+        if self.target:
+            yield Target(self.target)
+            return
         steps = progress()
         with ExitStack() as stack:
-            if self.target:
-                yield Target(self.target)
-                return
-            if self.ssh:
-                host, folder = ssh_place(self.ssh)
-                shell: Shell = SshShell(host)
-            else:
-                claim = pod.MountedClaim(self.pvc, self.namespace, context, self.pod_image, self.pod_uid)
-                folder = f"{pod.MOUNTED}/{self.path.strip('/')}".rstrip("/")
-                with steps(f"mounting {self.pvc} in a pod"):
-                    shell = stack.enter_context(pod.pod_shell(claim))
+            shell, folder = stack.enter_context(self.shell(context, steps, self.pod_uid, "kernelspecs-sync"))
             with steps("reading the releases"):
                 there = stack.enter_context(remote_target(shell, folder))
             yield there
 
 
-def place_options(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that adds the location options. The command gets them as `place`, and `context`."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def collected(**given: Any) -> None:
-            place = ReleasePlace(**{name: given.pop(name) for name in ReleasePlace.__dataclass_fields__})
-            if place.count > 1 or (required and not place.count):
-                raise click.UsageError("Give exactly one of --target, --ssh and --pvc.")
-            if place.pvc and not place.namespace:
-                raise click.UsageError("--pvc requires --namespace.")
-            if ".." in place.path.split("/"):
-                raise click.UsageError("--path must not contain '..'.")
-            command(place=place, **given)
-
-        for option in reversed((*_PLACE_OPTIONS, context_option)):
-            collected = option(collected)
-        return collected
-
-    return decorate
+def place_options(required: bool) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of a place of releases. The command gets `place` and `context`."""
+    pod_uid = click.option(
+        "--pod-uid", default=1000, show_default=True, help="With --pvc: uid that can write to the folder."
+    )
+    target = "Folder of releases that gateways mount, such as an NFS folder mounted here; it holds `kernelspecs`."
+    return options_of(ReleasePlace, required, target, "folder of releases", (pod_uid,))
 
 
 def words_of(command: str) -> list[str]:

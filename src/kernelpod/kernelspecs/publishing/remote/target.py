@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from kernelpod.base.shells import RemoteError, Shell
 from kernelpod.errors import KernelpodError
 from kernelpod.kernelspecs.publishing.lock import NAME as LOCK
 from kernelpod.kernelspecs.publishing.lock import LockedError, new_lock, whose
 from kernelpod.kernelspecs.publishing.releases import LINK, RELEASES, Target
-from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, Shell
 from kernelpod.kernelspecs.publishing.tree import Tree
 
 NAMES = ".names"

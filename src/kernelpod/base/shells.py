@@ -1,4 +1,4 @@
-"""Runs scripts in a remote POSIX shell, and returns their output."""
+"""Runs scripts in a POSIX shell, of this machine or by ssh, and returns their output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RemoteError(KernelpodError):
 class Shell(Protocol):
     """A shell that runs scripts."""
 
-    def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
+    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = SECONDS) -> bytes:
         """Return the output of a script with the arguments `words` and the input `given`. Raises RemoteError."""
         ...
 
@@ -48,13 +48,21 @@ def asked(command: list[str], given: bytes = b"", seconds: float = SECONDS) -> b
     return done.stdout
 
 
+class LocalShell:
+    """A shell of this machine."""
+
+    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = SECONDS) -> bytes:
+        """Return the output of the script. Raises RemoteError."""
+        return asked(["sh", "-c", script, "sh", *words], given, seconds)
+
+
 @dataclass(frozen=True)
 class SshShell:
     """A shell over ssh. The login must work without a password prompt, with a key or an agent."""
 
     host: str
 
-    def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
+    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = SECONDS) -> bytes:
         """Return the output of the script. Raises RemoteError."""
         options = [
             "-o",
@@ -64,7 +72,8 @@ class SshShell:
             "-o",
             "ServerAliveInterval=15",
         ]
-        return asked(["ssh", *options, "--", self.host, shlex.join(["sh", "-c", script, "sh", *words])], given)
+        command = shlex.join(["sh", "-c", script, "sh", *words])
+        return asked(["ssh", *options, "--", self.host, command], given, seconds)
 
 
 def ssh_place(text: str) -> tuple[str, str]:

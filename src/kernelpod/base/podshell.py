@@ -1,4 +1,4 @@
-"""A shell in a short-lived pod that mounts the claim of the kernelspecs."""
+"""A shell in a short-lived pod that mounts a claim."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.base.clustertools import find_kubectl
-from kernelpod.kernelspecs.publishing.remote.shell import RemoteError, asked
+from kernelpod.base.shells import SECONDS, RemoteError, asked
 
 IMAGE = "docker.io/library/busybox:1.37"
 """Any image with sh, tar, xargs, sha256sum and mv -T."""
-LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "kernelspecs-sync"}
 MOUNTED = "/volume"
 READY_SECONDS = 120
 # The pod ends on its own after this many seconds, in case it is never deleted.
@@ -31,6 +30,14 @@ class MountedClaim:
     context: str = ""
     image: str = IMAGE
     uid: int = 1000
+    purpose: str = "kernelspecs-sync"
+    """Beginning of the pod's name, and value of its label."""
+    capabilities: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the pod."""
+        return {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": self.purpose}
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,19 @@ class PodShell:
     """kubectl with context and namespace."""
     pod: str
 
-    def run(self, script: str, *words: str, given: bytes = b"") -> bytes:
+    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = SECONDS) -> bytes:
         """Return the output of the script. Raises RemoteError."""
-        return asked([*self.words, "exec", "-i", self.pod, "--", "sh", "-c", script, "sh", *words], given)
+        command = [*self.words, "exec", "-i", self.pod, "--", "sh", "-c", script, "sh", *words]
+        return asked(command, given, seconds)
 
 
 @contextmanager
 def pod_shell(claim: MountedClaim) -> Iterator[PodShell]:
     """Yield the shell of a new pod, and delete the pod afterwards. Raises RemoteError, ToolsMissing."""
-    name = f"kernelspecs-sync-{secrets.token_hex(3)}"
+    name = f"{claim.purpose}-{secrets.token_hex(3)}"
     words = (*find_kubectl(claim.context), "--namespace", claim.namespace)
     # Delete pods of earlier commands that did not clean up.
-    chosen = ",".join(f"{key}={value}" for key, value in LABELS.items())
+    chosen = ",".join(f"{key}={value}" for key, value in claim.labels.items())
     for phase in ("Succeeded", "Failed"):
         ended = f"--field-selector=status.phase={phase}"
         asked([*words, "delete", "pod", "--selector", chosen, ended, "--wait=false"], seconds=KUBECTL_SECONDS)
@@ -66,7 +74,8 @@ def pod_shell(claim: MountedClaim) -> Iterator[PodShell]:
 
 
 def document(name: str, claim: MountedClaim) -> dict[str, Any]:
-    """Return the manifest of the pod. It complies with Pod Security `restricted` unless its uid is 0."""
+    """Return the manifest of the pod. Unless its uid is 0, it complies with Pod Security `restricted`."""
+    capabilities = {"drop": ["ALL"], **({"add": list(claim.capabilities)} if claim.capabilities else {})}
     container = {
         "name": "shell",
         "image": claim.image,
@@ -76,7 +85,7 @@ def document(name: str, claim: MountedClaim) -> dict[str, Any]:
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "500m", "memory": "128Mi"},
         },
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": capabilities},
         "volumeMounts": [{"name": "volume", "mountPath": MOUNTED}],
     }
     spec = {
@@ -94,7 +103,7 @@ def document(name: str, claim: MountedClaim) -> dict[str, Any]:
         "containers": [container],
         "volumes": [{"name": "volume", "persistentVolumeClaim": {"claimName": claim.name}}],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": LABELS}, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": claim.labels}, "spec": spec}
 
 
 def _wait(words: tuple[str, ...], name: str) -> None:

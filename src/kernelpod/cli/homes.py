@@ -1,0 +1,246 @@
+"""`kernelpod homes`: looks at users' homes where they are stored, makes the missing ones, and measures them."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kernelpod.base.shells import Shell
+from kernelpod.cli.options import load_settings, settings_option
+from kernelpod.cli.places import Command, Place, place_options
+from kernelpod.cli.specs.options import json_option, progress, say_json, say_table
+from kernelpod.deploy.homefolders.folders import GOOD, TO_MAKE, FoundHome, look
+from kernelpod.deploy.homefolders.folders import usage as usage_of
+from kernelpod.deploy.homefolders.wanted import HubUsers, Wanted
+from kernelpod.errors import SettingsError
+
+# What a pod needs to make folders for others, where the export has no root_squash.
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
+MAX_LIST_BYTES = 16 * 1024 * 1024
+COLOURS = {"missing": "yellow", "unowned": "yellow", "open": "yellow", "made": "green", "owned": "green"}
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+@click.group()
+def homes() -> None:
+    """Look at users' homes where they are stored, make the missing ones, and measure them.
+
+    \b
+    Examples:
+      kernelpod homes check --settings settings.yaml
+      kernelpod homes make --ssh root@nfs.example.org:/export/homes --list class.txt --dry-run
+      kernelpod homes usage alice bob
+    """
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The homes that a command is about, and the folder with all of them."""
+
+    users: HubUsers
+    wanted: Wanted
+    everybody: bool
+    """Whether these are all users of the hub."""
+    place: Place
+    context: str
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Shell, str]]:
+        """Yield a shell and the folder. Raises KernelpodError."""
+        with self.place.shell(self.context, progress(), 0, "homes", CAPABILITIES) as (shell, folder):
+            yield shell, folder.rstrip("/")
+
+
+def asked_options(command: Command) -> Command:
+    """Return the command with the options of `Asked`; it gets them as `asked`."""
+
+    @functools.wraps(command)
+    def with_asked(
+        names: tuple[str, ...],
+        settings_file: Path | None,
+        hub_name: str,
+        list_file: Path | None,
+        place: Place,
+        context: str,
+        **given: Any,
+    ) -> None:
+        settings = load_settings(settings_file)
+        users = HubUsers(settings, settings.hub(hub_name))
+        everybody = not names and list_file is None
+        chosen = users.names() if everybody else [*map(_normal, names), *(_listed(list_file) if list_file else ())]
+        there = place if place.count else Place(Path(settings.homes.root), "", "", "", "", "")
+        command(asked=Asked(users, users.homes(chosen), everybody, there, context), **given)
+
+    collected: Command = with_asked
+    target = "Folder with all homes, as this machine sees it. Default: homes.root of the settings."
+    for option in (
+        place_options(Place, False, target, "folder with all homes"),
+        click.option(
+            "--list",
+            "list_file",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="File with a user name on each line. Default, without NAMES: all users that the hub's courses or "
+            "its file of user ids name.",
+        ),
+        click.option("--hub", "hub_name", default="", help="Name of the hub, required if there are several."),
+        settings_option,
+        click.argument("names", nargs=-1),
+    ):
+        collected = option(collected)
+    return collected
+
+
+@homes.command()
+@asked_options
+@json_option
+def check(asked: Asked, as_json: bool) -> None:
+    """Say of each home whether it is there, with its owner and mode. Exit 1 unless all of them are.
+
+    \b
+    Example:
+      kernelpod homes check --pvc homes --namespace hub
+    """
+    with asked.opened() as (shell, root):
+        found = look(shell, root, asked.wanted.homes)
+    _say(asked.wanted, found, root, as_json=as_json)
+
+
+@homes.command()
+@asked_options
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and make nothing.")
+@json_option
+def make(asked: Asked, dry_run: bool, as_json: bool) -> None:
+    """Make the homes that are missing, with owner and mode. Exit 1 if some cannot be made.
+
+    Nothing that belongs to somebody else is changed, and no link is followed. With root_squash on the export, run
+    it on the NFS server, by --ssh.
+
+    \b
+    Example:
+      kernelpod homes make --ssh root@nfs.example.org:/export/homes --dry-run
+    """
+    with asked.opened() as (shell, root):
+        found = look(shell, root, asked.wanted.homes, make=not dry_run)
+    _say(asked.wanted, found, root, as_json=as_json, planned=dry_run)
+
+
+@homes.command()
+@asked_options
+@json_option
+def usage(asked: Asked, as_json: bool) -> None:
+    """Show the size, files, newest change and quota of each home, the largest first, and homes of nobody.
+
+    Homes of nobody are shown if all users of the hub are asked for. Other hubs may have theirs in the same folder.
+
+    \b
+    Example:
+      kernelpod homes usage --ssh root@nfs.example.org:/export/homes --json
+    """
+    with asked.opened() as (shell, root):
+        depth = asked.users.depth if asked.everybody else None
+        found, nobodys = usage_of(shell, root, asked.wanted.homes, depth)
+    found.sort(key=lambda one: -one.size)
+    if as_json:
+        rows = [
+            {
+                "user": one.home.user,
+                "path": f"{root}/{one.home.path}",
+                "bytes": one.size,
+                "files": one.files,
+                "newest": one.newest.isoformat() if one.newest else None,
+                "quota_bytes": one.quota,
+            }
+            for one in found
+        ]
+        say_json({"homes": rows, "nobodys": [f"{root}/{path}" for path in nobodys]})
+        return
+    say_table(
+        [
+            {
+                "user": one.home.user,
+                "size": _amount(one.size),
+                "files": str(one.files),
+                "newest": f"{one.newest:%Y-%m-%d %H:%M}" if one.newest else "",
+                "quota": "" if one.quota is None else _amount(one.quota),
+                "home": f"{root}/{one.home.path}",
+            }
+            for one in found
+        ]
+    )
+    click.echo(f"{len(found)} homes, {_amount(sum(one.size for one in found))}")
+    for path in nobodys:
+        click.echo(f"{root}/{path} is the home of nobody in the lists of this hub")
+
+
+def _say(wanted: Wanted, found: list[FoundHome], root: str, *, as_json: bool, planned: bool = False) -> None:
+    """Print what was found, and exit with 1 if something is not as it should be."""
+    good = GOOD | TO_MAKE if planned else GOOD
+    ok = not wanted.refused and all(one.state in good for one in found)
+    if as_json:
+        rows = [
+            {
+                "user": one.home.user,
+                "path": f"{root}/{one.home.path}",
+                "state": one.state,
+                "owner": one.owner,
+                "mode": one.mode,
+                "uid": one.home.uid,
+                "gid": one.home.gid,
+                "message": one.sentence(root),
+            }
+            for one in found
+        ]
+        say_json({"ok": ok, "dry_run": planned, "homes": rows, "refused": wanted.refused})
+        raise SystemExit(0 if ok else 1)
+    for one in found:
+        if one.state != "ok":
+            said = f": {sentence}" if (sentence := one.sentence(root)) and not _is_planned(one, planned) else ""
+            word = "would make" if _is_planned(one, planned) else one.state
+            click.echo(f"{click.style(word, fg=COLOURS.get(one.state, 'red'))}  {root}/{one.home.path}{said}")
+    for name, said in wanted.refused.items():
+        click.echo(f"{click.style('refused', fg='red')}  {name}: {said}")
+    counts = Counter(one.state for one in found)
+    told = ", ".join(f"{count} {state}" for state, count in counts.items())
+    refused = f", {len(wanted.refused)} refused" if wanted.refused else ""
+    click.echo(f"{len(found)} homes: {told or 'none'}{refused}")
+    raise SystemExit(0 if ok else 1)
+
+
+def _is_planned(one: FoundHome, planned: bool) -> bool:
+    return planned and one.state in TO_MAKE
+
+
+def _listed(path: Path) -> Iterator[str]:
+    """Yield the names in a file, without blank lines and comments. Raises SettingsError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_LIST_BYTES + 1)
+        if len(raw) > MAX_LIST_BYTES:
+            raise SettingsError(f"--list {path}: the file is larger than {MAX_LIST_BYTES} bytes")
+        text = raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--list {path} cannot be read: {error}") from error
+    for line in text.splitlines():
+        if (name := line.strip()) and not name.startswith("#"):
+            yield _normal(name)
+
+
+def _normal(name: str) -> str:
+    """Return a name as JupyterHub has it: in lower case."""
+    return name.strip().lower()
+
+
+def _amount(size: int) -> str:
+    amount = float(size)
+    for unit in UNITS:
+        if amount < 1024 or unit == UNITS[-1]:
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"

@@ -1,0 +1,77 @@
+# Says of each home what is there. With `make`, makes what is missing.
+#   $1 folder of the homes   $2 `make`, or ""
+# Standard input: a line for each home: number, user id, group id, path below the folder.
+# Output: a line for each home: number, state, owner, mode.
+# Nobody but root and admins may write above a home, which is checked first; so nobody can put a link into the way.
+set -u
+umask 022
+root=$1 make=$2
+cd -- "$root" || exit 1
+tell() { printf '%s %s %s %s\n' "$number" "$1" "${owner:--}" "${mode:--}"; }
+
+# Whether users may write to a folder: others may, or a group that is not root's.
+writable() {
+  set -- $(stat -c '%a %g' -- "$1")
+  case $1 in
+    *[2367]) return 0 ;;
+    *[2367]?) [ "$2" != 0 ] ;;
+    *) return 1 ;;
+  esac
+}
+
+# Checks the folders above a home, and makes missing ones. Sets `trouble`.
+above() {
+  trouble= parent=. rest=$1
+  case $1 in
+    */*) [ "${1%/*}" != "$checked" ] || return 0 ;;
+    *) [ -n "$checked" ] && return 0 ;;
+  esac
+  while :; do
+    if [ -L "$parent" ] && [ "$parent" != . ]; then trouble=above_link; return; fi
+    if [ ! -d "$parent" ]; then
+      if [ -z "$make" ]; then trouble=missing; return; fi
+      if ! mkdir -m 0755 -- "$parent" 2>/dev/null && [ ! -d "$parent" ]; then trouble=failed; return; fi
+    fi
+    if writable "$parent"; then trouble=above_open; return; fi
+    case $rest in
+      */*) parent=$parent/${rest%%/*} rest=${rest#*/} ;;
+      *) break ;;
+    esac
+  done
+  case $1 in */*) checked=${1%/*} ;; *) checked=. ;; esac
+}
+
+look() {
+  made=
+  if [ -L "$1" ]; then tell link; return; fi
+  if [ ! -e "$1" ]; then
+    if [ -z "$make" ]; then tell missing; return; fi
+    # Fails if somebody else makes it at the same time; then it is looked at as theirs.
+    if mkdir -m 0700 -- "$1" 2>/dev/null; then made=yes
+    elif [ ! -d "$1" ] || [ -L "$1" ]; then tell failed; return
+    fi
+  fi
+  if [ ! -d "$1" ]; then tell no_folder; return; fi
+  set -- "$1" $(stat -c '%u %a' -- "$1")
+  owner=$2 mode=$3
+  if [ -n "$made" ] || { [ "$owner" = 0 ] && [ "$uid" != 0 ]; }; then
+    if [ -z "$make" ]; then tell unowned; return; fi
+    if chmod 0700 -- "$1" 2>/dev/null && chown -h -- "$uid:$gid" "$1" 2>/dev/null; then
+      owner=$uid mode=700
+      if [ -n "$made" ]; then tell made; else tell owned; fi
+      return
+    fi
+    if [ -n "$made" ]; then rmdir -- "$1" 2>/dev/null; fi
+    tell failed
+  elif [ "$owner" != "$uid" ]; then tell foreign
+  else
+    case $mode in *00) tell ok ;; *) tell open ;; esac
+  fi
+}
+
+checked=
+while read -r number uid gid path; do
+  owner= mode=
+  above "$path"
+  if [ -n "$trouble" ]; then checked=; tell "$trouble"; else look "./$path"; fi
+done

@@ -1,0 +1,27 @@
+# Measures homes, and lists the folders beside them.
+#   $1 folder of the homes   $2 how many folders below it a home is, or "" not to list others
+# Standard input: a line for each home: number, user id, path below the folder.
+# Output: a line for each home that is a folder: number, bytes on disk, files, seconds of the newest change, quota in
+# bytes or `-`; then a line for each folder at that depth: `at` and its path.
+set -u
+root=$1 depth=$2
+cd -- "$root" || exit 1
+whole=$(pwd -P)
+while read -r number uid path; do
+  if [ -L "./$path" ] || [ ! -d "./$path" ]; then continue; fi
+  quota=-
+  if command -v quota >/dev/null; then
+    # The hard limit of blocks of 1 KiB, if the file system of the homes has one for the user.
+    quota=$(quota -w -u "$uid" -f "$whole" 2>/dev/null </dev/null |
+      awk 'NR > 2 && $4 > 0 {printf "%.0f", $4 * 1024; found = 1; exit} END {if (!found) print "-"}')
+  fi
+  # What has several names is counted once.
+  find "./$path" -xdev -exec stat -c '%i %h %b %B %Y %F' {} + 2>/dev/null </dev/null |
+    awk -v "number=$number" -v "quota=${quota:--}" '
+      $6 != "directory" && $2 > 1 && seen[$1]++ {next}
+      {bytes += $3 * $4; if ($5 > newest) newest = $5}
+      $6 != "directory" {files++}
+      END {printf "%s %.0f %.0f %.0f %s\n", number, bytes, files, newest, quota}'
+done
+[ -z "$depth" ] || find . -mindepth "$depth" -maxdepth "$depth" -type d ! -name '.*' ! -name lost+found -print |
+  sed 's|^\./|at |'
