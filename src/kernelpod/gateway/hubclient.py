@@ -29,6 +29,8 @@ async def ask_hub(hub: Hub, token: SecretStr, path: str = "/user") -> HubAnswer:
         f"{hub.api_url.rstrip('/')}{path}",
         headers={"Authorization": f"token {token.get_secret_value()}", "Accept": "application/json"},
         ca_certs=None if hub.ca_file is None else str(hub.ca_file),
+        client_cert=None if hub.cert_file is None else str(hub.cert_file),
+        client_key=None if hub.key_file is None else str(hub.key_file),
         connect_timeout=hub.timeout_seconds,
         request_timeout=hub.timeout_seconds,
         streaming_callback=answer.add,

@@ -11,7 +11,8 @@ Release 0.4.0 has these defects:
   would be idle for hours.
 - It cannot tell hosts apart, so servers could not have subdomains.
 
-With these fixes, JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. With
+With these fixes, JupyterHub.ssl_cert and ssl_key work, and a renewed certificate is used within seconds. So does
+JupyterHub.internal_ssl: hub and servers are asked with a certificate and checked, and so is who sets routes. With
 JupyterHub.subdomain_host, `--hub-url` keeps the hub's pages away from the hosts of servers. Run as
 `python -m kernelpod.hub.proxy`, with the same arguments.
 """
@@ -20,7 +21,9 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import ssl
 import sys
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,6 +46,8 @@ class SamePathHandler(ProxyHandler):
 
     hub_url = ""
     """The hub's URL in browsers if each server has a host below the hub's; empty if they share the hub's host."""
+    tls: ssl.SSLContext | None = None
+    """With what hub and servers are asked if they are reached by HTTPS; None: as any HTTPS address."""
 
     def prepare(self) -> None:
         """Join the values of repeated headers."""
@@ -58,6 +63,7 @@ class SamePathHandler(ProxyHandler):
         request.headers = HTTPHeaders(request.headers)
         given = self.request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
         request.headers["X-Forwarded-Proto"] = "https" if "https" in (self.request.protocol, given) else "http"
+        request.ssl_options = self.tls  # websockets do not have the client's defaults
         return request
 
     async def get_target_url(self, path: str) -> Any:
@@ -85,24 +91,49 @@ class UtcProxy(configproxy.PythonProxy):
 
 
 def be_patient() -> None:
-    """Allow many requests at the same time, and a long time for each."""
-    AsyncHTTPClient.configure(None, max_clients=MAX_REQUESTS, defaults={"request_timeout": REQUEST_SECONDS})
+    """Allow many requests at the same time, and a long time for each. Call it after `with_https`."""
+    defaults = {"request_timeout": REQUEST_SECONDS, "ssl_options": SamePathHandler.tls}
+    AsyncHTTPClient.configure(None, max_clients=MAX_REQUESTS, defaults=defaults)
 
 
 def with_https(words: list[str]) -> list[str]:
-    """Return the arguments without --ssl-cert and --ssl-key, and turn HTTPS on. Exits for unusable files."""
+    """Return the arguments without those of HTTPS, and turn HTTPS on. Exits for unusable files.
+
+    `--ssl-` is for browsers, `--api-ssl-` for the API with which the hub sets routes, and `--client-ssl-` for what
+    the proxy asks hub and servers. The other side of the last two must show a certificate.
+    """
+    browsers, words = _taken(words, "ssl", _for_browsers)
+    api, words = _taken(words, "api-ssl", _for_the_hub)
+    SamePathHandler.tls, words = _taken(words, "client-ssl", _for_targets)
+    # The proxy creates two servers: the first serves browsers, the second is the API.
+    contexts = iter([browsers, api])
+    cli.HTTPServer = lambda app: HTTPServer(app, ssl_options=next(contexts, None))
+    return words
+
+
+def _taken(
+    words: list[str], side: str, made: Callable[..., ssl.SSLContext]
+) -> tuple[ssl.SSLContext | None, list[str]]:
+    """Return the context of one side, or None if it has no certificate, and the other arguments."""
     parser = argparse.ArgumentParser(prog="kernelpod.hub.proxy", add_help=False, allow_abbrev=False)
-    parser.add_argument("--ssl-cert")
-    parser.add_argument("--ssl-key")
+    names = ("cert", "key") if side == "ssl" else ("cert", "key", "ca")
+    for name in names:
+        parser.add_argument(f"--{side}-{name}", dest=name)
+    # JupyterHub gives both of these with every authority, and with an authority both are always done.
+    for flag in ("request-cert", "reject-unauthorized") if "ca" in names else ():
+        parser.add_argument(f"--{side}-{flag}", action="store_true")
     given, others = parser.parse_known_args(words)
-    if given.ssl_key and not given.ssl_cert:
-        parser.error("--ssl-key needs --ssl-cert")
-    if given.ssl_cert:
-        try:
-            _serve_https(given.ssl_cert, given.ssl_key)
-        except OSError as error:
-            parser.error(f"certificate {given.ssl_cert} and key {given.ssl_key} cannot be used: {error}")
-    return others
+    files = [getattr(given, name) for name in names]
+    if not given.cert:
+        if any(files):
+            parser.error(f"--{side}-key needs --{side}-cert")
+        return None, others
+    if "ca" in names and not given.ca:
+        parser.error(f"--{side}-cert needs --{side}-ca")
+    try:
+        return made(*files), others
+    except OSError as error:
+        parser.error(f"certificate {given.cert} and key {given.key} cannot be used: {error}")
 
 
 def with_host_routing(words: list[str]) -> list[str]:
@@ -115,18 +146,29 @@ def with_host_routing(words: list[str]) -> list[str]:
     return [*others, "--host-routing=1"] if given.host_routing else others
 
 
-def _serve_https(certificate: str, key: str | None) -> None:
+def _for_browsers(certificate: str, key: str | None) -> ssl.SSLContext:
     held = Certificate(certificate, key)
-    # The proxy creates two servers: the first serves browsers, the second is the API with which the hub sets
-    # routes.
-    contexts = iter([held.context])
-    cli.HTTPServer = lambda app: HTTPServer(app, ssl_options=next(contexts, None))
     PeriodicCallback(held.renew, RENEWAL_SECONDS * 1000).start()
+    return held.context
+
+
+def _for_the_hub(certificate: str, key: str | None, authorities: str) -> ssl.SSLContext:
+    context = Certificate(certificate, key).context
+    context.load_verify_locations(authorities)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _for_targets(certificate: str, key: str | None, authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 if __name__ == "__main__":
     escape_logs()
-    be_patient()
     configproxy.ProxyHandler = SamePathHandler
     cli.PythonProxy = UtcProxy
-    cli.main(with_host_routing(with_https(sys.argv[1:])))
+    arguments = with_host_routing(with_https(sys.argv[1:]))
+    be_patient()
+    cli.main(arguments)

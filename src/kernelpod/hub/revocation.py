@@ -58,13 +58,23 @@ class RefusedError(NotDoneError):
 class Api:
     """The REST API of a hub or a gateway, for the owner of a token."""
 
-    def __init__(self, what: str, url: str, token: SecretStr, authority: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        url: str,
+        token: SecretStr,
+        authority: Path | str | None = None,
+        shown: tuple[Path | None, Path | None] = (None, None),
+    ) -> None:
         """`authority` is a file of the certificates that an HTTPS address is checked by.
 
-        If there is none on this machine, those of the system count, or of REQUESTS_CA_BUNDLE.
+        If there is none on this machine, those of the system count, or of REQUESTS_CA_BUNDLE. `shown` are the
+        files of a certificate and its key, which are shown to the API if they are on this machine.
         """
         self._what, self._url, self._token = what, url.rstrip("/"), token
         self._verify = str(authority) if authority and Path(authority).is_file() else True
+        files = [str(path) for path in shown if path and path.is_file()]
+        self._shown = (files[0], files[1]) if len(files) == 2 else None
 
     def ask(self, method: str, path: str) -> Any:
         """Return the answer's JSON, None if it has none. Raises NotDoneError."""
@@ -76,6 +86,7 @@ class Api:
                 timeout=TIMEOUT_SECONDS,
                 allow_redirects=False,
                 verify=self._verify,
+                cert=self._shown,
             )
             body = answer.json() if answer.ok and "json" in answer.headers.get("Content-Type", "") else None
         except (requests.RequestException, ValueError) as error:
@@ -100,7 +111,7 @@ class Revocation:
     def __init__(self, settings: Settings, hub: Hub, gateway_url: str, token: SecretStr, name: str) -> None:
         self._name, self._path = name, f"/users/{quote(name, safe='')}"
         self._needed = servers.admin_scopes(settings, hub)
-        self._hub = Api(f"the hub {hub.name}", hub.api_url, token, hub.ca_file)
+        self._hub = Api(f"the hub {hub.name}", hub.api_url, token, hub.ca_file, (hub.cert_file, hub.key_file))
         self._gateway = Api("the gateway", f"{gateway_url}/api", token, settings.servers.gateway_ca_file)
         self._tokens: set[str] = set()
         self._servers: set[str] = set()

@@ -36,6 +36,11 @@ class Hub(Section):
     `http://hub.<namespace>:8081/hub/api`."""
     ca_file: Path | None = None
     """Certificates of the authorities that `api_url` is checked by if it is HTTPS (PEM). Absent: the system's."""
+    cert_file: Path | None = None
+    """Certificate that the gateway shows to the hub (PEM), as a hub with `JupyterHub.internal_ssl` asks of its
+    clients. It is read at each request."""
+    key_file: Path | None = None
+    """The certificate's private key."""
     service: Name = "kernelpod"
     """Name of the gateway's service in the hub's configuration. Callers need the scope
     `access:services!service=<name>`."""
@@ -76,6 +81,12 @@ class Hub(Section):
     def _one_token(self) -> Hub:
         if self.token and self.token_file:
             raise ValueError("give token or token_file, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Hub:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together; give both")
         return self
 
     def may_mount(self, kind_and_name: str) -> bool:
