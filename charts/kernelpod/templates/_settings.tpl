@@ -75,9 +75,10 @@ servers.gateway_url:
 {{- end -}}
 {{- $hubs := list $settings.hubs -}}
 {{- range .Values.extraHubs -}}
-  {{- $hub := dict "name" .name "api_url" (printf "http://hub.%s:8081/hub/api" .namespace) -}}
+  {{- $hub := dict "name" .name -}}
   {{- if .existingSecret -}}{{- $_ := set $hub "token_file" (printf "/run/secrets/kernelpod-%s/token" .name) -}}{{- end -}}
-  {{- $hubs = append $hubs (merge $hub (.settings | default dict)) -}}
+  {{- $default := dict "api_url" (printf "http://hub.%s:8081/hub/api" .namespace) -}}
+  {{- $hubs = append $hubs (merge $hub (.settings | default dict) $default) -}}
 {{- end -}}
 {{- $_ := set $settings "hubs" $hubs -}}
 {{- toYaml $settings -}}

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from kernelpod.base import shipped, yamltext
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.internaltls import TlsSecret
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.errors import SettingsError
 from kernelpod.findings.sentences import sentences
@@ -71,13 +72,18 @@ def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> C
         raise SettingsError("\n".join(["The chart's settings are invalid:", *lines])) from error
 
 
-def hub_objects(cluster: Cluster, one: OneHub, completed: CompletedSettings, denied: list[str]) -> str:
-    """Return all objects of the hub except its tokens, as YAML. Raises ClusterError if kustomize fails."""
+def hub_objects(
+    cluster: Cluster, one: OneHub, completed: CompletedSettings, denied: list[str], certificates: str
+) -> str:
+    """Return all objects of the hub except its tokens and certificates, as YAML.
+
+    Raises ClusterError if kustomize fails.
+    """
     with tempfile.TemporaryDirectory(prefix="kernelpod-") as folder:
         copytree(shipped.hub_manifests(), Path(folder, "base"))
         made = Path(folder, "overlay")
         made.mkdir()
-        for name, text in overlay.hub_overlay(one, completed.text, denied).items():
+        for name, text in overlay.hub_overlay(one, completed.text, denied, certificates).items():
             (made / name).write_text(text, encoding="utf-8")
         objects = cluster.kubectl("kustomize", str(made))
     storage = yamltext.dump_all(rendered.hub_storage(one.deployment, completed.settings))
@@ -155,6 +161,15 @@ def _make_tokens(cluster: Cluster, space: str, *, trial: bool) -> str:
         patch = {"metadata": version, "stringData": {"crypt_key": hubsecrets.fresh()}}
         cluster.patch("secret", rendered.HUB_TOKENS, space, patch)
     return base64.b64decode(known["service_token"]).decode()
+
+
+def store_certificates(cluster: Cluster, planned: list[TlsSecret]) -> None:
+    """Create or replace the Secrets of internal TLS whose values change."""
+    for one in planned:
+        if one.values != one.former:
+            wanted = rendered.secret(one.name, one.namespace, one.values)
+            # Not `apply`, which would keep a copy of the keys in an annotation.
+            cluster.kubectl("create" if one.former is None else "replace", "-f", "-", given=wanted)
 
 
 def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> None:

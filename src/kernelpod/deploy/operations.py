@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from kernelpod.base import yamltext
 from kernelpod.base.names import release_labels, selector
 from kernelpod.deploy import install, rendered, volumes, z2jh
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.internaltls import TlsSecret
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
@@ -42,6 +44,7 @@ def intention(deployment: Deployment, server: str) -> list[str]:
         f"kernels     namespace {names.kernels}",
         f"homes       {nfs.server}:{nfs.homes} ({deployment.homes})",
         f"kernelspecs {specs}",
+        *(["inside      HTTPS; servers that still speak HTTP are ended"] if deployment.internal_tls else []),
         *(line for one in deployment.hubs() for line in _intention_of(one)),
     ]
 
@@ -97,6 +100,8 @@ class _Planned(NamedTuple):
     """CIDR blocks that kernels and servers must not reach."""
     hubs: dict[str, str]
     """By hub: its objects, or values for Zero to JupyterHub without the password. Empty for an existing hub."""
+    tls: list[TlsSecret]
+    """The Secrets of `internal_tls`."""
 
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
@@ -106,13 +111,27 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
-    hubs = {one.name: _planned_hub(cluster, one, completed, denied) for one in deployment.hubs()}
-    return _Planned(values, completed.settings, denied, hubs)
+    tls = _planned_certificates(cluster, deployment, completed.settings)
+    hubs = {one.name: _planned_hub(cluster, one, completed, denied, tls) for one in deployment.hubs()}
+    return _Planned(values, completed.settings, denied, hubs, tls)
 
 
-def _planned_hub(cluster: Cluster, one: OneHub, completed: install.CompletedSettings, denied: list[str]) -> str:
+def _planned_certificates(cluster: Cluster, deployment: Deployment, settings: Settings) -> list[TlsSecret]:
+    if not deployment.internal_tls:
+        return []
+    # Loads cryptography, which the gateway's process, whose command line loads this module, does without.
+    from kernelpod.deploy import tlssecrets  # noqa: PLC0415
+
+    return tlssecrets.plan(cluster, deployment, settings, datetime.now(timezone.utc))
+
+
+def _planned_hub(
+    cluster: Cluster, one: OneHub, completed: install.CompletedSettings, denied: list[str], tls: list[TlsSecret]
+) -> str:
     if one.deployment.hub.install == "manifests":
-        return install.hub_objects(cluster, one, completed, denied)
+        space = one.deployment.namespaces.hub
+        certificates = "".join(secret.certificates for secret in tls if secret.namespace == space)
+        return install.hub_objects(cluster, one, completed, denied, certificates)
     if one.deployment.hub.install == "z2jh":
         made = z2jh.values(one.deployment, completed.settings, denied, password="")
         return yamltext.dump(made)
@@ -130,6 +149,7 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
         install.make_namespaces(cluster, deployment)
         for one in deployment.hubs():
             install.make_secrets(cluster, one)
+        install.store_certificates(cluster, planned.tls)
         if storage := rendered.gateway_storage(deployment):
             cluster.apply(storage)
     for one in deployment.hubs():

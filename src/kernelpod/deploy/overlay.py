@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 from kernelpod.base import hubnetworks, yamltext
+from kernelpod.deploy import internaltls
+from kernelpod.deploy.hubsettings import DeployedHub
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
-from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHub
+from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub
 from kernelpod.errors import SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
@@ -42,14 +44,18 @@ def hub_config(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return config
 
 
-def hub_overlay(one: OneHub, settings_text: str, denied: list[str]) -> dict[str, str]:
-    """Return the files of a kustomize overlay on `../base` by name. Servers cannot reach `denied` addresses."""
+def hub_overlay(one: OneHub, settings_text: str, denied: list[str], certificates: str = "") -> dict[str, str]:
+    """Return the files of a kustomize overlay on `../base` by name. Servers cannot reach `denied` addresses.
+
+    `certificates` are those that the hub reads when it starts; other ones restart it.
+    """
     deployment, names = one.deployment, one.deployment.namespaces
     config = hub_config(deployment)
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
         config = merged({"JupyterHub": files}, config)
-    config_text = yamltext.dump(config)
+    config_text = yamltext.dump(merged(config, internaltls.hub_traits(one)))
+    read = f"{settings_text}{config_text}{certificates}"
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -65,7 +71,7 @@ def hub_overlay(one: OneHub, settings_text: str, denied: list[str]) -> dict[str,
         "generatorOptions": {"disableNameSuffixHash": True},
         "configMapGenerator": [{"name": "settings", "files": ["settings.yaml"]}],
         "secretGenerator": [{"name": "hub-config", "files": ["config.yaml"]}],
-        "patches": _patches(one, hashlib.sha256((settings_text + config_text).encode()).hexdigest(), denied),
+        "patches": _patches(one, hashlib.sha256(read.encode()).hexdigest(), denied),
     }
     return {
         "kustomization.yaml": yamltext.dump(overlay),
@@ -84,6 +90,9 @@ def _patches(one: OneHub, checksum: str, denied: list[str]) -> list[dict[str, An
     ]
     if one.deployment.homes == "dynamic":
         made.append(_step("Role", "hub", "add", "/rules/-", CLAIMS_RULE))
+    if one.deployment.internal_tls:
+        made.append(_step("Role", "hub", "add", "/rules/-", internaltls.SERVERS_RULE))
+        made.append(_merge("Deployment", "hub", {"template": {"spec": internaltls.hub_pod(one)}}))
     return made + _way_in(hub) + _https(hub)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from kernelpod.base import yamltext
+from kernelpod.deploy import internaltls
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import COURSES_FILES
@@ -40,21 +41,35 @@ def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
         "extraHubs": [_extra_hub(one) for one in more],
         "kernels": {"namespace": {"name": names.kernels}},
         "networkPolicy": {"deny": denied},
-        "settings": merged({"homes": homes}, deployment.settings),
+        "settings": merged({"homes": homes, **internaltls.settings(deployment)}, deployment.settings),
     }
-    if ours := _hub_settings(deployment):
+    if ours := _hub_settings(first):
         given = (deployment.settings.get("hubs") or [{}])[0]
         values["settings"]["hubs"] = [{**ours, **given}]
-    if nfs.courses_files:
-        claim = {"claimName": COURSES_FILES, "readOnly": True}
-        values["extraVolumes"] = [{"name": COURSES_FILES, "persistentVolumeClaim": claim}]
-        values["extraVolumeMounts"] = [{"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}]
     if deployment.homes == "pvc":
         values["homes"] = {"persistentVolume": {"create": True, "server": nfs.server, "path": nfs.homes}}
     if nfs.kernelspecs:
         folder = {"create": True, "server": nfs.server, "path": nfs.kernelspecs}
         values["kernelspecs"] = {"source": "volume", "volume": folder}
-    return merged(values, deployment.values)
+    return merged(values, {**deployment.values, **_gateway_volumes(deployment)})
+
+
+def _gateway_volumes(deployment: Deployment) -> dict[str, list[Any]]:
+    """Return the values for the gateway's further volumes: those that it needs, and those of the file."""
+    needed = {}
+    if deployment.nfs.courses_files:
+        claim = {"claimName": COURSES_FILES, "readOnly": True}
+        mount = {"name": COURSES_FILES, "mountPath": COURSES_PLACE, "readOnly": True}
+        needed[COURSES_FILES] = ({"name": COURSES_FILES, "persistentVolumeClaim": claim}, mount)
+    if deployment.internal_tls:
+        needed[internaltls.VOLUME] = (internaltls.volume(), internaltls.mount())
+    made = {}
+    for number, key in enumerate(("extraVolumes", "extraVolumeMounts")):
+        given = deployment.values.get(key) or []
+        others = needed.keys() - {one.get("name") for one in given if isinstance(one, dict)}
+        if listed := [*(pair[number] for name, pair in needed.items() if name in others), *given]:
+            made[key] = listed
+    return made
 
 
 def _homes_volume(deployment: Deployment) -> dict[str, str]:
@@ -72,12 +87,12 @@ def _homes_volume(deployment: Deployment) -> dict[str, str]:
 def _extra_hub(one: OneHub) -> dict[str, Any]:
     """Return an additional hub as an item of the chart's `extraHubs`."""
     made = {"name": one.name, "namespace": one.deployment.namespaces.hub, "existingSecret": one.gateway_secret}
-    return {**made, "settings": _hub_settings(one.deployment)}
+    return {**made, "settings": _hub_settings(one)}
 
 
-def _hub_settings(deployment: Deployment) -> dict[str, Any]:
-    hub = deployment.hub
-    made = {"subdomain_host": hub.url} if hub.subdomains else {}
+def _hub_settings(one: OneHub) -> dict[str, Any]:
+    hub = one.deployment.hub
+    made = {**({"subdomain_host": hub.url} if hub.subdomains else {}), **internaltls.hub_settings(one)}
     if hub.user_ids:
         made["user_ids"] = f"{COURSES_PLACE}/{hub.user_ids}"
     if not hub.courses:

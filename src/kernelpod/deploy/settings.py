@@ -1,4 +1,4 @@
-"""The models of deploy.yaml, and the loader that reports what is wrong in it."""
+"""The model of deploy.yaml, and the loader that reports what is wrong in it. Its hubs are in `hubsettings`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, IPvAnyNetwork, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from kernelpod import __version__
 from kernelpod.base.clustertools import Tools
-from kernelpod.base.fields import AbsolutePath, Name, ObjectPattern, Quantity, Section, Url
+from kernelpod.base.fields import AbsolutePath, Name, Section
+from kernelpod.deploy.hubsettings import DeployedHub, FurtherHub
 from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
-from kernelpod.settings.hubs import NfsFolder
-from kernelpod.settings.origins import has_several_users
 from kernelpod.settings.sections import Settings
-from kernelpod.settings.subdomains import above_subdomains
 
 SMOKE_USER = "kernelpod-smoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
@@ -67,119 +65,6 @@ class Images(Section):
         return f"{self.prefix}{name}"
 
 
-class ClaimRequest(Section):
-    """A claim on the cluster's storage."""
-
-    size: Quantity = "1Gi"
-    storage_class: str | None = None
-    """Absent: the cluster's default storage class."""
-
-
-class Database(Section):
-    """Storage of the hub's database, which records the running servers. If it is lost, the hub forgets them."""
-
-    claim: ClaimRequest = ClaimRequest()
-    nfs: AbsolutePath | None = None
-    """Instead of a claim, use this folder of the NFS server. It may be the folder of the homes."""
-    host_path: AbsolutePath | None = None
-    """Instead of a claim, use this folder of the node. Only for clusters of one node."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Database:
-        if self.nfs and self.host_path:
-            raise ValueError("give nfs or host_path, not both")
-        return self
-
-
-class Z2jh(Section):
-    """Zero to JupyterHub, for `hub.install: z2jh`."""
-
-    chart: str = "jupyterhub"
-    """The chart: a folder, an archive, or a name in `repository`."""
-    repository: str = "https://hub.jupyter.org/helm-chart/"
-    """Helm repository of the chart. Empty for a folder or an archive."""
-    version: str = "4.4.0"
-    """Version of the chart."""
-    values: dict[str, Any] = Field(default_factory=dict)
-    """More values. They override all others."""
-
-
-class DeployedHub(Section):
-    """The hub whose users start kernels."""
-
-    install: Literal["manifests", "z2jh", "none"] = "manifests"
-    """Plain manifests, Zero to JupyterHub, or none if the hub already exists."""
-    users: tuple[str, ...] = ()
-    """Users who may log in."""
-    admin_users: tuple[str, ...] = ()
-    """Users who may log in and administer the hub. They cannot see other users' kernels."""
-    authenticator: str = "dummy"
-    """JupyterHub's `authenticator_class`. `dummy` is for trials: all users share one generated password."""
-    config: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """More configuration by class and trait, such as `{KubeSpawner: {mem_limit: 2G}}`. Stored in a Secret."""
-    service: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "NodePort"
-    """Type of the hub's public service."""
-    url: Url | None = None
-    """The hub's public URL, if it differs from the service's address, for example with an ingress."""
-    subdomains: bool = False
-    """Give each server a host of its own below that of `url`, so that no user's page can act as another user.
-    Names and certificate must cover `hub.example.org` and `*.hub.example.org`."""
-    https_secret: Name | None = None
-    """TLS Secret (tls.crt, tls.key) in the hub's namespace. With it, the hub's proxy serves HTTPS."""
-    courses: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
-    """Courses file below `nfs.courses_files`. Its lists then decide who may log in, and `users` is ignored."""
-    user_ids: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")
-    """File of user ids below `nfs.courses_files`, in the form of passwd(5): each user has ids of their own in
-    servers, in kernels and on the storage."""
-    courses_may_mount: tuple[ObjectPattern, ...] = ()
-    """Objects that the courses file may mount besides the claim `courses`, such as `[secret/licence]`."""
-    courses_nfs: tuple[NfsFolder, ...] = ()
-    """NFS folders that the courses file may mount, such as `[{server: 10.0.0.9, root: /export/scans}]`."""
-    internet: bool = True
-    """Whether servers can reach the internet. Set it to false for exams."""
-    allow_from: tuple[IPvAnyNetwork, ...] = ()
-    """Networks of clients that may connect, such as `[192.0.2.0/24]`. Empty: all. The smoke test fails unless they
-    include the machine that deploys. With an ingress, configure the restriction there."""
-    database: Database = Database()
-    z2jh: Z2jh = Z2jh()
-
-    @model_validator(mode="after")
-    def _https(self) -> DeployedHub:
-        if self.https_secret and self.install == "none":
-            raise ValueError("https_secret: an existing hub has its own certificate; set url instead")
-        if self.https_secret and (self.url or "").startswith("http:"):
-            raise ValueError("https_secret: url must begin with https:, since the hub serves HTTPS")
-        return self
-
-    @model_validator(mode="after")
-    def _subdomains(self) -> DeployedHub:
-        if not self.subdomains:
-            return self
-        if self.install == "none":
-            raise ValueError(
-                "subdomains: an existing hub is not changed; set its JupyterHub.subdomain_host instead"
-            )
-        if self.url is None:
-            raise ValueError(
-                "subdomains: set url to the hub's address in browsers, such as https://hub.example.org"
-            )
-        above_subdomains(self.url)
-        return self
-
-    @property
-    def shares_its_origin(self) -> bool:
-        """Whether several users' servers share the hub's origin. An existing hub is not known."""
-        given = self.subdomains or self.config.get("JupyterHub", {}).get("subdomain_host")
-        several = self.courses or has_several_users({*self.users, *self.admin_users}, self.config)
-        return bool(several) and not given and self.install != "none"
-
-
-class FurtherHub(DeployedHub):
-    """An additional hub of the same gateway. Its name is also its namespace."""
-
-    install: Literal["manifests"] = "manifests"
-
-
 class Microk8s(Section):
     """Options for microk8s only."""
 
@@ -219,6 +104,9 @@ class Deployment(Section):
     """Additional hubs by name, which is also the namespace: `{exam: {courses: exam.yaml, internet: false}}`."""
     microk8s: Microk8s = Microk8s()
     smoke: Smoke = Smoke()
+    internal_tls: bool = False
+    """Let hubs, their proxies, servers and gateway speak HTTPS to each other, with certificates that `deploy`
+    makes and renews (docs/https.md). Changing it ends running servers. Requires `hub.install: manifests`."""
     allow_unenforced_network: bool = False
     """Accept a network that does not enforce NetworkPolicy. Kernels can then reach every address."""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -248,6 +136,32 @@ class Deployment(Section):
             raise ValueError("homes: with dynamic and more_hubs, settings.hubs[0].name must equal namespaces.hub")
         if len(set(names)) < len(names) or set(self.more_hubs) & set(spaces):
             raise ValueError("more_hubs: every hub needs a unique name that is not the name of another namespace")
+        return self
+
+    @model_validator(mode="after")
+    def _internal_tls(self) -> Deployment:
+        if not self.internal_tls:
+            return self
+        if self.hub.install != "manifests":
+            raise ValueError(
+                "internal_tls: requires hub.install: manifests. With another hub, give the gateway certificate "
+                "files (docs/https.md, Between servers, gateway and hub)"
+            )
+        gateway, servers, hub = self.gateway.gateway, self.gateway.servers, self.gateway.hubs[0]
+        for key, given in {
+            "gateway.cert_file": gateway.cert_file,
+            "servers.gateway_ca_file": servers.gateway_ca_file,
+            "hubs.ca_file": hub.ca_file,
+            "hubs.cert_file": hub.cert_file,
+        }.items():
+            if given:
+                raise ValueError(f"internal_tls: remove settings.{key}; `deploy` sets it")
+        for key, url, is_given in (
+            ("servers.gateway_url", servers.gateway_url, "gateway_url" in servers.model_fields_set),
+            ("hubs.api_url", hub.api_url, "api_url" in hub.model_fields_set),
+        ):
+            if is_given and not url.startswith("https:"):
+                raise ValueError(f"internal_tls: settings.{key} must begin with https:, or be absent")
         return self
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from kernelpod.base.names import LABEL_KERNEL_ID, release_labels, selector
@@ -59,6 +60,11 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
         except ClusterError as error:
             problems.append(error.message)
     more = {one.name: _more_hub(cluster, one) for one in deployment.hubs()[1:]}
+    if deployment.internal_tls:
+        # Loads cryptography, which the gateway's process, whose command line loads this module, does without.
+        from kernelpod.deploy import tlssecrets  # noqa: PLC0415
+
+        problems += tlssecrets.problems(cluster, deployment, datetime.now(timezone.utc))
     problems += [f"hub {name} is {said}" for name, said in more.items() if not said.startswith("ready")]
     return State(
         url=url,

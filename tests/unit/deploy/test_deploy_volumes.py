@@ -106,7 +106,7 @@ def test_only_the_claims_name_is_kept() -> None:
 @pytest.fixture
 def fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that fits, and a deployment that ends when it makes the namespaces."""
-    planned = operations._Planned("", {}, [], {"hub": ""})
+    planned = operations._Planned("", {}, [], {"hub": ""}, [])
     monkeypatch.setattr(operations, "_plan", lambda *_: planned)
 
     def stop(*_: Any) -> None:

@@ -5,7 +5,9 @@ A hub in the cluster uses it together with `kernelpod.hub.config.configure`, wit
 
 from __future__ import annotations
 
+from base64 import b64encode
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from kubespawner import KubeSpawner
@@ -21,6 +23,8 @@ from kernelpod.settings.sections import Settings
 
 # URL of the hub for servers: its Service.
 HUB_URL = "http://hub:8081"
+# Files of a server's Secret with JupyterHub.internal_ssl: whom it trusts, and by what it checks the gateway.
+SERVERS_TRUST, GATEWAY_AUTHORITY = "notebooks-ca_trust.crt", "gateway-ca.crt"
 # Traits that profiles of courses change.
 PROFILE_TRAITS = (
     "image",
@@ -76,6 +80,13 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         help="Size of a memory volume at /dev/shm, such as 1Gi. It counts towards the server's memory. "
         "Absent: a container's default of 64 MiB.",
     )
+    gateway_ca_file = Unicode(
+        None,
+        allow_none=True,
+        config=True,
+        help="With JupyterHub.internal_ssl: file of the authorities by which servers check the gateway (PEM), as "
+        f"the hub sees it. Servers find it as {GATEWAY_AUTHORITY} beside their certificate.",
+    )
     _plain: dict[str, Any] | None = None
     """The configured values of PROFILE_TRAITS, because a spawner is used again after a failed start."""
 
@@ -123,6 +134,18 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         server.working_dir = mounts.home.mount_path
         server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
         return pod
+
+    def get_secret_manifest(self, owner_reference: Any) -> Any:
+        """Return KubeSpawner's Secret of the server's certificate, with the authorities that the server trusts.
+
+        KubeSpawner adds all others, among them that of servers: each of them could then connect to this one.
+        """
+        secret = super().get_secret_manifest(owner_reference)
+        files = {SERVERS_TRUST: self.cert_paths["cafile"], GATEWAY_AUTHORITY: self.gateway_ca_file}
+        for name, file in files.items():
+            if file:
+                secret.data[name] = b64encode(Path(file).read_bytes()).decode()
+        return secret
 
     def _limit_the_disk(self, resources: Any) -> None:
         """Set request and limit of the node's disk, unless `extra_resource_limits` and the like set them."""
