@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from doubles import eventually
 from hubs import Browser, Hub, start_server
-from kernelpod.deploy import internaltls, tlssecrets
+from kernelpod.deploy import internaltls, overlay, tlssecrets
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.deploy.settings import Deployment
 from kernelpod.settings.hubs import Hub as SettingsHub
@@ -147,6 +147,16 @@ def alice(inside: Inside) -> Iterator[Browser]:
         start_server(browser, "alice")
         yield browser
         browser.call("DELETE", "/users/alice/server")
+
+
+def test_a_hub_takes_all_that_deploy_writes_without_a_warning(tmp_path: Path) -> None:
+    from kernelpod.hub.configfile.traits import check_traits
+
+    (file := tmp_path / "config.yaml").write_text(
+        overlay.hub_overlay(DEPLOYMENT.hubs()[0], "{}", [])["config.yaml"], encoding="utf-8"
+    )
+    assert internaltls.CERTIFICATES in file.read_text(encoding="utf-8")
+    assert check_traits(file) == []
 
 
 def test_a_user_reaches_their_server_and_the_server_the_hub(inside: Inside, alice: Browser) -> None:

@@ -87,6 +87,6 @@ def _authority(
 
 
 def _names(gateway_url: str, space: str) -> list[str]:
-    """Return the host names under which the gateway is reached."""
+    """Return the host names under which the gateway is reached, also by who forwards its port."""
     host = str(urlsplit(gateway_url).hostname)
-    return [host, f"{host}.svc"] if host.endswith(f".{space}") else [host]
+    return [host, *([f"{host}.svc"] if host.endswith(f".{space}") else []), "localhost"]
