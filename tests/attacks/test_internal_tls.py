@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -55,7 +58,7 @@ class Inside:
         """The folder of the certificates that the hub makes."""
         return self.folder / "store"
 
-    def prepare(self) -> None:
+    def prepare(self, **traits: Any) -> None:
         """Write the Secrets of an empty cluster as files, and the hub's configuration."""
         settings = Settings.model_validate({"servers": {"gateway_url": "https://localhost:8888"}})
         cluster = Cluster(("kubectl",), ("helm",), run=empty)
@@ -69,6 +72,7 @@ class Inside:
         hub = {
             **json.loads(text.replace(internaltls.CERTIFICATES, str(self.store))),
             "authenticator_class": "dummy",
+            **traits,
             "services": [CULLER, {"name": "kernelpod", "api_token": TOKEN}],
             "load_roles": [
                 {
@@ -166,6 +170,35 @@ def test_a_user_reaches_their_server_and_the_server_the_hub(inside: Inside, alic
     assert alice.get("/user/alice/api/status").json()["kernels"] == 0
 
 
+def reached(browser: Browser) -> bool:
+    """Return whether alice's server answers, and not the hub in its place."""
+    return browser.get("/user/alice/api/status", allow_redirects=False).status_code == 200
+
+
+def test_servers_go_on_when_the_hub_starts_again_and_makes_its_certificates_anew(tmp_path: Path) -> None:
+    """As in its next pod: the folder of its certificates is another one, the Secret is the same."""
+    made = Inside(tmp_path)
+    made.prepare(cleanup_servers=False)
+    try:
+        with made.hub:
+            browser = Browser(made.hub)
+            browser.submit(username="alice", password=PASSWORD)
+            start_server(browser, "alice")
+            assert browser.get("/user/alice/lab").ok
+            assert reached(browser)
+        config = made.hub.folder / "config.yaml"
+        text = config.read_text(encoding="utf-8").replace(str(made.store), f"{made.store}-of-next")
+        config.write_text(text, encoding="utf-8")
+        with made.hub, browser:
+            eventually(lambda: reached(browser), what="the server is reached")
+    finally:
+        with contextlib.closing(sqlite3.connect(tmp_path / "h" / "jupyterhub.sqlite")) as database:
+            states = [json.loads(state) for (state,) in database.execute("SELECT state FROM spawners") if state]
+        for state in states:
+            with contextlib.suppress(ProcessLookupError, KeyError):
+                os.kill(state["pid"], signal.SIGKILL)
+
+
 async def test_websockets_reach_the_server(inside: Inside, alice: Browser) -> None:
     from tornado.httpclient import HTTPRequest
     from tornado.websocket import websocket_connect
@@ -232,7 +265,7 @@ async def test_a_student_cannot_pose_as_the_hub_with_the_certificate_of_their_se
     assert TOKEN not in "".join(heard)
 
 
-@contextmanager
+@contextlib.contextmanager
 def posing(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
     """Listen with a certificate, and yield the port and what was heard there."""
     heard: list[str] = []
