@@ -116,6 +116,23 @@ def test_a_hub_of_an_unknown_authority_is_asked_nothing(make_site: Any, authorit
         assert "CERTIFICATE_VERIFY_FAILED" in site.gateway.log
 
 
+def test_a_hub_that_asks_its_clients_for_a_certificate_is_shown_the_gateways(
+    make_site: Any, authority: Path
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority / "ca.pem")
+    context.load_cert_chain(authority / "server.pem", authority / "server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    files = {"cert_file": str(authority / "server.pem"), "key_file": str(authority / "server.key")}
+    with FakeHub(https=context) as hub:
+        hub.users.update(USERS)
+        asked = {"api_url": hub.api_url, "ca_file": str(authority / "ca.pem")}
+        site = make_site(hubs=[{**asked, **files}])
+        assert site.alice.ask("GET", "kernels").status_code == 200
+        for given in ({}, {"cert_file": "/nowhere/c", "key_file": "/nowhere/k"}):
+            site = make_site(hubs=[{**asked, **given}])
+            assert site.alice.post().json()["code"] == "hub_unavailable"
+
+
 def served(url: str) -> str:
     """Return the certificate that a server shows."""
     place = urlsplit(url)

@@ -7,7 +7,7 @@ authority.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kernelpod.deploy.settings import Deployment, OneHub
@@ -37,9 +37,9 @@ class TlsSecret:
 
     name: str
     namespace: str
-    former: dict[str, str] | None
+    former: dict[str, str] | None = field(repr=False)
     """None: there is no such Secret."""
-    values: dict[str, str]
+    values: dict[str, str] = field(repr=False)
 
     @property
     def certificates(self) -> str:

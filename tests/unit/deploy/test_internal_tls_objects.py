@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from kernelpod.base import shipped
 from kernelpod.deploy import internaltls, operations, overlay, rendered
+from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import OneHub
 
 PLACE = "/run/secrets/internal-tls"
@@ -167,15 +168,34 @@ def test_deploy_says_what_it_will_do_before_it_asks() -> None:
     assert said not in operations.intention(OFF, "https://cluster")
 
 
-def test_a_dry_run_plans_certificates_and_stores_none() -> None:
+def tools() -> Answers:
+    """Return tools that answer as in an empty cluster."""
     chart = {
         "data": {"settings.yaml": yaml.safe_dump({"servers": {"gateway_url": "https://kernelpod.gateway:8888"}})}
     }
-    tools = Answers(
+    return Answers(
         helm_template=yaml.safe_dump(chart),
+        helm_list=[],
         kubectl_version={"serverVersion": {"gitVersion": "v1.34.0"}},
         kubectl_kustomize="{kind: ConfigMap}",
     )
-    shown = "".join(operations.render(tools.cluster(), deployment(internal_tls=True)).values())
+
+
+def test_a_dry_run_plans_certificates_and_stores_none() -> None:
+    asked = tools()
+    shown = "".join(operations.render(asked.cluster(), deployment(internal_tls=True)).values())
     assert "PRIVATE KEY" not in shown
-    assert {words[1] for words in tools.asked} <= {"get", "version", "template", "kustomize"}
+    assert {words[1] for words in asked.asked} == {"get", "version", "template", "kustomize"}
+
+
+def test_certificates_are_stored_before_the_pods_that_mount_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """And their keys are no words of a command, and not in the copy that `apply` would keep."""
+    asked = tools()
+    operations.deploy(asked.cluster(), ON, Progress(print))
+    given = [(words[1], text or "") for words, text in zip(asked.asked, asked.given, strict=True)]
+    secrets = [number for number, (_, text) in enumerate(given) if "PRIVATE KEY" in text]
+    assert [given[number][0] for number in secrets] == ["create"] * 4
+    hubs = [number for number, (verb, text) in enumerate(given) if verb == "apply" and "kind: ConfigMap" in text]
+    (chart,) = [number for number, words in enumerate(asked.asked) if words[1] == "upgrade"]
+    assert max(secrets) < min(hubs) < max(hubs) < chart
+    assert "PRIVATE KEY" not in f"{asked.asked}{capsys.readouterr().out}"

@@ -59,6 +59,31 @@ def test_a_start_may_take_longer_than_twenty_seconds(patient: Any) -> None:
     assert patient(force_instance=True).defaults["request_timeout"] > 60
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--ssl-key=/k"], "--ssl-key needs --ssl-cert"),
+        (["--api-ssl-key=/k"], "--api-ssl-key needs --api-ssl-cert"),
+        (["--client-ssl-ca=/a"], "--client-ssl-key needs --client-ssl-cert"),
+        (["--api-ssl-cert=/c", "--api-ssl-key=/k"], "--api-ssl-cert needs --api-ssl-ca"),
+        (["--client-ssl-cert=/c"], "--client-ssl-cert needs --client-ssl-ca"),
+        (
+            ["--client-ssl-cert=/c", "--client-ssl-key=/k", "--client-ssl-ca=/a"],
+            "certificate /c and key /k cannot be used",
+        ),
+    ],
+)
+def test_half_a_certificate_stops_the_proxy(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would serve or ask without checking anybody."""
+    from kernelpod.hub.proxy import with_https
+
+    with pytest.raises(SystemExit):
+        with_https([*words, "--port=1"])
+    assert said in capsys.readouterr().err
+
+
 def test_when_a_route_was_used_is_told_in_utc_wherever_the_proxy_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hub takes it for UTC; by the clock on the wall an idle server would be active for hours to come."""
     import time

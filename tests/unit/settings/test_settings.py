@@ -37,6 +37,7 @@ WRONG = {
         "servers: {extension: false, gateway_ca_file: /ca}",
         ["servers.gateway_ca_file: servers without kernelpod"],
     ),
+    "half a certificate for a hub": ("hubs: [{key_file: /k}]", ["hubs.0: cert_file and key_file belong together"]),
     "half a certificate": ("gateway: {cert_file: /c}", ["gateway: cert_file and key_file belong together"]),
     "not a number of seconds": ("identity: {cache_seconds: .inf}", ["identity.cache_seconds: "]),
     "negative": ("policy: {max_kernels: -1}", ["policy.max_kernels: "]),
