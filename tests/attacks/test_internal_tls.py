@@ -25,7 +25,7 @@ import requests
 from pydantic import SecretStr
 
 from doubles import eventually
-from hubs import Browser, Hub, start_server
+from hubs import Browser, Hub, free_port, start_server
 from kernelpod.deploy import internaltls, overlay, tlssecrets
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.deploy.settings import Deployment
@@ -197,6 +197,16 @@ def test_servers_go_on_when_the_hub_starts_again_and_makes_its_certificates_anew
         for state in states:
             with contextlib.suppress(ProcessLookupError, KeyError):
                 os.kill(state["pid"], signal.SIGKILL)
+
+
+def test_the_page_of_a_server_that_is_gone_is_the_hubs(inside: Inside) -> None:
+    """The proxy asks the hub for it."""
+    url = f"{inside.hub.environment['TEST_HUB_PROXY_API']}/api/routes/gone"
+    headers = {"Authorization": f"token {PROXY_TOKEN}"}
+    target = {"target": f"https://127.0.0.1:{free_port()}"}
+    assert requests.post(url, json=target, timeout=20, headers=headers, **inside.as_hub()).status_code == 201
+    page = requests.get(f"{inside.hub.url}/gone/", timeout=20)
+    assert (page.status_code, "<title>JupyterHub</title>" in page.text) == (503, True), page.text[:500]
 
 
 async def test_websockets_reach_the_server(inside: Inside, alice: Browser) -> None:
