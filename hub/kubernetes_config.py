@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from kernelpod.findings.finding import FindingsError
+from kernelpod.hub.authorities import copy_authorities
 from kernelpod.hub.config import configure, use_course_allow_list, use_proxy
 from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.hub.spawners.pod import configure_kubespawner
@@ -26,5 +27,6 @@ try:
     configure_from(c, Path(os.environ["KERNELPOD_HUB_CONFIG"]))
 except FindingsError as error:
     sys.exit(error.message)
+copy_authorities(c)
 use_proxy(c)
 use_course_allow_list(c)

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from kernelpod.hub.authorities import copy_authorities
 from kernelpod.hub.config import configure
 from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
@@ -21,3 +22,4 @@ c.JupyterHub.spawner_class = "simple"
 c.ConfigurableHTTPProxy.command = [sys.executable, "-m", "kernelpod.hub.proxy"]
 c.ConfigurableHTTPProxy.api_url = os.environ["TEST_HUB_PROXY_API"]
 configure_from(c, Path(os.environ["KERNELPOD_HUB_CONFIG"]))
+copy_authorities(c)

@@ -67,6 +67,7 @@ class Inside:
             place.mkdir(exist_ok=True)
             for name, value in secret.values.items():
                 (place / name).write_text(value, encoding="utf-8")
+                (place / name).chmod(0o440)  # as in a Secret
         text = json.dumps(internaltls.hub_traits(DEPLOYMENT.hubs()[0])["JupyterHub"])
         text = text.replace(internaltls.PLACE, str(self.folder / "hub"))
         hub = {
@@ -161,6 +162,15 @@ def test_a_hub_takes_all_that_deploy_writes_without_a_warning(tmp_path: Path) ->
     )
     assert internaltls.CERTIFICATES in file.read_text(encoding="utf-8")
     assert check_traits(file) == []
+
+
+def test_the_hub_changes_no_file_of_the_secret(inside: Inside) -> None:
+    """It could not, as a Secret is mounted read-only, and would not start."""
+    files = [*(inside.folder / "hub").iterdir()]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o440}
+    copies = inside.store.with_name(f"{inside.store.name}-authorities")
+    assert copies.stat().st_mode & 0o777 == 0o700
+    assert len([*copies.iterdir()]) == len(files)
 
 
 def test_a_user_reaches_their_server_and_the_server_the_hub(inside: Inside, alice: Browser) -> None:
