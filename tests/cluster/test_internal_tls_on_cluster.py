@@ -18,7 +18,7 @@ import requests
 from deployed import Deployed, deployed, new_folder
 from tries import service_address
 
-from kernelpod.demo.client import wait_until
+from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.internaltls import SECRET
 from kernelpod.deploy.tlssecrets import AUTHORITY
 
@@ -97,6 +97,15 @@ def runs_a_cell(site: Inside) -> None:
     kernel.close()
 
 
+def ended(alice: Browser, kind: str) -> None:
+    """Return when the hub has stopped alice's server, which it cannot reach; its pod has a time to end."""
+
+    def gone() -> bool:
+        return not alice.hub("GET", "/users/alice").json().get("servers")
+
+    wait_until(gone, f"the end of the {kind} server", seconds=240)
+
+
 @pytest.fixture(scope="module")
 def inside(site: Inside) -> Inside:
     """It is switched on while alice's server runs, and she has started another one."""
@@ -104,7 +113,7 @@ def inside(site: Inside) -> Inside:
     assert [site.by_http(where) is None for where in ("gateway", "hub", "server")] == [False] * 3
     site.switch(on=True)
     alice = site.browser("alice")
-    wait_until(lambda: not alice.hub("GET", "/users/alice").json().get("servers"), "the end of the HTTP server")
+    ended(alice, "HTTP")
     runs_a_cell(site)
     return site
 
@@ -142,11 +151,11 @@ def test_switched_off_it_is_http_again_and_a_rollback_is_https(inside: Inside) -
     before = inside.secrets()
     inside.switch(on=False)
     alice = inside.browser("alice")
-    wait_until(lambda: not alice.hub("GET", "/users/alice").json().get("servers"), "the end of the HTTPS server")
+    ended(alice, "HTTPS")
     runs_a_cell(inside)
     assert None not in [inside.by_http(where) for where in ("gateway", "hub", "server")]
     inside.succeeded("rollback", "--yes")
     assert inside.secrets() == before
-    wait_until(lambda: not alice.hub("GET", "/users/alice").json().get("servers"), "the end of the HTTP server")
+    ended(alice, "HTTP")
     runs_a_cell(inside)
     assert [inside.by_http(where) for where in ("gateway", "hub", "server")] == [None] * 3
