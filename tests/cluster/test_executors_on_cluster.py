@@ -111,7 +111,9 @@ def rendered(kernels: str, executors: str) -> list[dict[str, Any]]:
     }
     shown = [word for part in TEMPLATES for word in ("--show-only", part)]
     # Policies of admission have no namespace: their name holds that of the release's, which nobody else has.
-    command = ["helm", "template", "kernelpod", str(CHART), "-n", f"{executors}-gateway", "-f", "-", *shown]
+    version = json.loads(kube.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
+    where = ("-n", f"{executors}-gateway", "--kube-version", version)
+    command = ["helm", "template", "kernelpod", str(CHART), *where, "-f", "-", *shown]
     done = subprocess.run(
         command, input=json.dumps(values), capture_output=True, text=True, check=False, timeout=60
     )
