@@ -27,7 +27,7 @@ from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.smoke import hub_answers
 from kernelpod.errors import KernelpodError
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

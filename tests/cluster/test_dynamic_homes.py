@@ -17,7 +17,7 @@ from provisioner import Provisioner
 from kernelpod.demo.client import wait_until
 
 IDLE_SECONDS = 40
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 
 
 class Dynamic(Deployed):

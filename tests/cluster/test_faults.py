@@ -23,6 +23,7 @@ from doubles import eventually
 
 RIG = Path(__file__).parent / "cluster"
 AWAY_SECONDS = 20
+pytestmark = pytest.mark.faults
 
 
 def rig(*words: str) -> None:

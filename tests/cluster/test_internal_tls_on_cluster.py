@@ -22,7 +22,7 @@ from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.internaltls import SECRET
 from kernelpod.deploy.tlssecrets import AUTHORITY
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(900)]
 ASK = b"GET /hub/health HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
 
 

@@ -27,7 +27,7 @@ from kernelpod.errors import KernelpodError
 from kernelpod.grading.submissions.keys import read_keys
 from kernelpod.grading.submissions.receipt import Receipt
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 # Prints the status with which the proxy of the hub's pod answers to who asks for its routes.
 ROUTES = """
 import urllib.error, urllib.request

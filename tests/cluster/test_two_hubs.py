@@ -21,7 +21,7 @@ from tries import TRY, node_and_api_port, service_address, tried
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.errors import KernelpodError
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 LAB, GRADING = "localhost/kernelpod-singleuser:test", "localhost/kernelpod-singleuser-grading:test"
 
 

@@ -17,6 +17,7 @@ import kube
 import pytest
 import yaml
 from click.testing import CliRunner
+from cluster_site import IMAGES
 from deployed import ADMIN, Deployed, deployed, new_folder
 from tries import service_address
 
@@ -25,7 +26,7 @@ from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.settings import SMOKE_USER
 from kernelpod.errors import KernelpodError
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 IDS = {"alice": (20001, 30001), "bob": (20002, 30002), ADMIN: (20003, 30003), SMOKE_USER: (20009, 30009)}
 
 
@@ -144,6 +145,20 @@ def test_who_has_no_id_starts_nothing(site: Apart) -> None:
         site.browser("dave").spawn()
     assert [name for name in site.pods("hub") if "dave" in name] == []
     assert not site.home("dave").exists()
+
+
+def test_a_home_is_made_ahead_of_time_on_the_claim(site: Apart, tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text("erin:x:20005:30005\n", encoding="utf-8")
+    settings = {"hubs": [{"user_ids": str(tmp_path / "passwd")}], "homes": {"root": site.export}}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    claim = ("--pvc", "homes", "--namespace", site.namespaces["hub"], "--pod-image", IMAGES.format("gateway"))
+    for command, state in (("check", "missing"), ("make", "made"), ("check", "ok")):
+        words = ["homes", command, "--settings", str(tmp_path / "settings.yaml"), *claim, "--json"]
+        done = CliRunner().invoke(main, words)
+        assert [one["state"] for one in json.loads(done.output)["homes"]] == [state], done.output
+    found = site.home("erin").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (20005, 30005, 0o700)
+    assert [name for name in site.pods("hub") if name.startswith("homes-")] == []
 
 
 def test_a_revoked_user_has_nothing(site: Apart, tmp_path: Path) -> None:
