@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kernelpod.start.connection import Connection, ConnectionKeys
+from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 
 
@@ -31,6 +32,16 @@ class Ended:
     def by_itself(self) -> bool:
         """Return whether the kernel's own process ended. Only then is it restarted automatically."""
         return self.code == "kernel_exited"
+
+
+def out_of_memory(plan: KernelPlan) -> Ended:
+    """Return the end of a kernel that used more memory than its limit."""
+    limit = plan.resources.memory_limit_bytes / 2**20
+    return Ended(
+        f"The kernel was stopped because it used more memory than its limit of {limit:g} MiB. Use less memory, or "
+        "choose a larger profile.",
+        "out_of_memory",
+    )
 
 
 class Runtime(Protocol):

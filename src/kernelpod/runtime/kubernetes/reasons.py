@@ -14,7 +14,7 @@ from typing import Any
 
 from kernelpod.errors import home_missing
 from kernelpod.pods.kernel import COMMAND_NOT_FOUND, HOME_CHECK, KERNEL_CONTAINER
-from kernelpod.runtime.interface import Ended
+from kernelpod.runtime.interface import Ended, out_of_memory
 from kernelpod.settings.pods import AddedContainer
 from kernelpod.start.plan import KernelPlan
 
@@ -62,7 +62,7 @@ def ended(pod: Pod | None, plan: KernelPlan) -> Ended | None:
     if not terminated and pod.get("status", {}).get("phase") not in ("Failed", "Succeeded"):
         return None
     if terminated and terminated.get("reason") == "OOMKilled":
-        return _out_of_memory(plan)
+        return out_of_memory(plan)
     return _taken_away(pod) or _exited(pod, terminated or {}, plan)
 
 
@@ -182,15 +182,6 @@ def _exited(pod: Pod, terminated: dict[str, Any], plan: KernelPlan) -> Ended:
 def _no_such_command(plan: KernelPlan, message: str) -> Ended:
     sentence = f"The command {plan.argv[0]!r} of the kernelspec {plan.address!r} does not exist in its image."
     return Ended(sentence, "command_not_found", message)
-
-
-def _out_of_memory(plan: KernelPlan) -> Ended:
-    limit = plan.resources.memory_limit_bytes / 2**20
-    return Ended(
-        f"The kernel was stopped because it used more memory than its limit of {limit:g} MiB. Use less memory, or "
-        "choose a larger profile.",
-        "out_of_memory",
-    )
 
 
 def _taken_away(pod: Pod) -> Ended | None:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
-from kernelpod.runtime.interface import Ended, RunningKernel
+from kernelpod.runtime.interface import Ended, RunningKernel, out_of_memory
+from kernelpod.runtime.local.cgroups import ControlGroups
 from kernelpod.runtime.local.local_paths import (
     OPEN_NETWORK,
     enter,
@@ -67,6 +68,7 @@ class LocalRuntime:
         self._settings = settings
         self._sandboxed = settings.sandbox == "required"
         self._kernels: dict[str, _Local] = {}
+        self._groups: ControlGroups | None = None
         self._sweep: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
@@ -78,6 +80,10 @@ class LocalRuntime:
         else:
             log.warning("runtime.local.sandbox is none: no isolation between users")
         make_state_dir(self._settings.state_dir)
+        self._groups = ControlGroups.delegated()
+        if self._groups:
+            limited = ", ".join(sorted(self._groups.controllers))
+            log.info("control groups in %s limit kernels as a whole: %s", self._groups.folder, limited)
 
     async def close(self) -> None:
         """Stop watching. Kernels keep running."""
@@ -103,7 +109,7 @@ class LocalRuntime:
                 await self.stop(await task, 0)
             raise
         except BaseException as error:
-            await asyncio.to_thread(try_remove, folder)
+            await asyncio.to_thread(self._remove, folder)
             if isinstance(error, OSError):
                 raise StartFailed(
                     "kernel_start_failed",
@@ -142,12 +148,15 @@ class LocalRuntime:
             # In a thread, since the storage may be slow.
             made = prepared(self._sandbox(plan, folder), argv, sandboxed=self._sandboxed)
             command = await asyncio.to_thread(stack.enter_context, made)
+            if self._groups:
+                self._groups.make(folder.name, plan)
             return await spawn(
                 command,
                 env={"PATH": self._search_path(), **plan.env, "HOME": self._place(plan.mounts.home)},
                 cwd="/" if self._sandboxed else plan.mounts.home.path,
                 sandboxed=self._sandboxed,
                 way_out=self._own_network(plan) and plan.network == OPEN_NETWORK and has_way_out(),
+                limit=lambda pids: self._groups.take(folder.name, pids) if self._groups else None,
             )
 
     async def running(self) -> list[RunningKernel]:
@@ -173,6 +182,8 @@ class LocalRuntime:
             kernel = RunningKernel(record, connection, incarnation)
             self._watch(kernel, folder, process, None)
             found.append(kernel)
+        if self._groups:
+            self._groups.sweep(self._folder(kernel.record.kernel_id, kernel.incarnation).name for kernel in found)
         self._sweep = asyncio.ensure_future(asyncio.to_thread(try_remove, *left))
         # A folder may hold so much that the gateway rather starts meanwhile.
         await asyncio.wait({self._sweep}, timeout=SWEEP_WAIT_SECONDS)
@@ -214,7 +225,7 @@ class LocalRuntime:
             await asyncio.wait_for(local.gone.wait(), KILL_TIMEOUT_SECONDS)
         local.process.unwatch(asyncio.get_running_loop())
         if local.removal is None:  # else another caller is removing it
-            local.removal = asyncio.ensure_future(asyncio.to_thread(try_remove, local.folder))
+            local.removal = asyncio.ensure_future(asyncio.to_thread(self._remove, local.folder))
         await asyncio.shield(local.removal)
         self._kernels.pop(_key(kernel), None)
 
@@ -223,11 +234,19 @@ class LocalRuntime:
         self._kernels[_key(kernel)] = local
 
         def ended(exit_code: int | None) -> None:
-            local.ended = _explain(kernel.record.plan, exit_code, transcript)
+            if self._groups and self._groups.ran_out_of_memory(folder.name):
+                local.ended = out_of_memory(kernel.record.plan)
+            else:
+                local.ended = _explain(kernel.record.plan, exit_code, transcript)
             local.gone.set()
             log.info("kernel %s ended, exit code %s", kernel.record.kernel_id, exit_code)
 
         process.watch(asyncio.get_running_loop(), ended)
+
+    def _remove(self, folder: Path) -> None:
+        if self._groups:
+            self._groups.remove(folder.name)
+        try_remove(folder)
 
     def _folder(self, kernel_id: str, incarnation: str) -> Path:
         return self._settings.state_dir / f"{kernel_id.replace('-', '')}-{incarnation}"

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 
 from kernelpod.runtime.local.local_paths import NOT_ENTERED
 from kernelpod.runtime.local.network import attach
 from kernelpod.runtime.local.pipes import READ_TIMEOUT_SECONDS, pipe, read
-from kernelpod.runtime.local.processes import Process, Transcript, start_ticks_of
+from kernelpod.runtime.local.processes import Process, Transcript, payload_pid, start_ticks_of
 from kernelpod.runtime.local.sandbox import Command
+
+Limit = Callable[[list[int]], None]
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,12 @@ class Spawned:
 
 
 async def spawn(
-    command: Command, env: dict[str, str], cwd: str, *, sandboxed: bool, way_out: bool = False
+    command: Command, env: dict[str, str], cwd: str, *, sandboxed: bool, way_out: bool = False, limit: Limit
 ) -> Spawned:
     """Return the started process, whose command was made by `local_paths.enter`.
 
-    `way_out`: the network of its own gets a way out before the command begins. Raises OSError if the process
-    cannot be started; then no process is left.
+    Before the command begins, `limit` gets the pids of its processes, and `way_out` gives its network a way out.
+    Raises OSError if the process cannot be started; then no process is left.
     """
     with pipe() as (told, info), pipe() as (lives, sandbox), _line() as (ours, theirs):
         given = [("--info-fd", info)] if sandboxed else []
@@ -44,6 +48,15 @@ async def spawn(
             one.close()
         pid = await asyncio.to_thread(_read_child_pid, told) if sandboxed else None
         answer = await asyncio.to_thread(_heard, ours)
+        if answer:
+            try:
+                limit(_members(popen.pid, pid))
+            except OSError:
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+                popen.kill()
+                popen.wait()
+                raise
         if answer and pid and way_out:
             await attach(pid, lives)
     ticks = start_ticks_of(pid) if pid else None
@@ -51,6 +64,12 @@ async def spawn(
         # Without a sandbox. Or it failed, or the command has ended: the outer process's exit code tells which.
         pid, ticks = popen.pid, start_ticks_of(popen.pid) or 0
     return Spawned(Process(pid, ticks, sandboxed, popen), transcript, answer != NOT_ENTERED)
+
+
+def _members(outer: int, sandbox: int | None) -> list[int]:
+    """Return the processes of a command that waits: bubblewrap, PID 1 of its sandbox, and the command itself."""
+    inside = payload_pid(sandbox) if sandbox else None
+    return [pid for pid in (outer, sandbox, inside) if pid]
 
 
 def _popen(
