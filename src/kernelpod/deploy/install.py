@@ -104,10 +104,10 @@ def check_https(cluster: Cluster, one: OneHub) -> None:
 
 
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
-    """Create missing namespaces of gateway and hubs. The chart creates the kernels' namespace."""
-    names = deployment.namespaces
+    """Create missing namespaces of gateway and installed hubs. The chart creates the kernels' namespace."""
+    names, installed = deployment.namespaces, [one.deployment for one in deployment.hubs()]
     # The container that creates homes runs as root with three capabilities, which `restricted` forbids.
-    hubs = [(one.deployment.namespaces.hub, "baseline") for one in deployment.hubs()]
+    hubs = [(one.namespaces.hub, "baseline") for one in installed if one.hub.install != "none"]
     for name, level in ((names.gateway, "restricted"), *hubs):
         if cluster.get("namespace", name) is None:
             cluster.apply(rendered.namespace(name, level))

@@ -103,11 +103,25 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     """Return everything that will be applied. Errors are raised here, before anything is changed."""
     for one in deployment.hubs():
         install.check_https(cluster, one)
+        _check_existing(cluster, one)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
+    storage = [rendered.hub_storage(one.deployment, completed.settings) for one in _own_hubs(deployment)]
+    for made in (*storage, rendered.gateway_storage(deployment), rendered.kernels_storage(deployment)):
+        volumes.check_ours(cluster, made)
     hubs = {one.name: _planned_hub(cluster, one, completed, denied) for one in deployment.hubs()}
     return _Planned(values, completed.settings, denied, hubs)
+
+
+def _check_existing(cluster: Cluster, one: OneHub) -> None:
+    """Check that the namespace of an existing hub exists, since deploy does not create it. Raises ClusterError."""
+    space = one.deployment.namespaces.hub
+    if one.deployment.hub.install == "none" and cluster.get("namespace", space) is None:
+        raise ClusterError(
+            f"namespaces.hub: there is no namespace {space}, and with hub.install: none deploy does not create it. "
+            f"Name the namespace of your hub, or run: kubectl create namespace {space}"
+        )
 
 
 def _planned_hub(cluster: Cluster, one: OneHub, completed: install.CompletedSettings, denied: list[str]) -> str:
@@ -175,16 +189,28 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
 
 
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:
-    """Remove hub, gateway, kernels and volumes, and with `homes` also the files of homes. Raises ClusterError."""
-    names = deployment.namespaces
+    """Remove hub, gateway, kernels and volumes, and with `homes` also the files of homes. Raises ClusterError.
+
+    What deploy did not create is kept: an existing hub, its namespace and its servers, and objects without our label.
+    """
+    names, hubs = deployment.namespaces, _own_hubs(deployment)
+    if homes and len(hubs) < len(deployment.hubs()):
+        raise ClusterError(
+            "--homes: the existing hub (hub.install: none) uses the homes, so they are not deleted. Nothing was "
+            "removed. Run destroy without --homes, then delete the files on their server"
+        )
     if homes and deployment.homes in ("pvc", "nfs"):
         with progress(f"files of all homes in {deployment.nfs.server}:{deployment.nfs.homes}"):
             _delete_homes(cluster, deployment)
-    hubs = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    spaces = [one.deployment.namespaces.hub for one in hubs]
     if not homes:
-        _keep_claimed(cluster, hubs)
-    with progress(f"hub and servers ({', '.join(hubs)})"):
-        _remove(cluster, *hubs)
+        _keep_claimed(cluster, spaces)
+    if hubs:
+        with progress(f"hub and servers ({', '.join(spaces)})"):
+            for one in hubs:
+                if one.deployment.hub.install == "z2jh":
+                    z2jh.uninstall(cluster, one.deployment.namespaces.hub)
+            _remove(cluster, *spaces)
     with progress(f"gateway and kernels ({names.gateway}, {names.kernels})"):
         cluster.helm(
             *("uninstall", deployment.release, "-n", names.gateway, "--ignore-not-found", "--wait"),
@@ -196,21 +222,24 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
             cluster.kubectl("wait", "--for=delete", *waited, seconds=REMOVE_SECONDS + 10)
         _remove(cluster, names.gateway)
     with progress("volumes (files are kept)" if not homes else "volumes"):
-        cluster.kubectl(
-            *("delete", "persistentvolume", "--ignore-not-found", *rendered.volume_names(deployment)),
-            seconds=REMOVE_SECONDS,
-        )
+        if own := [volume["metadata"]["name"] for volume in volumes.of_deploy(cluster, deployment)]:
+            cluster.kubectl("delete", "persistentvolume", "--ignore-not-found", *own, seconds=REMOVE_SECONDS)
+
+
+def _own_hubs(deployment: Deployment) -> list[OneHub]:
+    """Return the hubs that deploy installs."""
+    return [one for one in deployment.hubs() if one.deployment.hub.install != "none"]
 
 
 def running(cluster: Cluster, deployment: Deployment) -> str:
     """Return a text that counts the servers and kernels that `destroy` would stop. Empty if there are none."""
     kernels = len(kernel_pods(cluster, deployment))
-    servers = count_servers(cluster, deployment)
+    servers = count_servers(cluster, _own_hubs(deployment))
     return f"{servers} servers and {kernels} kernels are running" if servers or kernels else ""
 
 
 def _remove(cluster: Cluster, *spaces: str) -> None:
-    """Remove namespaces that `deploy` created. In other namespaces, remove only the objects of `deploy`."""
+    """Remove namespaces that deploy created. In other namespaces, remove only the objects of `deploy`."""
     found: dict[str, Any] = {space: cluster.get("namespace", space) for space in spaces}
     there = {space: one["metadata"].get("labels", {}) for space, one in found.items() if one is not None}
     ours = [space for space, labels in there.items() if rendered.MANAGED.items() <= labels.items()]

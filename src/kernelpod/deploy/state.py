@@ -66,7 +66,7 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
         gateway=gateway,
         hub=hub,
         more_hubs=more,
-        servers=count_servers(cluster, deployment),
+        servers=count_servers(cluster, deployment.hubs()),
         kernels=len(kernel_pods(cluster, deployment)),
         problems=tuple(problems),
     )
@@ -80,9 +80,9 @@ def _more_hub(cluster: Cluster, one: OneHub) -> str:
         return error.message
 
 
-def count_servers(cluster: Cluster, deployment: Deployment) -> int:
-    """Return the number of running servers of all hubs."""
-    spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
+def count_servers(cluster: Cluster, hubs: list[OneHub]) -> int:
+    """Return the number of running servers of these hubs."""
+    spaces = [one.deployment.namespaces.hub for one in hubs]
     return sum(len(cluster.items("pods", space, "component=singleuser-server")) for space in spaces)
 
 

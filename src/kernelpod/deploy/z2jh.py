@@ -15,6 +15,8 @@ from kernelpod.z2jh.values import z2jh_values
 RELEASE = "hub"
 # The name `hub` is taken: the chart stores the tokens of all services in its own Secret of that name.
 TRIAL = "kernelpod-trial"
+# Labels of the servers of the chart's hub.
+SERVERS = "app=jupyterhub,component=singleuser-server"
 
 
 def values(deployment: Deployment, settings: Settings, denied: list[str], password: str) -> dict[str, Any]:
@@ -70,3 +72,14 @@ def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]
             f"The chart did not create a token for the service {service} (Secret hub in {names.hub})."
         )
     cluster.apply(rendered.secret(one.gateway_secret, names.gateway, {"token": token}))
+
+
+def uninstall(cluster: Cluster, space: str) -> None:
+    """Remove the chart's release, then the servers, which the hub created. Raises ClusterError."""
+    cluster.helm(
+        *("uninstall", RELEASE, "-n", space, "--ignore-not-found", "--wait"),
+        *("--timeout", f"{WAIT_SECONDS}s"),
+        seconds=WAIT_SECONDS + 30,
+    )
+    words = ("-n", space, "-l", SERVERS, "--ignore-not-found", "--wait=true")
+    cluster.kubectl("delete", "pods", *words, seconds=WAIT_SECONDS)
