@@ -119,7 +119,7 @@ def _check_existing(cluster: Cluster, one: OneHub) -> None:
     space = one.deployment.namespaces.hub
     if one.deployment.hub.install == "none" and cluster.get("namespace", space) is None:
         raise ClusterError(
-            f"namespaces.hub: there is no namespace {space}, and with hub.install: none deploy does not create it. "
+            f"namespaces.hub: there is no namespace {space}, and with hub.install: none deploy creates none. "
             f"Name the namespace of your hub, or run: kubectl create namespace {space}"
         )
 
@@ -191,7 +191,7 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:
     """Remove hub, gateway, kernels and volumes, and with `homes` also the files of homes. Raises ClusterError.
 
-    What deploy did not create is kept: an existing hub, its namespace and its servers, and objects without our label.
+    What deploy did not create is kept: an existing hub with its namespace and servers, and unlabelled objects.
     """
     names, hubs = deployment.namespaces, _own_hubs(deployment)
     if homes and len(hubs) < len(deployment.hubs()):

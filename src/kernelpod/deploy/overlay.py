@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from kernelpod.base import hubnetworks, yamltext
-from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
+from kernelpod.base.merging import merged
+from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY
 from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHub
 from kernelpod.errors import SettingsError
 from kernelpod.z2jh.values import COURSES_FILES

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from kernelpod.base import yamltext
+from kernelpod.base.merging import merged
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import COURSES_FILES
@@ -18,15 +19,6 @@ DUMMY = "dummy"
 # Claim of the courses' folders, and mount path of the courses files in hubs and gateway.
 COURSES = "courses"
 COURSES_PLACE = "/etc/kernelpod-courses"
-
-
-def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    """Return both mappings merged recursively. Values of `high` take precedence."""
-    result = dict(low)
-    for key, value in high.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
 
 
 def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:

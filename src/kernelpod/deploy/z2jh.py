@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from kernelpod.base import hubnetworks
+from kernelpod.base.merging import merged
 from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
@@ -37,7 +38,7 @@ def values(deployment: Deployment, settings: Settings, denied: list[str], passwo
     if name := deployment.hub.https_secret:
         proxy["https"] = {"enabled": True, "type": "secret", "secret": {"name": name}}
     ours = {"hub": {"config": config}, "proxy": proxy}
-    return rendered.merged(rendered.merged(made, ours), deployment.hub.z2jh.values)
+    return merged(merged(made, ours), deployment.hub.z2jh.values)
 
 
 def trial_password(cluster: Cluster, deployment: Deployment) -> str:

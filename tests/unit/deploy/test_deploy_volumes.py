@@ -110,9 +110,7 @@ def test_a_claim_that_others_made_is_neither_labelled_nor_changed(labels: dict[s
     tools = Answers(**{"kubectl get persistentvolumeclaim homes": {"metadata": {"labels": labels}}})
     storage = rendered.hub_storage(deployment(), Settings())
     if refused:
-        with pytest.raises(
-            ClusterError, match="The PersistentVolumeClaim homes exists, and deploy did not create"
-        ):
+        with pytest.raises(ClusterError, match="The PersistentVolumeClaim homes exists, and deploy did not"):
             volumes.check_ours(tools.cluster(), storage)
     else:
         volumes.check_ours(tools.cluster(), storage)
