@@ -97,6 +97,8 @@ class _Planned(NamedTuple):
     """CIDR blocks that kernels and servers must not reach."""
     hubs: dict[str, str]
     """By hub: its objects, or values for Zero to JupyterHub without the password. Empty for an existing hub."""
+    warnings: list[str]
+    """What the file's own values for Zero to JupyterHub change that is risky."""
 
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
@@ -110,8 +112,10 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     storage = [rendered.hub_storage(one.deployment, completed.settings) for one in _own_hubs(deployment)]
     for made in (*storage, rendered.gateway_storage(deployment), rendered.kernels_storage(deployment)):
         volumes.check_ours(cluster, made)
+    zero = deployment.hub.install == "z2jh"
+    warnings = z2jh.warnings(deployment, completed.settings) if zero else []
     hubs = {one.name: _planned_hub(cluster, one, completed, denied) for one in deployment.hubs()}
-    return _Planned(values, completed.settings, denied, hubs)
+    return _Planned(values, completed.settings, denied, hubs, warnings)
 
 
 def _check_existing(cluster: Cluster, one: OneHub) -> None:
@@ -128,8 +132,7 @@ def _planned_hub(cluster: Cluster, one: OneHub, completed: install.CompletedSett
     if one.deployment.hub.install == "manifests":
         return install.hub_objects(cluster, one, completed, denied)
     if one.deployment.hub.install == "z2jh":
-        made = z2jh.values(one.deployment, completed.settings, denied, password="")
-        return yamltext.dump(made)
+        return yamltext.dump(z2jh.values(one.deployment, completed.settings, denied, password=""))
     return ""
 
 
@@ -137,6 +140,8 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
     """Apply the file and wait until everything is ready. Can be repeated safely. Raises ClusterError."""
     with progress("values and settings checked"):
         planned = _plan(cluster, deployment)
+    for text in planned.warnings:
+        progress.say(f"warning: {text}")
     for name in volumes.left_behind(cluster, deployment):
         with progress(f"volume {name} freed, since its claim was deleted"):
             volumes.free(cluster, name)

@@ -10,6 +10,7 @@ from kernelpod.base import hubnetworks, yamltext
 from kernelpod.base.merging import merged
 from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY
 from kernelpod.deploy.settings import SMOKE_USER, DeployedHub, Deployment, OneHub
+from kernelpod.deploy.usernames import check_names
 from kernelpod.errors import SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
@@ -47,6 +48,7 @@ def hub_overlay(one: OneHub, settings_text: str, denied: list[str]) -> dict[str,
     """Return the files of a kustomize overlay on `../base` by name. Servers cannot reach `denied` addresses."""
     deployment, names = one.deployment, one.deployment.namespaces
     config = hub_config(deployment)
+    check_names(config, [deployment.smoke.user] if one.first else ())
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
         config = merged({"JupyterHub": files}, config)

@@ -20,7 +20,8 @@ from kernelpod.settings.origins import has_several_users
 from kernelpod.settings.sections import Settings
 from kernelpod.settings.subdomains import above_subdomains
 
-SMOKE_USER = "kernelpod-smoke"
+# A plain name, because charts of Zero to JupyterHub before 4.0 let no others log in.
+SMOKE_USER = "kernelpodsmoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 from kernelpod.base import hubnetworks
@@ -10,35 +11,60 @@ from kernelpod.base.merging import merged
 from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.deploy.usernames import check_names
+from kernelpod.deploy.z2jhdatabase import database_values
+from kernelpod.errors import SettingsError
+from kernelpod.findings.finding import START
+from kernelpod.findings.yamlfile import Spot, YamlTree
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.overrides import overrides
 from kernelpod.z2jh.values import z2jh_values
 
 RELEASE = "hub"
 # The name `hub` is taken: the chart stores the tokens of all services in its own Secret of that name.
 TRIAL = "kernelpod-trial"
-# Labels of the servers of the chart's hub.
-SERVERS = "app=jupyterhub,component=singleuser-server"
+SERVERS = "component=singleuser-server"
 
 
 def values(deployment: Deployment, settings: Settings, denied: list[str], password: str) -> dict[str, Any]:
     """Return the values for the chart. Servers cannot reach `denied` addresses.
 
-    Raises SettingsError for settings that values cannot express.
+    Raises SettingsError for settings that values cannot express, and for users who could not log in.
     """
+    made = merged(_generated(deployment, settings, denied), _given(deployment))
+    config = made["hub"]["config"]
+    check_names(config, [deployment.smoke.user])
+    if password:
+        config["DummyAuthenticator"] = {"password": password, **config.get("DummyAuthenticator", {})}
+    return made
+
+
+def warnings(deployment: Deployment, settings: Settings) -> list[str]:
+    """Return what the file's own values change that is risky. Raises SettingsError if they break the hub."""
+    theirs = YamlTree(_given(deployment), {(): Spot(Path(), START)})
+    found = overrides(_generated(deployment, settings, []), theirs)
+    if wrong := [f"  {one.text}" for one in found if one.level == "error"]:
+        raise SettingsError("\n".join(["The file's hub.config or hub.z2jh.values would break the hub:", *wrong]))
+    return [one.text for one in found if one.level == "warning"]
+
+
+def _generated(deployment: Deployment, settings: Settings, denied: list[str]) -> dict[str, Any]:
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
     internet = hubnetworks.internet(denied) if deployment.hub.internet else []
     version = deployment.hub.z2jh.version
     made = z2jh_values(settings, deployment.namespaces.gateway, image, chart_version=version, internet=internet)
-    config = overlay.hub_config(deployment)
-    # The chart sets the image from its own value.
-    del config["KubeSpawner"]["image"]
-    if password:
-        config["DummyAuthenticator"] = {"password": password, **config.get("DummyAuthenticator", {})}
     proxy: dict[str, Any] = {"service": {"type": deployment.hub.service}}
     if name := deployment.hub.https_secret:
         proxy["https"] = {"enabled": True, "type": "secret", "secret": {"name": name}}
-    ours = {"hub": {"config": config}, "proxy": proxy}
-    return merged(merged(made, ours), deployment.hub.z2jh.values)
+    return merged(made, {"hub": database_values(deployment), "proxy": proxy})
+
+
+def _given(deployment: Deployment) -> dict[str, Any]:
+    """Return the values that are the file's own: its users, configuration and values."""
+    config = overlay.hub_config(deployment)
+    # The chart sets the image from its own value.
+    del config["KubeSpawner"]["image"]
+    return merged({"hub": {"config": config}}, deployment.hub.z2jh.values)
 
 
 def trial_password(cluster: Cluster, deployment: Deployment) -> str:

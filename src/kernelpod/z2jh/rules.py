@@ -160,7 +160,8 @@ RULES = (
     Rule("hub.consecutiveFailureLimit", _differs, "a user whose starts are refused can end the hub", "warning"),
     Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),
     Rule("hub.extraConfig.90-kernelpod", _differs, "the hub needs these lines for its courses"),
-    Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses there"),
+    Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses or database there"),
+    Rule("hub.initContainers", _lacks_ours, f"{_LIST} one of them makes the folder of the database"),
     Rule("hub.services.*", _is_null, "the gateway must be a service of the hub"),
     Rule("singleuser.cmd", _differs, _ARGUMENTS),
     Rule(

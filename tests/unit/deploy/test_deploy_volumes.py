@@ -128,7 +128,7 @@ def test_a_deployment_asks_before_anything_is_changed(monkeypatch: pytest.Monkey
 @pytest.fixture
 def fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that fits, and a deployment that ends when it makes the namespaces."""
-    planned = operations._Planned("", {}, [], {"hub": ""})
+    planned = operations._Planned("", {}, [], {"hub": ""}, [])
     monkeypatch.setattr(operations, "_plan", lambda *_: planned)
 
     def stop(*_: Any) -> None:

@@ -94,7 +94,7 @@ def test_a_namespace_that_an_existing_hub_should_have_is_asked_for_before_anythi
 def test_zero_to_jupyterhub_in_a_namespace_of_somebody_else_is_uninstalled_and_its_servers_end() -> None:
     done = destroyed(ClusterOf({"gateway": MANAGED, "hub": {}}), hub=ZERO)
     uninstalled = "helm uninstall hub -n hub --ignore-not-found --wait --timeout 300s"
-    servers = "kubectl delete pods -n hub -l app=jupyterhub,component=singleuser-server"
+    servers = "kubectl delete pods -n hub -l component=singleuser-server"
     assert done[0] == uninstalled
     assert done[1].startswith(servers)
     assert not [words for words in done if words.startswith("kubectl delete namespace hub")]
