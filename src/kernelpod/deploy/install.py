@@ -18,6 +18,7 @@ from kernelpod.base import shipped, yamltext
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.deploy.watching import said_in
 from kernelpod.errors import SettingsError
 from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
@@ -207,10 +208,3 @@ def gateway_revision(cluster: Cluster, deployment: Deployment) -> int:
         "json",
     )
     return next((int(release["revision"]) for release in json.loads(cluster.helm(*words))), 0)
-
-
-def said_in(cluster: Cluster, space: str) -> str:
-    """Return the last warnings among a namespace's events, and the command that shows more."""
-    warnings = [event["message"] for event in cluster.items("events", space) if event.get("type") == "Warning"]
-    told = "\n".join(f"  {text}" for text in dict.fromkeys(warnings[-5:]))
-    return f"Warnings in the namespace {space}:\n{told}\nFor more, run: kubectl -n {space} get pods,events"

@@ -13,6 +13,7 @@ from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
+from kernelpod.deploy.watching import watched
 from kernelpod.findings.finding import START, Finding
 from kernelpod.settings.origins import shared_origin
 from kernelpod.settings.sections import Settings
@@ -153,12 +154,13 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
             cluster.apply(storage)
     for one in deployment.hubs():
         if one.deployment.hub.install != "none":
-            with progress("hub" if one.first else f"hub {one.name}"):
+            space = one.deployment.namespaces.hub
+            with progress("hub" if one.first else f"hub {one.name}"), watched(cluster, space, progress.say):
                 if one.deployment.hub.install == "z2jh":
                     z2jh.install(cluster, one, planned.settings, planned.denied)
                 else:
                     install.install_hub(cluster, one.deployment, planned.hubs[one.name])
-    with progress("gateway"):
+    with progress("gateway"), watched(cluster, deployment.namespaces.gateway, progress.say):
         install.install_gateway(cluster, deployment, planned.gateway)
         if storage := rendered.kernels_storage(deployment):
             cluster.apply(storage)

@@ -12,6 +12,7 @@ from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.usernames import check_names
+from kernelpod.deploy.watching import said_in
 from kernelpod.deploy.z2jhdatabase import database_values
 from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import START
@@ -86,12 +87,15 @@ def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]
         cluster.apply(storage)
     made = values(deployment, settings, denied, trial_password(cluster, deployment))
     where = ("--repo", hub.repository) if hub.repository else ()
-    cluster.helm(
-        *("upgrade", "--install", RELEASE, hub.chart, *where, "--version", hub.version, "-n", names.hub),
-        *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
-        given=made,
-        seconds=WAIT_SECONDS + 30,
-    )
+    try:
+        cluster.helm(
+            *("upgrade", "--install", RELEASE, hub.chart, *where, "--version", hub.version, "-n", names.hub),
+            *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
+            given=made,
+            seconds=WAIT_SECONDS + 30,
+        )
+    except ClusterError as error:
+        raise ClusterError(f"{error.message}\n{said_in(cluster, names.hub)}") from error
     service = settings.hubs[0].service
     token = cluster.read_secret("hub", names.hub).get(f"hub.services.{service}.apiToken")
     if not token:
