@@ -75,7 +75,8 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
 def _more_hub(cluster: Cluster, one: OneHub) -> str:
     ready = _ready(cluster, one.deployment.namespaces.hub, "component=hub")
     try:
-        return f"{ready}, {public_url(cluster, one.deployment)}" if ready.startswith("ready") else ready
+        url = (one.deployment.hub.url or "").rstrip("/")
+        return f"{ready}, {url or _service_url(cluster, one.deployment)}" if ready.startswith("ready") else ready
     except ClusterError as error:
         return error.message
 
@@ -112,9 +113,13 @@ def _ready(cluster: Cluster, space: str, selector: str) -> str:
 
 
 def public_url(cluster: Cluster, deployment: Deployment) -> str:
-    """Return the hub's public URL. Raises ClusterError if it is not known."""
+    """Return the hub's public URL, with its base path. Raises ClusterError if it is not known."""
     if deployment.hub.url:
         return deployment.hub.url.rstrip("/")
+    return f"{_service_url(cluster, deployment)}{deployment.gateway.hubs[0].base_path.rstrip('/')}"
+
+
+def _service_url(cluster: Cluster, deployment: Deployment) -> str:
     service = cluster.get("service", PUBLIC_SERVICE, deployment.namespaces.hub)
     if service is None:
         raise ClusterError(f"there is no service {PUBLIC_SERVICE} in {deployment.namespaces.hub}")

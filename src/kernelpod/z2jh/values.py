@@ -157,10 +157,9 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
     if admin.startswith("custom:"):
         config["JupyterHub"] = {"custom_scopes": {admin: {"description": servers.ADMIN_SCOPE_MEANS}}}
         roles["kernelpod-admin"] = {"scopes": [admin, access]}
-    before, found, _ = urlsplit(hub.api_url).path.partition("hub/api")
     return {
         # The path at which the gateway asks the hub.
-        **({"baseUrl": before} if found else {}),
+        **({"baseUrl": hub.base_path} if hub.base_path else {}),
         **(_courses(settings, hub, hub.courses) if hub.courses else {}),
         **({"templateVars": notes} if (notes := servers.page_notes(settings)) else {}),
         "config": config,
