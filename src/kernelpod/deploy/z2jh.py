@@ -52,12 +52,21 @@ def warnings(deployment: Deployment, settings: Settings) -> list[str]:
 def _generated(deployment: Deployment, settings: Settings, denied: list[str]) -> dict[str, Any]:
     image = f"{deployment.images.named('singleuser')}:{deployment.images.tag}"
     internet = hubnetworks.internet(denied) if deployment.hub.internet else []
-    version = deployment.hub.z2jh.version
-    made = z2jh_values(settings, deployment.namespaces.gateway, image, chart_version=version, internet=internet)
+    made = z2jh_values(
+        settings,
+        deployment.namespaces.gateway,
+        image,
+        hub_name=deployment.hub_name,
+        chart_version=deployment.hub.z2jh.version,
+        internet=internet,
+    )
     proxy: dict[str, Any] = {"service": {"type": deployment.hub.service}}
     if name := deployment.hub.https_secret:
         proxy["https"] = {"enabled": True, "type": "secret", "secret": {"name": name}}
-    return merged(made, {"hub": database_values(deployment), "proxy": proxy})
+    database = database_values(deployment)
+    if volumes := [*made["hub"].get("extraVolumes", ()), *database.get("extraVolumes", ())]:
+        database["extraVolumes"] = volumes
+    return merged(made, {"hub": database, "proxy": proxy})
 
 
 def _given(deployment: Deployment) -> dict[str, Any]:
@@ -96,7 +105,7 @@ def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]
         )
     except ClusterError as error:
         raise ClusterError(f"{error.message}\n{said_in(cluster, names.hub)}") from error
-    service = settings.hubs[0].service
+    service = settings.hub(deployment.hub_name).service
     token = cluster.read_secret("hub", names.hub).get(f"hub.services.{service}.apiToken")
     if not token:
         raise ClusterError(

@@ -18,14 +18,14 @@ from kernelpod.deploy.z2jhdatabase import MAKE_FOLDER
 from kernelpod.errors import SettingsError
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.versions import PLAIN_NAMES
+from zero_schema import VERSIONS, validate
 
-SETTINGS = Settings.model_validate(
-    {
-        "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
-        "homes": {"root": "/home/nfs_share/claim"},
-        "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
-    }
-)
+SECTIONS: dict[str, Any] = {
+    "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+    "homes": {"root": "/home/nfs_share/claim"},
+    "runtime": {"kubernetes": {"home_check_image": "gateway:1"}},
+}
+SETTINGS = Settings.model_validate(SECTIONS)
 OLD = {"version": "3.3.8"}
 
 
@@ -133,9 +133,42 @@ def test_a_database_on_nfs_is_a_volume_for_the_charts_claim_with_a_folder_for_it
     assert volume["nfs"] == {"server": "10.0.0.5", "path": "/export/db"}
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("database", [{}, {"nfs": "/db"}, {"claim": {"size": "2Gi", "storage_class": "fast"}}])
+def test_the_charts_take_what_deploy_makes(version: str, database: dict[str, Any]) -> None:
+    validate(zero(database=database, https_secret="tls", z2jh={"version": version}), version)
+
+
 def test_a_folder_of_the_node_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"hub\.database\.host_path: .* use hub\.database\.claim"):
         zero(database={"host_path": "/srv/db"})
+
+
+COURSES = {"server": "10.0.0.5", "courses": "/courses", "courses_files": "/courses-files"}
+
+
+def test_courses_need_no_more_than_one_command() -> None:
+    """The hub gets package, settings and files of its courses, whatever its database is, and beside other hubs."""
+    hub = {"install": "z2jh", "courses": "teaching.yaml", "database": {"nfs": "/db"}}
+    made = deployment(nfs=COURSES, hub=hub, more_hubs={"exam": {"courses": "exam.yaml"}}, smoke={"user": "alice"})
+    values = rendered.chart_values(made, [])
+    hubs = [{"name": "hub", **values["settings"]["hubs"][0]}, {"name": "exam"}]
+    per_hub = {"root": "/homes", "path_template": "{hub}/{username}"}
+    settings = Settings.model_validate({**SECTIONS, "hubs": hubs, "homes": per_hub})
+    zero = z2jh.values(made, settings, [], "")["hub"]
+    assert [one["name"] for one in zero["extraVolumes"]] == ["courses-files", "database"]
+    assert zero["extraVolumeMounts"][0]["mountPath"] == "/etc/kernelpod-courses"
+    assert "'hub', " in zero["extraConfig"]["90-kernelpod"]
+    assert z2jh.warnings(made, settings) == []
+    claims = [
+        one["metadata"]["name"]
+        for one in rendered.hub_storage(made, settings)
+        if one["kind"] == "PersistentVolumeClaim"
+    ]
+    assert claims == ["homes", "courses", "courses-files"]
+    old = deployment(nfs=COURSES, hub={**hub, "z2jh": OLD})
+    with pytest.raises(SettingsError, match=r"courses need 4\.0 or later"):
+        z2jh.values(old, settings, [], "")
 
 
 def made_folder(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,9 @@ from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import overrides
 from kernelpod.z2jh.values import z2jh_values
 from plans import ADDITIONS
+from zero_schema import SCHEMAS, VERSIONS, validate
 
 KEYS = Path(__file__).parent / "z2jh_keys"
-SCHEMAS = os.environ.get("KERNELPOD_Z2JH_SCHEMAS", "")
-VERSIONS = ("3.3.8", "4.0.0", "4.4.0")
 OURS = [
     SECTIONS,
     {**SECTIONS, "homes": {"root": "/homes", "path_template": "{hub}/{username}", "volume": NFS}},
@@ -154,11 +152,10 @@ OLD_AND_NEW = [(DOCS / "busy-hub.md", 0), *((DOCS / "ways-in.md", number) for nu
 def test_the_charts_know_what_the_pages_say(version: str, page: Path, number: int) -> None:
     yours = blocks(page)[number]
     assert unknown(yours, version) == []
-    if SCHEMAS:
-        schema = yaml.safe_load((Path(SCHEMAS) / f"values.schema-{version}.yaml").read_text(encoding="utf-8"))
-        pytest.importorskip("jsonschema").validate(yours, without_required(schema))
     ours = z2jh_values(Settings.model_validate(SECTIONS), "gateway")
     assert [one for one in overrides(ours, YamlTree(yours, {(): Spot(page, START)})) if one.level != "note"] == []
+    if SCHEMAS:
+        validate(yours, version)
 
 
 def test_what_a_busy_hub_of_manifests_is_told_can_be_deployed() -> None:
@@ -197,23 +194,7 @@ def test_the_chart_knows_every_key(version: str, sections: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(("sections", "version"), OF_VERSIONS)
 def test_the_chart_takes_the_values(version: str, sections: dict[str, Any]) -> None:
-    if not SCHEMAS:
-        pytest.skip("set KERNELPOD_Z2JH_SCHEMAS to a folder of values.schema-VERSION.yaml of Zero to JupyterHub")
-    jsonschema = pytest.importorskip("jsonschema")
-    schema = yaml.safe_load((Path(SCHEMAS) / f"values.schema-{version}.yaml").read_text(encoding="utf-8"))
-    jsonschema.validate(values(sections, version), without_required(schema))
-
-
-def without_required(schema: Any) -> Any:
-    """Return a schema that asks for nothing: the chart's own values hold the rest."""
-    if isinstance(schema, dict):
-        return {
-            # What alternatives ask for tells them apart.
-            key: value if key == "oneOf" else without_required(value)
-            for key, value in schema.items()
-            if key != "required" or not isinstance(value, list)
-        }
-    return [without_required(value) for value in schema] if isinstance(schema, list) else schema
+    validate(values(sections, version), version)
 
 
 def test_server_and_kernel_get_the_same_home() -> None:
