@@ -10,6 +10,7 @@ from kernelpod.base import hubnetworks
 from kernelpod.base.merging import merged
 from kernelpod.deploy import overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.install import DEPLOYED
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.usernames import check_names
 from kernelpod.deploy.watching import said_in
@@ -96,6 +97,7 @@ def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]
         cluster.apply(storage)
     made = values(deployment, settings, denied, trial_password(cluster, deployment))
     where = ("--repo", hub.repository) if hub.repository else ()
+    cluster.apply(rendered.secret(DEPLOYED, names.hub, {"release": RELEASE}))
     try:
         cluster.helm(
             *("upgrade", "--install", RELEASE, hub.chart, *where, "--version", hub.version, "-n", names.hub),
@@ -115,7 +117,13 @@ def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]
 
 
 def uninstall(cluster: Cluster, space: str) -> None:
-    """Remove the chart's release, then the servers, which the hub created. Raises ClusterError."""
+    """Remove the chart's release, then the servers, which the hub created. Raises ClusterError.
+
+    A release that deploy did not install is kept: neither the namespace nor a Secret in it is deploy's.
+    """
+    labels = (cluster.get("namespace", space) or {"metadata": {}})["metadata"].get("labels", {})
+    if not (rendered.MANAGED.items() <= labels.items() or cluster.read_secret(DEPLOYED, space).get("release")):
+        return
     cluster.helm(
         *("uninstall", RELEASE, "-n", space, "--ignore-not-found", "--wait"),
         *("--timeout", f"{WAIT_SECONDS}s"),

@@ -24,6 +24,7 @@ class ClusterOf(Answers):
     def __init__(self, namespaces: dict[str, Any], volumes: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.there = {"namespace": namespaces, "persistentvolumes": volumes or {}}
+        self.secrets: dict[str, dict[str, str]] = {}
 
     def __call__(self, command: list[str], given: str | None, seconds: float) -> subprocess.CompletedProcess[str]:
         done = super().__call__(command, given, seconds)
@@ -32,6 +33,8 @@ class ClusterOf(Answers):
         found: Any = None
         if command[2] == "namespace" and command[3] in self.there["namespace"]:
             found = {"metadata": {"name": command[3], "labels": self.there["namespace"][command[3]]}}
+        elif command[2] == "secret" and command[3] in self.secrets:
+            found = {"data": self.secrets[command[3]]}
         elif command[2] == "persistentvolumes":
             wanted = dict(pair.split("=") for pair in command[-1].split(","))
             named = self.there["persistentvolumes"].items()
@@ -91,13 +94,20 @@ def test_a_namespace_that_an_existing_hub_should_have_is_asked_for_before_anythi
     assert tools.changes == []
 
 
-def test_zero_to_jupyterhub_in_a_namespace_of_somebody_else_is_uninstalled_and_its_servers_end() -> None:
+@pytest.mark.parametrize(("labels", "deployed"), [({}, True), (MANAGED, True), (MANAGED, False)])
+def test_zero_to_jupyterhub_is_uninstalled_and_its_servers_end(labels: dict[str, str], deployed: bool) -> None:
+    tools = ClusterOf({"gateway": MANAGED, "hub": labels})
+    if deployed:
+        tools.secrets["kernelpod-deployed"] = {"release": "aHVi"}
+    done = destroyed(tools, hub=ZERO)
+    assert done[0] == "helm uninstall hub -n hub --ignore-not-found --wait --timeout 300s"
+    assert done[1].startswith("kubectl delete pods -n hub -l component=singleuser-server")
+    assert ("kubectl delete namespace hub --wait=true" in done) is bool(labels)
+
+
+def test_a_release_of_the_same_name_that_an_admin_installed_stays() -> None:
     done = destroyed(ClusterOf({"gateway": MANAGED, "hub": {}}), hub=ZERO)
-    uninstalled = "helm uninstall hub -n hub --ignore-not-found --wait --timeout 300s"
-    servers = "kubectl delete pods -n hub -l component=singleuser-server"
-    assert done[0] == uninstalled
-    assert done[1].startswith(servers)
-    assert not [words for words in done if words.startswith("kubectl delete namespace hub")]
+    assert not [words for words in done if "uninstall hub" in words or "delete pods" in words]
 
 
 def test_volumes_of_our_names_that_others_made_stay() -> None:
