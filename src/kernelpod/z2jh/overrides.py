@@ -7,6 +7,7 @@ replace the chart's values as a whole, and by profiles, which merge mappings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ TRAITS = {
 }
 # Sections of `hub.config` whose traits are the spawner's. With courses it is a PodSpawner.
 _SECTIONS = ("Spawner", "KubeSpawner", "PodSpawner")
+_USERS = ("allowed_users", "admin_users")
+_NAMES = "this chart's hub does not start with names that are not plain; use chart 4.0 or later, or other names"
 _OVERRIDE = "kubespawner_override"
 # What Kubernetes wants to be unique in a pod, by the path of the mapping.
 _UNIQUE: dict[Keys, str] = {
@@ -108,6 +111,8 @@ def _judged(given: _Given, ours: Values) -> tuple[str, Level] | None:
     if isinstance(mine, dict) and mine and not isinstance(value, (dict, list)):
         # The whole section is replaced by null or by another value, so all values in it are lost.
         return "the section is removed, with all generated values in it", "error"
+    if names := _kept_out(given, ours):
+        return f"{', '.join(names)}: {_NAMES}", "error"
     if _is_twice(given.path, value, ours):
         return "a generated volume or mount has the same, so no pod could start; choose another", "error"
     return ("replaces the generated value", "note") if mine is not None and mine != value else None
@@ -116,6 +121,16 @@ def _judged(given: _Given, ours: Values) -> tuple[str, Level] | None:
 def _broken(path: str, mine: Any, value: Any) -> Rule | None:
     rule = next((rule for rule in RULES if fnmatchcase(path, rule.path)), None)
     return rule if rule and rule.bad(mine, value) else None
+
+
+def _kept_out(given: _Given, ours: Values) -> list[str]:
+    """Return the users in a list of the admin's who do not match the generated pattern of user names."""
+    pattern = _at(ours, ("hub", "config", "Authenticator", "username_pattern"))
+    if pattern is None or given.path[:2] != ("hub", "config") or given.path[-1] not in _USERS:
+        return []
+    names = map(str, given.value) if isinstance(given.value, list) else ()
+    # As JupyterHub does: names are in lower case.
+    return sorted(name for name in names if not re.match(pattern, name.lower()))
 
 
 def _is_twice(path: Keys, value: Any, ours: Values) -> bool:

@@ -158,6 +158,16 @@ def test_volumes_of_an_admin_are_added_or_replace_ours(version: str, mine: Any) 
     assert [one.level for one in found] == ([] if added else ["error"])
 
 
+@pytest.mark.parametrize(("version", "errors"), [("3.3.8", 1), ("4.0.0", 0)])
+@pytest.mark.parametrize("path", ["hub/config/Authenticator/allowed_users", "hub/config/X/admin_users"])
+def test_users_whose_names_end_the_hub_are_named(path: str, version: str, errors: int) -> None:
+    ours = z2jh_values(Settings.model_validate(SETTINGS), "gateway", chart_version=version)
+    found = overrides(ours, nested(path, ["alice", "john.doe"]))
+    assert [one.level for one in found] == ["error"] * errors
+    assert all(": john.doe: this chart's hub does not start" in one.text for one in found)
+    assert overrides(ours, nested(path, ["alice", "Bob"])) == []
+
+
 def test_a_hub_below_a_path_is_followed_where_the_gateway_asks_it_there() -> None:
     hubs = {"hubs": [{"api_url": "http://hub.hub:8081/jupyter/hub/api"}]}
     ours = z2jh_values(Settings.model_validate({**SETTINGS, **hubs}), "gateway")
