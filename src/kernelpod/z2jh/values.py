@@ -153,6 +153,10 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
             **claim_traits(settings, hub),
         },
     }
+    names = [hub.service]
+    if hub.admin_token_file:
+        names.append(servers.admin_service(hub))
+        roles["kernelpod-revoke"] = {"scopes": servers.admin_scopes(settings, hub), "services": names[1:]}
     admin = settings.identity.admin_scope
     if admin.startswith("custom:"):
         config["JupyterHub"] = {"custom_scopes": {admin: {"description": servers.ADMIN_SCOPE_MEANS}}}
@@ -163,8 +167,8 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         **(_courses(settings, hub, hub.courses) if hub.courses else {}),
         **({"templateVars": notes} if (notes := servers.page_notes(settings)) else {}),
         "config": config,
-        # The chart creates the token: Secret `hub`, key `hub.services.<name>.apiToken`.
-        "services": {hub.service: {"display": False}},
+        # The chart creates the tokens: Secret `hub`, key `hub.services.<name>.apiToken`.
+        "services": {name: {"display": False} for name in names},
         "loadRoles": roles,
         "networkPolicy": {
             "ingress": [_rule("from", gateway_namespace, HUB_PORT)],

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from chart_hub import a_user, chart_spawner, sent
 from hub_settings import NFS, SECTIONS
+from pydantic import SecretStr
 
+from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import z2jh_values
 from plans import ADDITIONS
@@ -65,6 +67,31 @@ async def test_every_field_of_a_servers_pod_is_the_same_both_ways(
     assert compared(sent(await theirs.get_pod_manifest())) == compared(sent(await ours.get_pod_manifest()))
     for trait in ("start_timeout", "delete_grace_period", "storage_pvc_ensure", "storage_capacity", "delete_pvc"):
         assert getattr(theirs, trait) == getattr(ours, trait), trait
+
+
+@pytest.mark.parametrize("changes", [{}, {"admin_token_file": "/run/admin"}], ids=["plain", "revoking"])
+def test_roles_services_and_scopes_of_the_hub_are_the_same_both_ways(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jupyterhub.app import JupyterHub
+    from traitlets.config import Config
+
+    from kernelpod.hub.config import configure
+
+    monkeypatch.setattr(Hub, "admin_token", lambda hub: hub.admin_token_file and SecretStr("t"))
+    settings = Settings.model_validate({**SECTIONS, "hubs": [{"service": "gate", **changes}]})
+    c = Config()
+    configure(c, settings)
+    theirs = z2jh_values(settings, "gateway")["hub"]
+    hub = JupyterHub(config=c)
+    # JupyterHub 6 gives scopes to all users in another way than the role of former versions.
+    access = [*getattr(hub, "extra_user_scopes", ())]
+    ours = {role["name"]: (role["scopes"], role.get("services")) for role in hub.load_roles}
+    made = {name: (role["scopes"], role.get("services")) for name, role in theirs["loadRoles"].items()}
+    assert made == {"user": (["self", *access], None), **ours}
+    assert [*theirs["services"]] == [service["name"] for service in hub.services]
+    assert theirs["config"]["JupyterHub"]["custom_scopes"].keys() == hub.custom_scopes.keys()
+    assert theirs["config"]["Spawner"]["server_token_scopes"] == c.Spawner.server_token_scopes
 
 
 async def test_an_admins_volumes_are_added_to_ours(monkeypatch: pytest.MonkeyPatch) -> None:
