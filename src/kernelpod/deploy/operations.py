@@ -13,7 +13,7 @@ from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
-from kernelpod.deploy.watching import watched
+from kernelpod.deploy.watching import said_in, watched
 from kernelpod.findings.finding import START, Finding
 from kernelpod.settings.origins import shared_origin
 from kernelpod.settings.sections import Settings
@@ -107,6 +107,8 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     for one in deployment.hubs():
         install.check_https(cluster, one)
         _check_existing(cluster, one)
+        if one.deployment.hub.install == "z2jh":
+            z2jh.check_chart(cluster, one.deployment)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
@@ -188,11 +190,14 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
             now = str(install.gateway_revision(cluster, deployment))
             cluster.apply(rendered.secret(install.DEPLOYED, name, {**swapped, "revision": now}))
             install.wait_for_hub(cluster, name)
-    with progress(f"gateway rolled back to revision {revision}"):
+    with progress(f"gateway rolled back to revision {revision}"), watched(cluster, space, progress.say):
         wait = ("--wait", "--timeout", f"{WAIT_SECONDS}s")
-        cluster.helm(
-            *("rollback", deployment.release, str(revision), "-n", space, *wait), seconds=WAIT_SECONDS + 30
-        )
+        try:
+            cluster.helm(
+                *("rollback", deployment.release, str(revision), "-n", space, *wait), seconds=WAIT_SECONDS + 30
+            )
+        except ClusterError as error:
+            raise ClusterError(f"{error.message}\n{said_in(cluster, space)}") from error
 
 
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:

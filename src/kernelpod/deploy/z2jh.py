@@ -6,6 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kernelpod.base import hubnetworks
 from kernelpod.base.merging import merged
 from kernelpod.deploy import overlay, rendered
@@ -26,6 +28,27 @@ RELEASE = "hub"
 # The name `hub` is taken: the chart stores the tokens of all services in its own Secret of that name.
 TRIAL = "kernelpod-trial"
 SERVERS = "component=singleuser-server"
+
+
+def check_chart(cluster: Cluster, deployment: Deployment) -> None:
+    """Check that the chart is of the version that the file names, for which the values are made.
+
+    Raises SettingsError if it is not, ClusterError if there is no such chart.
+    """
+    named = deployment.hub.z2jh.version
+    found = yaml.safe_load(cluster.helm("show", "chart", *_chart(deployment))) or {}
+    version = str(found.get("version"))
+    if version.removeprefix("v").split(".")[:2] != named.removeprefix("v").split(".")[:2]:
+        raise SettingsError(
+            f"hub.z2jh.version is {named}, but the chart {deployment.hub.z2jh.chart} is {version}, which may need "
+            f"other values; set hub.z2jh.version: {version}"
+        )
+
+
+def _chart(deployment: Deployment) -> tuple[str, ...]:
+    """Return helm's words for the chart."""
+    hub = deployment.hub.z2jh
+    return (hub.chart, *(("--repo", hub.repository) if hub.repository else ()), "--version", hub.version)
 
 
 def values(deployment: Deployment, settings: Settings, denied: list[str], password: str) -> dict[str, Any]:
@@ -92,15 +115,14 @@ def trial_password(cluster: Cluster, deployment: Deployment) -> str:
 def install(cluster: Cluster, one: OneHub, settings: Settings, denied: list[str]) -> None:
     """Install or upgrade the chart, and copy its token for the gateway to the gateway. Raises ClusterError."""
     deployment = one.deployment
-    hub, names = deployment.hub.z2jh, deployment.namespaces
+    names = deployment.namespaces
     if storage := rendered.hub_storage(deployment, settings):
         cluster.apply(storage)
     made = values(deployment, settings, denied, trial_password(cluster, deployment))
-    where = ("--repo", hub.repository) if hub.repository else ()
     cluster.apply(rendered.secret(DEPLOYED, names.hub, {"release": RELEASE}))
     try:
         cluster.helm(
-            *("upgrade", "--install", RELEASE, hub.chart, *where, "--version", hub.version, "-n", names.hub),
+            *("upgrade", "--install", RELEASE, *_chart(deployment), "-n", names.hub),
             *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
             given=made,
             seconds=WAIT_SECONDS + 30,

@@ -93,10 +93,34 @@ def test_a_file_that_breaks_the_hub_is_refused_before_anything_is_applied(
 ) -> None:
     completed = install.CompletedSettings("", SETTINGS)
     monkeypatch.setattr(install, "gateway_settings", lambda *_: completed)
-    tools, made = Answers(), deployment(hub={"install": "z2jh", "users": ["alice"], **hub})
+    tools = Answers(helm_show_chart={"version": "4.4.0"})
+    made = deployment(hub={"install": "z2jh", "users": ["alice"], **hub})
     with pytest.raises(SettingsError, match=said):
         operations.deploy(tools.cluster(), made, Progress(lambda _: None))
-    assert {words[1] for words in tools.asked} == {"get"}
+    assert {words[1] for words in tools.asked} == {"get", "show"}
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "fits"),
+    [
+        ("4.4.0", "4.4.0", True),
+        ("4.4", "4.4.1", True),
+        ("4.4.0", "v4.4.0", True),
+        ("4.4.0", "4.0.0", False),
+        ("4.4.0", "3.3.8", False),
+    ],
+)
+def test_a_chart_of_another_version_than_the_values_is_refused(named: str, there: str, fits: bool) -> None:
+    """`hub.z2jh.chart` may be a folder, whose version helm does not compare with the one that is asked for."""
+    chart = {"chart": "/srv/chart", "repository": "", "version": named}
+    made = deployment(hub={"install": "z2jh", "users": ["alice"], "z2jh": chart})
+    tools = Answers(helm_show_chart={"version": there})
+    if fits:
+        z2jh.check_chart(tools.cluster(), made)
+    else:
+        with pytest.raises(SettingsError, match=rf"set hub\.z2jh\.version: {there}"):
+            z2jh.check_chart(tools.cluster(), made)
+    assert tools.asked == [["helm", "show", "chart", "/srv/chart", "--version", named]]
 
 
 def test_what_is_only_risky_is_a_warning() -> None:
