@@ -61,7 +61,7 @@ test-logins: env env-logins ## test each login of hub/logins with a real hub: sl
 	.envs/logins/bin/python -m pytest tests/logins
 
 test-z2jh: env-hub-z2jh ## test the hub's code with the JupyterHub and KubeSpawner of Zero to JupyterHub 4.0
-	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/hub/test_hub_config.py tests/unit/z2jh/test_z2jh_values.py tests/unit/hub/test_server_pods.py tests/unit/hub/test_server_additions.py tests/unit/hub/test_course_spawner.py
+	.envs/hub-z2jh/bin/python -m pytest -m hub -W default::DeprecationWarning tests/unit/hub/test_hub_config.py tests/unit/z2jh/test_z2jh_values.py tests/unit/z2jh/test_same_pod.py tests/unit/hub/test_browser_login.py tests/unit/hub/test_server_pods.py tests/unit/hub/test_server_additions.py tests/unit/hub/test_course_spawner.py
 
 test-databases: env env-logins ## test each database of hub/databases with a real hub: SQLite, MariaDB, PostgreSQL
 	.envs/logins/bin/python -m pytest tests/databases

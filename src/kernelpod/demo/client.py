@@ -78,8 +78,9 @@ class Browser:
 
     def __init__(self, url: str, name: str) -> None:
         self.url, self.name = url, name
-        self.base = f"/user/{quote(name, safe='@~')}"
-        self.server = url
+        parts = urlsplit(url)
+        self.base = f"{parts.path}/user/{quote(name, safe='@~')}"
+        self.server = f"{parts.scheme}://{parts.netloc}"
         """The URL of the host of the user's server, which may be another one than the hub's."""
         self.session = new_session(url, Retry(CONNECT_ATTEMPTS - 1, read=False, backoff_factor=CONNECT_SECONDS[0]))
 
@@ -89,13 +90,15 @@ class Browser:
 
     def login(self, password: str) -> None:
         """Log in with the hub's form."""
-        self._get("/hub/login")
-        form = {"username": self.name, "password": password, "_xsrf": self._xsrf("/hub/")}
+        self._get(f"{self.url}/hub/login")
+        form = {"username": self.name, "password": password, "_xsrf": self._xsrf(f"{self.url}/hub/")}
         answer = self.session.post(
             f"{self.url}/hub/login", data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
         if answer.status_code != 302:
             raise KernelpodError(f"login of {self.name} answered {answer.status_code}")
+        # The login ends the token against forged requests. The next page sets a new one.
+        self._get(f"{self.url}/hub/home")
 
     def spawn(self, **options: str) -> None:
         """Start the user's server with these options of the form, and return when it serves Lab's page."""
@@ -132,7 +135,7 @@ class Browser:
             method,
             f"{self.url}/hub/api{path}",
             json=body or None,
-            headers={"X-XSRFToken": self._xsrf("/hub/"), "Content-Type": "application/json"},
+            headers={"X-XSRFToken": self._xsrf(f"{self.url}/hub/"), "Content-Type": "application/json"},
             timeout=TIMEOUT_SECONDS,
         )
         if answer.status_code not in ok:
@@ -198,12 +201,10 @@ class Browser:
             time.sleep(pause)
 
     def _get(self, url: str) -> requests.Response:
-        return self.session.get(urljoin(self.url, url), timeout=TIMEOUT_SECONDS)
+        return self.session.get(url, timeout=TIMEOUT_SECONDS)
 
     def _cookies(self, url: str) -> str:
-        return str(
-            self.session.prepare_request(requests.Request("GET", urljoin(self.url, url))).headers.get("Cookie", "")
-        )
+        return str(self.session.prepare_request(requests.Request("GET", url)).headers.get("Cookie", ""))
 
     def _xsrf(self, url: str) -> str:
         """Return the token of these pages. Of two cookies of a name, the one of the longer path comes first."""

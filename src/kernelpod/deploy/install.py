@@ -19,6 +19,7 @@ from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.internaltls import TlsSecret
 from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.deploy.watching import said_in
 from kernelpod.errors import SettingsError
 from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
@@ -110,10 +111,10 @@ def check_https(cluster: Cluster, one: OneHub) -> None:
 
 
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
-    """Create missing namespaces of gateway and hubs. The chart creates the kernels' namespace."""
-    names = deployment.namespaces
+    """Create missing namespaces of gateway and installed hubs. The chart creates the kernels' namespace."""
+    names, installed = deployment.namespaces, [one.deployment for one in deployment.hubs()]
     # The container that creates homes runs as root with three capabilities, which `restricted` forbids.
-    hubs = [(one.deployment.namespaces.hub, "baseline") for one in deployment.hubs()]
+    hubs = [(one.namespaces.hub, "baseline") for one in installed if one.hub.install != "none"]
     for name, level in ((names.gateway, "restricted"), *hubs):
         if cluster.get("namespace", name) is None:
             cluster.apply(rendered.namespace(name, level))
@@ -222,10 +223,3 @@ def gateway_revision(cluster: Cluster, deployment: Deployment) -> int:
         "json",
     )
     return next((int(release["revision"]) for release in json.loads(cluster.helm(*words))), 0)
-
-
-def said_in(cluster: Cluster, space: str) -> str:
-    """Return the last warnings among a namespace's events, and the command that shows more."""
-    warnings = [event["message"] for event in cluster.items("events", space) if event.get("type") == "Warning"]
-    told = "\n".join(f"  {text}" for text in dict.fromkeys(warnings[-5:]))
-    return f"Warnings in the namespace {space}:\n{told}\nFor more, run: kubectl -n {space} get pods,events"

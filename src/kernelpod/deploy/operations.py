@@ -15,6 +15,7 @@ from kernelpod.deploy.internaltls import TlsSecret
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import count_servers, kernel_pods
+from kernelpod.deploy.watching import said_in, watched
 from kernelpod.findings.finding import START, Finding
 from kernelpod.settings.origins import shared_origin
 from kernelpod.settings.sections import Settings
@@ -102,18 +103,38 @@ class _Planned(NamedTuple):
     """By hub: its objects, or values for Zero to JupyterHub without the password. Empty for an existing hub."""
     tls: list[TlsSecret]
     """The Secrets of `internal_tls`."""
+    warnings: list[str]
+    """What the file's own values for Zero to JupyterHub change that is risky."""
 
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     """Return everything that will be applied. Errors are raised here, before anything is changed."""
     for one in deployment.hubs():
         install.check_https(cluster, one)
+        _check_existing(cluster, one)
+        if one.deployment.hub.install == "z2jh":
+            z2jh.check_chart(cluster, one.deployment)
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
     tls = _planned_certificates(cluster, deployment, completed.settings)
+    storage = [rendered.hub_storage(one.deployment, completed.settings) for one in _own_hubs(deployment)]
+    for made in (*storage, rendered.gateway_storage(deployment), rendered.kernels_storage(deployment)):
+        volumes.check_ours(cluster, made)
+    zero = deployment.hub.install == "z2jh"
+    warnings = z2jh.warnings(deployment, completed.settings) if zero else []
     hubs = {one.name: _planned_hub(cluster, one, completed, denied, tls) for one in deployment.hubs()}
-    return _Planned(values, completed.settings, denied, hubs, tls)
+    return _Planned(values, completed.settings, denied, hubs, tls, warnings)
+
+
+def _check_existing(cluster: Cluster, one: OneHub) -> None:
+    """Check that the namespace of an existing hub exists, since deploy does not create it. Raises ClusterError."""
+    space = one.deployment.namespaces.hub
+    if one.deployment.hub.install == "none" and cluster.get("namespace", space) is None:
+        raise ClusterError(
+            f"namespaces.hub: there is no namespace {space}, and with hub.install: none deploy creates none. "
+            f"Name the namespace of your hub, or run: kubectl create namespace {space}"
+        )
 
 
 def _planned_certificates(cluster: Cluster, deployment: Deployment, settings: Settings) -> list[TlsSecret]:
@@ -133,8 +154,7 @@ def _planned_hub(
         certificates = "".join(secret.certificates for secret in tls if secret.namespace == space)
         return install.hub_objects(cluster, one, completed, denied, certificates)
     if one.deployment.hub.install == "z2jh":
-        made = z2jh.values(one.deployment, completed.settings, denied, password="")
-        return yamltext.dump(made)
+        return yamltext.dump(z2jh.values(one.deployment, completed.settings, denied, password=""))
     return ""
 
 
@@ -142,6 +162,8 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
     """Apply the file and wait until everything is ready. Can be repeated safely. Raises ClusterError."""
     with progress("values and settings checked"):
         planned = _plan(cluster, deployment)
+    for text in planned.warnings:
+        progress.say(f"warning: {text}")
     for name in volumes.left_behind(cluster, deployment):
         with progress(f"volume {name} freed, since its claim was deleted"):
             volumes.free(cluster, name)
@@ -154,12 +176,13 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
             cluster.apply(storage)
     for one in deployment.hubs():
         if one.deployment.hub.install != "none":
-            with progress("hub" if one.first else f"hub {one.name}"):
+            space = one.deployment.namespaces.hub
+            with progress("hub" if one.first else f"hub {one.name}"), watched(cluster, space, progress.say):
                 if one.deployment.hub.install == "z2jh":
                     z2jh.install(cluster, one, planned.settings, planned.denied)
                 else:
                     install.install_hub(cluster, one.deployment, planned.hubs[one.name])
-    with progress("gateway"):
+    with progress("gateway"), watched(cluster, deployment.namespaces.gateway, progress.say):
         install.install_gateway(cluster, deployment, planned.gateway)
         if storage := rendered.kernels_storage(deployment):
             cluster.apply(storage)
@@ -187,24 +210,39 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
             now = str(install.gateway_revision(cluster, deployment))
             cluster.apply(rendered.secret(install.DEPLOYED, name, {**swapped, "revision": now}))
             install.wait_for_hub(cluster, name)
-    with progress(f"gateway rolled back to revision {revision}"):
+    with progress(f"gateway rolled back to revision {revision}"), watched(cluster, space, progress.say):
         wait = ("--wait", "--timeout", f"{WAIT_SECONDS}s")
-        cluster.helm(
-            *("rollback", deployment.release, str(revision), "-n", space, *wait), seconds=WAIT_SECONDS + 30
-        )
+        try:
+            cluster.helm(
+                *("rollback", deployment.release, str(revision), "-n", space, *wait), seconds=WAIT_SECONDS + 30
+            )
+        except ClusterError as error:
+            raise ClusterError(f"{error.message}\n{said_in(cluster, space)}") from error
 
 
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:
-    """Remove hub, gateway, kernels and volumes, and with `homes` also the files of homes. Raises ClusterError."""
-    names = deployment.namespaces
+    """Remove hub, gateway, kernels and volumes, and with `homes` also the files of homes. Raises ClusterError.
+
+    What deploy did not create is kept: an existing hub with its namespace and servers, and unlabelled objects.
+    """
+    names, hubs = deployment.namespaces, _own_hubs(deployment)
+    if homes and len(hubs) < len(deployment.hubs()):
+        raise ClusterError(
+            "--homes: the existing hub (hub.install: none) uses the homes, so they are not deleted. Nothing was "
+            "removed. Run destroy without --homes, then delete the files on their server"
+        )
     if homes and deployment.homes in ("pvc", "nfs"):
         with progress(f"files of all homes in {deployment.nfs.server}:{deployment.nfs.homes}"):
             _delete_homes(cluster, deployment)
-    hubs = [one.deployment.namespaces.hub for one in deployment.hubs()]
+    spaces = [one.deployment.namespaces.hub for one in hubs]
     if not homes:
-        _keep_claimed(cluster, hubs)
-    with progress(f"hub and servers ({', '.join(hubs)})"):
-        _remove(cluster, *hubs)
+        _keep_claimed(cluster, spaces)
+    if hubs:
+        with progress(f"hub and servers ({', '.join(spaces)})"):
+            for one in hubs:
+                if one.deployment.hub.install == "z2jh":
+                    z2jh.uninstall(cluster, one.deployment.namespaces.hub)
+            _remove(cluster, *spaces)
     with progress(f"gateway and kernels ({names.gateway}, {names.kernels})"):
         cluster.helm(
             *("uninstall", deployment.release, "-n", names.gateway, "--ignore-not-found", "--wait"),
@@ -216,21 +254,24 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
             cluster.kubectl("wait", "--for=delete", *waited, seconds=REMOVE_SECONDS + 10)
         _remove(cluster, names.gateway)
     with progress("volumes (files are kept)" if not homes else "volumes"):
-        cluster.kubectl(
-            *("delete", "persistentvolume", "--ignore-not-found", *rendered.volume_names(deployment)),
-            seconds=REMOVE_SECONDS,
-        )
+        if own := [volume["metadata"]["name"] for volume in volumes.of_deploy(cluster, deployment)]:
+            cluster.kubectl("delete", "persistentvolume", "--ignore-not-found", *own, seconds=REMOVE_SECONDS)
+
+
+def _own_hubs(deployment: Deployment) -> list[OneHub]:
+    """Return the hubs that deploy installs."""
+    return [one for one in deployment.hubs() if one.deployment.hub.install != "none"]
 
 
 def running(cluster: Cluster, deployment: Deployment) -> str:
     """Return a text that counts the servers and kernels that `destroy` would stop. Empty if there are none."""
     kernels = len(kernel_pods(cluster, deployment))
-    servers = count_servers(cluster, deployment)
+    servers = count_servers(cluster, _own_hubs(deployment))
     return f"{servers} servers and {kernels} kernels are running" if servers or kernels else ""
 
 
 def _remove(cluster: Cluster, *spaces: str) -> None:
-    """Remove namespaces that `deploy` created. In other namespaces, remove only the objects of `deploy`."""
+    """Remove namespaces that deploy created. In other namespaces, remove only the objects of `deploy`."""
     found: dict[str, Any] = {space: cluster.get("namespace", space) for space in spaces}
     there = {space: one["metadata"].get("labels", {}) for space, one in found.items() if one is not None}
     ours = [space for space, labels in there.items() if rendered.MANAGED.items() <= labels.items()]

@@ -7,10 +7,12 @@ import json
 from typing import Any
 
 from kernelpod.base import hubnetworks, yamltext
+from kernelpod.base.merging import merged
 from kernelpod.deploy import internaltls
 from kernelpod.deploy.hubsettings import DeployedHub
-from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY, merged
+from kernelpod.deploy.rendered import COURSES_PLACE, DUMMY
 from kernelpod.deploy.settings import SMOKE_USER, Deployment, OneHub
+from kernelpod.deploy.usernames import check_names
 from kernelpod.errors import SettingsError
 from kernelpod.z2jh.values import COURSES_FILES
 
@@ -51,6 +53,7 @@ def hub_overlay(one: OneHub, settings_text: str, denied: list[str], certificates
     """
     deployment, names = one.deployment, one.deployment.namespaces
     config = hub_config(deployment)
+    check_names(config, [deployment.smoke.user] if one.first else ())
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
         config = merged({"JupyterHub": files}, config)

@@ -7,8 +7,10 @@ from typing import Any
 import yaml
 
 from kernelpod.base import yamltext
+from kernelpod.base.merging import merged
 from kernelpod.deploy import internaltls
 from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.deploy.z2jhdatabase import CLAIM
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import COURSES_FILES
 
@@ -19,15 +21,6 @@ DUMMY = "dummy"
 # Claim of the courses' folders, and mount path of the courses files in hubs and gateway.
 COURSES = "courses"
 COURSES_PLACE = "/etc/kernelpod-courses"
-
-
-def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    """Return both mappings merged recursively. Values of `high` take precedence."""
-    result = dict(low)
-    for key, value in high.items():
-        old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return result
 
 
 def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
@@ -172,8 +165,11 @@ def hub_storage(deployment: Deployment, settings: Settings) -> list[dict[str, An
     """Return volumes and claims of the hub's namespace: for its database, homes, courses and courses files."""
     nfs, database, space = deployment.nfs, deployment.hub.database, deployment.namespaces.hub
     made: list[dict[str, Any]] = []
-    if database.nfs:
-        made += _static(f"{space}-database", "hub", space, {"nfs": {"server": nfs.server, "path": database.nfs}})
+    if database.nfs and deployment.hub.install == "z2jh":
+        # The chart makes the claim.
+        made.append(_static(f"{space}-database", CLAIM, space, _folder(nfs.server, database.nfs))[0])
+    elif database.nfs:
+        made += _static(f"{space}-database", "hub", space, _folder(nfs.server, database.nfs))
     elif database.host_path:
         made += _static(
             f"{space}-database",
@@ -211,10 +207,14 @@ def _files_of_courses(deployment: Deployment, space: str, folder: str) -> list[d
     return _on_nfs(f"{space}-{COURSES_FILES}", COURSES_FILES, space, deployment.nfs.server, folder, options)
 
 
+def _folder(server: str, path: str) -> dict[str, Any]:
+    return {"nfs": {"server": server, "path": path}}
+
+
 def _on_nfs(
     name: str, claim: str, space: str, server: str, path: str, options: tuple[str, ...] = ("nfsvers=4.1", "hard")
 ) -> list[dict[str, Any]]:
-    return _static(name, claim, space, {"nfs": {"server": server, "path": path}, "mountOptions": [*options]})
+    return _static(name, claim, space, {**_folder(server, path), "mountOptions": [*options]})
 
 
 def _static(name: str, claim: str, namespace: str, source: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.rendered import HUB_TOKENS
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.steps import Step
+from kernelpod.deploy.watching import said_in
 from kernelpod.errors import KernelpodError, SettingsError
 
 SERVICE_TOKEN = "service_token"  # noqa: S105 - a name
@@ -149,5 +150,5 @@ def restart_gateway(cluster: Cluster, deployment: Deployment) -> None:
                 seconds=WAIT_SECONDS + 10,
             )
         except ClusterError as error:
-            said = install.said_in(cluster, space)
+            said = said_in(cluster, space)
             raise ClusterError(f"The gateway does not start. {said}") from error

@@ -18,7 +18,8 @@ from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
 from kernelpod.settings.sections import Settings
 
-SMOKE_USER = "kernelpod-smoke"
+# A plain name, because charts of Zero to JupyterHub before 4.0 let no others log in.
+SMOKE_USER = "kernelpodsmoke"
 Server = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
 
 
@@ -124,10 +125,6 @@ class Deployment(Section):
                 raise ValueError(f"{key}.users: list who may log in, such as [alice, bob], or set courses")
             if hub.allow_from and hub.install != "manifests":
                 raise ValueError(f"{key}.allow_from: requires install: manifests; use the chart's values instead")
-            if hub.courses and hub.install == "z2jh":
-                raise ValueError(
-                    f"{key}.courses: with z2jh, use the values of `kernelpod hub values`, or install: manifests"
-                )
             if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
                 raise ValueError(f"{key}.courses: set the exported folders nfs.courses and nfs.courses_files")
             if hub.user_ids and not self.nfs.courses_files:

@@ -72,7 +72,7 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
         gateway=gateway,
         hub=hub,
         more_hubs=more,
-        servers=count_servers(cluster, deployment),
+        servers=count_servers(cluster, deployment.hubs()),
         kernels=len(kernel_pods(cluster, deployment)),
         problems=tuple(problems),
     )
@@ -81,14 +81,15 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
 def _more_hub(cluster: Cluster, one: OneHub) -> str:
     ready = _ready(cluster, one.deployment.namespaces.hub, "component=hub")
     try:
-        return f"{ready}, {public_url(cluster, one.deployment)}" if ready.startswith("ready") else ready
+        url = (one.deployment.hub.url or "").rstrip("/")
+        return f"{ready}, {url or _service_url(cluster, one.deployment)}" if ready.startswith("ready") else ready
     except ClusterError as error:
         return error.message
 
 
-def count_servers(cluster: Cluster, deployment: Deployment) -> int:
-    """Return the number of running servers of all hubs."""
-    spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
+def count_servers(cluster: Cluster, hubs: list[OneHub]) -> int:
+    """Return the number of running servers of these hubs."""
+    spaces = [one.deployment.namespaces.hub for one in hubs]
     return sum(len(cluster.items("pods", space, "component=singleuser-server")) for space in spaces)
 
 
@@ -118,9 +119,13 @@ def _ready(cluster: Cluster, space: str, selector: str) -> str:
 
 
 def public_url(cluster: Cluster, deployment: Deployment) -> str:
-    """Return the hub's public URL. Raises ClusterError if it is not known."""
+    """Return the hub's public URL, with its base path. Raises ClusterError if it is not known."""
     if deployment.hub.url:
         return deployment.hub.url.rstrip("/")
+    return f"{_service_url(cluster, deployment)}{deployment.gateway.hubs[0].base_path.rstrip('/')}"
+
+
+def _service_url(cluster: Cluster, deployment: Deployment) -> str:
     service = cluster.get("service", PUBLIC_SERVICE, deployment.namespaces.hub)
     if service is None:
         raise ClusterError(f"there is no service {PUBLIC_SERVICE} in {deployment.namespaces.hub}")

@@ -1,4 +1,4 @@
-"""Frees static volumes of a deployment whose claim was deleted, so that a new claim of the same name can bind.
+"""Tells a deployment's volumes and claims from others, and frees volumes whose claim was deleted.
 
 A volume refers to its claim by uid. If a namespace is deleted by hand, its volumes stay in the phase `Released`
 and do not bind to any other claim.
@@ -11,8 +11,22 @@ from typing import Any
 
 from kernelpod.base.names import selector
 from kernelpod.deploy import rendered
-from kernelpod.deploy.cluster import Cluster
+from kernelpod.deploy.cluster import Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment
+
+
+def check_ours(cluster: Cluster, storage: list[dict[str, Any]]) -> None:
+    """Check that deploy created those of these volumes and claims that exist. Raises ClusterError."""
+    for one in storage:
+        kind, wanted = one["kind"], one["metadata"]
+        there = cluster.get(kind.lower(), wanted["name"], wanted.get("namespace", ""))
+        if there is not None and not rendered.MANAGED.items() <= there["metadata"].get("labels", {}).items():
+            where = f" -n {wanted['namespace']}" if "namespace" in wanted else ""
+            label = selector(rendered.MANAGED)
+            raise ClusterError(
+                f"The {kind} {wanted['name']} exists, and deploy did not create it. Use another namespace, or let "
+                f"deploy change and remove it: kubectl label {kind.lower()} {wanted['name']}{where} {label}"
+            )
 
 
 def left_behind(cluster: Cluster, deployment: Deployment) -> list[str]:
@@ -26,15 +40,20 @@ def free(cluster: Cluster, volume: str) -> None:
     cluster.kubectl("patch", "persistentvolume", volume, "--type", "merge", "-p", patch)
 
 
-def _own(cluster: Cluster, deployment: Deployment) -> list[dict[str, Any]]:
+def of_deploy(cluster: Cluster, deployment: Deployment) -> list[dict[str, Any]]:
+    """Return the volumes that deploy created. A volume of the same name without its label is somebody else's."""
     names = rendered.volume_names(deployment)
     ours = cluster.items("persistentvolumes", selector=selector(rendered.MANAGED))
+    return [one for one in ours if one["metadata"]["name"] in names]
+
+
+def _own(cluster: Cluster, deployment: Deployment) -> list[dict[str, Any]]:
     chart = {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": deployment.release}
     # Releases in two namespaces may have the same name. Helm tells their objects apart by this annotation.
     space = ("meta.helm.sh/release-namespace", deployment.namespaces.gateway)
     of_chart = cluster.items("persistentvolumes", selector=selector(chart))
     return [
-        *(one for one in ours if one["metadata"]["name"] in names),
+        *of_deploy(cluster, deployment),
         *(one for one in of_chart if space in one["metadata"].get("annotations", {}).items()),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -99,6 +100,12 @@ class Hub(Section):
         canonical = canonical_server(server)
         fitting = (one for one in self.courses_nfs if canonical_server(one.server) == canonical)
         return next((one for one in fitting if f"{root}/".startswith(f"{one.root.rstrip('/')}/")), None)
+
+    @property
+    def base_path(self) -> str:
+        """The hub's base URL as the path of `api_url` tells it, such as `/`; empty if that is another path."""
+        before, found, _ = urlsplit(self.api_url).path.partition("hub/api")
+        return before if found else ""
 
     def service_token(self) -> SecretStr | None:
         """Return the API token of the gateway's service, or None if none is configured.

@@ -1,161 +1,156 @@
 """Finds which generated values an admin's own values for Zero to JupyterHub override, and what that breaks.
 
 Helm merges the admin's file over the generated one: mappings are merged, all other values, lists included, are
-replaced, and `null` removes a key.
+replaced, and `null` removes a key. Traits of KubeSpawner can be set in further ways: in `hub.config`, where they
+replace the chart's values as a whole, and by profiles, which merge mappings.
 """
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from kernelpod.findings.finding import Finding, Level
 from kernelpod.findings.yamlfile import Keys, YamlTree
+from kernelpod.z2jh.rules import RULES, Rule, items
 
 Values = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class _Rule:
-    path: str
-    """Dotted path of a value; `*` matches any text, including dots."""
-    bad: Callable[[Any, Any], bool]
-    """Returns whether the admin's value breaks something; gets the generated value or None, and the admin's."""
-    said: str
-    level: Level = "error"
-
-
-def _differs(ours: Any, yours: Any) -> bool:
-    return ours is not None and bool(ours != yours)
-
-
-def _lacks_ours(ours: Any, yours: Any) -> bool:
-    return ours is not None and (not isinstance(yours, list) or any(one not in yours for one in ours))
-
-
-def _lacks_the_gateway(ours: Any, yours: Any) -> bool:
-    """Return whether a list lacks the first generated entry. An admin may leave out the internet behind it."""
-    return _lacks_ours(ours and ours[:1], yours)
-
-
-def _smaller(ours: Any, yours: Any) -> bool:
-    return ours is not None and (not isinstance(yours, (int, float)) or yours < ours)
+# Paths of the values that set KubeSpawner's traits.
+TRAITS = {
+    "allow_privilege_escalation": "singleuser.allowPrivilegeEscalation",
+    "cmd": "singleuser.cmd",
+    "environment": "singleuser.extraEnv",
+    "extra_pod_config": "singleuser.extraPodConfig",
+    "fs_gid": "singleuser.fsGid",
+    "init_containers": "singleuser.initContainers",
+    "server_token_scopes": "hub.config.Spawner.server_token_scopes",
+    "start_timeout": "singleuser.startTimeout",
+    "uid": "singleuser.uid",
+    "volume_mounts": "singleuser.storage.extraVolumeMounts",
+    "volumes": "singleuser.storage.extraVolumes",
+}
+# Sections of `hub.config` whose traits are the spawner's. With courses it is a PodSpawner.
+_SECTIONS = ("Spawner", "KubeSpawner", "PodSpawner")
+_USERS = ("allowed_users", "admin_users")
+_NAMES = "this chart's hub does not start with names that are not plain; use chart 4.0 or later, or other names"
+_OVERRIDE = "kubespawner_override"
+# What Kubernetes wants to be unique in a pod, by the path of the mapping.
+_UNIQUE: dict[Keys, str] = {
+    ("singleuser", "storage", "extraVolumes"): "name",
+    ("singleuser", "storage", "extraVolumeMounts"): "mountPath",
+}
 
 
-def _is_null(_: Any, yours: Any) -> bool:
-    return yours is None
+class _Given(NamedTuple):
+    """A value of the admin's."""
 
-
-def _is_on(_: Any, yours: Any) -> bool:
-    return bool(yours)
-
-
-def _replaced(ours: Any, yours: Any) -> bool:
-    return ours is not None and ours != yours
-
-
-def _is_off(_: Any, yours: Any) -> bool:
-    return not yours
-
-
-def _is_no_template(_: Any, yours: Any) -> bool:
-    """Return whether KubeSpawner's str.format would fail on a text or replace something by accident."""
-    if not isinstance(yours, str):
-        return False
-    try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(yours) if name is not None}
-    except ValueError:
-        return True
-    return not fields <= {"username", "unescaped_username", "servername", "unescaped_servername", "userid"}
-
-
-_HOME = "servers and kernels would have different homes; set homes in the settings instead"
-_ARGUMENTS = "the generated arguments are lost, so Lab would show every kernel as Unknown; remove cmd"
-_OTHER_NAMES = "in this chart's version, other names have different homes in servers and kernels; remove it"
-_LIST = "this list replaces the generated one and lacks its entries; copy them, because"
-_ORIGIN = "servers would share an origin, or have no addresses; set hubs[].subdomain_host in the settings instead"
-_COOKIES = "a server's page could log somebody in as another user"
-_CULLING = "set culling.idle_seconds instead"
-_METADATA = "this opens metadata services of some clouds; the generated egress allows the rest"
-# The first rule whose path matches is used.
-RULES = (
-    _Rule("hub.loadRoles.*.scopes", _lacks_ours, "servers need the generated scopes to use the gateway; add them"),
-    _Rule("hub.loadRoles.user", _is_null, "without this role the hub does not start"),
-    _Rule("hub.loadRoles.*", _is_null, "if a role is null, the hub does not start"),
-    _Rule("hub.config.Spawner.server_token_scopes", _lacks_ours, "servers need the generated scopes; add them"),
-    _Rule("hub.config.Authenticator.username_pattern", _replaced, _OTHER_NAMES),
-    _Rule("hub.config.KubeSpawner.delete_grace_period", _smaller, "servers end before their kernels are deleted"),
-    _Rule("hub.config.KubeSpawner.container_security_context", _differs, "servers may get privileges", "warning"),
-    _Rule("hub.config.JupyterHub.subdomain_host", _differs, _ORIGIN),
-    _Rule("hub.config.JupyterHub.cookie_host_prefix_enabled", _differs, _COOKIES, "warning"),
-    _Rule("proxy.chp.extraCommandLineFlags", _lacks_ours, f"{_LIST} the proxy must tell the servers' hosts apart"),
-    _Rule("hub.db.type", lambda _, yours: yours == "sqlite-memory", "a restarted hub loses all running servers"),
-    _Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_LIST} the gateway must reach the hub"),
-    _Rule("hub.networkPolicy.egress", _lacks_ours, f"{_LIST} the hub must reach servers and the API server"),
-    _Rule("hub.consecutiveFailureLimit", _differs, "a user whose starts are refused can end the hub", "warning"),
-    _Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),
-    _Rule("hub.extraConfig.90-kernelpod", _differs, "the hub needs these lines for its courses"),
-    _Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses there"),
-    _Rule("hub.services.*", _is_null, "the gateway must be a service of the hub"),
-    _Rule("singleuser.cmd", _differs, _ARGUMENTS),
-    _Rule("singleuser.extraEnv.KERNEL_PATH", lambda ours, yours: ours != yours, _HOME),
-    _Rule("singleuser.extraEnv.JUPYTER_GATEWAY_*", _differs, "servers could not reach or use the gateway"),
-    _Rule("singleuser.extraEnv.*_ACTIVITY_*", _differs, f"servers report busy kernels too late; {_CULLING}"),
-    _Rule("singleuser.extraEnv.HOME", _differs, _HOME),
-    _Rule("singleuser.extraEnv.*", _is_no_template, "KubeSpawner replaces {...}; double literal braces"),
-    _Rule("singleuser.storage.type", _differs, _HOME),
-    _Rule("singleuser.storage.homeMountPath", _differs, _HOME),
-    _Rule("singleuser.storage.extraVolume*", _lacks_ours, f"{_LIST} one of them is the home"),
-    _Rule("singleuser.initContainers", _lacks_ours, f"{_LIST} one of them creates homes"),
-    _Rule("singleuser.uid", _differs, "servers and kernels would have different ids; set policy.uid instead"),
-    _Rule("singleuser.fsGid", _differs, "servers and kernels would have different ids; set policy.gid instead"),
-    _Rule("singleuser.networkPolicy.enabled", _is_off, "servers can reach all addresses, even NFS", "warning"),
-    _Rule("singleuser.networkPolicy.egress", _lacks_the_gateway, f"{_LIST} servers must reach the gateway"),
-    _Rule(
-        "singleuser.networkPolicy.egressAllowRules.privateIPs",
-        _is_on,
-        "servers can reach private addresses, even nodes and NFS; list those that they need in egress",
-        "warning",
-    ),
-    _Rule("*.networkPolicy.egressAllowRules.nonPrivateIPs", _is_on, _METADATA, "warning"),
-    _Rule("*.networkPolicy.egressAllowRules.cloudMetadataServer", _is_on, _METADATA, "warning"),
-    _Rule("cull.enabled", _differs, f"kernels are culled by another setting; {_CULLING}"),
-    _Rule("cull.timeout", _smaller, f"servers are culled before their kernels; {_CULLING}"),
-    _Rule("cull.every", _is_null, f"the culler uses its own default interval; {_CULLING}", "warning"),
-    _Rule("cull.maxAge", _is_on, "servers are culled while their kernels are busy", "warning"),
-    _Rule("singleuser.allowPrivilegeEscalation", _is_on, "servers may get privileges", "warning"),
-)
+    keys: Keys
+    """Its place in the admin's values."""
+    path: Keys
+    """The path of the value that it has the effect of."""
+    value: Any
 
 
 def overrides(ours: Values, yours: YamlTree) -> list[Finding]:
     """Return the generated values that the admin's values break or change, sorted by their places in the file."""
-    return sorted(_found(ours, yours.data, yours, ()))
+    found = []
+    for given in _given(yours.data, (), ours):
+        if judged := _judged(given, ours):
+            said, level = judged
+            file, place = yours.spot(given.keys)
+            found.append(Finding(file, place, f"{_dotted(given.keys)}: {said}", level))
+    return sorted(found)
 
 
-def _found(ours: Any, yours: Values, tree: YamlTree, above: Keys) -> Iterator[Finding]:
-    for key, value in yours.items():
-        keys = (*above, key)
-        mine = ours.get(key) if isinstance(ours, dict) else None
-        if isinstance(value, dict):
-            yield from _found(mine, value, tree, keys)
-        elif found := _said(".".join(map(str, keys)), mine, value):
-            said, level = found
-            file, place = tree.spot(keys)
-            yield Finding(file, place, f"{'.'.join(map(str, keys))}: {said}", level)
+def _given(value: Any, keys: Keys, ours: Values) -> Iterator[_Given]:
+    """Yield the admin's values: leaves, traits of `hub.config`, and traits that profiles override."""
+    is_trait = len(keys) == 4 and keys[:2] == ("hub", "config") and keys[2] in _SECTIONS
+    if _dotted(keys) == "singleuser.profileList" or (is_trait and keys[3] == "profile_list"):
+        yield from _profiles(value, keys, ours)
+    elif is_trait and (path := _path_of(keys[3])) != keys:
+        yield _Given(keys, path, value)
+    elif _is_merged(value, keys, ours):
+        for key, inner in value.items():
+            yield from _given(inner, (*keys, key), ours)
+    else:
+        yield _Given(keys, keys, value)
 
 
-def _said(path: str, mine: Any, value: Any) -> tuple[str, Level] | None:
-    if rule := _broken(path, mine, value):
+def _profiles(value: Any, keys: Keys, ours: Values) -> Iterator[_Given]:
+    """Yield the traits that profiles, and choices in them, override."""
+    if not isinstance(value, (dict, list)):
+        return
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if key == _OVERRIDE and isinstance(inner, dict):
+            for trait, one in inner.items():
+                yield from _merged(_Given((*keys, key, trait), _path_of(trait), one), ours)
+        else:
+            yield from _profiles(inner, (*keys, key), ours)
+
+
+def _merged(given: _Given, ours: Values) -> Iterator[_Given]:
+    """Yield the values of a mapping that is merged with the generated one, or the value itself."""
+    if _is_merged(given.value, given.path, ours):
+        for key, inner in given.value.items():
+            yield from _merged(_Given((*given.keys, key), (*given.path, key), inner), ours)
+    else:
+        yield given
+
+
+def _is_merged(value: Any, path: Keys, ours: Values) -> bool:
+    return isinstance(value, dict) and isinstance(_at(ours, path), (dict, type(None)))
+
+
+def _judged(given: _Given, ours: Values) -> tuple[str, Level] | None:
+    value, mine = given.value, _at(ours, given.path)
+    if rule := _broken(_dotted(given.path), mine, value):
         return rule.said, rule.level
-    if isinstance(mine, dict) and mine:
+    if isinstance(mine, dict) and mine and not isinstance(value, (dict, list)):
         # The whole section is replaced by null or by another value, so all values in it are lost.
         return "the section is removed, with all generated values in it", "error"
+    if names := _kept_out(given, ours):
+        return f"{', '.join(names)}: {_NAMES}", "error"
+    if _is_twice(given.path, value, ours):
+        return "a generated volume or mount has the same, so no pod could start; choose another", "error"
     return ("replaces the generated value", "note") if mine is not None and mine != value else None
 
 
-def _broken(path: str, mine: Any, value: Any) -> _Rule | None:
+def _broken(path: str, mine: Any, value: Any) -> Rule | None:
     rule = next((rule for rule in RULES if fnmatchcase(path, rule.path)), None)
     return rule if rule and rule.bad(mine, value) else None
+
+
+def _kept_out(given: _Given, ours: Values) -> list[str]:
+    """Return the users in a list of the admin's who do not match the generated pattern of user names."""
+    pattern = _at(ours, ("hub", "config", "Authenticator", "username_pattern"))
+    if pattern is None or given.path[:2] != ("hub", "config") or given.path[-1] not in _USERS:
+        return []
+    names = map(str, given.value) if isinstance(given.value, list) else ()
+    # As JupyterHub does: names are in lower case.
+    return sorted(name for name in names if not re.match(pattern, name.lower()))
+
+
+def _is_twice(path: Keys, value: Any, ours: Values) -> bool:
+    """Return whether an entry of the admin's has the name or the place of a generated one."""
+    *above, _, key = ("", "", *path)
+    if _UNIQUE.get(tuple(above[2:])) != key or _at(ours, path) is not None:
+        return False
+    return any(one.get(key) == value for one in items(_at(ours, tuple(above[2:]))))
+
+
+def _path_of(trait: str | int) -> Keys:
+    """Return the path of the value that sets a trait of KubeSpawner."""
+    return tuple(TRAITS.get(str(trait), f"hub.config.KubeSpawner.{trait}").split("."))
+
+
+def _at(values: Any, path: Keys) -> Any:
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+def _dotted(keys: Keys) -> str:
+    return ".".join(map(str, keys))

@@ -15,20 +15,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kernelpod.base import hubnetworks, yamltext
+from kernelpod.base.merging import merged
 from kernelpod.errors import SettingsError
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.hub import servers
-from kernelpod.pods import additions
-from kernelpod.pods import server as pods
-from kernelpod.pods.parts import ephemeral_storage, restricted
+from kernelpod.pods.parts import restricted
+from kernelpod.pods.server import claim_traits
+from kernelpod.pods.serverfields import variables
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh import versions as charts
 from kernelpod.z2jh.bundle import packed, templates
+from kernelpod.z2jh.podvalues import STAND_IN, per_user, pod_values
 
-# A user name that is its own slug; it is later replaced by KubeSpawner's placeholder of the slug.
-STAND_IN = "kernelpodstandin"
-PLACEHOLDER = "{username}"
 # With courses: the folder of this package in the hub's pod, and the claim of the courses files.
 PLACE = "/usr/local/share/jupyterhub"
 TEMPLATES = f"{PLACE}/kernelpod-templates"
@@ -61,6 +60,8 @@ def z2jh_values(
         "singleuser": _singleuser(settings, hub, gateway_namespace),
         "cull": _cull(settings),
     }
+    if not hub.courses:
+        values = merged(values, pod_values(settings, hub, maps=charts.takes_maps(chart_version)))
     values["singleuser"]["networkPolicy"]["egress"] += hubnetworks.internet() if internet is None else internet
     values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
     if subdomains := servers.subdomains(hub):
@@ -76,23 +77,23 @@ def z2jh_values(
 
 
 def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]:
-    home = mounts_for(settings, hub.name, STAND_IN, ()).home
     # With courses the path of a home depends on more than the user name, so the spawner sets it.
-    path = {} if hub.courses else {"KERNEL_PATH": home.path}
+    path = {} if hub.courses else {"KERNEL_PATH": mounts_for(settings, hub.name, STAND_IN, ()).home.path}
     return {
         "cmd": ["jupyterhub-singleuser", *servers.arguments(settings)],
         "startTimeout": servers.pod_timeout_seconds(settings),
         "uid": settings.policy.uid,
-        "fsGid": settings.policy.gid,
+        # The chart's own would let Kubernetes change the owners of all homes on some volumes.
+        "fsGid": None,
         "allowPrivilegeEscalation": False,
         # It would need a privileged container, and the network policy denies link-local addresses anyway.
         "cloudMetadata": {"blockWithIptables": False},
-        "extraEnv": _per_user(
+        "extraEnv": per_user(
             {
                 **servers.environment(settings, hub),
                 "JUPYTER_GATEWAY_AUTH_TOKEN": "$(JUPYTERHUB_API_TOKEN)",
                 **path,
-                "HOME": home.mount_path,
+                **variables(settings),
             }
         ),
         "networkPolicy": {
@@ -100,8 +101,8 @@ def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[st
             "egressAllowRules": {"nonPrivateIPs": False},
             "egress": [_rule("to", gateway_namespace, GATEWAY_PORT)],
         },
-        **_storage(settings, hub),
-        **({} if hub.courses else {**_disk(settings), **_additions(settings)}),
+        # The volumes contain the home, whether it is on a claim or on NFS. With courses the spawner mounts them.
+        "storage": {"type": "none", "homeMountPath": settings.homes.mount_path},
     }
 
 
@@ -149,19 +150,25 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
             "delete_grace_period": servers.grace_period_seconds(settings),
             "gid": settings.policy.gid,
             "container_security_context": restricted(),
-            **pods.claim_traits(settings, hub),
+            **claim_traits(settings, hub),
         },
     }
+    names = [hub.service]
+    if hub.admin_token_file:
+        names.append(servers.admin_service(hub))
+        roles["kernelpod-revoke"] = {"scopes": servers.admin_scopes(settings, hub), "services": names[1:]}
     admin = settings.identity.admin_scope
     if admin.startswith("custom:"):
         config["JupyterHub"] = {"custom_scopes": {admin: {"description": servers.ADMIN_SCOPE_MEANS}}}
         roles["kernelpod-admin"] = {"scopes": [admin, access]}
     return {
+        # The path at which the gateway asks the hub.
+        **({"baseUrl": hub.base_path} if hub.base_path else {}),
         **(_courses(settings, hub, hub.courses) if hub.courses else {}),
         **({"templateVars": notes} if (notes := servers.page_notes(settings)) else {}),
         "config": config,
-        # The chart creates the token: Secret `hub`, key `hub.services.<name>.apiToken`.
-        "services": {hub.service: {"display": False}},
+        # The chart creates the tokens: Secret `hub`, key `hub.services.<name>.apiToken`.
+        "services": {name: {"display": False} for name in names},
         "loadRoles": roles,
         "networkPolicy": {
             "ingress": [_rule("from", gateway_namespace, HUB_PORT)],
@@ -215,61 +222,9 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
     }
 
 
-def _storage(settings: Settings, hub: Hub) -> dict[str, Any]:
-    if hub.courses:
-        # The spawner mounts the user's folders.
-        return {"storage": {"type": "none", "homeMountPath": settings.homes.mount_path}}
-    mounts = mounts_for(settings, hub.name, STAND_IN, ())
-    ids = pods.Ids(settings.policy.uid, settings.policy.gid)
-    return {
-        "storage": {
-            # The volumes below contain the home, whether it is on a claim or on NFS.
-            "type": "none",
-            "homeMountPath": mounts.home.mount_path,
-            "extraVolumes": _per_user(pods.volumes(mounts)),
-            "extraVolumeMounts": _per_user(pods.volume_mounts(mounts)),
-        },
-        "initContainers": [
-            _per_user(pods.home_container(settings, mounts, ids)),
-            *_per_user(additions.init_containers(settings.pods.servers, ids.uid)),
-        ],
-    }
-
-
-def _disk(settings: Settings) -> dict[str, Any]:
-    disk = settings.runtime.kubernetes.ephemeral_storage
-    amounts = {"guarantees": ephemeral_storage(disk.request), "limits": ephemeral_storage(disk.limit)}
-    return {"extraResource": amounts}
-
-
-def _additions(settings: Settings) -> dict[str, Any]:
-    """Return `pods.servers` without its containers, and the user namespace. With courses the spawner adds both."""
-    added = settings.pods.servers
-    aliases = additions.host_aliases(added)
-    pod: dict[str, Any] = {"hostAliases": aliases} if aliases else {}
-    if settings.runtime.kubernetes.user_namespaces:
-        pod["hostUsers"] = False
-    made = {
-        "extraLabels": dict(added.labels),
-        "extraAnnotations": _per_user(dict(added.annotations)),
-        "extraTolerations": additions.tolerations(added),
-        "extraPodConfig": pod,
-    }
-    return {key: value for key, value in made.items() if value}
-
-
 def _rule(direction: str, namespace: str, port: int) -> dict[str, Any]:
     gateway = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
         "podSelector": {"matchLabels": dict(GATEWAY_LABELS)},
     }
     return {direction: [gateway], "ports": [{"protocol": "TCP", "port": port}]}
-
-
-def _per_user(value: Any) -> Any:
-    """Return a value for KubeSpawner to expand: all braces are doubled but those of the slug's placeholder."""
-    if isinstance(value, str):
-        return value.replace("{", "{{").replace("}", "}}").replace(STAND_IN, PLACEHOLDER)
-    if isinstance(value, dict):
-        return {key: _per_user(inner) for key, inner in value.items()}
-    return [_per_user(inner) for inner in value] if isinstance(value, list) else value

@@ -9,10 +9,15 @@ from kernelpod.errors import SettingsError
 
 # The newest version that the values were checked with.
 NEWEST = "4.4"
-_OLDEST, _NAMES_AS_THE_GATEWAY_DOES = (3, 3), (4, 0)
+_OLDEST, _NAMES_AS_THE_GATEWAY_DOES, _VOLUMES_ARE_MAPS = (3, 3), (4, 0), (4, 3)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(\.\d+(-[\w.]+)?)?\Z", re.ASCII)
 # User names for which the KubeSpawner of older charts and the gateway use the same folder.
 PLAIN_NAMES = "^[a-z][a-z0-9]{0,47}$"
+
+
+def takes_maps(version: str) -> bool:
+    """Return whether the chart takes mappings of volumes in place of lists. Raises SettingsError."""
+    return _number(version) >= _VOLUMES_ARE_MAPS
 
 
 def config_for(version: str, *, courses: bool) -> dict[str, Any]:
@@ -22,12 +27,7 @@ def config_for(version: str, *, courses: bool) -> dict[str, Any]:
     before 4.0 only plain names may log in. Raises SettingsError for an invalid version, a chart before 3.3, and
     courses with a chart before 4.0, whose hub lacks pydantic.
     """
-    found = _VERSION.match(version)
-    if found is None:
-        raise SettingsError(f"chart version {version!r}: write a version such as {NEWEST} or 4.0.0")
-    number = (int(found[1]), int(found[2]))
-    if number < _OLDEST:
-        raise SettingsError(f"chart version {version}: the values need 3.3 or later")
+    number = _number(version)
     if number >= _NAMES_AS_THE_GATEWAY_DOES:
         return {}
     if courses:
@@ -35,3 +35,13 @@ def config_for(version: str, *, courses: bool) -> dict[str, Any]:
             f"chart version {version}: courses need 4.0 or later; use a newer chart, or the hub of hub/manifests"
         )
     return {"Authenticator": {"username_pattern": PLAIN_NAMES}}
+
+
+def _number(version: str) -> tuple[int, int]:
+    found = _VERSION.match(version)
+    if found is None:
+        raise SettingsError(f"chart version {version!r}: write a version such as {NEWEST} or 4.0.0")
+    number = (int(found[1]), int(found[2]))
+    if number < _OLDEST:
+        raise SettingsError(f"chart version {version}: the values need 3.3 or later")
+    return number

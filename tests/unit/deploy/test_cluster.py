@@ -140,6 +140,13 @@ def test_the_url_is_the_one_people_reach(hub: dict[str, Any], spec: dict[str, An
     assert public_url(tools.cluster(), deployment(hub={"users": ["a"], **hub})) == url
 
 
+def test_the_url_of_a_hub_below_a_path_has_the_path() -> None:
+    spec = {"type": "ClusterIP", "clusterIP": "10.9.0.1", "ports": [{"name": "http"}]}
+    below = {"hubs": [{"api_url": "http://hub.hub:8081/jupyter/hub/api"}]}
+    tools = Answers(kubectl_get_service={"spec": spec})
+    assert public_url(tools.cluster(), deployment(settings=below)) == "http://10.9.0.1/jupyter"
+
+
 def test_a_load_balancer_without_an_address_is_explained() -> None:
     tools = Answers(kubectl_get_service={"spec": {"type": "LoadBalancer", "ports": [{"name": "http"}]}})
     with pytest.raises(ClusterError, match="metallb"):

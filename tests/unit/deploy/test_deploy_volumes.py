@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from deployments import Answers, courses_deployment, deployment
 
-from kernelpod.deploy import install, operations, volumes
+from kernelpod.deploy import install, operations, rendered, volumes
+from kernelpod.deploy.cluster import ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.rendered import MANAGED
+from kernelpod.settings.sections import Settings
 
 OF_CHART = {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "kernelpod"}
 
@@ -103,10 +105,30 @@ def test_only_the_claims_name_is_kept() -> None:
     assert json.loads(words[-1]) == {"spec": {"claimRef": {"uid": None, "resourceVersion": None}}}
 
 
+@pytest.mark.parametrize(("labels", "refused"), [({}, True), ({"team": "it"}, True), (MANAGED, False)])
+def test_a_claim_that_others_made_is_neither_labelled_nor_changed(labels: dict[str, str], refused: bool) -> None:
+    tools = Answers(**{"kubectl get persistentvolumeclaim homes": {"metadata": {"labels": labels}}})
+    storage = rendered.hub_storage(deployment(), Settings())
+    if refused:
+        with pytest.raises(ClusterError, match="The PersistentVolumeClaim homes exists, and deploy did not"):
+            volumes.check_ours(tools.cluster(), storage)
+    else:
+        volumes.check_ours(tools.cluster(), storage)
+
+
+def test_a_deployment_asks_before_anything_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = Answers(**{"kubectl get persistentvolume hub-homes": {"metadata": {}}})
+    completed = install.CompletedSettings("", Settings())
+    monkeypatch.setattr(install, "gateway_settings", lambda *_: completed)
+    with pytest.raises(ClusterError, match="The PersistentVolume hub-homes exists"):
+        operations.deploy(tools.cluster(), deployment(), Progress(lambda _: None))
+    assert {words[1] for words in tools.asked} == {"get"}
+
+
 @pytest.fixture
 def fitting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that fits, and a deployment that ends when it makes the namespaces."""
-    planned = operations._Planned("", {}, [], {"hub": ""}, [])
+    planned = operations._Planned("", {}, [], {"hub": ""}, [], [])
     monkeypatch.setattr(operations, "_plan", lambda *_: planned)
 
     def stop(*_: Any) -> None:

@@ -73,6 +73,8 @@ def test_the_chart_of_the_hub_is_installed_and_its_token_handed_on() -> None:
         "https://hub.jupyter.org/helm-chart/",
         "--version",
     ]
+    # By this Secret, destroy knows that the release is deploy's.
+    assert tools.given[tools.asked.index(helm) - 1].count("name: kernelpod-deployed") == 1
     applied = [yaml.safe_load(text) for text in tools.given[-1:] if text]
     assert [(one["metadata"]["namespace"], one["stringData"]) for one in applied] == [
         ("gateway", {"token": "of the chart"})

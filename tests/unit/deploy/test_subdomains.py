@@ -52,5 +52,5 @@ def test_what_does_not_fit_is_refused(hub: dict[str, Any], said: str) -> None:
 
 
 def test_the_smoke_test_asks_for_a_name_below_the_hubs() -> None:
-    assert smoke.addresses(URL, deployment(hub=ON)) == [URL, "https://kernelpod-smoke.hub.example.org"]
+    assert smoke.addresses(URL, deployment(hub=ON)) == [URL, "https://kernelpodsmoke.hub.example.org"]
     assert smoke.addresses("http://10.0.0.1", deployment()) == ["http://10.0.0.1"]

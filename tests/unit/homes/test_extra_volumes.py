@@ -110,9 +110,9 @@ def test_a_working_directory_in_one_stays_what_it_is(wished: str) -> None:
 def test_zero_to_jupyterhub_gets_them_too() -> None:
     made = settings([MOUNTS[0], MOUNTS[2]], servers={"gateway_url": "http://kernelpod.gateway:8888"})
     storage = z2jh_values(made, "gateway")["singleuser"]["storage"]
-    assert sources(storage["extraVolumes"])["pip"] == SOURCES["pip"]
+    assert sources([*storage["extraVolumes"].values()])["pip"] == SOURCES["pip"]
     # KubeSpawner fills in braces of these.
-    assert sources(storage["extraVolumes"])["store"]["csi"]["volumeAttributes"] == {
+    assert sources([*storage["extraVolumes"].values()])["store"]["csi"]["volumeAttributes"] == {
         "secretProviderClass": "{{a}} $(B)"
     }
 

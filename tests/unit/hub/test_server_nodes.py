@@ -51,5 +51,5 @@ def test_the_values_hold_the_same_for_the_charts_own_spawner() -> None:
         "guarantees": {"ephemeral-storage": "256Mi"},
         "limits": {"ephemeral-storage": "5Gi"},
     }
-    assert singleuser["extraPodConfig"] == {"hostUsers": False}
-    assert "extraPodConfig" not in z2jh_values(settings(), "gateway")["singleuser"]
+    assert singleuser["extraPodConfig"] == {"enableServiceLinks": False, "hostUsers": False}
+    assert "hostUsers" not in z2jh_values(settings(), "gateway")["singleuser"]["extraPodConfig"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import z2jh_values
+from kernelpod.z2jh.versions import NEWEST
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}
 SECTIONS: dict[str, Any] = {
@@ -17,5 +18,6 @@ WITH_COURSES: dict[str, Any] = {**SECTIONS, "hubs": [{"courses": "/etc/courses/t
 with_token: dict[str, Any] = {**SECTIONS, "hubs": [{"courses": "/etc/courses/t.yaml", "token": "very-secret"}]}
 
 
-def values(sections: dict[str, Any] = SECTIONS, **changes: Any) -> dict[str, Any]:
-    return z2jh_values(Settings.model_validate({**sections, **changes}), "gateway", "lab:2", ["kernel:1"])
+def values(sections: dict[str, Any] = SECTIONS, version: str = NEWEST, **changes: Any) -> dict[str, Any]:
+    settings = Settings.model_validate({**sections, **changes})
+    return z2jh_values(settings, "gateway", "lab:2", ["kernel:1"], chart_version=version)

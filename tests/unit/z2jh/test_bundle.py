@@ -45,7 +45,6 @@ c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.KubeSpawner.environment = dict(values["singleuser"]["extraEnv"])
-c.KubeSpawner.fs_gid = values["singleuser"]["fsGid"]
 c.KubeSpawner.update(values["hub"]["config"]["KubeSpawner"])
 exec(values["hub"]["extraConfig"]["90-kernelpod"].replace("/usr/local/share/jupyterhub", folder))
 import kernelpod.z2jh.hook

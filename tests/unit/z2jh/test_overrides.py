@@ -61,8 +61,8 @@ DANGERS: list[tuple[str, Any, str, str]] = [
     ("singleuser/extraEnv/JUPYTER_GATEWAY_URL", "http://x", "error", "reach or use the gateway"),
     ("singleuser/extraEnv/KERNEL_VOLUMES", '[{"name": "h"}]', "error", "double literal braces"),
     ("singleuser/extraEnv/MINE", "{", "error", "double literal braces"),
-    ("singleuser/uid", 4000, "error", "set policy.uid instead"),
-    ("singleuser/fsGid", None, "error", "set policy.gid instead"),
+    ("singleuser/uid", 4000, "error", "set policy.uid and policy.gid instead"),
+    ("singleuser/fsGid", 100, "error", "the owners of all homes would change"),
     ("singleuser/allowPrivilegeEscalation", True, "warning", "privileges"),
     ("hub/db/type", "sqlite-memory", "error", "loses all running servers"),
     ("hub/loadRoles/user", None, "error", "does not start"),
@@ -74,6 +74,45 @@ DANGERS: list[tuple[str, Any, str, str]] = [
     ("hub/services/kernelpod", None, "error", "a service of the hub"),
     ("hub/services", None, "error", "the section is removed"),
     ("singleuser/storage", None, "error", "the section is removed"),
+    ("fullnameOverride", "teaching", "error", "that of the Service `hub`"),
+    ("fullnameOverride", None, "error", "that of the Service `hub`"),
+    ("hub/baseUrl", "/jupyter/", "error", "set hubs[].api_url"),
+    ("hub/config/JupyterHub/base_url", "/jupyter/", "error", "set hub.baseUrl instead"),
+    ("hub/config/JupyterHub/load_roles", [{"name": "x"}], "error", "add yours to hub.loadRoles"),
+    ("hub/config/JupyterHub/services", [], "error", "add yours to hub.services"),
+    ("hub/config/JupyterHub/spawner_class", "simple", "error", "another spawner"),
+    ("hub/config/JupyterHub/db_url", "sqlite:///:memory:", "error", "loses all running servers"),
+    ("hub/db/url", "sqlite://", "error", "loses all running servers"),
+    ("hub/config/KubeSpawner/environment", {"MINE": "a"}, "error", "the generated variables are lost"),
+    ("hub/config/KubeSpawner/cmd", ["start.sh"], "error", "Unknown"),
+    ("hub/config/KubeSpawner/args", ["--x"], "warning", "override the generated ones"),
+    ("hub/config/KubeSpawner/slug_scheme", "escape", "error", "different homes"),
+    ("hub/config/KubeSpawner/uid", 4000, "error", "different ids"),
+    ("hub/config/KubeSpawner/gid", 4000, "error", "different ids"),
+    ("hub/config/KubeSpawner/volumes", {"mine": {"name": "mine"}}, "error", "one of them is the home"),
+    ("hub/config/KubeSpawner/volume_mounts", [], "error", "one of them is the home"),
+    ("hub/config/KubeSpawner/init_containers", [{"name": "mine"}], "error", "one of them creates homes"),
+    (
+        "hub/config/KubeSpawner/extra_pod_config",
+        {"hostname": "x"},
+        "error",
+        "generated fields of the pod are lost",
+    ),
+    ("hub/config/KubeSpawner/working_dir", "/srv", "error", "not start in their home"),
+    ("hub/config/KubeSpawner/server_token_scopes", [], "error", "add them"),
+    ("hub/config/KubeSpawner/pod_security_context/runAsUser", 0, "error", "different ids"),
+    ("hub/config/KubeSpawner/container_security_context/privileged", True, "warning", "all privileges"),
+    ("hub/config/KubeSpawner/extra_container_config/workingDir", "/srv", "warning", "replaces a field"),
+    ("hub/config/KubeSpawner/enable_user_namespaces", True, "error", "do not hold in other namespaces"),
+    ("hub/config/Spawner/cmd", ["start.sh"], "error", "Unknown"),
+    ("hub/config/Spawner/environment", {"MINE": "a"}, "error", "the generated variables are lost"),
+    ("hub/config/PodSpawner/uid", 4000, "error", "different ids"),
+    ("singleuser/extraEnv", None, "error", "the generated variables are lost"),
+    ("singleuser/extraPodConfig/volumes", [{"name": "x"}], "error", "replaces the home"),
+    ("singleuser/initContainers", {"mine": {"name": "mine"}}, "error", "one of them creates homes"),
+    ("singleuser/storage/extraVolumes/kernelpod-00", None, "error", "one of them is the home"),
+    ("singleuser/storage/extraVolumes/mine/name", "homes", "error", "choose another"),
+    ("singleuser/storage/extraVolumeMounts/mine/mountPath", "/home/jovyan", "error", "choose another"),
     ("cull/enabled", True, "error", "set culling.idle_seconds instead"),
     ("cull/maxAge", 86400, "warning", "while their kernels are busy"),
 ]
@@ -85,6 +124,56 @@ def test_a_dangerous_value_is_named_with_what_it_breaks(path: str, value: Any, l
     assert found.level == level
     assert found.text.startswith(f"{path.replace('/', '.')}: ")
     assert said in found.text
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "said"),
+    [
+        ("cmd", ["start.sh"], "Unknown"),
+        ("uid", 4000, "different ids"),
+        ("volumes", [{"name": "mine"}], "one of them is the home"),
+        ("init_containers", [], "one of them creates homes"),
+        ("working_dir", "/srv", "not start in their home"),
+        ("environment/JUPYTER_GATEWAY_URL", "http://x", "reach or use the gateway"),
+        ("environment/MINE", "{", "double literal braces"),
+    ],
+)
+def test_a_profile_is_no_way_around(trait: str, value: Any, said: str) -> None:
+    override = {"kubespawner_override": nested(trait, value)}
+    choice = {"profile_options": {"size": {"choices": {"large": override}}}}
+    for profile in (override, choice):
+        for path in ("singleuser/profileList", "hub/config/KubeSpawner/profile_list"):
+            (found,) = overrides(OURS, nested(path, [{"display_name": "A"}, profile]))
+            assert (found.level, said in found.text) == ("error", True), found
+            assert found.text.startswith(f"{path.replace('/', '.')}.1.")
+
+
+@pytest.mark.parametrize("version", ["3.3.8", "4.0.0", "4.4.0"])
+@pytest.mark.parametrize("mine", [[{"name": "mine"}], {"mine": {"name": "mine"}}], ids=["list", "mapping"])
+def test_volumes_of_an_admin_are_added_or_replace_ours(version: str, mine: Any) -> None:
+    """Helm merges a mapping only with a mapping."""
+    ours = z2jh_values(Settings.model_validate(SETTINGS), "gateway", chart_version=version)
+    found = overrides(ours, nested("singleuser/storage/extraVolumes", mine))
+    added = version == "4.4.0" and isinstance(mine, dict)
+    assert [one.level for one in found] == ([] if added else ["error"])
+
+
+@pytest.mark.parametrize(("version", "errors"), [("3.3.8", 1), ("4.0.0", 0)])
+@pytest.mark.parametrize("path", ["hub/config/Authenticator/allowed_users", "hub/config/X/admin_users"])
+def test_users_whose_names_end_the_hub_are_named(path: str, version: str, errors: int) -> None:
+    ours = z2jh_values(Settings.model_validate(SETTINGS), "gateway", chart_version=version)
+    found = overrides(ours, nested(path, ["alice", "john.doe"]))
+    assert [one.level for one in found] == ["error"] * errors
+    assert all(": john.doe: this chart's hub does not start" in one.text for one in found)
+    assert overrides(ours, nested(path, ["alice", "Bob"])) == []
+
+
+def test_a_hub_below_a_path_is_followed_where_the_gateway_asks_it_there() -> None:
+    hubs = {"hubs": [{"api_url": "http://hub.hub:8081/jupyter/hub/api"}]}
+    ours = z2jh_values(Settings.model_validate({**SETTINGS, **hubs}), "gateway")
+    assert ours["hub"]["baseUrl"] == "/jupyter/"
+    assert overrides(ours, nested("hub/baseUrl", "/jupyter/")) == []
+    assert overrides(ours, nested("hub/baseUrl", "/"))[0].level == "error"
 
 
 WITH_CULLING: list[tuple[str, Any, str, str]] = [
@@ -125,6 +214,18 @@ HARMLESS: list[tuple[str, Any]] = [
     ("hub/db/type", "postgres"),
     ("proxy/https/enabled", True),
     ("hub/loadRoles/teacher", {"scopes": ["self"]}),
+    ("fullnameOverride", ""),
+    ("nameOverride", "teaching"),
+    ("hub/baseUrl", "/"),
+    ("hub/config/JupyterHub/db_url", "postgresql://db/hub"),
+    ("hub/config/KubeSpawner/mem_limit", "2G"),
+    ("hub/config/KubeSpawner/pod_security_context/fsGroupChangePolicy", "OnRootMismatch"),
+    ("hub/config/Spawner/http_timeout", 60),
+    ("singleuser/extraPodConfig/dnsPolicy", "None"),
+    ("singleuser/profileList", [{"display_name": "A", "kubespawner_override": {"mem_limit": "2G"}}]),
+    ("singleuser/profileList", [{"kubespawner_override": {"environment": {"MINE": "a"}}}]),
+    ("singleuser/storage/extraVolumes/mine", {"name": "mine", "emptyDir": {}}),
+    ("singleuser/storage/extraVolumeMounts/mine", {"name": "mine", "mountPath": "/mine"}),
 ]
 
 

@@ -6,6 +6,7 @@ A hub in the cluster uses it together with `kernelpod.hub.config.configure`, wit
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from traitlets import Unicode
 from kernelpod.hub import servers
 from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.hub.spawners.profiles import profiles
-from kernelpod.pods import additions
 from kernelpod.pods import server as pods
-from kernelpod.pods.parts import ephemeral_storage, restricted, shared_memory
+from kernelpod.pods.parts import restricted, shared_memory
+from kernelpod.pods.serverfields import server_fields, variables
 from kernelpod.settings.sections import Settings
 
 # URL of the hub for servers: its Service.
@@ -55,7 +56,7 @@ def configure_kubespawner(c: Any, settings: Settings) -> None:
     c.JupyterHub.ip = "0.0.0.0"
     # Not on the database's volume: in the next pod, another process may have this id.
     c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"  # noqa: S108 - the pod's own
-    c.Spawner.environment.update({"HOME": settings.homes.mount_path, "SHELL": "/bin/bash"})
+    c.Spawner.environment.update(variables(settings))
     c.KubeSpawner.start_timeout = servers.pod_timeout_seconds(settings)
     c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
     c.KubeSpawner.service_account = "default"
@@ -111,28 +112,14 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         """Return KubeSpawner's pod with mounts, ids and the init container that makes the home."""
         pod = await super().get_pod_manifest()
         has = self.entitlements
-        mounts, ids = has.mounts, pods.Ids(has.uid, has.gid, has.supplemental_groups)
-        spec, server = pod.spec, pod.spec.containers[0]
-        spec.volumes = [*(spec.volumes or []), *pods.volumes(mounts)]
-        make_home = pods.home_container(self.settings, mounts, ids, has.to_make)
-        spec.init_containers = [make_home, *(spec.init_containers or [])]
-        spec.security_context = {
-            **(spec.security_context or {}),
-            "supplementalGroups": list(ids.groups),
-            "seccompProfile": {"type": "RuntimeDefault"},
-        }
-        spec.enable_service_links = False
-        server.volume_mounts = [*(server.volume_mounts or []), *pods.volume_mounts(mounts)]
+        ids = pods.Ids(has.uid, has.gid, has.supplemental_groups)
+        ours, server = server_fields(self.settings, has.mounts, ids, has.to_make), pod.spec.containers[0]
+        for part, fields in ((pod.metadata, ours.metadata), (pod.spec, ours.spec), (server, ours.container)):
+            _add(part, fields)
         if self.shm:
             volume, mount = shared_memory(self.shm)
-            spec.volumes.append(volume)
+            pod.spec.volumes.append(volume)
             server.volume_mounts.append(mount)
-        self._limit_the_disk(server.resources)
-        if self.settings.runtime.kubernetes.user_namespaces:
-            spec.host_users = False
-        self._add_what_the_site_adds(pod, ids.uid)
-        server.working_dir = mounts.home.mount_path
-        server.security_context = {**server.security_context, "runAsUser": ids.uid, "runAsGroup": ids.gid}
         return pod
 
     def get_secret_manifest(self, owner_reference: Any) -> Any:
@@ -147,22 +134,6 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
                 secret.data[name] = b64encode(Path(file).read_bytes()).decode()
         return secret
 
-    def _limit_the_disk(self, resources: Any) -> None:
-        """Set request and limit of the node's disk, unless `extra_resource_limits` and the like set them."""
-        disk = self.settings.runtime.kubernetes.ephemeral_storage
-        if "ephemeral-storage" not in {**resources.requests, **resources.limits}:
-            resources.requests = {**resources.requests, **ephemeral_storage(disk.request)}
-            resources.limits = {**resources.limits, **ephemeral_storage(disk.limit)}
-
-    def _add_what_the_site_adds(self, pod: Any, uid: int) -> None:
-        """Add `pods.servers` of the settings. What the pod already contains takes precedence."""
-        added, metadata, spec = self.settings.pods.servers, pod.metadata, pod.spec
-        metadata.labels = {**added.labels, **(metadata.labels or {})}
-        metadata.annotations = {**added.annotations, **(metadata.annotations or {})}
-        spec.init_containers = [*spec.init_containers, *additions.init_containers(added, uid)]
-        spec.tolerations = [*(spec.tolerations or []), *additions.tolerations(added)]
-        spec.host_aliases = [*(spec.host_aliases or []), *additions.host_aliases(added)]
-
     def is_pod_running(self, pod: Any) -> bool:
         """Return whether the server's pod runs. Raises HomeNotMadeError if its home could not be made."""
         status = pod["status"] if pod else {}
@@ -174,3 +145,45 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
                 said = (ended.get("message") or "The home could not be made.").strip()
                 raise HomeNotMadeError(said, 503)
         return bool(super().is_pod_running(pod))
+
+
+def _add(part: Any, fields: dict[str, Any]) -> None:
+    """Add fields to a part of KubeSpawner's pod."""
+    names = {kubernetes: name for name, kubernetes in part.attribute_map.items()}
+    for key, value in fields.items():
+        name = names[key]
+        setattr(part, name, _JOINED.get(key, _joined)(getattr(part, name), value))
+
+
+def _joined(theirs: Any, ours: Any) -> Any:
+    """Return lists one after the other, and mappings merged. Our values take precedence."""
+    if isinstance(ours, list):
+        return [*(theirs or []), *ours]
+    return {**(theirs or {}), **ours} if isinstance(ours, dict) else ours
+
+
+def _kept(theirs: dict[str, str] | None, ours: dict[str, str]) -> dict[str, str]:
+    """Return both. What the pod already contains takes precedence."""
+    return {**ours, **(theirs or {})}
+
+
+def _home_first(theirs: list[Any] | None, ours: list[Any]) -> list[Any]:
+    """Return the container that makes the home, an admin's containers, and the site's."""
+    return [ours[0], *(theirs or []), *ours[1:]]
+
+
+def _disk_limited(resources: Any, ours: dict[str, dict[str, str]]) -> Any:
+    """Set request and limit of the node's disk, unless `extra_resource_limits` and the like set them."""
+    if "ephemeral-storage" not in {**resources.requests, **resources.limits}:
+        resources.requests = {**resources.requests, **ours["requests"]}
+        resources.limits = {**resources.limits, **ours["limits"]}
+    return resources
+
+
+# How fields are joined that are not joined like the others.
+_JOINED: dict[str, Callable[[Any, Any], Any]] = {
+    "labels": _kept,
+    "annotations": _kept,
+    "initContainers": _home_first,
+    "resources": _disk_limited,
+}
