@@ -33,6 +33,8 @@ class MountedClaim:
     purpose: str = "kernelspecs-sync"
     """Beginning of the pod's name, and value of its label."""
     capabilities: tuple[str, ...] = ()
+    seconds: int = LIFE_SECONDS
+    """How long the pod lives at most."""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -80,7 +82,7 @@ def document(name: str, claim: MountedClaim) -> dict[str, Any]:
         "name": "shell",
         "image": claim.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sleep", str(LIFE_SECONDS)],
+        "command": ["sleep", str(claim.seconds)],
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "500m", "memory": "128Mi"},
@@ -90,7 +92,7 @@ def document(name: str, claim: MountedClaim) -> dict[str, Any]:
     }
     spec = {
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": LIFE_SECONDS,
+        "activeDeadlineSeconds": claim.seconds,
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

@@ -12,11 +12,13 @@ from typing import Any
 
 import click
 
+from kernelpod.base import podshell
+from kernelpod.base.logs import escaped
 from kernelpod.base.shells import Shell
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.places import Command, Place, place_options
 from kernelpod.cli.specs.options import json_option, progress, say_json, say_table
-from kernelpod.deploy.homefolders.folders import GOOD, TO_MAKE, FoundHome, look
+from kernelpod.deploy.homefolders.folders import GOOD, SECONDS, TO_MAKE, FoundHome, look
 from kernelpod.deploy.homefolders.folders import usage as usage_of
 from kernelpod.deploy.homefolders.wanted import HubUsers, Wanted
 from kernelpod.errors import SettingsError
@@ -54,8 +56,10 @@ class Asked:
     @contextmanager
     def opened(self) -> Iterator[tuple[Shell, str]]:
         """Yield a shell and the folder. Raises KernelpodError."""
-        with self.place.shell(self.context, progress(), 0, "homes", CAPABILITIES) as (shell, folder):
-            yield shell, folder.rstrip("/")
+        # Looking takes at most SECONDS in a pod that has started.
+        seconds = int(SECONDS) + podshell.READY_SECONDS
+        with self.place.shell(self.context, progress(), 0, "homes", CAPABILITIES, seconds) as (shell, folder):
+            yield shell, folder.rstrip("/") or "/"
 
 
 def asked_options(command: Command) -> Command:
@@ -176,7 +180,7 @@ def usage(asked: Asked, as_json: bool) -> None:
     )
     click.echo(f"{len(found)} homes, {_amount(sum(one.size for one in found))}")
     for path in nobodys:
-        click.echo(f"{root}/{path} is the home of nobody in the lists of this hub")
+        click.echo(f"{escaped(f'{root}/{path}')} is the home of nobody in the lists of this hub")
 
 
 def _say(wanted: Wanted, found: list[FoundHome], root: str, *, as_json: bool, planned: bool = False) -> None:
@@ -205,7 +209,7 @@ def _say(wanted: Wanted, found: list[FoundHome], root: str, *, as_json: bool, pl
             word = "would make" if _is_planned(one, planned) else one.state
             click.echo(f"{click.style(word, fg=COLOURS.get(one.state, 'red'))}  {root}/{one.home.path}{said}")
     for name, said in wanted.refused.items():
-        click.echo(f"{click.style('refused', fg='red')}  {name}: {said}")
+        click.echo(f"{click.style('refused', fg='red')}  {escaped(name)}: {said}")
     counts = Counter(one.state for one in found)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     refused = f", {len(wanted.refused)} refused" if wanted.refused else ""
@@ -233,8 +237,10 @@ def _listed(path: Path) -> Iterator[str]:
 
 
 def _normal(name: str) -> str:
-    """Return a name as JupyterHub has it: in lower case."""
-    return name.strip().lower()
+    """Return a name as JupyterHub has it: in lower case. Raises SettingsError."""
+    if not (made := name.strip().lower()):
+        raise SettingsError("a name is empty; is a variable of the command not set?")
+    return made
 
 
 def _amount(size: int) -> str:

@@ -36,19 +36,28 @@ class Place:
 
     @contextmanager
     def shell(
-        self, context: str, steps: Progress, uid: int, purpose: str, capabilities: tuple[str, ...] = ()
+        self,
+        context: str,
+        steps: Progress,
+        uid: int,
+        purpose: str,
+        capabilities: tuple[str, ...] = (),
+        seconds: int = podshell.LIFE_SECONDS,
     ) -> Iterator[tuple[Shell, str]]:
-        """Yield a shell and the folder there. In a pod it has the user id `uid`. Raises KernelpodError."""
+        """Yield a shell and the folder there. A pod has the user id `uid` and ends after `seconds`.
+
+        Raises KernelpodError.
+        """
         if self.ssh:
             host, folder = ssh_place(self.ssh)
             yield SshShell(host), folder
             return
         if not self.pvc:
-            yield LocalShell(), str(self.target)
+            yield LocalShell(), str((self.target or Path()).absolute())
             return
         folder = f"{podshell.MOUNTED}/{self.path.strip('/')}".rstrip("/")
         claim = podshell.MountedClaim(
-            self.pvc, self.namespace, context, self.pod_image, uid, purpose, capabilities
+            self.pvc, self.namespace, context, self.pod_image, uid, purpose, capabilities, seconds
         )
         with ExitStack() as stack:
             with steps(f"mounting {self.pvc} in a pod"):

@@ -7,6 +7,8 @@ import os
 import stat
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from kernelpod.base import podshell
 from kernelpod.base.shells import LocalShell, RemoteError
 from kernelpod.cli.main import main
-from kernelpod.deploy.homefolders.folders import FoundHome, look, usage
+from kernelpod.deploy.homefolders.folders import SECONDS, FoundHome, look, usage
 from kernelpod.deploy.homefolders.wanted import HubUsers, WantedHome
 from kernelpod.errors import SettingsError
 from kernelpod.settings.sections import Settings
@@ -149,7 +152,7 @@ def test_a_folder_that_is_not_there_and_an_odd_shell_are_errors(tmp_path: Path) 
         def run(self, _: str, *__: str, given: bytes = b"", seconds: float = 0) -> bytes:
             return self.said
 
-    for said in (b"Welcome to the NFS server\n", b"0 fine 1 700\n", b""):
+    for said in (b"Welcome to the NFS server\n", b"0 fine 1 700 -\n", b""):
         with pytest.raises(RemoteError, match=r"POSIX shell|0 of 1 homes"):
             look(Odd(said), "/", [ALICE])
     with pytest.raises(RemoteError, match="line break"):
@@ -209,12 +212,83 @@ def test_the_scripts_run_in_every_shell(root: Path, shell: list[str], need: Any)
         [*shell, "-c", (folder / "look.sh").read_text(), "sh", str(root), "make"],
         input=line, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == (f"0 made {ALICE.uid} 700\n", "")
+    assert (done.stdout, done.stderr) == (f"0 made {ALICE.uid} 700 -\n", "")
     done = subprocess.run(
         [*shell, "-c", (folder / "usage.sh").read_text(), "sh", str(root), "2"],
         input=f"0 {ALICE.uid} deep/alice\n", capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert done.stdout.splitlines()[1:] == ["at deep/alice"]
+
+
+def test_the_folder_that_is_in_the_way_is_named(root: Path) -> None:
+    (root / "term" / "a").mkdir(parents=True)
+    (root / "term").chmod(0o777)
+    (root / "to").symlink_to("term")
+    opened, linked = look(LocalShell(), str(root), [at("term/a/alice"), at("to/a/alice")])
+    assert opened.sentence("/homes").endswith("chown root:root /homes/term && chmod go-w /homes/term")
+    assert linked.sentence("/homes").endswith("replace /homes/to by the folder that it names")
+
+
+@pytest.mark.parametrize("command", ["check", "make", "usage"])
+def test_the_root_of_the_file_system_is_refused(
+    root: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not taken for the folder that the command runs in, nor for one with homes."""
+    (tmp_path / "link").symlink_to("/")
+    monkeypatch.chdir(root)
+    for given in ("/", "//", str(tmp_path / "link")):
+        refused = asked(tmp_path, command, "alice", "--target", given)
+        assert (refused.exit_code, "root of the file system" in refused.output) == (1, True)
+    assert list(root.iterdir()) == []
+
+
+def test_odd_targets_and_names_are_taken_literally(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    (root / "-").mkdir()
+    policy = {"uid": ALICE.uid, "gid": ALICE.gid}
+    made = asked(tmp_path, "make", "alice", "--target", "-", policy=policy)
+    assert (made.exit_code, (root / "-" / "alice").is_dir()) == (0, True), made.output
+    nameless = asked(tmp_path, "make", "", homes={"root": str(root)}, policy=policy)
+    assert (nameless.exit_code, "a name is empty" in nameless.output) == (2, True)
+    monkeypatch.chdir("/")
+
+
+def test_a_pod_lives_as_long_as_the_command_may_take(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = []
+
+    @contextmanager
+    def in_a_pod(claim: podshell.MountedClaim) -> Iterator[LocalShell]:
+        claims.append(claim)
+        yield LocalShell()
+
+    monkeypatch.setattr(podshell, "pod_shell", in_a_pod)
+    monkeypatch.setattr(podshell, "MOUNTED", str(root))
+    assert asked(tmp_path, "usage", "alice", "--pvc", "homes", "--namespace", "hub").exit_code == 0
+    spec = podshell.document("homes-1", claims[0])["spec"]
+    assert spec["activeDeadlineSeconds"] >= SECONDS
+    assert spec["containers"][0]["command"] == ["sleep", str(spec["activeDeadlineSeconds"])]
+
+
+def test_sizes_do_not_depend_on_the_language_of_the_server(root: Path, tmp_path: Path) -> None:
+    """`stat` and `find` speak the language of who is logged in there."""
+    look(LocalShell(), str(root), [ALICE], make=True)
+    (root / "alice" / "folder").mkdir()
+    (tmp_path / "bin").mkdir()
+    translated = '/usr/bin/stat "$@" | if [ "${LC_ALL:-}" = C ]; then cat; else sed s/directory/Verzeichnis/; fi'
+    (tmp_path / "bin" / "stat").write_text(f"#!/bin/sh\n{translated}\n")
+    (tmp_path / "bin" / "stat").chmod(0o755)
+
+    class German(LocalShell):
+        def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
+            head = f"PATH={tmp_path}/bin:$PATH\nunset LC_ALL\n"
+            return super().run(head + script, *words, given=given, seconds=seconds)
+
+    ((alice,), _) = usage(German(), str(root), [ALICE])
+    assert alice.files == 0
 
 
 COURSES = {

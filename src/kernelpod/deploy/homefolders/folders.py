@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -45,11 +46,13 @@ class FoundHome:
     """User id of its owner, if it is there."""
     mode: str
     """Octal, or empty."""
+    above: str = ""
+    """The folder above it that is in the way, below the root; empty if none is."""
 
     def sentence(self, root: str) -> str:
         """Return what is wrong with it and what to do; empty if nothing is."""
         path, ids = f"{root}/{self.home.path}", f"{self.home.uid}:{self.home.gid}"
-        above = path.rpartition("/")[0]
+        above = posixpath.normpath(posixpath.join(root, self.above))
         says: dict[State, str] = {
             "missing": "does not exist; `kernelpod homes make` makes it",
             "unowned": f"belongs to root; `kernelpod homes make` gives it to {ids}",
@@ -58,8 +61,9 @@ class FoundHome:
             f"chown -R {ids} {path}",
             "link": "is a symbolic link; replace it by the folder",
             "no_folder": "is not a folder; move it away",
-            "above_link": f"is below a symbolic link; replace the link in {above} by the folder",
-            "above_open": f"is below a folder that users may write to, and so replace; chmod go-w it: {above}",
+            "above_link": f"is below a symbolic link; replace {above} by the folder that it names",
+            "above_open": "is below a folder that users may write to, and so replace; on the NFS server: "
+            f"chown root:root {above} && chmod go-w {above}",
             "failed": "cannot be made here (root_squash, a read-only or a full export); run the same on the NFS "
             "server, by --ssh root@SERVER:/FOLDER",
         }
@@ -90,11 +94,11 @@ def look(shell: Shell, root: str, homes: Sequence[WantedHome], *, make: bool = F
     said = shell.run(_LOOK.read_text("utf-8"), root, "make" if make else "", given=_given(lines), seconds=SECONDS)
     found: dict[int, FoundHome] = {}
     for line in said.decode("utf-8", "replace").splitlines():
-        number, state, owner, mode = _words(line, 4)
+        number, state, owner, mode, above = _words(line, 5)
         if state not in get_args(State):
             raise RemoteError(f"the other end said {line[:200]!r}; is its shell a POSIX shell?")
         uid = None if owner == "-" else int(owner)
-        found[int(number)] = FoundHome(homes[int(number)], cast("State", state), uid, mode.strip("-"))
+        found[int(number)] = FoundHome(homes[int(number)], cast("State", state), uid, mode.strip("-"), above)
     if len(found) < len(homes):
         raise RemoteError(f"the other end looked at {len(found)} of {len(homes)} homes only; try again")
     return [found[number] for number in range(len(homes))]
@@ -118,9 +122,8 @@ def usage(
             others.append(rest)
             continue
         number, size, files, newest, quota = _words(line, 5)
-        changed = datetime.fromtimestamp(int(newest), timezone.utc) if int(newest) else None
         amount = None if quota == "-" else int(quota)
-        found.append(Usage(homes[int(number)], int(size), int(files), changed, amount))
+        found.append(Usage(homes[int(number)], int(size), int(files), _when(int(newest)), amount))
     return found, sorted(set(others) - known)
 
 
@@ -135,8 +138,16 @@ def _given(lines: Sequence[str]) -> bytes:
     return "".join(lines).encode()
 
 
+def _when(seconds: int) -> datetime | None:
+    """Return a time of change: the last date there is, if a user has set a time beyond."""
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=timezone.utc)
+
+
 def _words(line: str, count: int) -> list[str]:
-    words = line.split(" ")
+    words = line.split(" ", count - 1)
     if len(words) != count or not words[0].isdigit():
         raise RemoteError(f"the other end said {line[:200]!r}; is its shell a POSIX shell?")
     return words

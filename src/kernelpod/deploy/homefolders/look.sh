@@ -1,17 +1,22 @@
 # Says of each home what is there. With `make`, makes what is missing.
 #   $1 folder of the homes   $2 `make`, or ""
 # Standard input: a line for each home: number, user id, group id, path below the folder.
-# Output: a line for each home: number, state, owner, mode.
-# Nobody but root and admins may write above a home, which is checked first; so nobody can put a link into the way.
+# Output: a line for each home: number, state, owner, mode, and the folder above it that is in the way, or `-`.
+# Nobody but root and who runs this may write above a home, which is checked first; so nobody can put a link into the
+# way.
 set -u
+export LC_ALL=C
 umask 022
 root=$1 make=$2
 cd -- "$root" || exit 1
-tell() { printf '%s %s %s %s\n' "$number" "$1" "${owner:--}" "${mode:--}"; }
+if [ "$(pwd -P)" = / ]; then echo "$root is the root of the file system; name the folder with all homes" >&2; exit 1; fi
+me=$(id -u)
+tell() { printf '%s %s %s %s %s\n' "$number" "$1" "${owner:--}" "${mode:--}" "${2:--}"; }
 
-# Whether users may write to a folder: others may, or a group that is not root's.
+# Whether users may write to a folder: it is theirs, others may, or a group that is not root's.
 writable() {
-  set -- $(stat -c '%a %g' -- "$1")
+  set -- $(stat -c '%a %g %u' -- "$1")
+  if [ "$3" != 0 ] && [ "$3" != "$me" ]; then return 0; fi
   case $1 in
     *[2367]) return 0 ;;
     *[2367]?) [ "$2" != 0 ] ;;
@@ -73,5 +78,5 @@ checked=
 while read -r number uid gid path; do
   owner= mode=
   above "$path"
-  if [ -n "$trouble" ]; then checked=; tell "$trouble"; else look "./$path"; fi
+  if [ -n "$trouble" ]; then checked=; tell "$trouble" "$parent"; else look "./$path"; fi
 done

@@ -2,11 +2,14 @@
 #   $1 folder of the homes   $2 how many folders below it a home is, or "" not to list others
 # Standard input: a line for each home: number, user id, path below the folder.
 # Output: a line for each home that is a folder: number, bytes on disk, files, seconds of the newest change, quota in
-# bytes or `-`; then a line for each folder at that depth: `at` and its path.
+# bytes or `-`; then a line for each folder at that depth: `at` and its path, with `?` in place of line breaks.
 set -u
+# The words of `stat`, and names in any encoding.
+export LC_ALL=C
 root=$1 depth=$2
 cd -- "$root" || exit 1
 whole=$(pwd -P)
+if [ "$whole" = / ]; then echo "$root is the root of the file system; name the folder with all homes" >&2; exit 1; fi
 while read -r number uid path; do
   if [ -L "./$path" ] || [ ! -d "./$path" ]; then continue; fi
   quota=-
@@ -23,5 +26,5 @@ while read -r number uid path; do
       $6 != "directory" {files++}
       END {printf "%s %.0f %.0f %.0f %s\n", number, bytes, files, newest, quota}'
 done
-[ -z "$depth" ] || find . -mindepth "$depth" -maxdepth "$depth" -type d ! -name '.*' ! -name lost+found -print |
-  sed 's|^\./|at |'
+[ -z "$depth" ] || find . -mindepth "$depth" -maxdepth "$depth" -type d ! -name '.*' ! -name lost+found -print0 |
+  tr '\n\000' '?\n' | sed 's|^\./|at |'
