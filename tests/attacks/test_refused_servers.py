@@ -18,7 +18,7 @@ SECTIONS = {
         "authenticator_class": "dummy",
         "spawner_class": "kernelpod.hub.spawners.sandbox.SandboxSpawner",
     },
-    "Authenticator": {"allowed_users": ["dave"]},
+    "Authenticator": {"allowed_users": ["alice", "bob", "dave", "erin"]},
     "DummyAuthenticator": {"password": PASSWORD},
     # After so many failures one after the other, the hub ends, for Kubernetes to start it again.
     "Spawner": {"consecutive_failure_limit": MOST_FAILURES},
@@ -32,12 +32,23 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub whose file of user ids has nobody but alice."""
+    """A hub whose file of user ids lacks dave. It makes no homes, and mounts a folder in each."""
     folder: Path = tmp_path_factory.mktemp("refusing")
-    (folder / "passwd").write_text("alice:x:20001:20000\n", encoding="utf-8")
-    settings = {"hubs": [{"user_ids": str(folder / "passwd")}], "homes": {"root": str(folder / "homes")}}
+    (folder / "passwd").write_text(
+        "".join(f"{name}:x:{20001 + number}:20000\n" for number, name in enumerate(("alice", "bob", "erin"))),
+        encoding="utf-8",
+    )
+    (folder / "shared").mkdir()
+    settings = {
+        "hubs": [{"user_ids": str(folder / "passwd")}],
+        "homes": {"root": str(folder / "homes"), "create_local": False},
+        "mounts": [{"name": "shared", "root": str(folder / "shared"), "mount_path": "/home/jovyan/shared"}],
+    }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    (folder / "homes").mkdir()
+    # Alice has no home, bob's is a link, and erin has put a link at the place of the mount.
+    (folder / "homes" / "erin").mkdir(parents=True)
+    (folder / "homes" / "erin" / "shared").symlink_to("/etc")
+    (folder / "homes" / "bob").symlink_to("erin")
     with Hub(folder / "hub", SECTIONS, KERNELPOD_SETTINGS=str(folder / "settings.yaml")) as hub:
         yield hub
 
@@ -54,4 +65,19 @@ def test_a_user_who_is_refused_cannot_end_the_hub(refusing: Hub) -> None:
         assert dave.call("GET", "/users/dave").json()["server"] is None
     assert "Aborting" not in refusing.log
     assert "Traceback" not in refusing.log
-    assert list((refusing.folder.parent / "homes").iterdir()) == []
+    assert not (refusing.folder.parent / "homes" / "dave").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("alice", "does not exist yet"), ("bob", "is a symbolic link"), ("erin", "is a symbolic link")],
+)
+def test_a_user_whose_folders_are_amiss_cannot_end_the_hub(refusing: Hub, name: str, said: str) -> None:
+    with Browser(refusing) as user:
+        user.submit(username=name, password=PASSWORD)
+        for _ in range(MOST_FAILURES + 2):
+            answer = user.call("POST", f"/users/{name}/server", json={})
+            assert (answer.status_code, said in answer.json()["message"]) == (409, True), answer.text
+        assert user.call("GET", f"/users/{name}").json()["server"] is None
+    assert "Aborting" not in refusing.log
+    assert "Traceback" not in refusing.log

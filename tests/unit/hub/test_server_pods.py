@@ -239,3 +239,5 @@ def test_what_the_home_container_said_ends_the_start(state: str) -> None:
     with pytest.raises(HomeNotMadeError) as error:
         PodSpawner.is_pod_running(SimpleNamespace(), pod)
     assert error.value.jupyterhub_message == "The home /homes/a cannot be created."
+    # A failure of the hub, from 500 on, is counted: some of them end it for all.
+    assert error.value.status_code == 409

@@ -22,6 +22,9 @@ from kernelpod.start.identity import Identity, Owner
 MakeForm = abc.Callable[[list[dict[str, Any]]], str]
 # Exams: no terminals, and no extensions to install.
 EXAM_ARGUMENTS = ("--ServerApp.terminals_enabled=False", "--LabApp.extension_manager=readonly")
+# Codes of errors in folders of one user, who may cause them, and the status that a hub answers with.
+OF_FOLDERS = ("home_missing", "home_escapes")
+FOLDERS_STATUS = 409
 
 
 class NotSpawnedError(HTTPError):
@@ -38,8 +41,8 @@ class NotSpawnedError(HTTPError):
 
     @classmethod
     def of(cls, error: UserError) -> NotSpawnedError:
-        """Return the same answer as the gateway's for a kernel."""
-        return cls(error.message, error.status)
+        """Return the gateway's answer for a kernel, but one below 500 if this user's folders are at fault."""
+        return cls(error.message, FOLDERS_STATUS if error.code in OF_FOLDERS else error.status)
 
     def __str__(self) -> str:
         return f"{super().__str__()}: {self.jupyterhub_message}"

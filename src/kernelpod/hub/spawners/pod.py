@@ -15,7 +15,7 @@ from kubespawner import KubeSpawner
 from traitlets import Unicode
 
 from kernelpod.hub import servers
-from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
+from kernelpod.hub.spawners.base import FOLDERS_STATUS, KernelpodSpawner, NotSpawnedError
 from kernelpod.hub.spawners.profiles import profiles
 from kernelpod.pods import server as pods
 from kernelpod.pods.parts import restricted, shared_memory
@@ -143,7 +143,7 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
             ended: dict[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
             if container["name"] == pods.HOME_CONTAINER and ended.get("exitCode", 0) != 0:
                 said = (ended.get("message") or "The home could not be made.").strip()
-                raise HomeNotMadeError(said, 503)
+                raise HomeNotMadeError(said, FOLDERS_STATUS)
         return bool(super().is_pod_running(pod))
 
 

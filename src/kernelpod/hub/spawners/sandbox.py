@@ -21,7 +21,7 @@ from traitlets import Unicode, default
 import kernelpod
 from kernelpod.base.freeports import HeldPort, hold_port
 from kernelpod.base.names import server_log
-from kernelpod.errors import home_missing
+from kernelpod.errors import StartFailed, UserError, home_missing
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.runtime.local.folders import make_below, open_below
@@ -63,7 +63,13 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         return self.mounts.home.mount_path if self.sandboxed else self.mounts.home.path
 
     async def start(self) -> Any:
-        """Make the home if the settings allow it, then start the server in its sandbox."""
+        """Make the home if the settings allow it, then start the server. Raises NotSpawnedError."""
+        try:
+            return await self._start()
+        except UserError as error:
+            raise NotSpawnedError.of(error) from error
+
+    async def _start(self) -> Any:
         if self.sandboxed:
             require_sandbox()
         has = self.entitlements
@@ -127,7 +133,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         return ":".join(dict.fromkeys(places))
 
     def _ensure_folders(self, has: Entitlements) -> None:
-        """Make a missing home and exchange. Raises NotSpawnedError if the settings do not allow it."""
+        """Make a missing home and exchange. Raises StartFailed if the settings do not allow it, or it fails."""
         home = has.mounts.home
         # A volume of the user's own is mounted as a whole; it is a folder of the homes' root here.
         root, folder = (home.root, home.sub_path) if home.sub_path else posixpath.split(home.path)
@@ -135,16 +141,19 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         if self.course_access is not None:
             made += [(self.course_access.hub.storage.root, folder, 0o770) for folder in has.to_make]
         for root, folder, mode in made:
+            path = posixpath.join(root, folder)
             try:
                 if self.settings.homes.create_local:
                     make_below(root, folder, mode, (has.uid, has.gid))
                 else:
                     os.close(open_below(root, folder))
             except NotADirectoryError as error:
-                raise NotSpawnedError.of(home_escapes(posixpath.join(root, folder))) from error
+                raise home_escapes(path) from error
             except FileNotFoundError as error:
-                missing = home_missing(f"folder {posixpath.join(root, folder)!r}", by_admin=True)
-                raise NotSpawnedError.of(missing) from error
+                raise home_missing(f"folder {path!r}", by_admin=True) from error
+            except OSError as error:
+                said = f"Your folder {path!r} cannot be made or opened: {error.strerror}. Ask an admin to make it."
+                raise StartFailed("home_missing", said) from error
 
     def make_preexec_fn(self, name: str) -> Any:
         """Return a function for the new process. It sets the usual umask, whatever the hub's is."""
