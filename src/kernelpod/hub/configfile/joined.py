@@ -12,6 +12,8 @@ from typing import Any
 from traitlets.config import LazyConfigValue
 
 Join = Callable[[Any, Any], Any]
+# Keys of a role or a service whose lists are sets of texts. Others, such as a command, have an order.
+SETS = ("scopes", "users", "groups", "services", "oauth_client_allowed_scopes")
 
 
 def joined(c: Any, section: str, trait: str, value: Any) -> Any:
@@ -25,19 +27,37 @@ def joined(c: Any, section: str, trait: str, value: Any) -> Any:
     return join(_there(c, section, trait, empty), value)
 
 
+def wrong(trait: str, value: Any) -> str:
+    """Return what is wrong with a value that is joined; empty if nothing is. JupyterHub itself checks less."""
+    if trait == "extra_user_scopes" and not _texts(value):
+        return "expected a list of texts, such as [read:hub]"
+    if trait not in ("services", "load_roles"):
+        return ""
+    for entry in value if isinstance(value, list) else ():
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            return "each entry is a mapping with a name, such as {name: readers, scopes: [list:users]}"
+        for key in (key for key in SETS if key in entry):
+            if not _texts(entry[key]):
+                return f"{entry['name']}: {key}: expected a list of texts; put a number in quotes"
+    return ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 def _there(c: Any, section: str, trait: str, empty: Any) -> Any:
     found = c[section].get(trait, empty)
     return found.get_value(empty) if isinstance(found, LazyConfigValue) else found
 
 
 def _by_name(ours: list[dict[str, Any]], given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return both lists. Of an entry with the same name, lists are joined, and other values are the given ones."""
-    made = {entry.get("name"): dict(entry) for entry in ours}
+    """Return both lists. Of an entry with the same name, SETS are joined, and other values are the given ones."""
+    made = {entry["name"]: dict(entry) for entry in ours}
     for entry in given:
-        known = made.setdefault(entry.get("name"), {})
+        known = made.setdefault(entry["name"], {})
         for key, value in entry.items():
-            both = isinstance(value, list) and isinstance(known.get(key), list)
-            known[key] = list(dict.fromkeys([*known[key], *value])) if both else value
+            known[key] = list(dict.fromkeys([*known.get(key, ()), *value])) if key in SETS else value
     return list(made.values())
 
 

@@ -23,7 +23,7 @@ from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
 from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
-from kernelpod.hub.configfile.joined import joined
+from kernelpod.hub.configfile.joined import joined, wrong
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 MAX_SECRET_BYTES = 65536
@@ -48,7 +48,8 @@ def configure_from(c: Any, path: Path) -> None:
         raise FindingsError(errors, "the hub's configuration")
     for finding in findings:
         _log.warning(finding.as_text())
-    for (section, trait), value in given.items():
+    # All spawners' variables are set before those of one, which are added to them.
+    for (section, trait), value in sorted(given.items(), key=lambda one: one[0][0] != "Spawner"):
         c[section][trait] = joined(c, section, trait, value)
 
 
@@ -179,6 +180,8 @@ class _Check:
                 yield keys, f"{key}: {source}: {said}", "error"
             else:
                 yield from _wrong(kind, traits[name], keys, "text")
+        elif keys[0] == "JupyterHub" and (said := wrong(name, value)):
+            yield keys, f"{key}: {said}", "error"
         else:
             yield from _wrong(kind, traits[name], keys, value)
             if _OUTDATED.match(traits[name].help or ""):
