@@ -24,6 +24,10 @@ def rules(name: str, direction: str) -> list[dict[str, Any]]:
 def internet(denied: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Return the rules by which servers reach the internet, without `denied` CIDR blocks as well."""
     denied, made = list(denied), rules("servers-to-internet", "egress")
+    for rule in made:
+        # Kubernetes refuses an exception that is the whole block.
+        rule["to"] = [peer for peer in rule["to"] if peer["ipBlock"]["cidr"] not in denied]
     for block in (peer["ipBlock"] for rule in made for peer in rule["to"]):
         block["except"] += [address for address in denied if (":" in address) == (":" in block["cidr"])]
-    return made
+    # A rule without destinations would allow all of them.
+    return [rule for rule in made if rule["to"]]
