@@ -48,8 +48,8 @@ def plan(cluster: Cluster, deployment: Deployment, settings: Settings, now: date
 def problems(cluster: Cluster, deployment: Deployment, now: datetime) -> list[str]:
     """Return a sentence if certificates of internal TLS are missing, or one of them ends soon or has ended."""
     # The gateway's Secret has a certificate of each age: its own, and those of all authorities that make others.
-    values = cluster.read_secret(SECRET, deployment.namespaces.gateway)
     try:
+        values = cluster.read_secret(SECRET, deployment.namespaces.gateway)
         first = min(end(value) for key, value in values.items() if key.endswith(".crt"))
     except ValueError:
         return ["the certificates of internal_tls are missing or damaged; run `kernelpod deploy`"]
@@ -66,7 +66,10 @@ def _read(cluster: Cluster, name: str, space: str) -> dict[str, str] | None:
             f"internal_tls: the Secret {name} in the namespace {space} was not made by `kernelpod deploy`, which "
             "needs this name. Store it under another name and delete it."
         )
-    return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+    # What is not text cannot be used, either, and is then said to be damaged.
+    return {
+        key: base64.b64decode(value).decode("utf-8", "replace") for key, value in found.get("data", {}).items()
+    }
 
 
 def _pair(values: dict[str, str], name: str) -> Pair | None:

@@ -142,9 +142,16 @@ def test_a_secret_of_somebody_else_or_a_damaged_authority_is_not_replaced(stored
     with pytest.raises(ClusterError, match=f"the Secret {SECRET} in the namespace hub was not made by `kernelpod"):
         stored.plan(TWO)
     stored.secrets["hub", SECRET]["metadata"]["labels"] = MANAGED
-    stored.secrets["hub", SECRET]["data"]["hub-ca.key"] = ""
-    with pytest.raises(ClusterError, match=r"hub-ca\.crt and hub-ca\.key .*Delete the Secret and deploy again"):
-        stored.plan(TWO)
+    for damaged in (b"", b"\xff\x00"):
+        data = base64.b64encode(damaged).decode()
+        stored.secrets["hub", SECRET]["data"]["hub-ca.key"] = data
+        with pytest.raises(
+            ClusterError, match=r"hub-ca\.crt and hub-ca\.key .*Delete the Secret and deploy again"
+        ):
+            stored.plan(TWO)
+    stored.secrets["gateway", SECRET]["data"]["ca.crt"] = data
+    (said,) = tlssecrets.problems(stored.cluster, TWO, NOW)
+    assert said == "the certificates of internal_tls are missing or damaged; run `kernelpod deploy`"
     del stored.secrets["gateway", SECRET]
     (said,) = tlssecrets.problems(stored.cluster, TWO, NOW)
     assert said == "the certificates of internal_tls are missing or damaged; run `kernelpod deploy`"
