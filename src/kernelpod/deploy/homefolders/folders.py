@@ -96,7 +96,7 @@ def look(shell: Shell, root: str, homes: Sequence[WantedHome], *, make: bool = F
     for line in said.decode("utf-8", "replace").splitlines():
         number, state, owner, mode, above = _words(line, 5)
         if state not in get_args(State):
-            raise RemoteError(f"the other end said {line[:200]!r}; is its shell a POSIX shell?")
+            raise _odd(line)
         uid = None if owner == "-" else int(owner)
         found[int(number)] = FoundHome(homes[int(number)], cast("State", state), uid, mode.strip("-"), above)
     if len(found) < len(homes):
@@ -146,8 +146,13 @@ def _when(seconds: int) -> datetime | None:
         return datetime.max.replace(tzinfo=timezone.utc)
 
 
+def _odd(line: str) -> RemoteError:
+    said = f"the other end said {line[:200]!r}; its login must print nothing, and `sh` must be a POSIX shell"
+    return RemoteError(said)
+
+
 def _words(line: str, count: int) -> list[str]:
     words = line.split(" ", count - 1)
     if len(words) != count or not words[0].isdigit():
-        raise RemoteError(f"the other end said {line[:200]!r}; is its shell a POSIX shell?")
+        raise _odd(line)
     return words
