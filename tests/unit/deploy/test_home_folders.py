@@ -10,13 +10,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from kernelpod.base import podshell
+from kernelpod.base import podshell, shells
 from kernelpod.base.shells import LocalShell, RemoteError
 from kernelpod.cli.main import main
 from kernelpod.deploy.homefolders.folders import SECONDS, FoundHome, look, usage
@@ -189,7 +190,8 @@ def test_a_quota_is_shown_where_the_file_system_has_one(root: Path, tmp_path: Pa
         "     Filesystem  blocks   quota   limit   grace   files   quota   limit   grace\n"
         "      /dev/sdb1   1020*   1000    2048   6days       1       0       0        \n"
     )
-    (tmp_path / "bin" / "quota").write_text(f"#!/bin/sh\ncat <<'EOF'\n{said}EOF\nexit 1\n")
+    of_mounted = 'for last; do :; done; [ "$(stat -c %m -- "$last")" = "$last" ] || exit 1'
+    (tmp_path / "bin" / "quota").write_text(f"#!/bin/sh\n{of_mounted}\ncat <<'EOF'\n{said}EOF\nexit 1\n")
     (tmp_path / "bin" / "quota").chmod(0o755)
 
     class WithQuota(LocalShell):
@@ -198,6 +200,22 @@ def test_a_quota_is_shown_where_the_file_system_has_one(root: Path, tmp_path: Pa
 
     ((alice,), _) = usage(WithQuota(), str(root), [ALICE])
     assert alice.quota == 2048 * 1024
+
+
+@as_root
+def test_homes_that_cannot_be_read_are_not_taken_for_empty() -> None:
+    """As for an admin who is not root, or behind root_squash."""
+
+    class Other(LocalShell):
+        def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
+            other = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
+            return shells.asked([*other, "sh", "-c", script, "sh", *words], given, seconds)
+
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        look(LocalShell(), folder, [ALICE], make=True)
+        with pytest.raises(RemoteError, match=r"/alice cannot be read by user id 4711 here; run this as root"):
+            usage(Other(), folder, [ALICE])
 
 
 @pytest.mark.parametrize("shell", [["busybox", "sh"], ["dash"], ["bash"]], ids=" ".join)

@@ -10,12 +10,18 @@ root=$1 depth=$2
 cd -- "$root" || exit 1
 whole=$(pwd -P)
 if [ "$whole" = / ]; then echo "$root is the root of the file system; name the folder with all homes" >&2; exit 1; fi
+# `quota` takes only the folder that the file system is mounted at.
+mounted=$(df -P . | awk 'NR == 2 {sub(/^([^ ]+ +)+[0-9]+% +/, ""); print}')
 while read -r number uid path; do
   if [ -L "./$path" ] || [ ! -d "./$path" ]; then continue; fi
+  if [ ! -r "./$path" ] || [ ! -x "./$path" ]; then
+    echo "$root/$path cannot be read by user id $(id -u) here; run this as root, with root_squash on the NFS server" >&2
+    exit 1
+  fi
   quota=-
   if command -v quota >/dev/null; then
     # The hard limit of blocks of 1 KiB, if the file system of the homes has one for the user.
-    quota=$(quota -w -u "$uid" -f "$whole" 2>/dev/null </dev/null |
+    quota=$(quota -w -u "$uid" -f "$mounted" 2>/dev/null </dev/null |
       awk 'NR > 2 && $4 > 0 {printf "%.0f", $4 * 1024; found = 1; exit} END {if (!found) print "-"}')
   fi
   # What has several names is counted once.
