@@ -167,6 +167,8 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
         **(_courses(settings, hub, hub.courses) if hub.courses else {}),
         **({"templateVars": notes} if (notes := servers.page_notes(settings)) else {}),
         "config": config,
+        # The chart's hub ends after five starts that fail, and any user can make the start of their server fail.
+        "consecutiveFailureLimit": 0,
         # The chart creates the tokens: Secret `hub`, key `hub.services.<name>.apiToken`.
         "services": {name: {"display": False} for name in names},
         "loadRoles": roles,
@@ -198,8 +200,6 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
     text = yamltext.dump(settings.model_dump(mode="json", exclude={"hubs": tokens}))
     code = f"{PLACE}/kernelpod.zip"
     return {
-        # The chart's JupyterHub counts starts that a course refuses. After five, any student could end it.
-        "consecutiveFailureLimit": 0,
         "extraFiles": {
             "kernelpod": {"mountPath": code, "binaryData": base64.b64encode(packed()).decode()},
             "kernelpod-settings": {"mountPath": f"{PLACE}/kernelpod-settings.yaml", "stringData": text},

@@ -243,7 +243,11 @@ def test_with_courses_the_path_of_the_kernel_is_not_to_be_set_either() -> None:
     assert found.level == "error"
     (found,) = overrides(COURSES, nested("hub/extraConfig/90-kernelpod", "pass"))
     assert "its courses" in found.text
-    (found,) = overrides(COURSES, nested("hub/consecutiveFailureLimit", 5))
+
+
+@pytest.mark.parametrize("ours", [OURS, COURSES], ids=["plain", "courses"])
+def test_failed_starts_of_a_user_are_not_to_end_the_hub(ours: dict[str, Any]) -> None:
+    (found,) = overrides(ours, nested("hub/consecutiveFailureLimit", 5))
     assert (found.level, "can end the hub" in found.text) == ("warning", True)
 
 
