@@ -73,6 +73,8 @@ CODES: dict[str, str] = {
     "tools_missing": "Programs that the command needs are missing; the message says how to install them.",
     "internal": "An error inside the gateway; the operator's log has the details at the time of the request.",
 }
+# Codes of what is wrong in the folders of one user, who may have brought it about.
+OF_FOLDERS = frozenset(("home_missing", "home_escapes"))
 
 
 class KernelpodError(Exception):

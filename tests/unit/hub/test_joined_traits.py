@@ -11,7 +11,6 @@ import yaml
 from kernelpod.findings.finding import FindingsError
 
 pytestmark = pytest.mark.hub
-pytest.importorskip("jupyterhub", reason="runs in the hub's environment")
 
 
 def configured(tmp_path: Path, text: str) -> Any:

@@ -12,7 +12,7 @@ from traitlets.config import LoggingConfigurable
 
 from kernelpod.courses.course_access import CourseAccess, exchange_environment
 from kernelpod.courses.resolver import CourseResolver
-from kernelpod.errors import Denied, SettingsError, UserError
+from kernelpod.errors import OF_FOLDERS, Denied, SettingsError, UserError
 from kernelpod.hub.spawners.profiles import asks_something, profiles, settled
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
@@ -22,8 +22,7 @@ from kernelpod.start.identity import Identity, Owner
 MakeForm = abc.Callable[[list[dict[str, Any]]], str]
 # Exams: no terminals, and no extensions to install.
 EXAM_ARGUMENTS = ("--ServerApp.terminals_enabled=False", "--LabApp.extension_manager=readonly")
-# Codes of errors in folders of one user, who may cause them, and the status that a hub answers with.
-OF_FOLDERS = ("home_missing", "home_escapes")
+# Status of the answer to a user whose own folders are at fault.
 FOLDERS_STATUS = 409
 
 

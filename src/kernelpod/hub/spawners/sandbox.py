@@ -21,7 +21,7 @@ from traitlets import Unicode, default
 import kernelpod
 from kernelpod.base.freeports import HeldPort, hold_port
 from kernelpod.base.names import server_log
-from kernelpod.errors import StartFailed, UserError, home_missing
+from kernelpod.errors import UserError, home_missing
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
 from kernelpod.runtime.local.folders import make_below, open_below
@@ -152,8 +152,8 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
             except FileNotFoundError as error:
                 raise home_missing(f"folder {path!r}", by_admin=True) from error
             except OSError as error:
-                said = f"Your folder {path!r} cannot be made or opened: {error.strerror}. Ask an admin to make it."
-                raise StartFailed("home_missing", said) from error
+                lacks = f"can be neither made nor opened: {error.strerror}"
+                raise home_missing(f"folder {path!r}", lacks=lacks) from error
 
     def make_preexec_fn(self, name: str) -> Any:
         """Return a function for the new process. It sets the usual umask, whatever the hub's is."""
