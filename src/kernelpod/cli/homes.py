@@ -221,8 +221,8 @@ def _is_planned(one: FoundHome, planned: bool) -> bool:
     return planned and one.state in TO_MAKE
 
 
-def _listed(path: Path) -> Iterator[str]:
-    """Yield the names in a file, without blank lines and comments. Raises SettingsError."""
+def _listed(path: Path) -> list[str]:
+    """Return the names in a file, without blank lines and comments. Raises SettingsError if there are none."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_LIST_BYTES + 1)
@@ -231,9 +231,10 @@ def _listed(path: Path) -> Iterator[str]:
         text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--list {path} cannot be read: {error}") from error
-    for line in text.splitlines():
-        if (name := line.strip()) and not name.startswith("#"):
-            yield _normal(name)
+    lines = [line.strip() for line in text.splitlines()]
+    if not (found := [_normal(line) for line in lines if line and not line.startswith("#")]):
+        raise SettingsError(f"--list {path}: there is no name in it; write one on each line")
+    return found
 
 
 def _normal(name: str) -> str:

@@ -157,7 +157,9 @@ RULES = (
     Rule("hub.db.url", _is_in_memory, _MEMORY),
     Rule("hub.networkPolicy.ingress", _lacks_ours, f"{_LIST} the gateway must reach the hub"),
     Rule("hub.networkPolicy.egress", _lacks_ours, f"{_LIST} the hub must reach servers and the API server"),
-    Rule("hub.consecutiveFailureLimit", _differs, "any user whose server fails to start can end the hub", "warning"),
+    Rule(
+        "hub.consecutiveFailureLimit", _differs, "any user whose server fails to start can end the hub", "warning"
+    ),
     Rule("hub.extraFiles.kernelpod*", _differs, "the hub needs this file for its courses"),
     Rule("hub.extraConfig.90-kernelpod", _differs, "the hub needs these lines for its courses"),
     Rule("hub.extraVolume*", _lacks_ours, f"{_LIST} the hub reads its courses or database there"),

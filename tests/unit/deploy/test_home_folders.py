@@ -351,6 +351,9 @@ def test_names_come_from_a_list(root: Path, tmp_path: Path) -> None:
     said = json.loads(asked(tmp_path, *words, homes={"root": str(root)}, policy=policy).output)
     assert [Path(one["path"]).name for one in said["homes"]] == ["alice", "bob"]
     assert sorted(path.name for path in root.iterdir()) == ["alice", "bob"]
+    (tmp_path / "class").write_text("# nobody yet\n", encoding="utf-8")
+    empty = asked(tmp_path, "check", "--list", str(tmp_path / "class"), homes={"root": str(root)})
+    assert (empty.exit_code, "there is no name in it" in empty.output) == (2, True)
     nameless = asked(tmp_path, "check", homes={"root": str(root)})
     assert (nameless.exit_code, "give names, or --list" in nameless.output) == (2, True)
 
