@@ -24,7 +24,7 @@ from kernelpod.base import shipped
 from kernelpod.base.names import LABEL_USER, user_slug
 from kernelpod.demo.client import Browser, Kernel
 
-COMMAND_SECONDS = 400
+COMMAND_SECONDS = 600
 USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org")
 ADMIN = "carol"
 
@@ -80,8 +80,8 @@ class Deployed:
                 "users": list(USERS),
                 "admin_users": [ADMIN],
                 "database": {"nfs": self.export},
-                # The node is small; what servers really need is measured elsewhere.
-                "config": {"KubeSpawner": {"cpu_guarantee": 0.01, "mem_guarantee": "64M"}},
+                # The node is small, and other tests run beside; what servers really need is measured elsewhere.
+                "config": {"KubeSpawner": {"cpu_guarantee": 0.01, "mem_guarantee": "64M", "start_timeout": 240}},
             },
             "settings": {
                 "servers": {"orphan_seconds": 5},

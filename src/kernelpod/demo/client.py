@@ -21,6 +21,8 @@ from kernelpod.base.retry import back_off
 from kernelpod.errors import KernelpodError
 
 TIMEOUT_SECONDS = 60
+# Until a server serves its page: its pod may wait for a volume, an image, or a busy node.
+SERVER_SECONDS = 240
 # A Service may still route a new connection to a pod that has just ended. Nothing has been sent yet then.
 CONNECT_ATTEMPTS = 4
 CONNECT_SECONDS = (0.2, 1.0)
@@ -103,7 +105,7 @@ class Browser:
     def spawn(self, **options: str) -> None:
         """Start the user's server with these options of the form, and return when it serves Lab's page."""
         self.hub("POST", f"/users/{quote(self.name)}/server", options, ok=(201, 202))
-        wait_until(self._server_ready, f"the server of {self.name}")
+        wait_until(self._server_ready, f"the server of {self.name}", SERVER_SECONDS)
         # A hub that does not know its own URL tells only the path.
         place = urlsplit(urljoin(self.url, self._servers()[""]["url"]))
         self.server = f"{place.scheme}://{place.netloc}"
