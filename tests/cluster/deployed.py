@@ -80,8 +80,8 @@ class Deployed:
                 "users": list(USERS),
                 "admin_users": [ADMIN],
                 "database": {"nfs": self.export},
-                # The node is small, and other tests run beside; what servers really need is measured elsewhere.
-                "config": {"KubeSpawner": {"cpu_guarantee": 0.01, "mem_guarantee": "64M", "start_timeout": 240}},
+                # The node is small; what servers really need is measured elsewhere.
+                "config": {"KubeSpawner": {"cpu_guarantee": 0.01, "mem_guarantee": "64M"}},
             },
             "settings": {
                 "servers": {"orphan_seconds": 5},
