@@ -147,7 +147,7 @@ test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster -m "cluster and faults"
 
 test-cluster-kernels:
-	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster tests/chart -m "(cluster or not chart) and not deployment and not faults"
+	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults"
 
 test-cluster-deployments:
 	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster -m "cluster and deployment"

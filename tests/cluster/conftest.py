@@ -20,6 +20,8 @@ from deployed import Deployed
 from doubles import FakeHub, GatewayProcess
 
 _REPORTED = pytest.StashKey[str]()
+# The last test also removes what all have shared.
+TEST_SECONDS = 400
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and not item.path.name.startswith("test_rig"):
             item.add_marker("cluster")
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(TEST_SECONDS))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -110,8 +114,11 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         return site
 
     yield make
-    for site, namespace in zip(sites, namespaces, strict=True):
+    for site in sites:
         site.gateway.remove()
+    # All at once; each is waited for below.
+    kube.kubectl("delete", "namespace", *(site.namespace for site in sites), "--wait=false", check=False)
+    for site, namespace in zip(sites, namespaces, strict=True):
         namespace.__exit__(None, None, None)
         kube.kubectl("delete", "pv", f"homes-{site.namespace}", "--ignore-not-found", check=False)
         shutil.rmtree(site.homes)
