@@ -203,10 +203,11 @@ class Browser:
             time.sleep(pause)
 
     def _get(self, url: str) -> requests.Response:
-        return self.session.get(url, timeout=TIMEOUT_SECONDS)
+        return self.session.get(urljoin(self.url, url), timeout=TIMEOUT_SECONDS)
 
     def _cookies(self, url: str) -> str:
-        return str(self.session.prepare_request(requests.Request("GET", url)).headers.get("Cookie", ""))
+        request = requests.Request("GET", urljoin(self.url, url))
+        return str(self.session.prepare_request(request).headers.get("Cookie", ""))
 
     def _xsrf(self, url: str) -> str:
         """Return the token of these pages. Of two cookies of a name, the one of the longer path comes first."""
