@@ -49,6 +49,14 @@ def shown(process: subprocess.Popen[str]) -> dict[str, str]:
     return rows
 
 
+def with_server(rows: dict[str, str]) -> Browser:
+    """Return alice's browser, logged in, whose server runs."""
+    alice = Browser(rows["open"], "alice")
+    alice.login(rows["password"])
+    alice.spawn()
+    return alice
+
+
 def traces(folder: Path) -> list[str]:
     """Return the command lines of processes that work in the demo's folder."""
     found = []
@@ -67,10 +75,7 @@ def test_ctrl_c_leaves_no_process_and_keeps_the_homes(
     demo: tuple[subprocess.Popen[str], Path], signum: signal.Signals
 ) -> None:
     process, folder = demo
-    rows = shown(process)
-    alice = Browser(rows["open"], "alice")
-    alice.login(rows["password"])
-    alice.spawn()
+    alice = with_server(shown(process))
     kernel = alice.start_notebook("a.ipynb", "python-pod")
     assert kernel.run("open('stays', 'w').write('x')") == "1"
     kernel.close()
@@ -85,10 +90,7 @@ def test_a_gateway_that_is_killed_is_started_again_and_a_cell_goes_on(
     demo: tuple[subprocess.Popen[str], Path],
 ) -> None:
     process, folder = demo
-    rows = shown(process)
-    alice = Browser(rows["open"], "alice")
-    alice.login(rows["password"])
-    alice.spawn()
+    alice = with_server(shown(process))
     before = alice.start_notebook("a.ipynb", "python-pod")
     cell = before.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprint('late')")
     for _ in range(2):

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernelpod.runtime.local.sandbox import MOST_PROCESSES
 from kernelpod.start.plan import KernelPlan
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ MOUNTED = Path("/sys/fs/cgroup")
 OWN = "gateway"
 PREFIX = "kernel-"
 CONTROLLERS = ("cpu", "memory", "pids")
-MOST_PROCESSES = 4096
 CPU_PERIOD_MICROSECONDS = 100_000
 EMPTY_SECONDS = 5.0
 
