@@ -228,6 +228,7 @@ async def test_websockets_reach_the_server(inside: Inside, alice: Browser) -> No
     cookie = "; ".join(f"{one.name}={one.value}" for one in alice.cookies if one.path == "/user/alice/")
     socket = await websocket_connect(HTTPRequest(url, headers={"Cookie": cookie}, request_timeout=20))
     socket.close()
+    assert await socket.read_message() is None  # it is closed before the test ends
 
 
 async def test_the_gateway_asks_the_hub(inside: Inside) -> None:

@@ -111,6 +111,7 @@ async def test_pages_and_websockets_of_servers_know_what_the_browser_speaks(fron
     await socket.write_message("\N{PANDA FACE}" * 10_000)
     assert await socket.read_message() == "\N{PANDA FACE}" * 10_000
     socket.close()
+    assert await socket.read_message() is None  # it is closed before the test ends
 
 
 def connected(url: str) -> tuple[str, int]:
