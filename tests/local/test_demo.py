@@ -99,6 +99,8 @@ def test_a_gateway_that_is_killed_is_started_again_and_a_cell_goes_on(
         wait_until(lambda ended=gateway: children(process.pid, b"gateway") not in ([], [ended]), "another gateway")
     wait_until(lambda: alice.api("GET", f"kernels/{before.kernel_id}").ok, "the gateway, with the kernel")
     after = alice.connect(before.kernel_id)
+    # Once a reply has come, this page hears the kernel, too.
+    after.answer_to(after.send("kernel_info_request", {}, "control"), "kernel_info_reply")
     (folder / "homes" / "alice" / "go").touch()
     assert after.finish(cell) == "late\n"
     for kernel in (before, after):
