@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +100,20 @@ def test_a_busy_kernel_is_found_busy_and_becomes_idle(own: Any) -> None:
     assert own.alice.model(kernel_id)["execution_state"] == "busy"
     (own.homes / "alice" / "go").touch()
     eventually(lambda: own.alice.model(kernel_id)["execution_state"] == "idle", what="the kernel is idle")
+
+
+def test_a_kernel_that_was_found_ends_with_its_whole_sandbox(own: Any) -> None:
+    """Its outer process, which is no child of this gateway, is slow to end."""
+    kernel_id = own.alice.start()
+    own.gateway.stop(signal.SIGKILL)
+    own.gateway.start()
+    (folder,) = own.gateway.state_dir.iterdir()
+    inner = json.loads((folder / "process.json").read_text(encoding="utf-8"))["pid"]
+    outer = int(Path(f"/proc/{inner}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    os.kill(outer, signal.SIGSTOP)
+    threading.Timer(0.3, os.kill, (outer, signal.SIGCONT)).start()
+    assert own.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
+    assert own.traces() == []
 
 
 def test_a_kernel_that_died_while_no_gateway_ran_is_swept(own: Any) -> None:

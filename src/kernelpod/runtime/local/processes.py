@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 TRANSCRIPT_BYTES = 64 * 1024
+REAP_SECONDS = 1
 
 
 class Transcript:
@@ -47,6 +49,7 @@ class Process:
     sandboxed: bool
     popen: subprocess.Popen[bytes] | None = None
     _pidfd: int = -1
+    _outer_pidfd: int = -1
 
     @classmethod
     def found(cls, identity: dict[str, Any]) -> Process | None:
@@ -63,6 +66,8 @@ class Process:
 
     def watch(self, loop: asyncio.AbstractEventLoop, ended: Callable[[int | None], None]) -> None:
         """Call `ended` once with the exit code when the process ends; None if an earlier gateway started it."""
+        if self.sandboxed and self.popen is None:
+            self._outer_pidfd = outer_pidfd(self.pid)
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -70,8 +75,9 @@ class Process:
             return
 
         def gone() -> None:
+            code = self._reap()
             self.unwatch(loop)
-            ended(self._reap())
+            ended(code)
 
         loop.add_reader(self._pidfd, gone)
 
@@ -81,6 +87,9 @@ class Process:
             loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
+        if self._outer_pidfd >= 0:
+            os.close(self._outer_pidfd)
+            self._outer_pidfd = -1
 
     def signal(self, signum: int) -> None:
         """Send a signal to the command's process group. Does nothing if it has ended."""
@@ -99,14 +108,26 @@ class Process:
                     os.killpg(self.pid, signal.SIGKILL)
 
     def _reap(self) -> int | None:
+        # bubblewrap's outer process ends right after its child, so these waits are short.
         if self.popen is None:
+            if self._outer_pidfd >= 0:
+                (ended := select.poll()).register(self._outer_pidfd, select.POLLIN)
+                ended.poll(REAP_SECONDS * 1000)
             return None
         try:
-            # bubblewrap's outer process ends right after its child, so this wait is short.
-            code = self.popen.wait(timeout=1)
+            code = self.popen.wait(timeout=REAP_SECONDS)
         except subprocess.TimeoutExpired:
             return None
         return 128 - code if code < 0 else code
+
+
+def outer_pidfd(child_pid: int) -> int:
+    """Return a descriptor of bubblewrap's outer process, which starts the sandbox's PID 1; -1 if it has ended."""
+    with contextlib.suppress(OSError, IndexError):
+        parent = int(Path(f"/proc/{child_pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        if Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")[0] == b"bwrap":
+            return os.pidfd_open(parent)
+    return -1
 
 
 def payload_pid(child_pid: int) -> int | None:
