@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from doubles import eventually
 from kernelpod.runtime.local.cgroups import ControlGroups
+from kernelpod.runtime.local.runtime import DEFAULT_PATH
 from kernelpod.start.plan import KernelPlan
 from plans import a_plan as any_plan
 
@@ -168,3 +171,30 @@ def test_a_start_that_cannot_be_limited_is_no_start() -> None:
         asyncio.run(scene())
     ((pid,),) = taken
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_sandbox_whose_command_is_not_found_is_no_start(need: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a Linux without the list of a process's children: the command would run outside of its limits."""
+    import asyncio
+
+    from kernelpod.runtime.local import spawning
+    from kernelpod.runtime.local.local_paths import enter
+    from kernelpod.runtime.local.sandbox import Command
+
+    need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")
+    sandboxes: list[int] = []
+
+    def unknown(sandbox: int) -> None:
+        sandboxes.append(sandbox)
+
+    monkeypatch.setattr(spawning, "payload_pid", unknown)
+    words = ["bwrap", "--unshare-pid", "--die-with-parent", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    command = Command([*words, *enter("/", ["sleep", "1000"])])
+
+    async def scene() -> Any:
+        await spawning.spawn(command, {"PATH": DEFAULT_PATH}, "/", sandboxed=True, limit=lambda _: None)
+
+    with pytest.raises(ProcessLookupError, match="CONFIG_PROC_CHILDREN"):
+        asyncio.run(scene())
+    (sandbox,) = sandboxes
+    eventually(lambda: not Path(f"/proc/{sandbox}").exists(), what="the sandbox has ended")

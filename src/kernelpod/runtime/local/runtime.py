@@ -16,6 +16,7 @@ import secrets
 import signal
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernelpod.errors import KernelpodError, StartFailed
@@ -156,7 +157,7 @@ class LocalRuntime:
                 cwd="/" if self._sandboxed else plan.mounts.home.path,
                 sandboxed=self._sandboxed,
                 way_out=self._own_network(plan) and plan.network == OPEN_NETWORK and has_way_out(),
-                limit=lambda pids: self._groups.take(folder.name, pids) if self._groups else None,
+                limit=partial(self._groups.take, folder.name) if self._groups else None,
             )
 
     async def running(self) -> list[RunningKernel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -32,7 +33,7 @@ class Spawned:
 
 
 async def spawn(
-    command: Command, env: dict[str, str], cwd: str, *, sandboxed: bool, way_out: bool = False, limit: Limit
+    command: Command, env: dict[str, str], cwd: str, *, sandboxed: bool, way_out: bool = False, limit: Limit | None
 ) -> Spawned:
     """Return the started process, whose command was made by `local_paths.enter`.
 
@@ -48,9 +49,9 @@ async def spawn(
             one.close()
         pid = await asyncio.to_thread(_read_child_pid, told) if sandboxed else None
         answer = await asyncio.to_thread(_heard, ours)
-        if answer:
+        if answer and limit:
             try:
-                limit(_members(popen.pid, pid))
+                limit([popen.pid, *(_inside(pid) if sandboxed else ())])
             except OSError:
                 if pid:
                     os.kill(pid, signal.SIGKILL)
@@ -66,10 +67,15 @@ async def spawn(
     return Spawned(Process(pid, ticks, sandboxed, popen), transcript, answer != NOT_ENTERED)
 
 
-def _members(outer: int, sandbox: int | None) -> list[int]:
-    """Return the processes of a command that waits: bubblewrap, PID 1 of its sandbox, and the command itself."""
+def _inside(sandbox: int | None) -> list[int]:
+    """Return PID 1 of a sandbox and the command that waits in it.
+
+    Raises OSError if one of them is not found: a command that is not limited must not begin.
+    """
     inside = payload_pid(sandbox) if sandbox else None
-    return [pid for pid in (outer, sandbox, inside) if pid]
+    if sandbox is None or inside is None:
+        raise ProcessLookupError(errno.ESRCH, "the command's process is not found in /proc (CONFIG_PROC_CHILDREN)")
+    return [sandbox, inside]
 
 
 def _popen(
