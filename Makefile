@@ -119,8 +119,8 @@ test-chart: env ## test the Helm chart: schema, checks, golden files, traffic (h
 cluster-build: ## build what the test cluster needs: Debian packages, Kubernetes, Helm, CoreDNS, base image (root; minutes, once)
 	$(CLUSTER) build
 
-cluster-up: ## start the test cluster: Kubernetes with one node on this machine, in its own network (root)
-	$(CLUSTER) up
+cluster-up: ## start the test cluster: Kubernetes on this machine, in its own network (root); NODES=3 adds nodes with kernels of their own
+	$(CLUSTER) up $(if $(NODES),--nodes $(NODES))
 
 cluster-down: ## stop and remove the test cluster
 	$(CLUSTER) down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from typing import Any
 
 import kube
 from rig.layout import NODE_IP, Layout
+from rig.machines import machine
+from rig.machines.machine import FILER, Machine
 
 from client import Callers
 from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
@@ -32,6 +35,16 @@ USERS = {
 }
 
 
+def on(where: Machine, *argv: str, check: bool = True, seconds: float = 60) -> str:
+    """Return what a command in a machine prints. Raises AssertionError with its words if it fails."""
+    command = machine.command(Layout.from_environment(), where, argv)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds
+    )
+    assert not check or done.returncode == 0, f"{where.name}: {argv}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
 @dataclass
 class Site(Callers):
     """A gateway whose kernels are pods of `namespace`."""
@@ -43,14 +56,25 @@ class Site(Callers):
     export: str
     hub: FakeHub
     gateway: GatewayProcess
+    on_filer: bool = False
+    """Whether homes are on the NFS server that is a machine of its own, in place of the first node's."""
 
     def home(self, slug: str) -> Path:
         """Return a home, made as the server's init container does."""
         path = self.homes / slug
-        if not path.exists():
+        if self.on_filer:
+            on(FILER, "install", "-d", "-m", "0700", "-o", str(UID), "-g", str(GID), f"/srv{path}")
+        elif not path.exists():
             path.mkdir(0o700)
             os.chown(path, UID, GID)
         return path
+
+    def remove_homes(self) -> None:
+        """Remove the homes with all that is in them."""
+        if self.on_filer:
+            on(FILER, "rm", "-rf", f"/srv{self.homes}")
+        else:
+            shutil.rmtree(self.homes)
 
     def spec(self, name: str, kernelpod: dict[str, Any] | None = None, **changes: Any) -> str:
         """Publish a kernelspec and return its name."""

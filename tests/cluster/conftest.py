@@ -14,8 +14,10 @@ from typing import Any
 
 import kube
 import pytest
-from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on
+from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on, on
 from deployed import Deployed
+from rig.layout import Layout
+from rig.machines.machine import FILER, MACHINES
 
 from doubles import FakeHub, GatewayProcess
 
@@ -66,6 +68,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         patience_seconds: float = 60,
         mounts: Sequence[Any] = (),
         accounts: Sequence[str] = (),
+        filer: str = "",
         **kubernetes: Any,
     ) -> Site:
         namespace = kube.new_namespace("kernels")
@@ -73,10 +76,14 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         name = namespace.__enter__()
         request.config.stash[_REPORTED] = name
         folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
-        homes = NFS_FOLDER / name
-        homes.mkdir(parents=True)
-        export = f"{NFS_PATH}/{name}"
-        homes_volume = {"kind": "nfs", "server": NFS_SERVER}
+        if filer:
+            homes = Path(filer, name)
+            on(FILER, "install", "-d", "-m", "0755", f"/srv{homes}")
+        else:
+            homes = NFS_FOLDER / name
+            homes.mkdir(parents=True)
+        server, export = (FILER.address, str(homes)) if filer else (NFS_SERVER, f"{NFS_PATH}/{name}")
+        homes_volume = {"kind": "nfs", "server": server}
         if volume == "pvc":
             homes_volume = {"kind": "pvc", "claim": "homes"}
             kube.kubectl("apply", "-f", "-", given=claim_on(export, name))
@@ -105,7 +112,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
                 },
             },
         }
-        site = Site(name, folder, homes, export, hub, GatewayProcess(settings, folder))
+        site = Site(name, folder, homes, export, hub, GatewayProcess(settings, folder), bool(filer))
         sites.append(site)
         site.spec("python-pod")
         for user in ("alice", "bob", "carol"):
@@ -121,8 +128,15 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
     for site, namespace in zip(sites, namespaces, strict=True):
         namespace.__exit__(None, None, None)
         kube.kubectl("delete", "pv", f"homes-{site.namespace}", "--ignore-not-found", check=False)
-        shutil.rmtree(site.homes)
+        site.remove_homes()
         shutil.rmtree(site.folder)
+
+
+@pytest.fixture(scope="session")
+def machines(need: Any) -> None:
+    """Nodes and an NFS server with kernels of their own."""
+    there = all(Layout.from_environment().machine(one.name).exists() for one in MACHINES.values())
+    need(there, "a node with a kernel of its own", "tests/cluster/cluster up --nodes 3")
 
 
 @pytest.fixture(scope="session")

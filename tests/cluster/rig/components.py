@@ -11,12 +11,12 @@ from . import binaries, nfs
 from .api import Api, answers
 from .images import PAUSE
 from .layout import (
+    CLUSTER_CIDR,
     CONTAINERD_SOCKET,
     DNS_IP,
     NAME,
     NODE_IP,
     NODE_NAME,
-    POD_CIDR,
     RUN,
     SERVICE_CIDR,
     SOURCES,
@@ -54,16 +54,17 @@ state = "{run}/containerd"
 
 def write(layout: Layout) -> None:
     """Write the configuration files."""
-    facts = {
-        "root": layout.state / "containerd",
-        "run": RUN,
-        "socket": CONTAINERD_SOCKET,
-        "cni": CNI_CONFIGURATION,
-    }
-    (layout.state / "containerd.toml").write_text(CONTAINERD.format(**facts, pause=PAUSE))
+    (layout.state / "containerd.toml").write_text(
+        containerd_configuration(layout.state / "containerd", RUN, CONTAINERD_SOCKET, CNI_CONFIGURATION)
+    )
     (layout.state / "kubelet.json").write_text(json.dumps(_kubelet_configuration(layout)))
-    (layout.state / "proxy.json").write_text(json.dumps(_proxy_configuration(layout)))
+    (layout.state / "proxy.json").write_text(json.dumps(proxy_configuration(layout.pki, NODE_NAME, "iptables")))
     nfs.write(layout)
+
+
+def containerd_configuration(root: Path, state: Path, socket: Path, cni: Path) -> str:
+    """Return containerd's configuration for a node."""
+    return CONTAINERD.format(root=root, run=state, socket=socket, cni=cni, pause=PAUSE)
 
 
 def _node(layout: Layout, name: str) -> list[str]:
@@ -134,30 +135,37 @@ def _scheduler(layout: Layout) -> Component:
     return Component("scheduler", argv, lambda: True)
 
 
-def _kubelet_configuration(layout: Layout) -> dict[str, object]:
+def kubelet_configuration(pki: Path, identity: str, socket: Path, plugins: Path) -> dict[str, object]:
+    """Return kubelet's configuration for a node whose certificate has that name."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(layout.pki / "ca.crt")},
+            "x509": {"clientCAFile": str(pki / "ca.crt")},
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{NAME}",
         "clusterDNS": [DNS_IP],
         "clusterDomain": "cluster.local",
-        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "containerRuntimeEndpoint": f"unix://{socket}",
         "evictionHard": {"memory.available": "100Mi"},  # not the disk: a full machine would evict every pod
         "failSwapOn": False,
         "imageGCHighThresholdPercent": 100,  # an image that was collected could not be pulled again
         "maxPods": 250,
-        "podLogsDir": str(layout.state / "pod-logs"),
         "resolvConf": "",
-        "tlsCertFile": str(layout.pki / "kubelet.crt"),
-        "tlsPrivateKeyFile": str(layout.pki / "kubelet.key"),
-        "volumePluginDir": str(PLUGINS),
+        "tlsCertFile": str(pki / f"{identity}.crt"),
+        "tlsPrivateKeyFile": str(pki / f"{identity}.key"),
+        "volumePluginDir": str(plugins),
+    }
+
+
+def _kubelet_configuration(layout: Layout) -> dict[str, object]:
+    return {
+        **kubelet_configuration(layout.pki, "kubelet", CONTAINERD_SOCKET, PLUGINS),
+        "cgroupRoot": f"/{NAME}",
+        "podLogsDir": str(layout.state / "pod-logs"),
     }
 
 
@@ -179,16 +187,17 @@ def _kubelet(layout: Layout) -> Component:
     return Component("kubelet", [*_node(layout, "kubelet"), *flags], ready, environment)
 
 
-def _proxy_configuration(layout: Layout) -> dict[str, object]:
+def proxy_configuration(pki: Path, node: str, mode: str) -> dict[str, object]:
+    """Return kube-proxy's configuration for a node."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": str(layout.pki / "proxy.kubeconfig")},
-        "clusterCIDR": POD_CIDR,
+        "clientConnection": {"kubeconfig": str(pki / "proxy.kubeconfig")},
+        "clusterCIDR": CLUSTER_CIDR,
         "conntrack": {"maxPerCore": 0},
-        "hostnameOverride": NODE_NAME,
-        "iptables": {"minSyncPeriod": "100ms"},  # 1 s by default: a new Service would refuse that long
-        "mode": "iptables",
+        "hostnameOverride": node,
+        mode: {"minSyncPeriod": "100ms"},  # 1 s by default: a new Service would refuse that long
+        "mode": mode,
     }
 
 
@@ -199,7 +208,7 @@ def _proxy(layout: Layout) -> Component:
 
 def _enforcer(layout: Layout) -> Component:
     """The process that makes network policies hold: package registries have no CNI plugin that does."""
-    argv = [sys.executable, "-m", "rig.enforcer", str(layout.pki)]
+    argv = [sys.executable, "-m", "rig.enforcer", str(layout.pki), NODE_NAME]
     listing = ["nft", "list", "table", "inet", TABLE]
     return Component("enforcer", argv, lambda: succeeds(listing), {"PYTHONPATH": str(SOURCES)})
 

@@ -70,13 +70,18 @@ def given_addresses() -> dict[str, str]:
     return found
 
 
-def with_address(pod: Object, given: dict[str, str]) -> Object:
-    """The pod with CNI's address in the place of podIP, which comes late and may outlive what it says."""
+def with_address(pod: Object, given: dict[str, str], node: str) -> Object:
+    """The pod with CNI's address in the place of podIP, which comes late and may outlive what it says.
+
+    Of a pod on another node only podIP is known.
+    """
+    if pod["spec"].get("nodeName", node) != node:
+        return pod
     return {**pod, "status": {**pod["status"], "podIP": given.get(pod["metadata"]["uid"])}}
 
 
-def enforce(pki: Path) -> None:
-    """Keep the rules as the policies want them, until the process is ended."""
+def enforce(pki: Path, node: str) -> None:
+    """Keep the rules of a node as the policies want them, until the process is ended."""
     changed = threading.Event()
     watches = [Watch(pki, path, changed) for path in RESOURCES]
     for watch in watches:
@@ -90,11 +95,11 @@ def enforce(pki: Path) -> None:
             changed.clear()
             given = now
             policies, pods, namespaces = (watch.objects() for watch in watches)
-            wanted = rules(policies, [with_address(pod, given) for pod in pods], namespaces)
+            wanted = rules(policies, [with_address(pod, given, node) for pod in pods], namespaces)
             if wanted != applied:
                 subprocess.run(["nft", "-f", "-"], input=wanted, text=True, timeout=30, check=True)
                 applied = wanted
 
 
 if __name__ == "__main__":
-    enforce(Path(sys.argv[1]))
+    enforce(Path(sys.argv[1]), sys.argv[2])

@@ -9,7 +9,8 @@ from pathlib import Path
 NAME = "kernelpod"  # of the network namespace, the cgroup and the CNI network
 NODE_NAME = "node1"
 NODE_IP = "192.168.77.1"
-POD_CIDR = "10.88.0.0/16"
+POD_CIDR = "10.88.0.0/16"  # of the first node
+CLUSTER_CIDR = "10.88.0.0/13"  # of all nodes
 SERVICE_CIDR = "10.96.0.0/16"
 API_IP = "10.96.0.1"
 DNS_IP = "10.96.0.10"
@@ -68,6 +69,10 @@ class Layout:
     def kubelet(self) -> Path:
         """kubelet's folder, with the volumes of the pods."""
         return self.state / "kubelet"
+
+    def machine(self, name: str) -> Path:
+        """The files that a machine is started from."""
+        return self.state / "machines" / name
 
     @property
     def kubectl_cache(self) -> Path:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from . import binaries, cgroups, components, dns, images, mounts, network, packages, pki, processes
 from .api import Api
 from .layout import NETWORK_NAMESPACE, RUN, Layout, RigError
+from .machines import disk, files, linux, machine
+from .machines.machine import FILER, MACHINES, NODES, Machine
 from .namespaces import enter_network
-from .shell import run, wait
+from .shell import run, succeeds, wait
 
+MACHINE_SECONDS = 180
 LOCK_SECONDS = 1800  # as long as a first build may take
 OWNER = RUN / "state"  # a link to the state folder of the cluster that is up
 KUBELET_LEFTOVERS = (  # kubelet has no setting for these places
@@ -73,21 +77,39 @@ def build(layout: Layout) -> list[Path]:
         ]
 
 
-def up(layout: Layout) -> None:
-    """Bring the cluster up, or repair what died; when it fails or is interrupted from nothing, nothing is left."""
+def up(layout: Layout, nodes: int = 1) -> None:
+    """Bring the cluster up, or repair what died; when it fails or is interrupted from nothing, nothing is left.
+
+    The nodes after the first are machines of their own, and with them comes an NFS server that is none of them.
+    """
+    if not 1 <= nodes <= 1 + len(NODES):
+        raise RigError(f"a cluster of {nodes} nodes cannot be made: say --nodes 1 to {1 + len(NODES)}")
     with locked(layout):
         archives = build(layout)
+        wanted = [FILER, *NODES[: nodes - 1]] if nodes > 1 else []
+        if wanted:
+            prepare_machines(layout)
         if any(processes.alive(name) for name in components.COMPONENTS):
-            _start(layout, archives)
+            _start(layout, archives, wanted)
             return
         _remove(layout)
         try:
             with step("network, certificates, configuration"):
                 _prepare(layout)
-            _start(layout, archives)
+            _start(layout, archives, wanted)
         except BaseException:
             _remove(layout)
             raise
+
+
+def prepare_machines(layout: Layout) -> None:
+    """Install and build what machines need."""
+    with step("Debian packages of machines"):
+        packages.install(packages.OF_MACHINES)
+    with step("Linux"):
+        linux.build(layout)
+    with step("the disk of images"):
+        disk.of_images(layout)
 
 
 def _prepare(layout: Layout) -> None:
@@ -105,7 +127,7 @@ def _prepare(layout: Layout) -> None:
         (layout.bin / name).symlink_to(binaries.folder(module, layout.cache) / name)
 
 
-def _start(layout: Layout, archives: list[Path]) -> None:
+def _start(layout: Layout, archives: list[Path], machines: list[Machine]) -> None:
     network.make()
     for name, make in components.COMPONENTS.items():
         if not processes.alive(name):
@@ -118,6 +140,18 @@ def _start(layout: Layout, archives: list[Path]) -> None:
         objects = dns.write(layout.state)
         run([str(layout.bin / "kubectl"), *layout.kubectl_flags, "apply", f"--filename={objects}"])
         _wait_for_controllers(layout)
+    for one in machines:
+        if not processes.alive(one.name):
+            with step(one.name):
+                start_machine(layout, one)
+
+
+def start_machine(layout: Layout, one: Machine) -> None:
+    """Start a machine, with what its disk held before."""
+    files.write(layout, one)
+    machine.connect(one)
+    machine.mend(one)
+    processes.start(machine.component(layout, one), layout, seconds=MACHINE_SECONDS)
 
 
 def _wait_for_controllers(layout: Layout) -> None:
@@ -134,15 +168,39 @@ def start(layout: Layout, name: str) -> None:
     with locked(layout):
         _need_up()
         enter_network()
-        if not processes.alive(name):
+        if processes.alive(name):
+            return
+        if name in MACHINES:
+            start_machine(layout, MACHINES[name])
+        else:
             processes.start(components.COMPONENTS[name](layout), layout)
 
 
 def stop(layout: Layout, name: str) -> None:
-    """Stop one component, which is how tests break things."""
+    """Stop one component or machine, which is how tests break things. A machine writes what it holds first."""
     with locked(layout):
         _need_up()
+        enter_network()
+        if name in MACHINES and processes.alive(name):
+            succeeds(machine.command(layout, MACHINES[name], ["sync"]), seconds=30)
         processes.stop(name)
+
+
+def harm(layout: Layout, verb: str, name: str) -> None:
+    """Do to a machine what happens to machines: it loses its power or its network, stands still, comes back."""
+    with locked(layout):
+        _need_up()
+        enter_network()
+        HARM[verb](MACHINES[name])
+
+
+HARM: dict[str, Callable[[Machine], None]] = {
+    "power-off": lambda one: processes.stop(one.name, seconds=0),
+    "freeze": lambda one: processes.send(one.name, signal.SIGSTOP),
+    "thaw": lambda one: processes.send(one.name, signal.SIGCONT),
+    "cut": machine.cut,
+    "mend": machine.mend,
+}
 
 
 def _need_up() -> None:

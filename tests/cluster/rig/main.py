@@ -12,12 +12,17 @@ from pathlib import Path
 
 from . import binaries, components, images, lifecycle, namespaces, processes, report
 from .layout import Layout, RigError
+from .machines import machine
+from .machines.machine import MACHINES
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cluster", description="A real one-node Kubernetes on this machine.")
+    parser = argparse.ArgumentParser(prog="cluster", description="A real Kubernetes on this machine.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("up", help="bring it up, or repair what died; builds what is missing")
+    up = verbs.add_parser("up", help="bring it up, or repair what died; builds what is missing")
+    up.add_argument(
+        "--nodes", type=int, default=1, help="all but the first are machines; more bring an NFS server"
+    )
     verbs.add_parser("down", help="remove everything but the logs and the cache; also after a crash")
     verbs.add_parser("status", help="what runs; exit status 1 unless everything does")
     build = verbs.add_parser("build", help="install the Debian packages, build binaries and images; no cluster")
@@ -33,8 +38,13 @@ def _parser() -> argparse.ArgumentParser:
     reporting = verbs.add_parser("report", help="pods, events and logs, as a failing test wants them")
     reporting.add_argument("namespaces", nargs="*", metavar="NAMESPACE")
     for verb in ("start", "stop"):
-        one = verbs.add_parser(verb, help=f"{verb} one component")
-        one.add_argument("component", choices=components.COMPONENTS)
+        one = verbs.add_parser(verb, help=f"{verb} one component or machine")
+        one.add_argument("component", choices=[*components.COMPONENTS, *MACHINES])
+    for verb in lifecycle.HARM:
+        verbs.add_parser(verb, help=f"{verb} a machine").add_argument("machine", choices=MACHINES)
+    on = verbs.add_parser("on", help="run a command in a machine")
+    on.add_argument("machine", choices=MACHINES)
+    on.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
     return parser
 
 
@@ -58,11 +68,26 @@ def _run(layout: Layout, command: Sequence[str]) -> int:
 
 def _status(layout: Layout) -> int:
     """0 when everything runs."""
-    living = {name: processes.alive(name) for name in components.COMPONENTS}
+    machines = [name for name in MACHINES if layout.machine(name).exists()]
+    living = {name: processes.alive(name) for name in (*components.COMPONENTS, *machines)}
     for name, runs in living.items():
         print(f"{name:20} {'runs' if runs else 'does not run'}")
     print(f"state {layout.state}, logs {layout.logs}, cache {layout.cache}")
     return 0 if all(living.values()) else 1
+
+
+def _on(layout: Layout, name: str, command: Sequence[str]) -> int:
+    """Become the client of the machine that runs the command."""
+    argv = list(command[1:] if command[:1] == ["--"] else command)
+    if not processes.alive(name):
+        raise RigError(f"{name} does not run: `cluster start {name}`, or `cluster up --nodes 3`")
+    namespaces.enter_network()
+    client = machine.command(layout, MACHINES[name], argv)
+    os.execvp(client[0], client)  # noqa: S606 - a list, no shell
+
+
+def _harm(layout: Layout, arguments: argparse.Namespace) -> None:
+    lifecycle.harm(layout, arguments.verb, arguments.machine)
 
 
 def _build(layout: Layout, only: str | None) -> None:
@@ -94,7 +119,7 @@ def _image(layout: Layout, arguments: argparse.Namespace) -> int:
 
 
 VERBS: dict[str, Callable[[Layout, argparse.Namespace], int | None]] = {
-    "up": lambda layout, _: lifecycle.up(layout),
+    "up": lambda layout, arguments: lifecycle.up(layout, arguments.nodes),
     "down": lambda layout, _: lifecycle.down(layout),
     "status": lambda layout, _: _status(layout),
     "build": lambda layout, arguments: _build(layout, arguments.only),
@@ -104,6 +129,10 @@ VERBS: dict[str, Callable[[Layout, argparse.Namespace], int | None]] = {
     "report": lambda layout, arguments: report.write(layout, arguments.namespaces),
     "start": lambda layout, arguments: lifecycle.start(layout, arguments.component),
     "stop": lambda layout, arguments: lifecycle.stop(layout, arguments.component),
+    "on": lambda layout, arguments: _on(layout, arguments.machine, arguments.command),
+    **dict.fromkeys(
+        lifecycle.HARM, lambda layout, arguments: lifecycle.harm(layout, arguments.verb, arguments.machine)
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,19 +28,35 @@ PACKAGES = (
     "openssl",
     "runc",
 )
+OF_MACHINES = (  # Linux is built, and runs on the machine's own file system
+    "bc",
+    "bison",
+    "e2fsprogs",
+    "flex",
+    "gcc",
+    "libelf-dev",
+    "libssl-dev",
+    "make",
+    "nfs-common",
+    "nfs-kernel-server",
+    "openssh-client",
+    "openssh-server",
+    "rpcbind",
+    "xz-utils",
+)
 
 
-def missing() -> list[str]:
+def missing(wanted: Sequence[str]) -> list[str]:
     """The packages that are not installed."""
-    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *PACKAGES]
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *wanted]
     listed = subprocess.run(query, capture_output=True, text=True, timeout=60, check=False).stdout.split("\n")
     installed = {line.split()[0] for line in listed if line.endswith(" installed")}
-    return [package for package in PACKAGES if package not in installed]
+    return [package for package in wanted if package not in installed]
 
 
-def install() -> None:
+def install(wanted: Sequence[str] = PACKAGES) -> None:
     """Install what is missing, without starting the services that some of the packages bring."""
-    if not (packages := missing()):
+    if not (packages := missing(wanted)):
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():

@@ -26,12 +26,19 @@ class Identity:
 
 
 API_NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc"
+
+
+def of_node(name: str, address: str, identity: str) -> Identity:
+    """The identity of a node's kubelet."""
+    return Identity(identity, f"/O=system:nodes/CN=system:node:{name}", f"IP:{address},DNS:{name}")
+
+
 IDENTITIES = (
     Identity("admin", "/O=system:masters/CN=admin"),
     Identity("controller-manager", "/CN=system:kube-controller-manager"),
     Identity("scheduler", "/CN=system:kube-scheduler"),
     Identity("proxy", "/CN=system:kube-proxy"),
-    Identity("kubelet", f"/O=system:nodes/CN=system:node:{NODE_NAME}", f"IP:{NODE_IP},DNS:{NODE_NAME}"),
+    of_node(NODE_NAME, NODE_IP, "kubelet"),
     Identity("apiserver", "/CN=kube-apiserver", f"IP:127.0.0.1,IP:{NODE_IP},IP:{API_IP},{API_NAMES}", False),
     Identity("apiserver-kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client", "", False),
 )
@@ -43,15 +50,21 @@ def make(folder: Path) -> None:
     ca = (f"{folder}/ca.crt", f"{folder}/ca.key")
     _certificate(*ca, "/CN=kernelpod-test", ["keyUsage=critical,keyCertSign,cRLSign"])
     for identity in IDENTITIES:
-        files = (f"{folder}/{identity.name}.crt", f"{folder}/{identity.name}.key")
-        extensions = ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth,clientAuth"]
-        names = [f"subjectAltName={identity.addresses}"] if identity.addresses else []
-        _certificate(*files, identity.subject, [*extensions, *names], "-CA", ca[0], "-CAkey", ca[1])
-        if identity.kubeconfig:
-            (folder / f"{identity.name}.kubeconfig").write_text(kubeconfig(folder, identity.name))
+        issue(folder, identity)
     signer = folder / "service-accounts.key"
     run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", signer])
     run(["openssl", "ec", "-in", signer, "-pubout", "-out", signer.with_suffix(".pub")])
+
+
+def issue(folder: Path, identity: Identity) -> None:
+    """Make the identity's key and certificate, by the authority in the folder, and its kubeconfig."""
+    files = (f"{folder}/{identity.name}.crt", f"{folder}/{identity.name}.key")
+    extensions = ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth,clientAuth"]
+    names = [f"subjectAltName={identity.addresses}"] if identity.addresses else []
+    signer = ("-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key")
+    _certificate(*files, identity.subject, [*extensions, *names], *signer)
+    if identity.kubeconfig:
+        (folder / f"{identity.name}.kubeconfig").write_text(kubeconfig(folder, identity.name))
 
 
 def _certificate(certificate: str, key: str, subject: str, extensions: Sequence[str], *signer: str) -> None:

@@ -100,3 +100,11 @@ def stop(name: str, *, seconds: float = 3) -> None:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                 _ended(descriptor, seconds)
     _record(name).unlink(missing_ok=True)
+
+
+def send(name: str, signum: signal.Signals) -> None:
+    """Send a signal to the process. Raises RigError if it does not run."""
+    with _opened(name) as descriptor:
+        if descriptor is None:
+            raise RigError(f"{name} does not run: start it first")
+        signal.pidfd_send_signal(descriptor, signum)

@@ -1,0 +1,88 @@
+"""The disks of machines: one with images, which nobody changes, and what each machine has written over it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..layout import Layout, RigError
+from ..shell import run, succeeds, wait
+
+SIZE = "16G"  # of which only what is written takes room
+# What kernels and servers on a node are made of, and what looks at homes.
+IMAGES = (
+    "kernelpod-pause-1",
+    "kernelpod-gateway-test",
+    "kernelpod-kernel-python-test",
+    "kernelpod-singleuser-test",
+)
+CONTAINERD = (
+    'version = 2\nroot = "{folder}/root"\nstate = "{folder}/state"\n[grpc]\n  address = "{folder}/socket"\n'
+)
+
+
+def insert(layout: Layout, name: str) -> None:
+    """Give a machine the disk of images as it is now. It keeps it for its life, also when others are built."""
+    disk, place = of_images(layout), layout.machine(name) / "images"
+    try:
+        place.hardlink_to(disk)
+    except OSError:  # the cache is on another file system
+        run(["cp", "--sparse=always", "--preserve=timestamps", disk, place], seconds=300)
+
+
+def arguments(layout: Layout, name: str) -> str:
+    """Return Linux's argument: what the machine writes goes to one file, and the other is below it."""
+    folder = layout.machine(name)
+    return f"ubda={folder}/written,{folder}/images"
+
+
+def of_images(layout: Layout) -> Path:
+    """Return the disk with those images that have been built by now, made when it is missing."""
+    built = layout.cache / "images"
+    archives = [file for name in IMAGES for file in built.glob(f"{name}-????????????.tar")]
+    key = hashlib.sha256(" ".join(sorted(file.name for file in archives)).encode()).hexdigest()[:12]
+    disks = layout.cache / "disks"
+    disk = disks / f"{key}.ext4"
+    if not disk.exists():
+        disks.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=disks, prefix=".making-") as work:
+            _import(archives, Path(work))
+            run(["truncate", "-s", SIZE, f"{work}/disk"])
+            run(["mkfs.ext4", "-q", "-J", "size=32", "-d", f"{work}/tree", f"{work}/disk"], seconds=900)
+            for former in disks.glob("*.ext4"):
+                former.unlink()
+            Path(work, "disk").rename(disk)
+    return disk
+
+
+def _import(archives: list[Path], work: Path) -> None:
+    """Unpack the images into work/tree/containerd, by a containerd of this machine that ends then."""
+    with _containerd(work) as client:
+        for archive in archives:
+            run([*client, "--namespace=k8s.io", "images", "import", archive], seconds=300)
+    tree = work / "tree"
+    tree.mkdir()
+    (work / "root").rename(tree / "containerd")
+
+
+@contextmanager
+def _containerd(work: Path) -> Iterator[list[str]]:
+    (work / "config.toml").write_text(CONTAINERD.format(folder=work))
+    with (work / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["containerd", f"--config={work}/config.toml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    client = ["ctr", f"--address={work}/socket"]
+    try:
+        if not wait(lambda: process.poll() is not None or succeeds([*client, "version"]), 30):
+            raise RigError(f"containerd does not serve:\n{(work / 'log').read_text(errors='replace')[-1000:]}")
+        yield client
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(work / "state", ignore_errors=True)

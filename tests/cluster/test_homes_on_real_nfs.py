@@ -1,0 +1,89 @@
+"""Homes on an NFS server that is no node, by Linux's own client: a server on one node, a kernel on another."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import kube
+import pytest
+from cluster_site import GID, IMAGES, UID, MakeSite, Site, on
+from rig.machines.files import TAINT
+from rig.machines.machine import FILER, NODES, Machine
+
+CLUSTER = Path(__file__).with_name("cluster")
+NODE_OF_SERVERS, NODE_OF_KERNELS = NODES
+TOLERATED = [{"key": TAINT, "operator": "Exists"}]
+pytestmark = pytest.mark.usefixtures("machines")
+
+
+@pytest.fixture(scope="module")
+def site(make_site: MakeSite) -> Site:
+    """A gateway whose kernels run on one node, with homes of an export that lets root be root."""
+    node = {"kubernetes.io/hostname": NODE_OF_KERNELS.name}
+    return make_site(filer="/open", scheduling={"nodeSelector": node, "tolerations": TOLERATED})
+
+
+@pytest.fixture
+def server(site: Site) -> str:
+    """The name of a pod on the other node with alice's home, in the place of her server."""
+    home = {"name": "home", "nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
+    container = {
+        "name": "server",
+        "image": IMAGES.format("kernel-python"),
+        "command": ["sleep", "infinity"],
+        "volumeMounts": [{"name": "home", "mountPath": "/home/jovyan"}],
+    }
+    spec = {
+        "nodeName": NODE_OF_SERVERS.name,
+        "tolerations": TOLERATED,
+        "securityContext": {"runAsUser": UID, "runAsGroup": GID},
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+        "volumes": [home],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "server"}, "spec": spec}
+    kube.kubectl("create", "-n", site.namespace, "-f", "-", given=pod)
+    kube.kubectl("wait", "-n", site.namespace, "pod/server", "--for=condition=Ready", "--timeout=100s")
+    return "server"
+
+
+def harm(verb: str, where: Machine) -> None:
+    """Do to a machine what a verb of the test cluster says."""
+    subprocess.run([CLUSTER, verb, where.name], check=True, timeout=200, capture_output=True)
+
+
+def in_server(site: Site, code: str) -> str:
+    """Return what a Python program in the server's pod prints."""
+    return kube.kubectl("exec", "-n", site.namespace, "server", "--", "python", "-c", code)
+
+
+def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Site, server: str) -> None:
+    kernel = site.alice.start()
+    pods = kube.items("pods", site.namespace, "kernelpod.io/kernel-id")
+    assert [pod["spec"]["nodeName"] for pod in pods] == [NODE_OF_KERNELS.name]
+    with site.alice.channels(kernel) as channels:
+        kind = "print([line.split()[2:4] for line in open('/proc/mounts') if line.split()[1] == '/home/jovyan'])"
+        assert "['nfs4', 'rw," in channels.run(kind)
+        for number in range(20):
+            in_server(site, f"open('/home/jovyan/ü', 'w').write('{number}')")
+            assert channels.run("print(open('/home/jovyan/ü').read())") == f"{number}\n"
+            channels.run(f"open('/home/jovyan/back', 'w').write('{number}')")
+            assert in_server(site, "print(open('/home/jovyan/back').read())") == f"{number}\n"
+    assert on(FILER, "stat", "-c", "%u:%g", f"/srv{site.export}/alice/back") == f"{UID}:{GID}\n"
+
+
+def test_a_kernel_outlives_its_server_of_homes_and_loses_nothing(site: Site) -> None:
+    """It computes on; what it writes waits until the server is back."""
+    kernel = site.alice.start()
+    with site.alice.channels(kernel) as channels:
+        channels.run("import os; kept = open('kept', 'w'); kept.write('x'); kept.flush(); os.fsync(kept.fileno())")
+        harm("power-off", FILER)
+        try:
+            assert channels.run("print(sum(range(10)))") == "45\n"
+            writing = channels.start("open('late', 'w').write('y'); print(open('kept').read())")
+        finally:
+            harm("start", FILER)
+        assert channels.finish(writing, 120).text == "x\n"
+    assert on(FILER, "cat", f"/srv{site.export}/alice/kept", f"/srv{site.export}/alice/late") == "xy"
+    site.stop_kernels()
