@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -13,6 +14,16 @@ import pytest
 def pytest_configure() -> None:
     """Clean up on SIGTERM as on Ctrl-C; by default Python would end at once and leave kernels behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    """Show what the gateways have said last when a test fails."""
+    report = yield
+    if report.failed and (doubles := sys.modules.get("doubles")):
+        for gateway in doubles.GatewayProcess.running:
+            report.sections.append((f"the end of the log of the gateway at {gateway.url}", gateway.log[-8000:]))
+    return report
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import yaml
@@ -251,6 +251,9 @@ class GatewayProcess:
     `state_dir` must be the test's own: `remove()` ends every sandbox that binds something in it.
     """
 
+    running: ClassVar[list[GatewayProcess]] = []
+    """Those that were started and not removed; a test that fails shows their logs."""
+
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:
         self.state_dir = Path(settings["runtime"]["local"]["state_dir"])
         self.url = ""
@@ -273,6 +276,8 @@ class GatewayProcess:
     def start(self, **environment: str) -> None:
         """Return when it listens. Raises AssertionError with its last words if it ends instead."""
         before = len(self.log)
+        if self not in self.running:
+            self.running.append(self)
         with self._log_file.open("ab") as output:
             self._process = process = subprocess.Popen(
                 [sys.executable, "-c", _RUN_GATEWAY, str(self._settings_file)],
@@ -324,6 +329,8 @@ class GatewayProcess:
     def remove(self) -> None:
         """End the gateway and its kernels, and remove the state folder."""
         self.stop()
+        if self in self.running:
+            self.running.remove(self)
         for pid in _sandboxes(str(self.state_dir)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
