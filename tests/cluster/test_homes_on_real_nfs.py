@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import kube
@@ -18,15 +19,27 @@ pytestmark = pytest.mark.usefixtures("machines")
 
 
 @pytest.fixture(scope="module")
-def site(make_site: MakeSite) -> Site:
-    """A gateway whose kernels run on one node, with homes of an export that lets root be root."""
+def whole_site(make_site: MakeSite) -> Site:
+    """A gateway whose kernels run on one node, with homes of an export that lets root be root.
+
+    A kernel that waited for a lock of a server that has just started would take a minute.
+    """
     node = {"kubernetes.io/hostname": NODE_OF_KERNELS.name}
-    return make_site(filer="/open", scheduling={"nodeSelector": node, "tolerations": TOLERATED})
+    return make_site(
+        filer="/open", patience_seconds=30, scheduling={"nodeSelector": node, "tolerations": TOLERATED}
+    )
 
 
 @pytest.fixture
-def server(site: Site) -> str:
-    """The name of a pod on the other node with alice's home, in the place of her server."""
+def site(whole_site: Site) -> Iterator[Site]:
+    """That gateway, with no kernel before and none after."""
+    yield whole_site
+    whole_site.stop_kernels()
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[None]:
+    """A pod on the other node with alice's home, in the place of her server."""
     home = {"name": "home", "nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
     container = {
         "name": "server",
@@ -45,7 +58,8 @@ def server(site: Site) -> str:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "server"}, "spec": spec}
     kube.kubectl("create", "-n", site.namespace, "-f", "-", given=pod)
     kube.kubectl("wait", "-n", site.namespace, "pod/server", "--for=condition=Ready", "--timeout=100s")
-    return "server"
+    yield
+    kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s")
 
 
 def harm(verb: str, where: Machine) -> None:
@@ -58,7 +72,8 @@ def in_server(site: Site, code: str) -> str:
     return kube.kubectl("exec", "-n", site.namespace, "server", "--", "python", "-c", code)
 
 
-def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Site, server: str) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Site) -> None:
     kernel = site.alice.start()
     pods = kube.items("pods", site.namespace, "kernelpod.io/kernel-id")
     assert [pod["spec"]["nodeName"] for pod in pods] == [NODE_OF_KERNELS.name]
@@ -86,4 +101,13 @@ def test_a_kernel_outlives_its_server_of_homes_and_loses_nothing(site: Site) -> 
             harm("start", FILER)
         assert channels.finish(writing, 120).text == "x\n"
     assert on(FILER, "cat", f"/srv{site.export}/alice/kept", f"/srv{site.export}/alice/late") == "xy"
-    site.stop_kernels()
+
+
+def test_a_kernel_starts_in_time_although_its_server_of_homes_gives_no_locks_yet(site: Site) -> None:
+    """It has just started, and waits for clients that held locks before. In that time no lock is given."""
+    harm("power-off", FILER)
+    harm("start", FILER)
+    kernel = site.alice.start()
+    with site.alice.channels(kernel) as channels:
+        asked = "print(get_ipython().history_manager.hist_file)"
+        assert channels.run(asked) == "/tmp/ipython-history.sqlite\n"

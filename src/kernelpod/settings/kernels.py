@@ -47,12 +47,18 @@ class Kernelspecs(Section):
 
 
 class Kernels(Section):
-    """The connections to kernels."""
+    """The connections to kernels, and what they keep."""
 
     encryption: Literal["required", "preferred", "off"] = "preferred"
     """Whether messages between gateway and kernels are encrypted (CurveZMQ) where they go over TCP, as to pods.
     `preferred`: for kernelspecs whose `metadata.supported_encryption` names `curve`. `required`: other kernelspecs
     are not offered."""
+    ipython_history: Literal["pod", "home"] = "pod"
+    """Where IPython keeps the history of cells (`%history`) in a cluster. `pod`: on the pod's disk; it ends with
+    the kernel. `home`: in `~/.ipython`, as on one machine, where all kernels of the user share it. It is SQLite:
+    on NFS a kernel then starts only once the server gives locks, which is long after the server has started, and
+    never where locks do not work. A kernelspec whose command sets `--HistoryManager.hist_file` decides for
+    itself."""
 
 
 class Start(Section):

@@ -16,6 +16,7 @@ from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings.kernels import Bounds
 from kernelpod.settings.sections import Settings
 from kernelpod.start.entitlements import Entitlements, entitlements
+from kernelpod.start.history import with_history
 from kernelpod.start.identity import Identity
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.request import KernelRequest
@@ -74,7 +75,7 @@ def decide(
         release=cluster.release,
         network=has.network or spec.network,
         image=spec.image,
-        argv=spec.argv,
+        argv=with_history(spec.argv, settings),
         env=_environment(kernel_id, identity, spec, mounts.home.mount_path, request.session_name),
         mounts=mounts,
         home_check_image=cluster.home_check_image if _may_be_missing(mounts.home) else "",
