@@ -108,7 +108,10 @@ class Spares:
         kernel_id = str(uuid.uuid4())
         env = {**_common(plan.env), "KERNEL_ID": kernel_id}
         record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id, "env": env}))
-        self._starting[kernel_id] = record.plan, in_background(self._start(record))
+        task = in_background(self._start(record))
+        self._starting[kernel_id] = record.plan, task
+        # A task that is cancelled before it begins runs nothing of its coroutine.
+        task.add_done_callback(lambda _: self._starting.pop(kernel_id, None))
 
     def _plans(self) -> list[KernelPlan]:
         return [*(kernel.record.plan for kernel in self._ready), *(plan for plan, _ in self._starting.values())]
@@ -138,7 +141,7 @@ class Spares:
             log.warning("prewarming a kernel for user %s failed: %s", record.owner, error)
             return
         finally:
-            del self._starting[record.kernel_id]
+            self._starting.pop(record.kernel_id, None)
         log.info("kernel %s is prewarmed for user %s", record.kernel_id, record.owner)
         self._ready.append(kernel)
         asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)

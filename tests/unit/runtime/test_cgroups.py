@@ -15,6 +15,7 @@ import pytest
 
 from doubles import eventually
 from kernelpod.runtime.local.cgroups import ControlGroups
+from kernelpod.runtime.local.local_paths import enter
 from kernelpod.runtime.local.runtime import DEFAULT_PATH
 from kernelpod.start.plan import KernelPlan
 from plans import a_plan as any_plan
@@ -150,13 +151,15 @@ def test_a_limit_that_linux_refuses_leaves_no_group(real: ControlGroups) -> None
     assert not (real.folder / "kernel-one").exists()
 
 
-def test_a_start_that_cannot_be_limited_is_no_start() -> None:
-    """See `spawn`: the processes are ended before the command begins."""
+@pytest.mark.parametrize("argv", [enter("/", ["sleep", "1000"]), ["sleep", "1000"]], ids=["enters", "is silent"])
+def test_a_start_that_cannot_be_limited_is_no_start(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `spawn`: the processes are ended before the command begins, also if it does not say that it is here."""
     import asyncio
 
-    from kernelpod.runtime.local.local_paths import enter
+    from kernelpod.runtime.local import spawning
     from kernelpod.runtime.local.sandbox import Command
-    from kernelpod.runtime.local.spawning import spawn
+
+    monkeypatch.setattr(spawning, "READ_TIMEOUT_SECONDS", 1)
 
     taken: list[list[int]] = []
 
@@ -165,7 +168,7 @@ def test_a_start_that_cannot_be_limited_is_no_start() -> None:
         raise OSError(16, "Device or resource busy")
 
     async def scene() -> Any:
-        await spawn(Command(enter("/", ["sleep", "1000"])), {}, "/", sandboxed=False, limit=refuse)
+        await spawning.spawn(Command(argv), {}, "/", sandboxed=False, limit=refuse)
 
     with pytest.raises(OSError, match="busy"):
         asyncio.run(scene())
@@ -178,7 +181,6 @@ def test_a_sandbox_whose_command_is_not_found_is_no_start(need: Any, monkeypatch
     import asyncio
 
     from kernelpod.runtime.local import spawning
-    from kernelpod.runtime.local.local_paths import enter
     from kernelpod.runtime.local.sandbox import Command
 
     need(shutil.which("bwrap"), "bubblewrap", "apt-get install bubblewrap")

@@ -20,6 +20,7 @@ from kernelpod.runtime.local.pipes import READ_TIMEOUT_SECONDS, pipe, read
 from kernelpod.runtime.local.processes import Process, Transcript, payload_pid, start_ticks_of
 from kernelpod.runtime.local.sandbox import Command
 
+ENDED = b""
 Limit = Callable[[list[int]], None]
 
 
@@ -49,7 +50,8 @@ async def spawn(
             one.close()
         pid = await asyncio.to_thread(_read_child_pid, told) if sandboxed else None
         answer = await asyncio.to_thread(_heard, ours)
-        if answer and limit:
+        lives_on = answer != ENDED
+        if lives_on and limit:
             try:
                 limit([popen.pid, *(_inside(pid) if sandboxed else ())])
             except OSError:
@@ -58,7 +60,7 @@ async def spawn(
                 popen.kill()
                 popen.wait()
                 raise
-        if answer and pid and way_out:
+        if lives_on and pid and way_out:
             await attach(pid, lives)
     ticks = start_ticks_of(pid) if pid else None
     if pid is None or ticks is None:
@@ -111,12 +113,14 @@ def _line() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
-def _heard(line: socket.socket) -> bytes:
-    """Return what the process says; nothing if it ends instead, or says nothing in time."""
+def _heard(line: socket.socket) -> bytes | None:
+    """Return what the process says: ENDED if it ends instead, None if it says nothing in time (slow storage)."""
     try:
         return line.recv(1)
+    except TimeoutError:
+        return None
     except OSError:
-        return b""
+        return ENDED
 
 
 def _read_child_pid(file: FileIO) -> int | None:
