@@ -41,8 +41,14 @@ test-unit: env ## run the fast tests only
 	.venv/bin/python -m pytest tests/unit
 	.envs/hub/bin/python -m pytest -m hub tests/unit
 
-test-local: env env-clients ## run the tests with real gateways, kernels and hubs on this machine
-	.venv/bin/python -m pytest tests/local
+test-local: env env-clients ## run the tests with real gateways, kernels and hubs on this machine, half of them beside the others
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-local-first test-local-second
+
+test-local-first:
+	.venv/bin/python -m pytest -p no:cacheprovider tests/local/test_[a-m]*.py
+
+test-local-second:
+	.venv/bin/python -m pytest -p no:cacheprovider tests/local/test_[n-z]*.py
 
 test-attacks: env ## try what strangers, students and editors of courses files must not get; the cluster's part is in test-cluster
 	.venv/bin/python -m pytest tests/attacks tests/fuzz
@@ -226,7 +232,7 @@ clean: ## remove the environments and caches of this checkout, and the test clus
 env-%:
 	@tools/environment $*
 
-.PHONY: help env demo demo-check test test-unit test-local test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
+.PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments
