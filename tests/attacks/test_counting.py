@@ -20,20 +20,41 @@ def here(site: Any) -> int:
     return len(list(Path(site.folder, "s").iterdir()))
 
 
-def warmed(site: Any, times: int) -> None:
-    eventually(lambda: site.gateway.log.count("is prewarmed for user") == times, what=f"{times} kernels are ready")
-
-
-@pytest.fixture(params=[{"max_kernels_per_user": 2}, {"max_kernels": 2}], ids=["each", "all"])
-def limited(make_site: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A gateway with a limit of 2 at which alice has a kernel, and one that waits for her."""
-    site = make_site(policy=request.param)
-    site.spec("warm-pod", metadata={"kernelpod": STANZA})
+def warm(site: Any) -> None:
+    """Start a kernel of alice's, and return when another one waits for her."""
+    before = site.gateway.log.count("is prewarmed for user")
     site.alice.start("warm-pod")
-    warmed(site, 1)
-    yield site
-    site.stop_kernels()
-    assert "Traceback" not in site.gateway.log
+    eventually(
+        lambda: site.gateway.log.count("is prewarmed for user") == before + 1, what="a kernel waits for alice"
+    )
+
+
+def with_limits(make_site: Any, **limits: int) -> Any:
+    """Return a gateway with limits and a kernelspec that is prewarmed."""
+    site = make_site(policy=limits)
+    site.spec("warm-pod", metadata={"kernelpod": STANZA})
+    return site
+
+
+@pytest.fixture(scope="module", params=["max_kernels_per_user", "max_kernels"])
+def site_of_two(make_site: Any, request: pytest.FixtureRequest) -> Any:
+    """A gateway with a limit of 2, for each or for all; see `limited`."""
+    return with_limits(make_site, **{request.param: 2})
+
+
+@pytest.fixture(scope="module")
+def site_of_four(make_site: Any) -> Any:
+    """A gateway with a limit of 4 for each."""
+    return with_limits(make_site, max_kernels_per_user=4)
+
+
+@pytest.fixture
+def limited(site_of_two: Any) -> Iterator[Any]:
+    """A gateway with a limit of 2 at which alice has a kernel, and one that waits for her."""
+    warm(site_of_two)
+    yield site_of_two
+    site_of_two.stop_kernels()
+    assert "Traceback" not in site_of_two.gateway.log
 
 
 def together(site: Any, name: str, times: int) -> Counter[str]:
@@ -60,22 +81,17 @@ def test_a_user_cannot_pass_the_limit_by_requests_that_meet(limited: Any, name: 
 
 
 @pytest.mark.race
-def test_a_start_counts_once(make_site: Any) -> None:
+def test_a_start_counts_once(site_of_four: Any) -> None:
     """Three that meet are started where there is room for three, with and without a spare."""
-    site = make_site(policy={"max_kernels_per_user": 4})
-    site.spec("warm-pod", metadata={"kernelpod": STANZA})
-    site.alice.start("warm-pod")
-    warmed(site, 1)
-    assert together(site, "warm-pod", 3) == {"started": 3}
-    assert here(site) == 4
-    site.stop_kernels()
+    warm(site_of_four)
+    assert together(site_of_four, "warm-pod", 3) == {"started": 3}
+    assert here(site_of_four) == 4
+    site_of_four.stop_kernels()
 
 
 def test_anothers_spare_gives_way_where_all_together_have_a_limit(make_site: Any) -> None:
-    site = make_site(policy={"max_kernels": 2})
-    site.spec("warm-pod", metadata={"kernelpod": STANZA})
-    site.alice.start("warm-pod")
-    warmed(site, 1)
+    site = with_limits(make_site, max_kernels=2)
+    warm(site)
     site.bob.start("python-pod")
     assert here(site) == 2
     assert site.bob.post("python-pod").json()["code"] == "too_many_kernels"
