@@ -17,11 +17,11 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Any:
-    """Show what the gateways have said last when a test fails."""
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Any:
+    """Show what the gateways have said last that said something while a test failed."""
     report = yield
     if report.failed and (doubles := sys.modules.get("doubles")):
-        for gateway in doubles.GatewayProcess.running:
+        for gateway in [one for one in doubles.GatewayProcess.running if one.last_said >= call.start]:
             report.sections.append((f"the end of the log of the gateway at {gateway.url}", gateway.log[-8000:]))
     return report
 

@@ -268,6 +268,11 @@ class GatewayProcess:
         return self._log_file.read_text(encoding="utf-8", errors="replace")
 
     @property
+    def last_said(self) -> float:
+        """When it said something last, in seconds since 1970."""
+        return self._log_file.stat().st_mtime
+
+    @property
     def pid(self) -> int:
         """The gateway's process."""
         assert self._process is not None

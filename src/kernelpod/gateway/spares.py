@@ -36,6 +36,8 @@ class Spares:
         self._kernels, self._seconds = kernels, seconds
         self._ready: list[DirectKernelManager] = []
         self._starting: dict[str, tuple[KernelPlan, asyncio.Task[None]]] = {}
+        self._cancelled: set[str] = set()
+        """Those of `_starting` that give way to another start."""
 
     def owners(self) -> dict[str, Owner]:
         """Return the owner of each spare by its kernel id; starting ones count."""
@@ -71,7 +73,9 @@ class Spares:
         kernel_id = plans[0].kernel_id
         if kernel_id in self._starting:
             task = self._starting[kernel_id][1]
-            task.cancel()
+            if kernel_id not in self._cancelled:  # twice would also end the removal of what it has started
+                self._cancelled.add(kernel_id)
+                task.cancel()
             await asyncio.wait({task})
             return True
         kernel = next(one for one in self._ready if one.record.kernel_id == kernel_id)
@@ -111,7 +115,7 @@ class Spares:
         task = in_background(self._start(record))
         self._starting[kernel_id] = record.plan, task
         # A task that is cancelled before it begins runs nothing of its coroutine.
-        task.add_done_callback(lambda _: self._starting.pop(kernel_id, None))
+        task.add_done_callback(lambda _: self._forget(kernel_id))
 
     def _plans(self) -> list[KernelPlan]:
         return [*(kernel.record.plan for kernel in self._ready), *(plan for plan, _ in self._starting.values())]
@@ -141,10 +145,14 @@ class Spares:
             log.warning("prewarming a kernel for user %s failed: %s", record.owner, error)
             return
         finally:
-            self._starting.pop(record.kernel_id, None)
+            self._forget(record.kernel_id)
         log.info("kernel %s is prewarmed for user %s", record.kernel_id, record.owner)
         self._ready.append(kernel)
         asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)
+
+    def _forget(self, kernel_id: str) -> None:
+        self._starting.pop(kernel_id, None)
+        self._cancelled.discard(kernel_id)
 
     def _expire(self, kernel: DirectKernelManager) -> None:
         if kernel in self._ready:

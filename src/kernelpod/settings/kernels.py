@@ -56,9 +56,10 @@ class Kernels(Section):
     ipython_history: Literal["pod", "home"] = "pod"
     """Where IPython keeps the history of cells (`%history`) in a cluster. `pod`: on the pod's disk; it ends with
     the kernel. `home`: in `~/.ipython`, as on one machine, where all kernels of the user share it. It is SQLite:
-    on NFS a kernel then starts only once the server gives locks, which is long after the server has started, and
-    never where locks do not work. A kernelspec whose command sets `--HistoryManager.hist_file` decides for
-    itself."""
+    on NFS a kernel then waits at its start until the NFS server gives locks, minutes after that has started, or
+    for ever where locks do not work. `pod` holds for kernelspecs that run `-m ipykernel` or
+    `-m ipykernel_launcher`, also where a configuration file of IPython says otherwise; in their command,
+    `--HistoryManager.hist_file` is kept."""
 
 
 class Start(Section):

@@ -19,6 +19,6 @@ def with_history(argv: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
     """
     in_pod = settings.runtime.kind == "kubernetes" and settings.kernels.ipython_history == "pod"
     is_ipython = any(pair in _IPYTHON for pair in pairwise(argv))
-    if in_pod and is_ipython and not any(word.startswith(_TRAITS) for word in argv):
+    if in_pod and is_ipython and "--" not in argv and not any(word.startswith(_TRAITS) for word in argv):
         return (*argv, f"--HistoryManager.hist_file={HISTORY_FILE}")
     return argv

@@ -171,6 +171,7 @@ def start(layout: Layout, name: str) -> None:
         if processes.alive(name):
             return
         if name in MACHINES:
+            _need_machine(layout, name)
             start_machine(layout, MACHINES[name])
         else:
             processes.start(components.COMPONENTS[name](layout), layout)
@@ -191,6 +192,7 @@ def harm(layout: Layout, verb: str, name: str) -> None:
     with locked(layout):
         _need_up()
         enter_network()
+        _need_machine(layout, name)
         HARM[verb](MACHINES[name])
 
 
@@ -201,6 +203,11 @@ HARM: dict[str, Callable[[Machine], None]] = {
     "cut": machine.cut,
     "mend": machine.mend,
 }
+
+
+def _need_machine(layout: Layout, name: str) -> None:
+    if not layout.machine(name).exists():
+        raise RigError(f"there is no {name}: `cluster up --nodes {1 + len(NODES)}` makes it")
 
 
 def _need_up() -> None:

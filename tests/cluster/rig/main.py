@@ -21,7 +21,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="bring it up, or repair what died; builds what is missing")
     up.add_argument(
-        "--nodes", type=int, default=1, help="all but the first are machines; more bring an NFS server"
+        "--nodes",
+        type=int,
+        default=1,
+        help="those after the first have kernels of their own; with them comes an NFS server",
     )
     verbs.add_parser("down", help="remove everything but the logs and the cache; also after a crash")
     verbs.add_parser("status", help="what runs; exit status 1 unless everything does")
@@ -130,9 +133,7 @@ VERBS: dict[str, Callable[[Layout, argparse.Namespace], int | None]] = {
     "start": lambda layout, arguments: lifecycle.start(layout, arguments.component),
     "stop": lambda layout, arguments: lifecycle.stop(layout, arguments.component),
     "on": lambda layout, arguments: _on(layout, arguments.machine, arguments.command),
-    **dict.fromkeys(
-        lifecycle.HARM, lambda layout, arguments: lifecycle.harm(layout, arguments.verb, arguments.machine)
-    ),
+    **dict.fromkeys(lifecycle.HARM, _harm),
 }
 
 

@@ -15,6 +15,8 @@ from . import cgroups
 from .layout import RUN, Layout, RigError
 from .shell import wait
 
+KILL_SECONDS = 20
+
 
 @dataclass(frozen=True)
 class Component:
@@ -92,13 +94,14 @@ def start(component: Component, layout: Layout, *, seconds: float = 60) -> None:
 
 
 def stop(name: str, *, seconds: float = 3) -> None:
-    """End the process, politely first, and return when it is gone."""
+    """End the process, politely first unless it has no time for it, and return when it is gone."""
     with _opened(name) as descriptor:
         if descriptor is not None:
-            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            if seconds:
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
             if not _ended(descriptor, seconds):
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                _ended(descriptor, seconds)
+                _ended(descriptor, KILL_SECONDS)
     _record(name).unlink(missing_ok=True)
 
 

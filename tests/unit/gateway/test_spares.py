@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -32,6 +33,36 @@ async def test_a_spare_that_has_not_begun_gives_way_once(spares: Spares) -> None
     assert spares.owners() == {}
     assert spares.lacks(plan)
     assert not await spares.end_one(plan.owner)
+
+
+async def test_two_starts_that_meet_end_a_spare_once_and_wait_until_nothing_is_left_of_it() -> None:
+    """A second cancellation would end its removal."""
+    began, may_end, removed = asyncio.Event(), asyncio.Event(), []
+
+    class Kernel:
+        async def start_kernel(self, record: Any) -> None:
+            began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await may_end.wait()
+                removed.append(record.kernel_id)
+
+    class Kernels:
+        def new_kernel(self, _: Any) -> Any:
+            return Kernel()
+
+    kernels: Any = Kernels()
+    spares, plan = Spares(kernels, seconds=60), a_plan()
+    spares.add(plan)
+    await began.wait()
+    both = asyncio.gather(spares.end_one(plan.owner), spares.end_one(plan.owner))
+    await asyncio.sleep(0)
+    assert len(spares.owners()) == 1
+    may_end.set()
+    assert await both == [True, True]
+    assert len(removed) == 1
+    assert spares.owners() == {}
 
 
 async def test_a_spare_that_has_not_begun_ends_with_its_owner(spares: Spares) -> None:

@@ -28,6 +28,7 @@ IN_POD = "--HistoryManager.hist_file=/tmp/ipython-history.sqlite"
         (("sh", "-c", "exec python -m ipykernel_launcher -f {connection_file}"), "kubernetes", "pod", False),
         (("ipykernel", "-m"), "kubernetes", "pod", False),
         ((), "kubernetes", "pod", False),
+        ((*COMMAND, "--", "x"), "kubernetes", "pod", False),
         ((*COMMAND, "--HistoryManager.hist_file=:memory:"), "kubernetes", "pod", False),
         ((*COMMAND, "--HistoryManager.enabled=False"), "kubernetes", "pod", False),
         ((*COMMAND, "--InteractiveShell.colors=linux"), "kubernetes", "pod", True),

@@ -72,6 +72,7 @@ class Process:
             self._pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
             loop.call_soon(ended, self._reap())
+            self.unwatch(loop)
             return
 
         def gone() -> None:

@@ -56,7 +56,8 @@ async def spawn(
                 limit([popen.pid, *(_inside(pid) if sandboxed else ())])
             except OSError:
                 if pid:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 popen.kill()
                 popen.wait()
                 raise
@@ -76,7 +77,9 @@ def _inside(sandbox: int | None) -> list[int]:
     """
     inside = payload_pid(sandbox) if sandbox else None
     if sandbox is None or inside is None:
-        raise ProcessLookupError(errno.ESRCH, "the command's process is not found in /proc (CONFIG_PROC_CHILDREN)")
+        raise ProcessLookupError(
+            errno.ESRCH, "the command's process is not in /proc in time (CONFIG_PROC_CHILDREN)"
+        )
     return [sandbox, inside]
 
 

@@ -21,14 +21,22 @@ IMAGES = (
     "kernelpod-kernel-python-test",
     "kernelpod-singleuser-test",
 )
-CONTAINERD = (
-    'version = 2\nroot = "{folder}/root"\nstate = "{folder}/state"\n[grpc]\n  address = "{folder}/socket"\n'
-)
+# Alone it would make folders in /opt and /etc.
+CONTAINERD = """\
+version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{folder}/socket"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{folder}/opt"
+"""
 
 
-def insert(layout: Layout, name: str) -> None:
-    """Give a machine the disk of images as it is now. It keeps it for its life, also when others are built."""
-    disk, place = of_images(layout), layout.machine(name) / "images"
+def insert(layout: Layout, folder: Path) -> None:
+    """Put the disk of images as it is now into a machine's folder, where it stays also when another is made."""
+    disk, place = of_images(layout), folder / "images"
     try:
         place.hardlink_to(disk)
     except OSError:  # the cache is on another file system

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from .. import pki
@@ -25,31 +26,33 @@ EXPORTS = """\
 
 
 def write(layout: Layout, machine: Machine) -> None:
-    """Write the files of a machine, unless they are there."""
+    """Write the files of a machine, all of them or none, unless they are there."""
     folder = layout.machine(machine.name)
     if folder.is_dir():
         return
-    folder.mkdir(parents=True, mode=0o700)
-    disk.insert(layout, machine.name)
+    making = folder.with_name(f".{machine.name}")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True, mode=0o700)
+    disk.insert(layout, making)
     for key in ("host_key", "client_key"):
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", machine.name, "-f", folder / key])
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", machine.name, "-f", making / key])
     if machine.role == "node":
-        _write_node(layout, machine, folder)
+        _write_node(layout, machine, making)
     else:
-        (folder / "exports").write_text(EXPORTS)
+        (making / "exports").write_text(EXPORTS)
+    making.rename(folder)
 
 
-def _write_node(layout: Layout, machine: Machine, folder: Path) -> None:
+def _write_node(layout: Layout, machine: Machine, making: Path) -> None:
     pki.issue(layout.pki, pki.of_node(machine.name, machine.address, machine.name))
-    cni = folder / "cni"
-    cni.mkdir()
-    (folder / "containerd.toml").write_text(
-        containerd_configuration(Path("/var/lib/containerd"), RUN, SOCKET, cni)
+    (making / "cni").mkdir()
+    (making / "containerd.toml").write_text(
+        containerd_configuration(Path("/var/lib/containerd"), RUN, SOCKET, layout.machine(machine.name) / "cni")
     )
     kubelet = kubelet_configuration(layout.pki, machine.name, SOCKET, Path("/run/volume-plugins"))
     taint = {"key": TAINT, "effect": "NoSchedule"}
-    (folder / "kubelet.json").write_text(json.dumps({**kubelet, "registerWithTaints": [taint]}))
-    (folder / "proxy.json").write_text(json.dumps(proxy_configuration(layout.pki, machine.name, "nftables")))
+    (making / "kubelet.json").write_text(json.dumps({**kubelet, "registerWithTaints": [taint]}))
+    (making / "proxy.json").write_text(json.dumps(proxy_configuration(layout.pki, machine.name, "nftables")))
     addresses = {"type": "host-local", "ranges": [[{"subnet": machine.pods}]], "routes": [{"dst": "0.0.0.0/0"}]}
     pods = {"cniVersion": "0.4.0", "name": NAME, "plugins": [{"type": "ptp", "ipam": addresses}]}
-    (cni / "10-pods.conflist").write_text(json.dumps(pods))
+    (making / "cni" / "10-pods.conflist").write_text(json.dumps(pods))

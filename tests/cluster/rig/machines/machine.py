@@ -98,14 +98,14 @@ def _listens(address: str, port: int) -> bool:
 
 
 def connect(machine: Machine) -> None:
-    """Make the device that leads to the machine, unless it is there."""
-    if machine.interface in run(["ip", "-oneline", "link", "show"]):
-        return
-    run(["ip", "tuntap", "add", "dev", machine.interface, "mode", "tap"])
+    """Make the device that leads to the machine, and its routes, as far as they are missing."""
+    if f" {machine.interface}:" not in run(["ip", "-oneline", "link", "show"]):
+        run(["ip", "tuntap", "add", "dev", machine.interface, "mode", "tap"])
     run(["ip", "link", "set", machine.interface, "up"])
-    run(["ip", "route", "add", f"{machine.address}/32", "dev", machine.interface])
+    run(["ip", "route", "replace", f"{machine.address}/32", "dev", machine.interface])
     if machine.pods:
-        run(["ip", "route", "add", machine.pods, "via", machine.address, "dev", machine.interface, "onlink"])
+        way = ["via", machine.address, "dev", machine.interface, "onlink"]
+        run(["ip", "route", "replace", machine.pods, *way])
 
 
 def cut(machine: Machine) -> None:
