@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from kernelpod.gateway.spares import Spares
 from plans import a_plan
+
+pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
+from kernelpod.gateway.spares import Spares
 
 
 class NoKernels:
