@@ -23,7 +23,8 @@ BUILD_SECONDS = 3600
 
 def program(layout: Layout) -> Path:
     """Return where Linux is, or will be."""
-    return layout.cache / "linux" / hashlib.sha256(CONFIGURATION.read_bytes()).hexdigest()[:12] / "linux"
+    options = sorted(line for line in CONFIGURATION.read_text().splitlines() if line.startswith("CONFIG_"))
+    return layout.cache / "linux" / hashlib.sha256("\n".join(options).encode()).hexdigest()[:12] / "linux"
 
 
 def build(layout: Layout) -> None:
