@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kernelpod.base.logs import Seldom
-from kernelpod.gateway.channels import wire
+from kernelpod.gateway.channels import sentences, wire
 from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.budget import Part, Shrink
 from kernelpod.gateway.channels.computing import Computing
@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 IDENTITY_BYTES = 32
 # How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
 UNHEARD_SECONDS = 5
-TOO_MUCH = "Too much waits for the kernel, which is busy. Run this cell again later."
-LOCKED_OUT = "The kernel did not hear this request, because it was busy while the gateway was restarted."
 Heard = Callable[[str], None]
 
 
@@ -56,7 +54,7 @@ class KernelConnection:
         self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
         self._pace = Pace(self._subscribers.pump, lambda: self.pages)
         self._requests = Requests()
-        self._ends = Ends(self._probe.answered, self._end_state)
+        self._ends = Ends(self._probe.answered, self._end_state, self._say_lost)
         self.computing = Computing()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
@@ -86,7 +84,7 @@ class KernelConnection:
         """
         if not (self._heard_answer or self._dead):
             log.warning("kernel %s does not hear this gateway and is connected anew", self._kernel_id)
-            self.end_requests(LOCKED_OUT)
+            self.end_requests(sentences.LOCKED_OUT)
             self._heard_answer = True
             self._sockets.open(self._open_socket, uuid.uuid4().hex.encode())
 
@@ -107,13 +105,15 @@ class KernelConnection:
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost. Those without a reply to come end now."""
         self._seldom.say(logging.WARNING, "the connection was lost, and some output with it")
-        limit = self._limits.max_message_bytes / 1e6
-        text = f"\n[Output is lost: the kernel was cut off, as after a message of more than {limit:.0f} MB.]\n"
+        text = sentences.cut_off(self._limits.max_message_bytes)
         for msg_id, parent in self.computing.running():
-            self._say("stream", {"name": "stderr", "text": text}, parent)
+            self._say_lost(parent, text)
             if not self._requests.asked(msg_id):
-                self._ends.heard(msg_id)
+                self._ends.forget(msg_id)
                 self._end_state(msg_id, parent)
+
+    def _say_lost(self, parent: bytes, text: str = sentences.MAY_BE_LOST) -> None:
+        self._say("stream", {"name": "stderr", "text": text}, parent)
 
     def _end_state(self, msg_id: str, parent: bytes) -> None:
         """Say that a request has ended, where the kernel's own word is lost."""
@@ -154,7 +154,7 @@ class KernelConnection:
         waiting = self._held_bytes + self._requests.unread_bytes
         if waiting + size > self._limits.max_backlog_bytes or size > self._part.room:
             self._seldom.say(logging.INFO, "the kernel reads too slowly: a message of a page is refused")
-            reason = TOO_MUCH
+            reason = sentences.TOO_MUCH
         if reason:
             if message.msg_type.endswith("_request"):
                 self._end(request_of(session, message), reason)
@@ -202,9 +202,8 @@ class KernelConnection:
         if self._probe.replied(parent_id, message):
             return
         if (lost := self._requests.lost(parent_id)) is not None:
-            limit = self._limits.max_message_bytes / 1e6
             for one in lost:
-                self._end(one, f"The kernel's answer is lost. It may have had more than {limit:.0f} MB.")
+                self._end(one, sentences.answer_lost(self._limits.max_message_bytes))
             return
         if message.msg_type == "delete_subshell_reply":
             self.computing.forget_subshells()
@@ -227,8 +226,7 @@ class KernelConnection:
             if self._probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
-            if message.content().get("execution_state") == "idle":
-                self._ends.heard(parent_id)
+            self._ends.hear(parent_id, message.content().get("execution_state"))
             if state == "busy":
                 self._requests.read(str(parent_id))
             elif state == "idle" and not self._heard_answer:
@@ -240,7 +238,7 @@ class KernelConnection:
         if self._rate.passes(message.msg_type, len(message.parts[wire.CONTENT])):
             self._pass_on("iopub", message, kept=is_state)
         elif not already:
-            self._say("stream", {"name": "stderr", "text": self._rate.notice}, message.parts[wire.PARENT])
+            self._say_lost(message.parts[wire.PARENT], self._rate.notice)
 
     def _pass_on(
         self, channel: str, message: wire.FromKernel, *, to: str | None = None, kept: bool = False
@@ -312,8 +310,7 @@ class KernelConnection:
             self._say(msg_type, content, request.header, channel=channel, to=to, kept=True)
 
     def _notice(self, lost_bytes: int, parent: bytes) -> wire.Frame:
-        said = f"\n[{lost_bytes / 1e6:.1f} MB of output were not shown: too much for this page's connection.]\n"
-        content = {"name": "stderr", "text": said}
+        content = {"name": "stderr", "text": sentences.not_shown(lost_bytes)}
         return wire.to_page("iopub", wire.composed(self._session, "stream", content, parent))
 
     def _say(

@@ -1,5 +1,6 @@
-"""Ends requests whose end, the state idle, is lost: a kernel drops output that waits too long, also the last.
+"""Ends requests whose end, the state idle, is lost, and finds cells whose output may be lost with their states.
 
+A kernel drops output that waits too long, also the last, and output of which nobody listens yet, also the first.
 The reply comes on another socket, whose queue has room. If no end follows it, the kernel is asked a question:
 what it says to that comes after all that it has said before.
 """
@@ -22,10 +23,22 @@ MOST_REQUESTS = 10_000
 class Ends:
     """The requests of pages to one kernel whose end the gateway has not heard."""
 
-    def __init__(self, ask: Callable[[], Awaitable[None]], end: Callable[[str, bytes], None]) -> None:
-        """`ask` returns when the kernel has answered a question. `end` gets msg_id and header of a lost end."""
-        self._ask, self._end = ask, end
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[None]],
+        end: Callable[[str, bytes], None],
+        lose: Callable[[bytes], None],
+    ) -> None:
+        """`ask` returns when the kernel has answered a question. `end` gets msg_id and header of a lost end.
+
+        `lose` gets the header of a cell of which a state is lost, so that its output may be lost, too.
+        """
+        self._ask, self._end, self._lose = ask, end, lose
         self._open: dict[str, bytes] = {}
+        self._cells: set[str] = set()
+        # What this kernel says of requests at all, and the cells of which it has said that they begin.
+        self._says: set[str] = set()
+        self._begun: set[str] = set()
         self._replied: dict[str, asyncio.TimerHandle] = {}
         self._late: list[str] = []
         self._search: asyncio.Task[None] | None = None
@@ -34,15 +47,35 @@ class Ends:
         """Note a message that is sent to the kernel, if its end will be heard."""
         if message.channel == "shell" and message.msg_type.endswith("_request"):
             self._open[message.msg_id] = message.parts[wire.HEADER]
+            if message.msg_type == "execute_request":
+                self._cells.add(message.msg_id)
             if len(self._open) > MOST_REQUESTS:
-                self.heard(next(iter(self._open)))
+                self.forget(next(iter(self._open)))
 
-    def heard(self, msg_id: object) -> None:
-        """Note that the kernel has said the end of a request."""
-        if isinstance(msg_id, str):
-            self._open.pop(msg_id, None)
-            if timer := self._replied.pop(msg_id, None):
-                timer.cancel()
+    def hear(self, msg_id: object, state: object) -> None:
+        """Note the state that the kernel says of a request. A cell that ends and never began has lost output."""
+        if not isinstance(msg_id, str) or msg_id not in self._open:
+            return
+        if state == "busy":
+            self._says.add(state)
+            self._begun.add(msg_id)
+        elif state == "idle":
+            self._says.add(state)
+            if "busy" in self._says and msg_id not in self._begun:
+                self._lose_output(msg_id)
+            self.forget(msg_id)
+
+    def forget(self, msg_id: str) -> None:
+        """Expect no end of a request any more."""
+        self._open.pop(msg_id, None)
+        self._cells.discard(msg_id)
+        self._begun.discard(msg_id)
+        if timer := self._replied.pop(msg_id, None):
+            timer.cancel()
+
+    def _lose_output(self, msg_id: str) -> None:
+        if msg_id in self._cells:
+            self._lose(self._open[msg_id])
 
     def replied(self, msg_id: str) -> None:
         """Note the reply to a request: its end must be near."""
@@ -56,7 +89,8 @@ class Ends:
             self._search.cancel()
         self._search, self._late = None, []
         self._end_now(list(self._replied))
-        self._open.clear()
+        for known in (self._open, self._cells, self._says, self._begun):
+            known.clear()
 
     def _look_for(self, msg_id: str) -> None:
         self._late.append(msg_id)
@@ -68,6 +102,9 @@ class Ends:
             late, self._late = self._late, []
             with contextlib.suppress(StartFailed):  # a kernel that refuses this connection may take the next one
                 await self._ask()
+                if "idle" in self._says:
+                    for msg_id in late:
+                        self._lose_output(msg_id)
                 self._end_now(late)
                 late = []
             self._late += late
@@ -77,5 +114,5 @@ class Ends:
     def _end_now(self, msg_ids: list[str]) -> None:
         for msg_id in msg_ids:
             if header := self._open.get(msg_id):
-                self.heard(msg_id)
+                self.forget(msg_id)
                 self._end(msg_id, header)

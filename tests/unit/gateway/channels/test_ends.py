@@ -97,6 +97,30 @@ def test_an_end_that_comes_late_is_told_once(play: Any) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("kind", ["execute_request", "complete_request"])
+@pytest.mark.parametrize("lost", ["busy", "idle"])
+def test_a_cell_whose_states_are_lost_says_that_output_may_be(play: Any, kind: str, lost: str) -> None:
+    """What a kernel prints before it has read that the gateway listens again goes nowhere."""
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        for msg_id in ("before", "cell"):
+            rig.ask("one", msg_id, kind)
+            ident, parent = await rig.parent()
+            for state in ("busy", "idle"):
+                if msg_id == "before" or state != lost:
+                    rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
+            rig.kernel.say("shell", kind.replace("request", "reply"), {}, parent, ident)
+        if lost == "idle":
+            await rig.kernel.answer_info()
+        await page.until(lambda _: idles(page) == ["before", "cell"])
+        told = [got["parent_header"]["msg_id"] for got in page.got if "may be lost" in str(got["content"])]
+        assert told == (["cell"] if kind == "execute_request" else [])
+
+    play(scene)
+
+
 def test_a_request_that_runs_is_not_ended(play: Any) -> None:
     """Nor is one whose reply is out and whose kernel does not answer yet, as while it runs another one."""
 
@@ -160,7 +184,7 @@ def test_a_kernel_that_says_no_ends_is_asked_seldom() -> None:
         async def ask() -> None:
             asked.append(loop.time())
 
-        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id))
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None)
         for number in range(200):
             await _late(one, str(number))
             await asyncio.sleep(0.001)
@@ -184,7 +208,7 @@ def test_a_question_that_fails_leaves_later_requests_their_end() -> None:
             if error := next(answers):
                 raise error
 
-        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id))
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None)
         await _late(one, "first")
         await asked.wait()
         await _late(one, "second")
