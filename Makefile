@@ -87,7 +87,7 @@ pictures: env env-browser ## take the screenshots for README and docs in Chromiu
 	cp .cache/pictures/login.png docs/theme.png
 	cp .cache/pictures/lab-and-kernel.png docs/lab.png
 
-test-pythons: ## run the unit tests, gateway included, on the other supported Pythons, two at a time
+test-pythons: ## run the unit tests, gateway included, on the other supported Pythons, two at a time; PYTHONS=3.10
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(OTHER_PYTHONS:%=test-python%)
 
 test-python3%:
