@@ -9,7 +9,7 @@ import yaml
 from kernelpod.base import yamltext
 from kernelpod.base.merging import merged
 from kernelpod.deploy import internaltls
-from kernelpod.deploy.settings import Deployment, OneHub
+from kernelpod.deploy.settings import Deployment, Nfs, OneHub
 from kernelpod.deploy.z2jhdatabase import CLAIM
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import COURSES_FILES
@@ -21,6 +21,9 @@ DUMMY = "dummy"
 # Claim of the courses' folders, and mount path of the courses files in hubs and gateway.
 COURSES = "courses"
 COURSES_PLACE = "/etc/kernelpod-courses"
+# Changes are visible within a second, and an unresponsive NFS server does not hang hub and gateway. A soft mount
+# is safe where nothing is written.
+READ_ONLY = ("actimeo=1", "soft", "timeo=50", "retrans=2")
 
 
 def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
@@ -40,9 +43,11 @@ def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
         given = (deployment.settings.get("hubs") or [{}])[0]
         values["settings"]["hubs"] = [{**ours, **given}]
     if deployment.homes == "pvc":
-        values["homes"] = {"persistentVolume": {"create": True, "server": nfs.server, "path": nfs.homes}}
+        folder = {"create": True, "server": nfs.server, "path": nfs.homes}
+        values["homes"] = {"persistentVolume": {**folder, "mountOptions": [*nfs.mount_options]}}
     if nfs.kernelspecs:
         folder = {"create": True, "server": nfs.server, "path": nfs.kernelspecs}
+        folder["mountOptions"] = [*nfs.way, *READ_ONLY]
         values["kernelspecs"] = {"source": "volume", "volume": folder}
     return merged(values, {**deployment.values, **_gateway_volumes(deployment)})
 
@@ -167,9 +172,9 @@ def hub_storage(deployment: Deployment, settings: Settings) -> list[dict[str, An
     made: list[dict[str, Any]] = []
     if database.nfs and deployment.hub.install == "z2jh":
         # The chart makes the claim.
-        made.append(_static(f"{space}-database", CLAIM, space, _folder(nfs.server, database.nfs))[0])
+        made.append(_on_nfs(f"{space}-database", CLAIM, space, nfs, database.nfs)[0])
     elif database.nfs:
-        made += _static(f"{space}-database", "hub", space, _folder(nfs.server, database.nfs))
+        made += _on_nfs(f"{space}-database", "hub", space, nfs, database.nfs)
     elif database.host_path:
         made += _static(
             f"{space}-database",
@@ -180,9 +185,9 @@ def hub_storage(deployment: Deployment, settings: Settings) -> list[dict[str, An
     elif deployment.hub.install == "manifests":
         made.append(_claim("hub", space, database.claim.size, database.claim.storage_class, None))
     if deployment.homes == "pvc":
-        made += _on_nfs(homes_name(deployment), settings.homes.volume.claim, space, nfs.server, nfs.homes)
+        made += _on_nfs(homes_name(deployment), settings.homes.volume.claim, space, nfs, nfs.homes)
     if nfs.courses:
-        made += _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs.server, nfs.courses)
+        made += _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs, nfs.courses)
     if nfs.courses_files:
         made += _files_of_courses(deployment, space, nfs.courses_files)
     return made
@@ -197,24 +202,21 @@ def gateway_storage(deployment: Deployment) -> list[dict[str, Any]]:
 def kernels_storage(deployment: Deployment) -> list[dict[str, Any]]:
     """Return the kernels' volume and claim of the courses' folders, or nothing without courses."""
     nfs, space = deployment.nfs, deployment.namespaces.kernels
-    return _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs.server, nfs.courses) if nfs.courses else []
+    return _on_nfs(f"{space}-{COURSES}", COURSES, space, nfs, nfs.courses) if nfs.courses else []
 
 
 def _files_of_courses(deployment: Deployment, space: str, folder: str) -> list[dict[str, Any]]:
-    # Changes are visible within a second, and an unresponsive NFS server does not hang hub and gateway. A soft
-    # mount is safe here, since nothing is written to it.
-    options = ("nfsvers=4.1", "actimeo=1", "soft", "timeo=50", "retrans=2")
-    return _on_nfs(f"{space}-{COURSES_FILES}", COURSES_FILES, space, deployment.nfs.server, folder, options)
+    nfs = deployment.nfs
+    source = {**_folder(nfs.server, folder), "mountOptions": [*nfs.way, *READ_ONLY]}
+    return _static(f"{space}-{COURSES_FILES}", COURSES_FILES, space, source)
 
 
 def _folder(server: str, path: str) -> dict[str, Any]:
     return {"nfs": {"server": server, "path": path}}
 
 
-def _on_nfs(
-    name: str, claim: str, space: str, server: str, path: str, options: tuple[str, ...] = ("nfsvers=4.1", "hard")
-) -> list[dict[str, Any]]:
-    return _static(name, claim, space, {**_folder(server, path), "mountOptions": [*options]})
+def _on_nfs(name: str, claim: str, space: str, nfs: Nfs, path: str) -> list[dict[str, Any]]:
+    return _static(name, claim, space, {**_folder(nfs.server, path), "mountOptions": [*nfs.mount_options]})
 
 
 def _static(name: str, claim: str, namespace: str, source: dict[str, Any]) -> list[dict[str, Any]]:

@@ -37,6 +37,13 @@ class Namespaces(Section):
         return self
 
 
+MountOption = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}(=[A-Za-z0-9.:_/-]{1,100})?$")]
+# Of nfs(5), the options that belong to a server and not to what is done on it.
+WAY = frozenset(
+    ("nfsvers", "vers", "minorversion", "proto", "port", "mountproto", "mountport", "sec", "lock", "nolock")
+)
+
+
 class Nfs(Section):
     """The NFS server and its folders."""
 
@@ -51,6 +58,15 @@ class Nfs(Section):
     courses_files: AbsolutePath | None = None
     """Exported folder of the courses files, of their lists, and of files of user ids. Only administrators may
     write to it."""
+    mount_options: tuple[MountOption, ...] = ("nfsvers=4.1", "hard")
+    """How nodes mount homes (with `homes: pvc`), the courses' folders and the hub's database: options of nfs(5).
+    Those that belong to the server, such as `nfsvers=3` and `nolock`, count for kernelspecs and courses files,
+    too."""
+
+    @property
+    def way(self) -> list[str]:
+        """The mount options that tell how the server is reached, which all its clients need."""
+        return [option for option in self.mount_options if option.partition("=")[0] in WAY]
 
 
 class Images(Section):
@@ -129,6 +145,8 @@ class Deployment(Section):
                 raise ValueError(f"{key}.courses: set the exported folders nfs.courses and nfs.courses_files")
             if hub.user_ids and not self.nfs.courses_files:
                 raise ValueError(f"{key}.user_ids: set the exported folder nfs.courses_files, which has the file")
+        if "mount_options" in self.nfs.model_fields_set and self.homes != "pvc" and not self.nfs.courses:
+            raise ValueError("nfs.mount_options: Kubernetes lets only claims have them; set homes: pvc")
         if self.homes == "dynamic" and self.more_hubs and self.hub_name != self.namespaces.hub:
             raise ValueError("homes: with dynamic and more_hubs, settings.hubs[0].name must equal namespaces.hub")
         if len(set(names)) < len(names) or set(self.more_hubs) & set(spaces):

@@ -49,6 +49,8 @@ WRONG: list[tuple[Any, str]] = [
         "hub.user_ids: set the exported folder nfs.courses_files",
     ),
     ({**LEAST, "hub": {"users": ["a"], "user_ids": "../passwd"}}, "hub.user_ids"),
+    ({**LEAST, "nfs": {"server": "a", "mount_options": ["nolock,exec"]}}, "nfs.mount_options"),
+    ({**LEAST, "nfs": {"server": "a", "mount_options": ["nolock"]}, "homes": "nfs"}, "set homes: pvc"),
     ("- a list", "must be a mapping"),
     ("a: [", "is not YAML"),
     ("a: " + "[" * 20_000, "nested more than 20 levels"),

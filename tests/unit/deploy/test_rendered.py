@@ -23,9 +23,28 @@ def test_the_charts_values_say_where_homes_are_and_who_is_denied() -> None:
         "create": True,
         "server": "10.0.0.5",
         "path": "/home/nfs_share/claim",
+        "mountOptions": ["nfsvers=4.1", "hard"],
     }
     assert values["networkPolicy"] == {"deny": ["10.0.0.1/32"]}
     assert values["hub"] == {"namespace": "hub", "existingSecret": "kernelpod-hub"}
+
+
+def test_every_volume_reaches_the_server_as_the_file_says() -> None:
+    """A server that has only NFS 3 and no locks. What is only read keeps options of its own."""
+    folders = {"kernelspecs": "/specs", "courses": "/courses", "courses_files": "/files"}
+    nfs = {"server": "10.0.0.5", "mount_options": ["nfsvers=3", "nolock", "rsize=65536"], **folders}
+    made = deployment(nfs=nfs, hub={"users": ["a"], "database": {"nfs": "/db"}})
+    values = rendered.chart_values(made, [])
+    objects = [*rendered.hub_storage(made, Settings()), *rendered.gateway_storage(made)]
+    objects += rendered.kernels_storage(made)
+    options = {one["metadata"]["name"]: one["spec"]["mountOptions"] for one in objects if "nfs" in one["spec"]}
+    options["homes"] = values["homes"]["persistentVolume"]["mountOptions"]
+    options["kernelspecs"] = values["kernelspecs"]["volume"]["mountOptions"]
+    read_only = {"gateway-courses-files", "hub-courses-files", "kernelspecs"}
+    assert options.keys() == {"hub-homes", "hub-database", "hub-courses", "kernels-courses", "homes"} | read_only
+    for name, given in options.items():
+        wanted = ["actimeo=1", "soft", "timeo=50", "retrans=2"] if name in read_only else ["rsize=65536"]
+        assert given == ["nfsvers=3", "nolock", *wanted], name
 
 
 def test_inline_nfs_homes_need_no_volume() -> None:
