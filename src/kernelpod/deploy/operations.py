@@ -14,7 +14,7 @@ from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.internaltls import TlsSecret
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.settings import Deployment, OneHub
-from kernelpod.deploy.state import count_servers, kernel_pods
+from kernelpod.deploy.state import kernel_pods, server_pods
 from kernelpod.deploy.watching import said_in, watched
 from kernelpod.findings.finding import START, Finding
 from kernelpod.settings.origins import shared_origin
@@ -266,7 +266,7 @@ def _own_hubs(deployment: Deployment) -> list[OneHub]:
 def running(cluster: Cluster, deployment: Deployment) -> str:
     """Return a text that counts the servers and kernels that `destroy` would stop. Empty if there are none."""
     kernels = len(kernel_pods(cluster, deployment))
-    servers = count_servers(cluster, _own_hubs(deployment))
+    servers = len(server_pods(cluster, _own_hubs(deployment)))
     return f"{servers} servers and {kernels} kernels are running" if servers or kernels else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from kernelpod.base.names import LABEL_KERNEL_ID, release_labels, selector
@@ -12,6 +12,8 @@ from kernelpod.deploy.cluster import Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment, OneHub
 
 PUBLIC_SERVICE = "proxy-public"
+# How much longer than it was given a pod may take to end.
+LATE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,23 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
         except ClusterError as error:
             problems.append(error.message)
     more = {one.name: _more_hub(cluster, one) for one in deployment.hubs()[1:]}
+    now = datetime.now(timezone.utc)
     if deployment.internal_tls:
         # Loads cryptography, which the gateway's process, whose command line loads this module, does without.
         from kernelpod.deploy import tlssecrets  # noqa: PLC0415
 
-        problems += tlssecrets.problems(cluster, deployment, datetime.now(timezone.utc))
+        problems += tlssecrets.problems(cluster, deployment, now)
     problems += [f"hub {name} is {said}" for name, said in more.items() if not said.startswith("ready")]
+    servers, kernels = server_pods(cluster, deployment.hubs()), kernel_pods(cluster, deployment)
+    problems += late_to_end([*servers, *kernels], now)
     return State(
         url=url,
         release=release,
         gateway=gateway,
         hub=hub,
         more_hubs=more,
-        servers=count_servers(cluster, deployment.hubs()),
-        kernels=len(kernel_pods(cluster, deployment)),
+        servers=len(servers),
+        kernels=len(kernels),
         problems=tuple(problems),
     )
 
@@ -87,10 +92,26 @@ def _more_hub(cluster: Cluster, one: OneHub) -> str:
         return error.message
 
 
-def count_servers(cluster: Cluster, hubs: list[OneHub]) -> int:
-    """Return the number of running servers of these hubs."""
+def late_to_end(pods: list[dict[str, Any]], now: datetime) -> list[str]:
+    """Return a sentence for each node with pods that should have ended before `now`, or nothing."""
+    late: dict[str, list[str]] = {}
+    for pod in pods:
+        made = pod["metadata"]
+        # The time until which the pod may take: that of the request, and its grace period.
+        until = made.get("deletionTimestamp")
+        if until and datetime.fromisoformat(until.replace("Z", "+00:00")) + LATE < now:
+            late.setdefault(pod["spec"].get("nodeName", ""), []).append(f"{made['namespace']}/{made['name']}")
+    return [
+        f"on node {node}, {len(names)} of the pods should have ended, such as {names[0]}: the node, or an NFS "
+        "server that they mount, does not answer"
+        for node, names in sorted(late.items())
+    ]
+
+
+def server_pods(cluster: Cluster, hubs: list[OneHub]) -> list[dict[str, Any]]:
+    """Return the pods of the users' servers of these hubs."""
     spaces = [one.deployment.namespaces.hub for one in hubs]
-    return sum(len(cluster.items("pods", space, "component=singleuser-server")) for space in spaces)
+    return [pod for space in spaces for pod in cluster.items("pods", space, "component=singleuser-server")]
 
 
 def kernel_pods(cluster: Cluster, deployment: Deployment, kernel_id: str = "") -> list[dict[str, Any]]:
