@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     "needs_a_pod": "The kernelspec needs GPUs, a service account or Secrets, which only a cluster has.",
     "sandbox_missing": "`runtime.local.sandbox` is `required`, but bubblewrap cannot be used on this machine.",
     "kernel_exited": "The kernel's process ended before it answered.",
+    "disk_full": "The kernel's process ended because the home, or the kernel's own disk, is full.",
     "kernel_start_failed": "The runtime could not start the kernel.",
     "image_unavailable": "The kernel's image cannot be pulled.",
     "unschedulable": "No node of the cluster can run the kernel.",

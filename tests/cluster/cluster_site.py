@@ -6,16 +6,16 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import kube
+from cluster_machines import on
 from rig.layout import NODE_IP, Layout
-from rig.machines import machine
-from rig.machines.machine import FILER, Machine
+from rig.machines.machine import FILER
 
 from client import Callers
 from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
@@ -33,16 +33,6 @@ USERS = {
     "nobody-token": user_model("zoe"),
     "admin-token": user_model("carol", scopes=[ACCESS, "custom:kernelpod:admin"], admin=True),
 }
-
-
-def on(where: Machine, *argv: str, check: bool = True, seconds: float = 60) -> str:
-    """Return what a command in a machine prints. Raises AssertionError with its words if it fails."""
-    command = machine.command(Layout.from_environment(), where, argv)
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds
-    )
-    assert not check or done.returncode == 0, f"{where.name}: {argv}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @dataclass
@@ -121,8 +111,10 @@ class Site(Callers):
 MakeSite = Callable[..., Site]
 
 
-def claim_on(export: str, namespace: str) -> list[dict[str, Any]]:
-    """Return a static volume on the NFS server and the claim that is bound to it and to nothing else."""
+def claim_on(
+    export: str, namespace: str, server: str = NFS_SERVER, options: Sequence[str] = ("nfsvers=4.1",)
+) -> list[dict[str, Any]]:
+    """Return a static volume on an NFS server and the claim that is bound to it and to nothing else."""
     claim = {"name": "homes", "namespace": namespace}
     spec = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": f"homes-{namespace}"}
     volume = {
@@ -131,8 +123,8 @@ def claim_on(export: str, namespace: str) -> list[dict[str, Any]]:
         "persistentVolumeReclaimPolicy": "Retain",
         "storageClassName": "",
         "claimRef": claim,
-        "mountOptions": ["nfsvers=4.1"],
-        "nfs": {"server": NFS_SERVER, "path": export},
+        "mountOptions": [*options],
+        "nfs": {"server": server, "path": export},
     }
     return [
         {

@@ -14,7 +14,8 @@ from typing import Any
 
 import kube
 import pytest
-from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on, on
+from cluster_machines import on
+from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER, USERS, MakeSite, Site, claim_on
 from deployed import Deployed
 from rig.layout import Layout
 from rig.machines.machine import FILER, MACHINES
@@ -69,6 +70,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         mounts: Sequence[Any] = (),
         accounts: Sequence[str] = (),
         filer: str = "",
+        mount_options: Sequence[str] = ("nfsvers=4.1",),
         **kubernetes: Any,
     ) -> Site:
         namespace = kube.new_namespace("kernels")
@@ -86,7 +88,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         homes_volume = {"kind": "nfs", "server": server}
         if volume == "pvc":
             homes_volume = {"kind": "pvc", "claim": "homes"}
-            kube.kubectl("apply", "-f", "-", given=claim_on(export, name))
+            kube.kubectl("apply", "-f", "-", given=claim_on(export, name, server, mount_options))
         settings = {
             "hubs": [{"api_url": hub.api_url}],
             "gateway": {"port": 0, "max_starts_per_user": 20},

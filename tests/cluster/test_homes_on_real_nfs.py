@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import kube
 import pytest
-from cluster_site import GID, IMAGES, UID, MakeSite, Site, on
-from rig.machines.files import TAINT
-from rig.machines.machine import FILER, NODES, Machine
+from cluster_machines import NODE_OF_KERNELS, NODE_OF_SERVERS, ON_THEIR_NODE, TOLERATED, on, without_power
+from cluster_site import GID, IMAGES, UID, MakeSite, Site
+from rig.machines.machine import FILER
 
-CLUSTER = Path(__file__).with_name("cluster")
-NODE_OF_SERVERS, NODE_OF_KERNELS = NODES
-TOLERATED = [{"key": TAINT, "operator": "Exists"}]
+from doubles import eventually
+
 pytestmark = pytest.mark.usefixtures("machines")
 
 
@@ -24,10 +21,7 @@ def whole_site(make_site: MakeSite) -> Site:
 
     A kernel that waited for a lock of a server that has just started would take a minute.
     """
-    node = {"kubernetes.io/hostname": NODE_OF_KERNELS.name}
-    return make_site(
-        filer="/open", patience_seconds=30, scheduling={"nodeSelector": node, "tolerations": TOLERATED}
-    )
+    return make_site(filer="/open", patience_seconds=30, scheduling=ON_THEIR_NODE)
 
 
 @pytest.fixture
@@ -62,11 +56,6 @@ def server(site: Site) -> Iterator[None]:
     kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s")
 
 
-def harm(verb: str, where: Machine) -> None:
-    """Do to a machine what a verb of the test cluster says."""
-    subprocess.run([CLUSTER, verb, where.name], check=True, timeout=200, capture_output=True)
-
-
 def in_server(site: Site, code: str) -> str:
     """Return what a Python program in the server's pod prints."""
     return kube.kubectl("exec", "-n", site.namespace, "server", "--", "python", "-c", code)
@@ -93,21 +82,30 @@ def test_a_kernel_outlives_its_server_of_homes_and_loses_nothing(site: Site) -> 
     kernel = site.alice.start()
     with site.alice.channels(kernel) as channels:
         channels.run("import os; kept = open('kept', 'w'); kept.write('x'); kept.flush(); os.fsync(kept.fileno())")
-        harm("power-off", FILER)
-        try:
+        with without_power(FILER):
             assert channels.run("print(sum(range(10)))") == "45\n"
             writing = channels.start("open('late', 'w').write('y'); print(open('kept').read())")
-        finally:
-            harm("start", FILER)
         assert channels.finish(writing, 120).text == "x\n"
     assert on(FILER, "cat", f"/srv{site.export}/alice/kept", f"/srv{site.export}/alice/late") == "xy"
 
 
 def test_a_kernel_starts_in_time_although_its_server_of_homes_gives_no_locks_yet(site: Site) -> None:
     """It has just started, and waits for clients that held locks before. In that time no lock is given."""
-    harm("power-off", FILER)
-    harm("start", FILER)
+    with without_power(FILER):
+        pass
     kernel = site.alice.start()
     with site.alice.channels(kernel) as channels:
         asked = "print(get_ipython().history_manager.hist_file)"
         assert channels.run(asked) == "/tmp/ipython-history.sqlite\n"
+
+
+def test_a_kernel_is_deleted_while_its_server_of_homes_is_away(site: Site) -> None:
+    """The gateway does not wait for the server. The node ends the pod's rest when it is back."""
+    kernel = site.alice.start()
+    assert site.alice.run(kernel, "print(open('kept', 'w').write('x' * 9))") == "9\n"
+    with without_power(FILER):
+        assert site.alice.ask("DELETE", f"kernels/{kernel}").status_code == 204
+        assert (site.alice.ids(), site.leftovers()) == ([], [])
+    mounts = lambda: on(NODE_OF_KERNELS, "cat", "/proc/mounts")  # noqa: E731
+    eventually(lambda: f"{site.export}/alice" not in mounts(), 180, what="the node has unmounted the home")
+    assert site.alice.run(site.alice.start(), "import os; print(os.path.getsize('kept'))") == "9\n"

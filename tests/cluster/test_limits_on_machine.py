@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cluster_site import on
+from cluster_machines import on
 from rig.machines.machine import NODES
 
 CHECKOUT = Path(__file__).parents[2]

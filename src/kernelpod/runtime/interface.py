@@ -9,6 +9,11 @@ from kernelpod.start.connection import Connection, ConnectionKeys
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 
+# Of a kernel's last line, so much is shown.
+MOST_CHARACTERS = 300
+# What the C library says when a disk, or a user's quota, is used up (ENOSPC, EDQUOT).
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+
 
 @dataclass(frozen=True)
 class RunningKernel:
@@ -42,6 +47,22 @@ def out_of_memory(plan: KernelPlan) -> Ended:
         "choose a larger profile.",
         "out_of_memory",
     )
+
+
+def exited(exit_code: int | None, said: str) -> Ended:
+    """Return the end of a kernel by itself, with its last line. A code above 128 is a signal, as in a shell."""
+    last = said.splitlines()[-1][:MOST_CHARACTERS] if said else ""
+    if any(text in last for text in _NO_ROOM):
+        return Ended(
+            f"The kernel ended because its home, or its own disk, is full: {last}. Delete files that you no "
+            "longer need, or ask an admin for more room.",
+            "disk_full",
+            said,
+        )
+    how = "" if exit_code is None else f" with exit code {exit_code}"
+    if exit_code is not None and exit_code > 128:
+        how = f" by signal {exit_code - 128}"
+    return Ended(f"The kernel ended{how}." + (f" Its last output: {last}" if last else ""), detail=said)
 
 
 class Runtime(Protocol):

@@ -43,6 +43,12 @@ ENDED = {
         "kernel_exited",
         "output: ValueError: x",
     ),
+    "full": (
+        a_pod(terminated(1, message="OSError: [Errno 28] No space left on device")),
+        "disk_full",
+        "Delete files",
+    ),
+    "over quota": (a_pod(terminated(1, message="[Errno 122] Disk quota exceeded: '/home'")), "disk_full", "quota"),
     "silent crash": (a_pod(terminated(3)), "kernel_exited", "with exit code 3."),
     "signal": (a_pod(terminated(139)), "kernel_exited", "by signal 11"),
     "a clean end": (a_pod(terminated(0, "Completed"), phase="Succeeded"), "kernel_exited", "exit code 0"),

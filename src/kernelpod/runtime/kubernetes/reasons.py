@@ -14,7 +14,7 @@ from typing import Any
 
 from kernelpod.errors import home_missing
 from kernelpod.pods.kernel import COMMAND_NOT_FOUND, HOME_CHECK, KERNEL_CONTAINER
-from kernelpod.runtime.interface import Ended, out_of_memory
+from kernelpod.runtime.interface import Ended, exited, out_of_memory
 from kernelpod.settings.pods import AddedContainer
 from kernelpod.start.plan import KernelPlan
 
@@ -174,9 +174,7 @@ def _exited(pod: Pod, terminated: dict[str, Any], plan: KernelPlan) -> Ended:
         return _not_created(terminated["reason"], _said(said), plan)
     if plan.encrypted and code == COMMAND_NOT_FOUND:
         return _no_such_command(plan, said)
-    how = f"by signal {code - 128}" if isinstance(code, int) and code > 128 else f"with exit code {code}"
-    last = f" Its last output: {said.splitlines()[-1][:_SAID]}" if said else ""
-    return Ended(f"The kernel ended {how}.{last}", "kernel_exited", said)
+    return exited(code, said)
 
 
 def _no_such_command(plan: KernelPlan, message: str) -> Ended:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
-from kernelpod.runtime.interface import Ended, RunningKernel, out_of_memory
+from kernelpod.runtime.interface import Ended, RunningKernel, exited, out_of_memory
 from kernelpod.runtime.local.cgroups import ControlGroups
 from kernelpod.runtime.local.local_paths import (
     OPEN_NETWORK,
@@ -310,11 +310,7 @@ def _explain(plan: KernelPlan, exit_code: int | None, transcript: Transcript | N
             "command_not_found",
             said,
         )
-    how = "" if exit_code is None else f" with exit code {exit_code}"
-    if exit_code is not None and exit_code > 128:
-        how = f" by signal {exit_code - 128}"
-    last = said.splitlines()[-1][:200] if said else ""
-    return Ended(f"The kernel ended{how}." + (f" Its last output: {last}" if last else ""), "kernel_exited", said)
+    return exited(exit_code, said)
 
 
 def _free_ports(count: int) -> list[int]:

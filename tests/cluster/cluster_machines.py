@@ -1,0 +1,48 @@
+"""What tests do with the nodes and the NFS server that are machines of their own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rig.layout import Layout
+from rig.machines import machine
+from rig.machines.files import TAINT
+from rig.machines.machine import NODES, Machine
+
+CLUSTER = Path(__file__).with_name("cluster")
+NODE_OF_SERVERS, NODE_OF_KERNELS = NODES
+TOLERATED = [{"key": TAINT, "operator": "Exists"}]
+ON_THEIR_NODE: dict[str, Any] = {
+    "nodeSelector": {"kubernetes.io/hostname": NODE_OF_KERNELS.name},
+    "tolerations": TOLERATED,
+}
+"""The scheduling of kernels that run on one node with a kernel of its own."""
+
+
+def on(where: Machine, *argv: str, check: bool = True, seconds: float = 60) -> str:
+    """Return what a command in a machine prints. Raises AssertionError with its words if it fails."""
+    command = machine.command(Layout.from_environment(), where, argv)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds
+    )
+    assert not check or done.returncode == 0, f"{where.name}: {argv}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def harm(verb: str, where: Machine) -> None:
+    """Do to a machine what a verb of the test cluster says."""
+    subprocess.run([CLUSTER, verb, where.name], check=True, timeout=200, capture_output=True)
+
+
+@contextmanager
+def without_power(where: Machine) -> Iterator[None]:
+    """Let a machine have no power for as long as the block runs."""
+    harm("power-off", where)
+    try:
+        yield
+    finally:
+        harm("start", where)
