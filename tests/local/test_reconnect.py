@@ -82,6 +82,9 @@ def test_a_page_that_returns_to_the_next_gateway_late_gets_what_it_has_missed(mo
         asked = before.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprint('late')")
     own.gateway.stop(signal.SIGKILL)
     own.gateway.start()
+    # What the kernel answers while nobody is connected is lost; the user's server then ends the cell.
+    with own.alice.channels(kernel_id) as other:
+        other.ask("control", "kernel_info_request", {})
     (own.homes / "alice" / "go").touch()
     eventually(lambda: own.alice.model(kernel_id)["execution_state"] == "idle", what="the cell has ended")
     with own.alice.channels(kernel_id, query) as page:

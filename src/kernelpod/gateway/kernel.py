@@ -242,15 +242,15 @@ class DirectKernelManager(RemoteKernelManager):
 
     async def finish_shutdown(self, *_: Any, **__: Any) -> None:
         """Return when the kernel has ended. It was asked by message, and has its grace period to end."""
-        stopped = self.process_proxy.stop(self.record.plan.grace_period_seconds)
+        grace = self.record.plan.grace_period_seconds
         if self.restarting:
-            in_background(stopped)  # the next start uses another name, so it need not wait
+            in_background(self.process_proxy.stop(grace))  # the next start uses another name, so it need not wait
         else:
-            await stopped
+            await self.process_proxy.stop_all(grace)
         self.kernel = None
 
     async def _kill_kernel(self) -> None:
-        await self.process_proxy.stop(0)
+        await self.process_proxy.stop_all(0)
         self.kernel = None
 
     async def restart_kernel(self, now: bool = False, **_: Any) -> None:

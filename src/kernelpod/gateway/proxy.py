@@ -51,9 +51,9 @@ class DirectProxy(BaseProcessProxyABC):
             await self.runtime.stop(self.running, grace_seconds)
             self._removed = True
 
-    async def kill_all(self) -> None:
-        """Kill this start and earlier ones, which may be in their grace period. Return when all is removed."""
-        await asyncio.gather(*(one.stop(0) for one in (*self._earlier, self)))
+    async def stop_all(self, grace_seconds: float) -> None:
+        """Stop this start and earlier ones, which may be in their grace period. Return when all is removed."""
+        await asyncio.gather(*(one.stop(grace_seconds) for one in (*self._earlier, self)))
 
     def send_signal(self, signum: int) -> None:
         """Signal the kernel, without waiting."""

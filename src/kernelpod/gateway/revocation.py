@@ -81,9 +81,9 @@ async def _end(kernel_id: str, by: Actor, services: Services) -> None:
         ending = asyncio.ensure_future(services.kernels.end(kernel_id, by, code="revoked", now=True))
         while not ending.done():
             if kernel.restarting:  # the end waits until it has started, or failed to
-                await kernel.process_proxy.kill_all()
+                await kernel.process_proxy.stop_all(0)
             await asyncio.wait({ending}, timeout=LOOK_SECONDS)
-        await kernel.process_proxy.kill_all()
+        await kernel.process_proxy.stop_all(0)
         await ending
 
 

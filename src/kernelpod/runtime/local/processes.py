@@ -108,18 +108,34 @@ class Process:
                 else:
                     os.killpg(self.pid, signal.SIGKILL)
 
+    def end(self) -> None:
+        """Kill the process, which nobody watches. Return when all of it has ended, or after 2 s."""
+        waited = [outer_pidfd(self.pid)]
+        with contextlib.suppress(ProcessLookupError):
+            waited.append(os.pidfd_open(self.pid))
+        self.kill()
+        for pidfd in waited:
+            if pidfd >= 0:
+                _wait(pidfd)
+                os.close(pidfd)
+
     def _reap(self) -> int | None:
         # bubblewrap's outer process ends right after its child, so these waits are short.
         if self.popen is None:
             if self._outer_pidfd >= 0:
-                (ended := select.poll()).register(self._outer_pidfd, select.POLLIN)
-                ended.poll(REAP_SECONDS * 1000)
+                _wait(self._outer_pidfd)
             return None
         try:
             code = self.popen.wait(timeout=REAP_SECONDS)
         except subprocess.TimeoutExpired:
             return None
         return 128 - code if code < 0 else code
+
+
+def _wait(pidfd: int) -> None:
+    """Return when a process has ended, or after a second."""
+    (ended := select.poll()).register(pidfd, select.POLLIN)
+    ended.poll(REAP_SECONDS * 1000)
 
 
 def outer_pidfd(child_pid: int) -> int:

@@ -174,7 +174,7 @@ class LocalRuntime:
             except (OSError, ValueError) as error:
                 log.warning("removing %s, left by an incomplete start: %s", folder.name, type(error).__name__)
                 if stray := find_process(str(folder / "c")):
-                    stray.kill()
+                    await asyncio.to_thread(stray.end)
                 process = None
             if process is None:
                 left.append(folder)
