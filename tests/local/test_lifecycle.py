@@ -163,3 +163,21 @@ def test_a_restart_lets_the_kernel_end_by_itself(site: Any, kernel_id: str, chan
     assert channels.run("print(1)") == "1\n"
     eventually((site.homes / "alice" / "ended").exists, what="the old kernel wrote its last file")
     eventually(lambda: len(list((site.folder / "s").iterdir())) == 1, what="the old start is removed")
+
+
+def test_a_stop_waits_for_the_start_before_a_restart(site: Any) -> None:
+    """It has its grace period, also after the kernel's user has restarted it."""
+    kernel_id = site.alice.start()
+    deaf = (
+        "import signal, time\n"
+        "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)\n"
+        "print('no' + 'thing is heard', flush=True)\n"
+        "while True: time.sleep(1)"
+    )
+    with site.alice.channels(kernel_id) as channels:
+        channels.start(deaf)
+        channels.receive(lambda got: "nothing is heard" in str(got["content"]))
+        assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+    assert len(list(site.gateway.state_dir.iterdir())) == 2, "the earlier start has ended already"
+    assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
+    assert site.traces() == []

@@ -61,24 +61,6 @@ def test_a_gateway_that_is_killed_during_a_restart_leaves_a_kernel_that_works(mo
     mortal.stop_kernels()
 
 
-def test_a_stop_waits_for_the_start_before_a_restart(site: Any) -> None:
-    """It has its grace period, also after the kernel's user has restarted it."""
-    kernel_id = site.alice.start()
-    deaf = (
-        "import signal, time\n"
-        "for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)\n"
-        "print('no' + 'thing is heard', flush=True)\n"
-        "while True: time.sleep(1)"
-    )
-    with site.alice.channels(kernel_id) as channels:
-        channels.start(deaf)
-        channels.receive(lambda got: "nothing is heard" in str(got["content"]))
-        assert site.alice.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
-    assert len(list(site.gateway.state_dir.iterdir())) == 2, "the earlier start has ended already"
-    assert site.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
-    assert site.traces() == []
-
-
 def test_two_pages_of_one_session_that_open_at_once(site: Any) -> None:
     kernel_id = site.alice.start()
     met = threading.Barrier(2)
