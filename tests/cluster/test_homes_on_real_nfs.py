@@ -77,6 +77,43 @@ def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Sit
     assert on(FILER, "stat", "-c", "%u:%g", f"/srv{site.export}/alice/back") == f"{UID}:{GID}\n"
 
 
+LINES = """
+import fcntl
+def add(who):
+    for number in range(50):
+        with open('/home/jovyan/shared', 'a') as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            file.write(f'{who} {number}\\n')
+def count():
+    return len(set(open('/home/jovyan/shared')))
+"""
+ROWS = """
+import contextlib, sqlite3
+def opened():
+    return contextlib.closing(sqlite3.connect('/home/jovyan/shared.db', timeout=60))
+def add(who):
+    for number in range(50):
+        with opened() as database, database:
+            database.execute('create table if not exists rows (who, number)')
+            database.execute('insert into rows values (?, ?)', (who, number))
+def count():
+    with opened() as database:
+        return database.execute('select count(*) from (select distinct * from rows)').fetchone()[0]
+"""
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("way", [LINES, ROWS], ids=["lines", "rows"])
+def test_what_two_nodes_write_under_locks_is_all_there(site: Site, way: str) -> None:
+    """Lines that are appended under a lock, and SQLite, as nbgrader's gradebook is."""
+    with site.alice.channels(site.alice.start()) as channels:
+        adding = channels.start(f"{way}\nadd('kernel')")
+        in_server(site, f"{way}\nadd('server')")
+        assert channels.finish(adding).text == ""
+        assert channels.run("print(count())") == "100\n"
+        assert in_server(site, f"{way}\nprint(count())") == "100\n"
+
+
 def test_a_kernel_outlives_its_server_of_homes_and_loses_nothing(site: Site) -> None:
     """It computes on; what it writes waits until the server is back."""
     kernel = site.alice.start()

@@ -212,7 +212,7 @@ class KernelConnection:
         self._requests.read(str(parent_id))
         self._pass_on(channel, message, to=self._asker(request), kept=True)
         if channel != "stdin":
-            self._ends.replied(str(parent_id))
+            self._ends.replied(str(parent_id), message.parts[wire.CONTENT])
 
     def _asker(self, request: Request | None) -> str | None:
         """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""

@@ -18,6 +18,8 @@ from kernelpod.gateway.channels import wire
 LATE_SECONDS = 2
 # Requests without an end are remembered up to this number; the oldest are forgotten first.
 MOST_REQUESTS = 10_000
+# No reply to a cell that was aborted is as long as this. Kernels may send such replies without any state.
+ABORTED_BYTES = 300
 
 
 class Ends:
@@ -77,8 +79,10 @@ class Ends:
         if msg_id in self._cells:
             self._lose(self._open[msg_id])
 
-    def replied(self, msg_id: str) -> None:
-        """Note the reply to a request: its end must be near."""
+    def replied(self, msg_id: str, content: bytes) -> None:
+        """Note the reply to a request: its end must be near. A cell that was aborted has no output to lose."""
+        if len(content) < ABORTED_BYTES and b"aborted" in content:
+            self._cells.discard(msg_id)
         if msg_id in self._open and msg_id not in self._replied:
             loop = asyncio.get_running_loop()
             self._replied[msg_id] = loop.call_later(LATE_SECONDS, self._look_for, msg_id)

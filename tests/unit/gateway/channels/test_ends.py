@@ -121,6 +121,23 @@ def test_a_cell_whose_states_are_lost_says_that_output_may_be(play: Any, kind: s
     play(scene)
 
 
+def test_an_aborted_cell_without_states_has_lost_nothing(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        for msg_id, status in (("fails", "error"), ("waits", "aborted")):
+            rig.ask("one", msg_id)
+            ident, parent = await rig.parent()
+            for state in ("busy", "idle") if status == "error" else ():
+                rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
+            rig.kernel.say("shell", "execute_reply", {"status": status}, parent, ident)
+        await rig.kernel.answer_info()
+        await page.until(lambda _: idles(page) == ["fails", "waits"])
+        assert "may be lost" not in str(page.got)
+
+    play(scene)
+
+
 def test_a_request_that_runs_is_not_ended(play: Any) -> None:
     """Nor is one whose reply is out and whose kernel does not answer yet, as while it runs another one."""
 
@@ -169,7 +186,7 @@ async def _late(one: ends.Ends, msg_id: str) -> None:
     """Let a request have a reply, and no end."""
     header = {"msg_id": msg_id, "msg_type": "execute_request", "session": "one", "version": "5.3"}
     one.expect(from_page(json.dumps({"header": header, "content": {}, "channel": "shell"})))
-    one.replied(msg_id)
+    one.replied(msg_id, b"{}")
     await asyncio.sleep(0)
 
 
