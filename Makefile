@@ -149,18 +149,14 @@ images-import: ## build the images for the test cluster, or load those of `make 
 test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests that need Kubernetes, on the test cluster (root) or on KUBECONFIG's
 	$(if $(KUBECONFIG),,$(CLUSTER) build csi)
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
-	$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-cluster-kernels test-cluster-deployments-first test-cluster-deployments-second
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster-kernels test-cluster-deployments
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster -m "cluster and faults"
 
 test-cluster-kernels:
 	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults"
 
-# In two halves: they wait more than they compute.
-test-cluster-deployments-first:
-	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster/test_[a-h]*.py -m "cluster and deployment"
-
-test-cluster-deployments-second:
-	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster/test_[i-z]*.py -m "cluster and deployment"
+test-cluster-deployments:
+	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster -m "cluster and deployment"
 
 deploy: env-admin $(if $(ON_TEST_CLUSTER),images-import) ## deploy gateway, kernels and hub as described by deploy.yaml; FILE=..., YES=1 does not ask
 	$(KERNELPOD) deploy --file $(DEPLOYMENT) $(if $(YES),--yes)
@@ -239,5 +235,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments-first test-cluster-deployments-second
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses
