@@ -9,8 +9,8 @@ from kernelpod.start.connection import Connection, ConnectionKeys
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 
-# Of a kernel's last line, so much is shown.
-MOST_CHARACTERS = 300
+# More of a kernel's last line is not shown.
+_MOST_CHARACTERS = 300
 # What the C library says when a disk, or a user's quota, is used up (ENOSPC, EDQUOT).
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
@@ -51,7 +51,7 @@ def out_of_memory(plan: KernelPlan) -> Ended:
 
 def exited(exit_code: int | None, said: str) -> Ended:
     """Return the end of a kernel by itself, with its last line. A code above 128 is a signal, as in a shell."""
-    last = said.splitlines()[-1][:MOST_CHARACTERS] if said else ""
+    last = said.splitlines()[-1][:_MOST_CHARACTERS] if said else ""
     if any(text in last for text in _NO_ROOM):
         return Ended(
             f"The kernel ended because its home, or its own disk, is full: {last}. Delete files that you no "

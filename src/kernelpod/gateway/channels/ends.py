@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from kernelpod.errors import StartFailed
 from kernelpod.gateway.channels import wire
@@ -20,6 +21,13 @@ LATE_SECONDS = 2
 MOST_REQUESTS = 10_000
 # No reply to a cell that was aborted is as long as this. Kernels may send such replies without any state.
 ABORTED_BYTES = 300
+
+
+@dataclass
+class _Request:
+    header: bytes
+    may_print: bool
+    begun: bool = False
 
 
 class Ends:
@@ -36,11 +44,9 @@ class Ends:
         `lose` gets the header of a cell of which a state is lost, so that its output may be lost, too.
         """
         self._ask, self._end, self._lose = ask, end, lose
-        self._open: dict[str, bytes] = {}
-        self._cells: set[str] = set()
-        # What this kernel says of requests at all, and the cells of which it has said that they begin.
+        self._open: dict[str, _Request] = {}
+        # The states that this kernel says of requests at all.
         self._says: set[str] = set()
-        self._begun: set[str] = set()
         self._replied: dict[str, asyncio.TimerHandle] = {}
         self._late: list[str] = []
         self._search: asyncio.Task[None] | None = None
@@ -48,42 +54,41 @@ class Ends:
     def expect(self, message: wire.FromPage) -> None:
         """Note a message that is sent to the kernel, if its end will be heard."""
         if message.channel == "shell" and message.msg_type.endswith("_request"):
-            self._open[message.msg_id] = message.parts[wire.HEADER]
-            if message.msg_type == "execute_request":
-                self._cells.add(message.msg_id)
+            is_cell = message.msg_type == "execute_request"
+            self._open[message.msg_id] = _Request(message.parts[wire.HEADER], is_cell)
             if len(self._open) > MOST_REQUESTS:
                 self.forget(next(iter(self._open)))
 
     def hear(self, msg_id: object, state: object) -> None:
         """Note the state that the kernel says of a request. A cell that ends and never began has lost output."""
-        if not isinstance(msg_id, str) or msg_id not in self._open:
+        if not isinstance(msg_id, str) or not (request := self._open.get(msg_id)):
             return
         if state == "busy":
+            request.begun = True
             self._says.add(state)
-            self._begun.add(msg_id)
         elif state == "idle":
             self._says.add(state)
-            if "busy" in self._says and msg_id not in self._begun:
+            if "busy" in self._says and not request.begun:
                 self._lose_output(msg_id)
             self.forget(msg_id)
 
     def forget(self, msg_id: str) -> None:
         """Expect no end of a request any more."""
         self._open.pop(msg_id, None)
-        self._cells.discard(msg_id)
-        self._begun.discard(msg_id)
         if timer := self._replied.pop(msg_id, None):
             timer.cancel()
 
     def _lose_output(self, msg_id: str) -> None:
-        if msg_id in self._cells:
-            self._lose(self._open[msg_id])
+        if (request := self._open.get(msg_id)) and request.may_print:
+            self._lose(request.header)
 
     def replied(self, msg_id: str, content: bytes) -> None:
         """Note the reply to a request: its end must be near. A cell that was aborted has no output to lose."""
+        if not (request := self._open.get(msg_id)):
+            return
         if len(content) < ABORTED_BYTES and b"aborted" in content:
-            self._cells.discard(msg_id)
-        if msg_id in self._open and msg_id not in self._replied:
+            request.may_print = False
+        if msg_id not in self._replied:
             loop = asyncio.get_running_loop()
             self._replied[msg_id] = loop.call_later(LATE_SECONDS, self._look_for, msg_id)
 
@@ -93,8 +98,8 @@ class Ends:
             self._search.cancel()
         self._search, self._late = None, []
         self._end_now(list(self._replied))
-        for known in (self._open, self._cells, self._says, self._begun):
-            known.clear()
+        self._open.clear()
+        self._says.clear()
 
     def _look_for(self, msg_id: str) -> None:
         self._late.append(msg_id)
@@ -117,6 +122,6 @@ class Ends:
 
     def _end_now(self, msg_ids: list[str]) -> None:
         for msg_id in msg_ids:
-            if header := self._open.get(msg_id):
+            if request := self._open.get(msg_id):
                 self.forget(msg_id)
-                self._end(msg_id, header)
+                self._end(msg_id, request.header)
