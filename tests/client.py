@@ -79,14 +79,14 @@ class Channels:
         content_of: dict[str, Any] = answer["content"]
         return content_of
 
-    def start(self, code: str) -> str:
+    def start(self, code: str, *, stop_on_error: bool = False) -> str:
         """Send code and return the request's id."""
         quiet = {"silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-        return self.send("shell", "execute_request", {"code": code, "stop_on_error": False, **quiet})
+        return self.send("shell", "execute_request", {"code": code, "stop_on_error": stop_on_error, **quiet})
 
-    def begin(self, code: str) -> str:
+    def begin(self, code: str, *, stop_on_error: bool = False) -> str:
         """Send code and return the request's id once the kernel runs it."""
-        asked = self.start(code)
+        asked = self.start(code, stop_on_error=stop_on_error)
         self.receive(
             lambda got: (
                 (got["parent_header"].get("msg_id"), got["content"].get("execution_state")) == (asked, "busy")

@@ -257,10 +257,12 @@ class GatewayProcess:
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:
         self.state_dir = Path(settings["runtime"]["local"]["state_dir"])
         self.url = ""
-        self._settings_file, self._log_file = folder / "settings.yaml", folder / "gateway.log"
+        self._settings, self._settings_file = settings, folder / "settings.yaml"
+        self._log_file = folder / "gateway.log"
         self._settings_file.write_text(yaml.safe_dump(settings), encoding="utf-8")
         self._log_file.touch()
         self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0
 
     @property
     def log(self) -> str:
@@ -280,7 +282,7 @@ class GatewayProcess:
 
     def start(self, **environment: str) -> None:
         """Return when it listens. Raises AssertionError with its last words if it ends instead."""
-        before = len(self.log)
+        before = self._began = len(self.log)
         if self not in self.running:
             self.running.append(self)
         with self._log_file.open("ab") as output:
@@ -298,6 +300,20 @@ class GatewayProcess:
         if said is True:
             raise AssertionError(f"the gateway ended: {self.log[before:][-3000:]}")
         self.url = said[1]
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def said(self) -> str:
+        """What it has said since it was started last."""
+        return self.log[self._began :]
+
+    def twin(self, folder: Path) -> GatewayProcess:
+        """Return another gateway with the same settings, and a log in `folder`."""
+        return GatewayProcess(self._settings, folder)
 
     def memory_bytes(self) -> int:
         """Return its resident memory."""

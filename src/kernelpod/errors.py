@@ -10,6 +10,7 @@ KernelpodError
     ├── NotFound                     404  no such kernel or kernelspec, or another user's
     ├── StartFailed                  500  the kernel could not be started
     ├── HubUnavailable               503  the hub does not answer
+    ├── GatewayUnavailable           503  no gateway leads at the moment
     └── StartTimeout                 504  the kernel did not answer in time
 """
 
@@ -68,6 +69,7 @@ CODES: dict[str, str] = {
     "cluster_unavailable": "The cluster's API server does not answer. Running kernels continue.",
     "start_timeout": "The kernel runs but did not answer kernel_info within the launch time-out.",
     "hub_unavailable": "The hub does not answer, so tokens cannot be checked and no new kernel can be started.",
+    "gateway_unavailable": "Of several gateways none leads at the moment; one of them will.",
     "too_many_connections": "The user has `gateway.max_connections_per_user` connections, websockets included.",
     "too_many_starts": "Too many requests for a kernel are under way, of the user or in all.",
     "hub_answer_invalid": "The hub's answer about the caller cannot be used: too long, or nested too deep.",
@@ -146,6 +148,12 @@ class HubUnavailable(UserError):
 
     status = 503
     retry_after_seconds = 5
+
+
+class GatewayUnavailable(UserError):
+    """None of several gateways runs the kernels at the moment; the caller can try again soon."""
+
+    status = 503
 
 
 class TooMany(UserError):

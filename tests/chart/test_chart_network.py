@@ -158,7 +158,9 @@ def test_only_the_gateway_reaches_kernels_and_only_on_their_ports(helm: Helm) ->
 def test_the_gateway_is_reached_by_servers_and_by_who_reads_metrics(helm: Helm) -> None:
     objects = helm.objects(VALUES["kernelspecs-volume"])
     (rule,) = gateway_policy(objects)["spec"]["ingress"]
-    servers, metrics = rule["from"]
+    gateways, servers, metrics = rule["from"]
+    assert "namespaceSelector" not in gateways  # its own
+    assert gateways["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
     assert servers["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "teaching"}
     assert servers["podSelector"]["matchLabels"] == {"component": "singleuser-server"}
     assert metrics["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
@@ -168,7 +170,7 @@ def test_the_gateway_is_reached_by_servers_and_by_who_reads_metrics(helm: Helm) 
 def targets(helm: Helm, values: dict[str, Any]) -> dict[str, list[int]]:
     """Return the ports that the gateway may reach by the pods' first label."""
     egress = gateway_policy(helm.objects(values))["spec"]["egress"]
-    selected = [rule for rule in egress if "podSelector" in rule["to"][0]]
+    selected = [rule for rule in egress if "namespaceSelector" in rule["to"][0]]
     return {
         next(iter(rule["to"][0]["podSelector"]["matchLabels"].values())): [port["port"] for port in rule["ports"]]
         for rule in selected
@@ -187,6 +189,16 @@ def targets(helm: Helm, values: dict[str, Any]) -> dict[str, list[int]]:
 def test_the_gateway_reaches_dns_hub_and_kernels(url: str | None, port: int, helm: Helm) -> None:
     values = {"settings": {"hubs": [{"api_url": url}]}} if url else {}
     assert targets(helm, values) == {"kube-dns": [53, 53], "hub": [port], "kernelpod": [POD_PORTS[0]]}
+
+
+def test_gateways_reach_each_other(helm: Helm) -> None:
+    objects = helm.objects()
+    egress = gateway_policy(objects)["spec"]["egress"]
+    (pods,) = (rule for rule in egress if list(rule["to"][0]) == ["podSelector"])
+    (deployment,) = of_kind(objects, "Deployment").values()
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert pods["to"][0]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert pods["ports"] == [{"protocol": "TCP", "port": 8888}]
 
 
 def test_the_api_server_is_reached_where_it_shares_its_node_with_nfs(helm: Helm) -> None:

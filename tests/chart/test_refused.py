@@ -18,7 +18,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"image": {"repo": "x"}}, "'repo'"),
     ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
     ({"image": {"tag": "a b"}}, "/image/tag"),
-    ({"replicaCount": 2}, "/replicaCount"),
+    ({"replicaCount": 6}, "/replicaCount"),
     ({"resources": {"request": {}}}, "'request'"),
     ({"resources": {"limits": {"memory": "2 GB"}}}, "/resources/limits/memory"),
     ({"service": {"type": "ExternalName"}}, "/service/type"),

@@ -74,10 +74,33 @@ def test_chart_and_package_have_one_version() -> None:
     assert chart["version"] == chart["appVersion"] == __version__
 
 
+def test_a_gateway_ends_only_when_another_one_is_ready(helm: Helm) -> None:
+    objects = helm.objects({"replicaCount": 2})
+    (deployment,) = of_kind(objects, "Deployment").values()
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    (budget,) = of_kind(objects, "PodDisruptionBudget").values()
+    assert budget["spec"]["maxUnavailable"] == 1
+    (spread,) = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert spread["labelSelector"] == deployment["spec"]["selector"] == budget["spec"]["selector"]
+
+
+def test_a_single_gateway_is_replaced_and_has_no_budget(helm: Helm) -> None:
+    objects = helm.objects()
+    (deployment,) = of_kind(objects, "Deployment").values()
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert not of_kind(objects, "PodDisruptionBudget")
+
+
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete", "list", "watch"]},
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "delete", "list"]},
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": ["kernelpod-gateway"],
+        "verbs": ["get", "update"],
+    },
 ]
 EXEC = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]}
 

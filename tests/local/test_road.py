@@ -134,7 +134,8 @@ def test_input_is_asked_of_the_page_whose_cell_asks(site: Any, kernel_id: str) -
 @pytest.mark.race
 def test_another_pages_restart_ends_this_pages_cells(site: Any, kernel_id: str) -> None:
     with site.alice.channels(kernel_id) as channels:
-        running = channels.begin("while True: pass")
+        # As Lab does: otherwise the kernel may still run the next cell, after the interrupt that begins a restart.
+        running = channels.begin("while True: pass", stop_on_error=True)
         waiting = channels.start("print('never')")
         # The answer says that the gateway has sent the kernel what came before.
         channels.ask("control", "kernel_info_request", {})

@@ -9,6 +9,9 @@ gateway.ip:
 gateway.port:
   value: 8888
   change: the port that clients see is service.port
+gateway.replicated:
+  value: true
+  change: the chart's gateways share a lease, also a single one, because an upgrade may overlap with it
 runtime.kind:
   value: kubernetes
   change: the chart is for pods

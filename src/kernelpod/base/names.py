@@ -22,6 +22,7 @@ LABEL_DRIVER = f"{PREFIX}/driver"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"
+ANNOTATION_ADDRESS = f"{PREFIX}/address"
 
 USER_SLUG_LENGTH = 48  # KubeSpawner's limit for {username}
 _HASH_LENGTH = 8
@@ -86,6 +87,16 @@ def release_labels(release: str) -> dict[str, str]:
         "app.kubernetes.io/component": "kernel",
         "app.kubernetes.io/managed-by": "kernelpod",
     }
+
+
+def lease_name(release: str) -> str:
+    """Return the name of the Lease of an installation's gateways."""
+    return f"{release}-gateway"
+
+
+def lease_labels(release: str) -> dict[str, str]:
+    """Return the labels of that Lease, which is no kernel's."""
+    return {**release_labels(release), "app.kubernetes.io/component": "gateway"}
 
 
 def selector(labels: dict[str, str]) -> str:

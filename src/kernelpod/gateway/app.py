@@ -19,7 +19,7 @@ from tornado.web import stream_request_body
 from kernelpod import __version__
 from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
 from kernelpod.base.logs import escape_logs
-from kernelpod.errors import SettingsError
+from kernelpod.errors import KernelpodError, SettingsError
 from kernelpod.gateway.audit import AuditLog
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.door import Door, Guests, most_connections
@@ -31,6 +31,10 @@ from kernelpod.gateway.metrics import Metrics
 from kernelpod.gateway.orphans import Orphans
 from kernelpod.gateway.services import HubCourses, Services
 from kernelpod.gateway.spares import Spares
+from kernelpod.gateway.standby.forwarding import Forwarding
+from kernelpod.gateway.standby.leadership import Leadership
+from kernelpod.gateway.standby.listening import Listening
+from kernelpod.gateway.standby.origin import Origin
 from kernelpod.kernelspecs.published import PublishedKernelspecs
 from kernelpod.runtime.interface import Runtime
 from kernelpod.runtime.local.runtime import LocalRuntime
@@ -48,6 +52,10 @@ log = logging.getLogger(__name__)
 BODY_SLACK = 64
 BODY_SECONDS = 30
 HUB_CHECK_SECONDS = 5
+# How long what is under way may take when another gateway is to lead.
+FINISH_SECONDS = 10
+# The status of websockets that end then (IANA's registry of RFC 6455's close codes).
+SERVICE_RESTART = 1012
 
 
 def make_runtime(settings: Settings) -> Runtime:
@@ -76,6 +84,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         super().__init__(**kwargs)
         check_encryption(settings)
         self.settings = settings
+        self._failure: Exception | None = None
         self.audit = AuditLog(settings.audit)
         self.runtime = make_runtime(settings)
 
@@ -114,20 +123,44 @@ class KernelpodGateway(EnterpriseGatewayApp):
             metrics=Metrics(),
             guests=Guests(most_connections(gateway), gateway.max_connections_per_user),
             audit=self.audit,
+            origin=Origin(hubs[0]),
         )
+        self.listening = Listening(kernels)
+        self.leadership = Leadership()
+        self._tasks: list[asyncio.Task[None]] = []
         IOLoop.current().run_sync(self._open)
 
     async def _open(self) -> None:
         await self.runtime.open()
-        await self.kernel_manager.adopt()
-        self.audit.write("takeover", kernels=len(self.kernel_manager))
         self.services.starter.kernelspecs.all()
-        self.services.ready = True
-        hubs = self.settings.hubs
-        self._tasks = [asyncio.ensure_future(self._check_hub(hub)) for hub in hubs]
+        if not self.settings.gateway.replicated:
+            await self._lead()
+        self._tasks += [asyncio.ensure_future(self._check_hub(hub)) for hub in self.settings.hubs]
         self._tasks.append(asyncio.ensure_future(self.audit.watch()))
+
+    async def _lead(self) -> None:
+        """Run the kernels from now on, those that are running included."""
+        await self.kernel_manager.adopt(self.listening.take)
+        self.listening.close()
+        self.audit.write("takeover", kernels=len(self.kernel_manager))
+        self.services.ready = True
         if after := self.settings.servers.orphan_seconds:
+            hubs = self.settings.hubs
             self._tasks += [asyncio.ensure_future(self._orphans(hub, after).watch()) for hub in hubs]
+
+    async def _stand_by(self) -> None:
+        """Pass requests on, and listen to the kernels, until this gateway leads; then lead, as long as it may."""
+        try:
+            await self.leadership.follow(self._lead, self._look)
+        except Exception as error:  # noqa: BLE001 - it is raised again where the gateway was started
+            self._failure = error
+        else:
+            self._failure = KernelpodError("another gateway leads, so this one ends")
+        self.io_loop.stop()
+
+    async def _look(self) -> None:
+        self.services.ready = bool(self.leadership.leader)
+        await self.listening.look()
 
     def _orphans(self, hub: Hub, after_seconds: float) -> Orphans:
         kernels = self.kernel_manager
@@ -168,8 +201,9 @@ class KernelpodGateway(EnterpriseGatewayApp):
         """Listen on the address and port in the settings; port 0 picks a free port."""
         gateway = self.settings.gateway
         certificate = certificate_of(gateway)
+        self.forwarding = Forwarding(self.web_app, self.services, lambda: self.leadership, gateway.cert_file)
         self.http_server = Door(
-            self.web_app,
+            self.forwarding,
             ssl_options=certificate and certificate.context,
             guests=self.services.guests,
             xheaders=False,
@@ -179,6 +213,9 @@ class KernelpodGateway(EnterpriseGatewayApp):
         )
         sockets = bind_sockets(gateway.port, gateway.ip)
         self.port = sockets[0].getsockname()[1]
+        if gateway.replicated:
+            self.leadership = Leadership(self.runtime.lease(self.port))
+            self._tasks.append(asyncio.ensure_future(self._stand_by()))
         self.http_server.add_sockets(sockets)
         if certificate:
             PeriodicCallback(certificate.renew, RENEWAL_SECONDS * 1000).start()
@@ -196,6 +233,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
             self.io_loop.start()
         finally:
             self.shutdown()
+        if self._failure is not None:
+            raise self._failure
 
     def shutdown(self) -> None:
         """Stop the gateway. Kernels keep running, unless `gateway.stop_kernels_on_exit` is true."""
@@ -203,9 +242,15 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _close(self) -> None:
         self.http_server.stop()
+        replicated, leads = self.settings.gateway.replicated, self._failure is None
+        if replicated and leads:
+            await self._finish()
+        if leads:
+            await self.spares.close()
         for task in self._tasks:
             task.cancel()
-        await self.spares.close()
+        if replicated:
+            await self._hand_over()
         if self.settings.gateway.stop_kernels_on_exit:
             ids = self.kernel_manager.list_kernel_ids()
             ends = (self.kernel_manager.end(kernel_id, code="gateway_stopped") for kernel_id in ids)
@@ -213,6 +258,22 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.audit.close()
         log.info("gateway stops; %d kernels keep running", len(self.kernel_manager))
         await self.runtime.close()
+
+    async def _finish(self) -> None:
+        """Return when all starts, restarts and stops that are under way have ended, or take too long."""
+        ends = [start.ended for start in self.services.visits.starts]
+        ends += [asyncio.ensure_future(verb.acquire()) for verb in self.kernel_manager.verbs()]
+        if ends:
+            await asyncio.wait(ends, timeout=FINISH_SECONDS)
+
+    async def _hand_over(self) -> None:
+        """Let another gateway lead. Pages and kernels are connected to that one from then on."""
+        for websocket in list(self.services.visits.websockets):
+            websocket.close_with(SERVICE_RESTART, "the gateway is being replaced")
+        self.forwarding.close()
+        self.listening.close()
+        self.kernel_manager.disconnect()
+        await self.leadership.release()
 
 
 def certificate_of(gateway: Gateway) -> Certificate | None:

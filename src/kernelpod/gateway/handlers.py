@@ -121,12 +121,17 @@ class KernelsPage(Proven, stock.MainKernelHandler):
         """Return whether the user asked for the kernel."""
         return self.proof.identity.owner.named() == user
 
+    @property
+    def ended(self) -> asyncio.Future[Any]:
+        """A future that is done when the start is."""
+        assert self._launching is not None  # noqa: S101 - for the type checker
+        return self._launching
+
     def revoke(self) -> asyncio.Future[Any]:
         """Abort the start. Return a future that is done when nothing goes on any more."""
-        assert self._launching is not None  # noqa: S101 - for the type checker
         self._revoked = True
-        self._launching.cancel()
-        return self._launching
+        self.ended.cancel()
+        return self.ended
 
     def on_connection_close(self) -> None:
         """Abort the start, because no client would learn the kernel's id."""

@@ -167,8 +167,8 @@ class DirectKernelManager(RemoteKernelManager):
 
     has_connection = False
 
-    def connect_to(self, proxy: DirectProxy) -> None:
-        """Use the connection of a kernel that the runtime has started or found again."""
+    def connect_to(self, proxy: DirectProxy, *, listening: bool = False) -> None:
+        """Use the connection of a kernel that the runtime has started or found, at first only to listen."""
         assert proxy.running is not None  # noqa: S101 - for the type checker
         connection = proxy.running.connection
         self.transport = connection.transport
@@ -181,7 +181,7 @@ class DirectKernelManager(RemoteKernelManager):
         self.has_connection = True
         self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
         self.connection.end_requests(RESTARTED)
-        self.connection.open(self._open_socket)
+        self.connection.open(self._open_socket, listening=listening)
 
     async def answered(self, deadline: float) -> None:
         """Return when the kernel answers kernel_info.

@@ -23,7 +23,7 @@ from kernelpod.gateway.audit import ITSELF, Actor, AuditLog
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.proxy import DirectProxy, in_background
-from kernelpod.runtime.interface import Runtime
+from kernelpod.runtime.interface import RunningKernel, Runtime
 from kernelpod.settings.culling import Culling, schedule
 from kernelpod.settings.sections import Gateway
 from kernelpod.start.identity import Owner
@@ -117,20 +117,31 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kernel.last_activity, kernel.execution_state = utcnow(), kernel.state_now()
         kernel.heard_at = time.monotonic()
 
-    async def adopt(self) -> None:
-        """Take over all kernels that the runtime still runs, and start to cull idle ones."""
+    def found(self, running: RunningKernel) -> DirectKernelManager:
+        """Return a manager that listens to a running kernel, without adding it to the listed kernels."""
+        kernel = self.new_kernel(running.record)
+        kernel.process_proxy = DirectProxy(kernel, self.runtime)
+        kernel.process_proxy.running = running
+        kernel.connect_to(kernel.process_proxy, listening=True)
+        return kernel
+
+    async def adopt(self, heard: Callable[[RunningKernel], DirectKernelManager | None]) -> None:
+        """Take over all kernels that the runtime still runs, and start to cull idle ones.
+
+        `heard` returns the manager that has listened to a kernel so far, if there is one.
+        """
         self.initialize_culler()  # Enterprise Gateway would begin to cull only after the first start of a kernel
         for running in await self.runtime.running():
             record = running.record
-            kernel = self.new_kernel(record)
-            kernel.process_proxy = DirectProxy(kernel, self.runtime)
-            kernel.process_proxy.running = running
-            kernel.connect_to(kernel.process_proxy)
+            kernel = heard(running) or self.found(running)
+            last_heard = kernel.heard_at
+            kernel.connection.speak()
             kernel.connection.release()  # it may be busy for long, and then what pages send waits in the kernel
             kernel._launch_args = {}
             kernel.kernel = kernel.process_proxy
             kernel.post_start_kernel()
             await self.admit(kernel)
+            kernel.heard_at = last_heard
             kernel.execution_state = "busy"  # until it answers, which an idle kernel does at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
             self.audit.write("adopt", about=record)
@@ -140,6 +151,16 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
                 record.owner,
                 kernel.kernel_name,
             )
+
+    def verbs(self) -> list[asyncio.Lock]:
+        """Return the locks of the kernels that are being stopped or restarted."""
+        return [kernel.verb for kernel in self._kernels.values() if kernel.verb.locked()]
+
+    def disconnect(self) -> None:
+        """Speak and listen to no kernel any more, because another gateway does."""
+        for kernel in self._kernels.values():
+            kernel.stop_restarter()
+            kernel.connection.close()
 
     async def _settle(self, kernel: DirectKernelManager) -> None:
         """Mark an adopted kernel as idle when it answers. A busy kernel answers when it has finished."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import SecretStr
@@ -128,7 +129,8 @@ class Proven(JsonPage):
     def actor(self) -> Actor:
         """Who the audit log says sent the request."""
         proven: Proof | None = getattr(self, "proof", None)
-        return Actor(Party.of(proven.identity.owner) if proven else None, self.request.remote_ip)
+        address = self.services.origin.address(self.request)
+        return Actor(Party.of(proven.identity.owner) if proven else None, address)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log the error, and write a denial or a failed start into the audit log."""
@@ -146,12 +148,7 @@ class Proven(JsonPage):
 
         Raises NotFound for an unknown hub.
         """
-        provers = self.services.provers
-        path = self.request.path.removeprefix(self.settings["base_url"].rstrip("/"))  # type: ignore[attr-defined]
-        name = path.split("/", 3)[2] if path.startswith(f"{HUBS}/") else next(iter(provers))
-        if name not in provers:
-            raise NotFound("page_not_found", f"This gateway serves no hub {name!r}.")
-        return provers[name]
+        return prover_of(self.services, path_of(self.request, self.settings))  # type: ignore[attr-defined]
 
     async def check(self) -> None:
         """Check more than the caller's identity, in subclasses. Raises UserError."""
@@ -210,6 +207,21 @@ class OwnKernel(Proven):
         plan = self.services.kernels.kernel(self.path_kwargs["kernel_id"]).record.plan
         if plan.owner.is_same_as(self.proof.identity.owner):
             await check_still_allowed(plan, self.proof.identity, self.services.starter)
+
+
+def path_of(request: Any, settings: Mapping[str, Any]) -> str:
+    """Return the path of a request below the gateway's own URL."""
+    path: str = request.path
+    return path.removeprefix(settings["base_url"].rstrip("/"))
+
+
+def prover_of(services: Services, path: str) -> Prover:
+    """Return the Prover of the hub in a URL's path. Raises NotFound for an unknown hub."""
+    provers = services.provers
+    name = path.split("/", 3)[2] if path.startswith(f"{HUBS}/") else next(iter(provers))
+    if name not in provers:
+        raise NotFound("page_not_found", f"This gateway serves no hub {name!r}.")
+    return provers[name]
 
 
 def bearer_token(request: Any) -> SecretStr:

@@ -16,6 +16,7 @@ from kernelpod.gateway.door import Guests
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics
 from kernelpod.gateway.spares import Spares
+from kernelpod.gateway.standby.origin import Origin
 from kernelpod.gateway.visits import Visits
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.sections import Settings
@@ -91,6 +92,7 @@ class Services:
     metrics: Metrics
     guests: Guests
     audit: AuditLog
+    origin: Origin
     starts: Counter[Owner] = field(default_factory=Counter)
     """Requests for a kernel that are under way."""
     visits: Visits = field(default_factory=Visits)

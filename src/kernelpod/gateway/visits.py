@@ -18,12 +18,19 @@ class Websocket(Protocol):
     def revoke(self) -> None:
         """Close it with a sentence."""
 
+    def close_with(self, status: int, reason: str) -> None:
+        """Close it with a status of RFC 6455 and a reason."""
+
 
 class Start(Protocol):
     """A start of a kernel that is under way."""
 
     def is_of(self, user: Owner) -> bool:
         """Return whether the user asked for the kernel."""
+
+    @property
+    def ended(self) -> asyncio.Future[Any]:
+        """A future that is done when the start is."""
 
     def revoke(self) -> asyncio.Future[Any]:
         """Abort it. Return a future that is done when nothing goes on any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,6 +66,23 @@ def exited(exit_code: int | None, said: str) -> Ended:
     return Ended(f"The kernel ended{how}." + (f" Its last output: {last}" if last else ""), detail=said)
 
 
+class Lease(Protocol):
+    """Says which of several gateways leads: the one that holds the lease. No two hold it at a time."""
+
+    leader: str
+    """Where the gateway that leads listens, as this one knows; empty if none does."""
+
+    async def hold(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
+        """Take the lease, or renew it, and return whether this gateway holds it. Called again and again.
+
+        `is_gone` asks whether nobody listens any more where the leader did. Raises KernelpodError if it is not
+        known who holds the lease; then nothing has changed.
+        """
+
+    async def release(self) -> None:
+        """Let another gateway take the lease."""
+
+
 class Runtime(Protocol):
     """Starts, watches, signals and stops kernels. All methods must be called from the same event loop."""
 
@@ -86,6 +104,12 @@ class Runtime(Protocol):
 
     async def running(self) -> list[RunningKernel]:
         """Return all running kernels, also of earlier gateways. Remove what ended kernels left behind."""
+
+    async def seen(self) -> list[RunningKernel]:
+        """Return the kernels that another gateway runs now, and change nothing. Raises KernelpodError."""
+
+    def lease(self, port: int) -> Lease:
+        """Return the lease of the gateways that share these kernels. This one listens on `port`."""
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
         """Return why a kernel no longer runs, or None while it runs. Never blocks."""

@@ -31,6 +31,10 @@ class Gateway(Section):
     again when it has been renewed. Absent: HTTP."""
     key_file: Path | None = None
     """The certificate's private key."""
+    replicated: bool = False
+    """Whether several gateways with these settings run at a time, on one cluster or one machine. One of them leads
+    and runs the kernels. The others pass requests on to it and listen to its kernels; when it ends, another one
+    leads within two seconds, and pages go on where they were."""
     stop_kernels_on_exit: bool = False
     """Whether all kernels are stopped when the gateway shuts down. If false, they keep running and are found again
     at the next start."""
@@ -70,6 +74,12 @@ class Gateway(Section):
     def _certificate_and_key(self) -> Gateway:
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file belong together; give both")
+        return self
+
+    @model_validator(mode="after")
+    def _kernels_of_all(self) -> Gateway:
+        if self.replicated and self.stop_kernels_on_exit:
+            raise ValueError("stop_kernels_on_exit would end kernels that another gateway takes over; remove it")
         return self
 
 

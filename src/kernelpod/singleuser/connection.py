@@ -11,10 +11,7 @@ import contextlib
 import json
 import math
 import re
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
 from typing import Any
 
 from jupyter_server.gateway.connections import GatewayWebSocketConnection
@@ -24,75 +21,26 @@ from tornado.escape import url_escape
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketError, websocket_connect
 
-from kernelpod.base.headers import GATEWAY_ID, IN_ORDER
+from kernelpod.base.headers import COMEBACK, GATEWAY_ID, HEARD, IN_ORDER
 from kernelpod.base.retry import back_off
 from kernelpod.singleuser.asking import connection_args
+from kernelpod.singleuser.place import LOOK_CHARACTERS, Place, place_of
 
 # The gateway limits its messages itself (gateway.max_message_bytes), and so it limits what arrives here.
 MAX_MESSAGE_BYTES = 2**31
 # What waits for the gateway while it is away.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
-MOST_PLACES = 1000
 RETRY_SECONDS = (0.2, 5.0)
 # Answers after which asking again is useless: not allowed, or no such kernel.
 FINAL_STATUSES = frozenset({401, 403, 404})
 # The gateway closes a websocket with this status when its user may no longer use the kernel.
 POLICY_VIOLATION = 1008
 GOING_AWAY = 1001
-# The gateway's messages begin with their header.
-LOOK_CHARACTERS = 2000
 _REPLIES = re.compile('"(execute|kernel_info)_reply"')
 TOO_MUCH = "The kernel's gateway is away, and too much waits for it. Run this cell again later."
 LOST = "The kernel was not heard for {} s while this cell ran. It has ended, and its output of that time is lost."
 MISSED = "\n[The gateway was away for {} s. Output of that time may be missing.]\n"
 GONE = "the kernel was stopped, or is not yours"
-
-
-class Unheard:
-    """How long there was no connection while cells ran, over all outages since cells run."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._since = clock, math.inf
-        self.seconds = 0.0
-
-    def begins(self, *, anew: bool) -> None:
-        """An outage begins; `anew` if no cell runs that has seen an earlier one."""
-        self.seconds = 0.0 if anew else self.seconds
-        self._since = min(self._since, self._clock())
-
-    def ends(self) -> None:
-        """The connection is there; it may be the first one."""
-        self.seconds += max(0.0, self._clock() - self._since)
-        self._since = math.inf
-
-
-@dataclass
-class Place:
-    """How far a page has come under its session. It outlives the page's websocket: the page can come back."""
-
-    received: int = 0
-    """How many of the gateway's frames the page has been given."""
-    running: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The headers of its cells that have no reply, by their ids."""
-    gateway_id: str = ""
-    """The gateway's process that has heard the kernel for the page."""
-    unheard: Unheard = field(default_factory=Unheard)
-    connection: GatewayConnection | None = None
-    """The connection of the page's latest websocket."""
-
-
-_PLACES: OrderedDict[tuple[str, str], Place] = OrderedDict()
-
-
-def place_of(kernel_id: str, session_id: str) -> Place:
-    """Return the place of a page; the oldest places are forgotten. A page without a session has a new one."""
-    if not session_id:
-        return Place()
-    place = _PLACES.setdefault((kernel_id, session_id), Place())
-    _PLACES.move_to_end((kernel_id, session_id))
-    while len(_PLACES) > MOST_PLACES:
-        _PLACES.popitem(last=False)
-    return place
 
 
 class GatewayConnection(GatewayWebSocketConnection):
@@ -202,7 +150,9 @@ class GatewayConnection(GatewayWebSocketConnection):
         url = url_path_join(client.ws_url, client.kernels_endpoint, url_escape(self.kernel_id), "channels")
         # A gateway that counts as well sends what this end has not received, although it was sent.
         session = f"session_id={url_escape(self.session_id)}&" if self.session_id else ""
-        return HTTPRequest(f"{url}?{session}received={self._place.received}", **connection_args())
+        args = connection_args()
+        headers = {**(args.pop("headers", None) or {}), COMEBACK: self._place.comeback()}
+        return HTTPRequest(f"{url}?{session}received={self._place.received}", headers=headers, **args)
 
     async def _read(self) -> None:
         assert self.ws is not None  # noqa: S101 - for the type checker
@@ -213,14 +163,14 @@ class GatewayConnection(GatewayWebSocketConnection):
             except WebSocketClosedError:  # the page has left, and gets this and the rest if it comes back
                 self.disconnect()
                 break
-            self._place.received += 1
+            self._place.receive(message)
 
     def _say_what_is_missing(self) -> None:
         """Say in the running cells that nobody heard them, if this gateway is not the one before."""
         assert self.ws is not None  # noqa: S101 - for the type checker
         assert self.ws.headers is not None  # noqa: S101 - for the type checker
         before, self._place.gateway_id = self._place.gateway_id, self.ws.headers.get(GATEWAY_ID, "")
-        if before not in ("", self._place.gateway_id):
+        if before not in ("", self._place.gateway_id) and HEARD not in self.ws.headers:
             said = MISSED.format(math.ceil(self._place.unheard.seconds))
             for header in self._place.running.values():
                 self._say("stream", {"name": "stderr", "text": said}, header)

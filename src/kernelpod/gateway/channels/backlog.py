@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from kernelpod.gateway.channels.wire import Frame
@@ -21,6 +22,8 @@ class Entry:
     """Whether output is dropped before this message: it is a reply, a request for input or a state."""
     parent: bytes = b"{}"
     """The parent header, so that a page can be told in the same cell what it did not get."""
+    msg_id: str = ""
+    """The message's id, if it is the kernel's own output."""
 
     @property
     def size(self) -> int:
@@ -43,10 +46,12 @@ class Backlog:
         self.size = 0
         """The size of all messages in bytes."""
 
-    def append(self, frame: Frame, *, to: str | None = None, kept: bool = False, parent: bytes = b"{}") -> Entry:
+    def append(
+        self, frame: Frame, *, to: str | None = None, kept: bool = False, parent: bytes = b"{}", msg_id: str = ""
+    ) -> Entry:
         """Add a message and return it."""
         self.last += 1
-        entry = Entry(self.last, frame, to, kept, parent)
+        entry = Entry(self.last, frame, to, kept, parent, msg_id)
         self._entries.append(entry)
         self.size += entry.size
         return entry
@@ -63,6 +68,11 @@ class Backlog:
         """Return whether the message of this number has not been removed."""
         found = self.after(number - 1)
         return found is not None and found.number == number
+
+    def newest(self, msg_ids: Collection[str]) -> int | None:
+        """Return the highest number of a message with one of these ids; None if there is none."""
+        numbers = (one.number for one in (*self._entries, *self._spared) if one.msg_id and one.msg_id in msg_ids)
+        return max(numbers, default=None)
 
     def forget(self, number: int) -> None:
         """Remove all messages up to this number, because every page has received them."""

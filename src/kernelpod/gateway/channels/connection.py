@@ -11,20 +11,22 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from kernelpod.base.headers import IN_ORDER
 from kernelpod.base.logs import Seldom
 from kernelpod.gateway.channels import sentences, wire
-from kernelpod.gateway.channels.backlog import Backlog
 from kernelpod.gateway.channels.budget import Part, Shrink
+from kernelpod.gateway.channels.comeback import Comeback, Comebacks
 from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.ends import Ends
+from kernelpod.gateway.channels.output import Output
 from kernelpod.gateway.channels.output_rate import OutputRate
-from kernelpod.gateway.channels.pace import Pace
 from kernelpod.gateway.channels.probe import Probe
-from kernelpod.gateway.channels.requests import Request, Requests, endings, request_of
-from kernelpod.gateway.channels.sockets import KernelSockets, OpenSocket
-from kernelpod.gateway.channels.subscriber import Close, Count, Subscriber, Subscribers, Write
+from kernelpod.gateway.channels.requests import Request, Requests, request_of
+from kernelpod.gateway.channels.sockets import CHANNELS, KernelSockets, OpenSocket
+from kernelpod.gateway.channels.subscriber import Close, Count, Subscriber, Write
 from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
@@ -47,25 +49,25 @@ class KernelConnection:
         """
         self._kernel_id, self._session, self._limits, self._heard = kernel_id, session, limits, heard
         self._seldom = Seldom(log, f"kernel {kernel_id}: ")
-        self._backlog = Backlog()
+        self._output = Output(kernel_id, session, limits, self._resize)
+        self._voice = self._output.voice
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
         self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
         self._sockets = KernelSockets(self._receive, self._connected_again, self._probe.refused)
-        self._subscribers = Subscribers(kernel_id, self._backlog, self._notice, self._trim)
-        self._pace = Pace(self._subscribers.pump, lambda: self.pages)
         self._requests = Requests()
-        self._ends = Ends(self._probe.answered, self._end_state, self._say_lost)
+        self._ends = Ends(self._probe.answered, self._end_state, self._voice.lost)
         self.computing = Computing()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
         self._part = new_part(self._shrink)
-        self._dead, self._heard_answer = "", False
+        self._dead, self._heard_answer, self._speaks = "", False, True
+        self._comebacks = Comebacks(self._reply)
 
     # The kernel's starts
 
-    def open(self, open_socket: OpenSocket) -> None:
-        """Connect to a new start of the kernel. Messages of pages wait until `release`."""
+    def open(self, open_socket: OpenSocket, *, listening: bool = False) -> None:
+        """Connect to a new start of the kernel, or only listen to it. Messages of pages wait until `release`."""
         self.hold()
         self._part.close()
         self._part = self._new_part(self._shrink)
@@ -73,9 +75,20 @@ class KernelConnection:
         self.computing.clear()
         self._probe.forget()
         self._ends.close()
-        self._open_socket = open_socket
+        self._open_socket, self._speaks = open_socket, not listening
+        self._comebacks = Comebacks(self._reply)
         # The same for every gateway: the next one gets the replies to what this one has asked.
-        self._sockets.open(open_socket, self._session.sign([b"kernelpod"])[:IDENTITY_BYTES])
+        identity = self._session.sign([b"kernelpod"])[:IDENTITY_BYTES]
+        self._sockets.open(open_socket, identity, ("iopub",) if listening else CHANNELS)
+
+    def forget_old(self) -> None:
+        """Keep the output of the last seconds, for pages of the gateway that runs the kernel."""
+        self._output.keep(self._comebacks.mark(self._output.last))
+
+    def speak(self) -> None:
+        """Connect also what a gateway needs that runs the kernel."""
+        self._speaks = True
+        self._sockets.open_more()
 
     def _open_anew(self) -> None:
         """Connect with another identity, if the kernel still takes this one for that of the last gateway.
@@ -107,18 +120,15 @@ class KernelConnection:
         self._seldom.say(logging.WARNING, "the connection was lost, and some output with it")
         text = sentences.cut_off(self._limits.max_message_bytes)
         for msg_id, parent in self.computing.running():
-            self._say_lost(parent, text)
+            self._voice.lost(parent, text)
             if not self._requests.asked(msg_id):
                 self._ends.forget(msg_id)
                 self._end_state(msg_id, parent)
 
-    def _say_lost(self, parent: bytes, text: str = sentences.MAY_BE_LOST) -> None:
-        self._say("stream", {"name": "stderr", "text": text}, parent)
-
     def _end_state(self, msg_id: str, parent: bytes) -> None:
         """Say that a request has ended, where the kernel's own word is lost."""
         self.computing.end(msg_id)
-        self._say("status", {"execution_state": "idle"}, parent, kept=True)
+        self._voice.state("idle", parent)
         self._heard("busy" if self.computing else "idle")
 
     def die(self, reason: str) -> None:
@@ -127,7 +137,7 @@ class KernelConnection:
         self._dead = reason
         self.end_requests(reason)
         self.release()
-        self.say_state("dead")
+        self._voice.state("dead")
 
     # From pages to the kernel
 
@@ -142,7 +152,7 @@ class KernelConnection:
         A kernel that has not answered yet was found again, and so had pages at the gateway before.
         """
         if not (self._heard_answer or self._dead):
-            self._subscribers.expect_return()
+            self._output.expect_return()
         held, self._held, self._held_bytes = self._held or (), None, 0
         for session, message in held:
             self.send(session, message)
@@ -161,14 +171,16 @@ class KernelConnection:
         elif self._held is not None:
             self._held.append((session, message))
             self._held_bytes += size
-            self._part.resize(self._waiting)
+            self._resize()
         elif self.computing and (known := self._probe.known(message)):
             for channel, msg_type, content, parent in known:
-                self._say(msg_type, content, parent, channel=channel, to=session, kept=True)
+                self._voice.say(msg_type, content, parent, channel=channel, to=session, kept=True)
         else:
             self._requests.add(session, message)
             self._ends.expect(message)
-            self._part.resize(self._waiting)
+            if IN_ORDER.encode() in message.parts[wire.HEADER]:
+                self._comebacks.asked_in_order(session, message.msg_id)
+            self._resize()
             self._sockets.send(message.channel, wire.signed(self._session, message.parts))
 
     def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
@@ -210,13 +222,16 @@ class KernelConnection:
         find = self._requests.asked if channel == "stdin" else self._requests.answer
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
-        self._pass_on(channel, message, to=self._asker(request), kept=True)
+        self._comebacks.replied(str(parent_id))
+        pass_on = partial(self._output.pass_on, channel, message, to=self._asker(request), kept=True)
+        if not self._comebacks.holds(str(parent_id), pass_on):
+            pass_on()
         if channel != "stdin":
             self._ends.replied(str(parent_id), message.parts[wire.CONTENT])
 
     def _asker(self, request: Request | None) -> str | None:
         """Return the session of the page that asked; None, which stands for all pages, if it is not connected."""
-        return request.session if request and self._subscribers.attached(request.session) else None
+        return request.session if request and self._output.attached(request.session) else None
 
     def _receive_output(self, message: wire.FromKernel) -> None:
         self._probe.hear_output()
@@ -226,78 +241,73 @@ class KernelConnection:
             if self._probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
+            if message.content().get("execution_state") == "idle":
+                self._comebacks.output_ended(str(parent_id))
             self._ends.hear(parent_id, message.content().get("execution_state"))
             if state == "busy":
                 self._requests.read(str(parent_id))
-            elif state == "idle" and not self._heard_answer:
+            elif state == "idle" and self._speaks and not self._heard_answer:
                 asyncio.get_running_loop().call_later(UNHEARD_SECONDS, self._open_anew)
+        if self._output.returning:
+            self._comebacks.outcomes.hear(message)
         self._heard(state)
         if state == "idle":
             self._rate.restart()
         already = self._rate.exceeded
         if self._rate.passes(message.msg_type, len(message.parts[wire.CONTENT])):
-            self._pass_on("iopub", message, kept=is_state)
+            self._output.pass_on("iopub", message, kept=is_state)
         elif not already:
-            self._say_lost(message.parts[wire.PARENT], self._rate.notice)
-
-    def _pass_on(
-        self, channel: str, message: wire.FromKernel, *, to: str | None = None, kept: bool = False
-    ) -> None:
-        frame = wire.to_page(channel, message)
-        self._append(frame, to=to, kept=kept, parent=message.parts[wire.PARENT] or b"{}")
-
-    def _append(
-        self, frame: wire.Frame, *, to: str | None = None, kept: bool = False, parent: bytes = b"{}"
-    ) -> None:
-        self._backlog.append(frame, to=to, kept=kept, parent=parent)
-        self._pace.add(len(frame.data), at_once=kept)
-        self._trim()
-
-    def _trim(self) -> None:
-        """Forget what every page has received, and keep the rest within its budget."""
-        newest, subscribers = self._backlog.last, list(self._subscribers)
-        self._backlog.forget(min((one.needed for one in subscribers), default=newest))
-        behind = any(one.attached and one.given < newest for one in subscribers)
-        limit = self._limits.max_backlog_bytes if behind else self._limits.max_offline_bytes
-        self._drop(limit)
-        self._part.resize(self._waiting)
+            self._voice.lost(message.parts[wire.PARENT], self._rate.notice)
 
     @property
     def _waiting(self) -> int:
-        return self._backlog.size + self._held_bytes + self._requests.unread_bytes
+        return self._output.size + self._held_bytes + self._requests.unread_bytes
+
+    def _resize(self) -> None:
+        self._part.resize(self._waiting)
 
     def _shrink(self, size: int) -> None:
         """Drop output until at most `size` bytes wait: too much waits for the user's kernels, or for all."""
-        self._drop(max(0, size - (self._waiting - self._backlog.size)))
-        self._part.resize(self._waiting)
-
-    def _drop(self, limit: int) -> None:
-        for entry in self._backlog.drop(limit):
-            for subscriber in self._subscribers:
-                if subscriber.lose(entry):
-                    self._seldom.say(logging.INFO, "a page reads too slowly or is away, and loses output")
+        self._output.drop(max(0, size - (self._waiting - self._output.size)))
+        self._resize()
 
     # Pages
 
-    def subscribe(self, session: str, write: Write, close: Close, count: Count = None) -> Subscriber:
-        """Attach a page. A page that comes back under its session gets what it has not received."""
-        return self._subscribers.attach(session, write, close, count)
+    def subscribe(
+        self, session: str, write: Write, close: Close, count: Count = None, comeback: Comeback | None = None
+    ) -> Subscriber:
+        """Attach a page. A page that comes back under its session gets what it has not received.
+
+        One that was connected to another gateway says in `comeback` what it has received there.
+        """
+        told = comeback or Comeback()
+        after = self._output.newest(told.had) if told.had else self._comebacks.recent()
+        self._comebacks.expect(session, told)
+        return self._output.attach(session, write, close, count, after)
+
+    def has_heard(self, comeback: Comeback) -> bool:
+        """Return whether a page of another gateway will get all that the kernel has said since."""
+        return self._output.has_all and (
+            self._output.newest(comeback.had) is not None or self._comebacks.has_heard(comeback)
+        )
+
+    def _reply(self, session: str, content: dict[str, Any], parent: bytes) -> None:
+        self._voice.say("execute_reply", content, parent, channel="shell", to=session, kept=True)
 
     def leave(self, subscriber: Subscriber, write: Write) -> None:
         """Detach a page that is gone, and remember how far it has read, unless it has already come back."""
-        if self._subscribers.leave(subscriber, write):
-            self._trim()
+        self._output.leave(subscriber, write)
 
     @property
     def pages(self) -> int:
         """The number of pages that are connected."""
-        return sum(one.attached for one in self._subscribers)
+        return self._output.pages
 
     # What the gateway says in the kernel's name
 
     def say_state(self, state: str) -> None:
         """Tell all pages a state of the kernel."""
-        self._say("status", {"execution_state": state}, b"{}", kept=True)
+        self._voice.state(state)
 
     def end_requests(self, reason: str) -> None:
         """End all requests that the kernel can no longer answer: with an error, a reply and the state idle."""
@@ -305,23 +315,4 @@ class KernelConnection:
             self._end(request, reason)
 
     def _end(self, request: Request, reason: str) -> None:
-        for channel, msg_type, content in endings(request, reason):
-            to = None if channel == "iopub" else self._asker(request)
-            self._say(msg_type, content, request.header, channel=channel, to=to, kept=True)
-
-    def _notice(self, lost_bytes: int, parent: bytes) -> wire.Frame:
-        content = {"name": "stderr", "text": sentences.not_shown(lost_bytes)}
-        return wire.to_page("iopub", wire.composed(self._session, "stream", content, parent))
-
-    def _say(
-        self,
-        msg_type: str,
-        content: dict[str, Any],
-        parent: bytes,
-        *,
-        channel: str = "iopub",
-        to: str | None = None,
-        kept: bool = False,
-    ) -> None:
-        message = wire.composed(self._session, msg_type, content, parent)
-        self._append(wire.to_page(channel, message), to=to, kept=kept, parent=parent)
+        self._voice.end(request, self._asker(request), reason)

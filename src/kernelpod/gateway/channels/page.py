@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from kernelpod.base.headers import GATEWAY_ID
+from kernelpod.base.headers import COMEBACK, GATEWAY_ID, HEARD
 from kernelpod.errors import HubUnavailable, UserError, access_revoked
 from kernelpod.gateway.channels import wire
 from kernelpod.gateway.channels.batch import Batch
+from kernelpod.gateway.channels.comeback import Comeback, read_comeback
 from kernelpod.gateway.proven import OwnKernel
 from kernelpod.start.identity import Owner
 
@@ -43,11 +44,20 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
     _counts = False
     _frames = 0
     _batch: Batch
+    _comeback: Comeback
     _question: asyncio.TimerHandle | None = None
 
     def set_default_headers(self) -> None:
         """Say which process this is; a websocket uses no other headers."""
         self.set_header(GATEWAY_ID, self.services.gateway_id)
+
+    async def prepare(self) -> None:
+        """Authenticate the caller, and say whether a page of another gateway misses nothing here."""
+        await super().prepare()
+        self._comeback = read_comeback(self.request.headers.get(COMEBACK))
+        kernel = self.services.kernels.kernel(self.path_kwargs["kernel_id"])
+        if kernel.connection.has_heard(self._comeback):
+            self.set_header(HEARD, "complete")
 
     @property
     def ping_interval(self) -> float:
@@ -79,7 +89,7 @@ class ChannelsPage(OwnKernel, WebSocketHandler):
         self._rechecks = asyncio.ensure_future(self._recheck())
         count = self._count()
         self._counts, self._frames = count is not None, count or 0
-        self._subscriber = self._connection.subscribe(session, self._send, self.close_with, count)
+        self._subscriber = self._connection.subscribe(session, self._send, self.close_with, count, self._comeback)
 
     def _count(self) -> int | None:
         """Return how many frames the page says it has received; 0: it begins to count, None: it does not count."""

@@ -42,14 +42,19 @@ class KernelSockets:
         self._pauses: dict[str, Iterator[float]] = {}
         self._cut_off: set[str] = set()
 
-    def open(self, open_socket: OpenSocket, identity: bytes) -> None:
+    def open(self, open_socket: OpenSocket, identity: bytes, channels: Sequence[str] = CHANNELS) -> None:
         """Connect to a new start of the kernel, and close the sockets to the one before."""
         self.close()
         self._open_socket, self._identity = open_socket, identity
         self._cut_off.clear()
-        for channel in CHANNELS:
-            self._pauses[channel] = back_off(*PAUSE_SECONDS)
-            self._connect(channel, 0)
+        self.open_more(channels)
+
+    def open_more(self, channels: Sequence[str] = CHANNELS) -> None:
+        """Connect those channels that are not connected."""
+        for channel in channels:
+            if channel not in self._streams:
+                self._pauses[channel] = back_off(*PAUSE_SECONDS)
+                self._connect(channel, 0)
 
     def close(self) -> None:
         """Close all sockets, after what has arrived is received."""

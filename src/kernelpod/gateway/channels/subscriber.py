@@ -90,10 +90,23 @@ class Subscriber:
             self._receipts.confirm(count)
             self._caught_up()
 
-    def begin_with(self, other: Subscriber) -> None:
-        """Begin where another page is, with its losses."""
+    def begin_with(self, other: Subscriber, after: int | None = None) -> None:
+        """Begin where another page is, with its losses, or after a later message."""
         self.sent = self.given = other.given
         self._lost_bytes, self._lost_parent = other._lost_bytes, other._lost_parent
+        if after is not None and after > other.given:
+            self.skip(after)
+
+    def skip(self, number: int) -> None:
+        """Go on after a message, if the page is not there yet. What was lost before is forgotten."""
+        if number > self.given:
+            self.sent = self.given = number
+            self._lost_bytes, self._lost_parent = 0, b"{}"
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether output was dropped that the page has not received."""
+        return bool(self._lost_bytes)
 
     def detach(self, write: Write) -> bool:
         """Send nothing until the page comes back. Return False if it is already back, with another `write`."""
@@ -184,13 +197,18 @@ class Subscribers:
         """Return whether a page is connected."""
         return session in self._pages and self._pages[session].attached
 
-    def attach(self, session: str, write: Write, close: Close, count: Count = None) -> Subscriber:
-        """Attach a page and send it what it has not received since it was there last."""
+    def attach(
+        self, session: str, write: Write, close: Close, count: Count = None, after: int | None = None
+    ) -> Subscriber:
+        """Attach a page and send it what it has not received since it was there last.
+
+        A page of another gateway goes on after the message `after`; None: with all that is kept.
+        """
         page = self._pages.get(session)
         if page is None:
             page = self._pages[session] = self._new(session)
             if RETURNING in self._pages:
-                page.begin_with(self._pages[RETURNING])
+                page.begin_with(self._pages[RETURNING], after)
         elif page.attached:
             log.info("kernel %s: a page has connected again and replaces its old connection", self._kernel_id)
             page.close(1001, "the same page has connected again")
@@ -215,9 +233,25 @@ class Subscribers:
         for page in self:
             page.pump()
 
+    @property
+    def returning(self) -> bool:
+        """Whether pages may come that another gateway had."""
+        return RETURNING in self._pages
+
+    @property
+    def has_all(self) -> bool:
+        """Whether nothing was dropped of what these pages may want."""
+        return RETURNING in self._pages and not self._pages[RETURNING].has_lost
+
+    def keep(self, after: int = 0) -> None:
+        """Keep what comes from now on, without what comes up to the message `after`, for pages that may come."""
+        if RETURNING not in self._pages:
+            self._pages[RETURNING] = self._new(RETURNING)
+        self._pages[RETURNING].skip(after)
+
     def expect_return(self) -> None:
         """Keep what comes from now on, for a while, for pages that are not known yet."""
-        self._pages[RETURNING] = self._new(RETURNING)
+        self.keep()
         asyncio.get_running_loop().call_later(RETURN_SECONDS, self._expect_no_more)
 
     def _expect_no_more(self) -> None:

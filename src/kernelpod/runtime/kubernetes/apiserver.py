@@ -11,9 +11,11 @@ import json
 import logging
 import math
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -68,6 +70,8 @@ class ApiServer:
     def __init__(self, settings: Kubernetes) -> None:
         self._settings = settings
         self._client: ApiClient | None = None
+        self.is_fenced: Callable[[], bool] = lambda: False
+        """Says whether this process may change nothing, because another gateway may lead."""
 
     async def open(self) -> None:
         """Load the cluster's address and credentials. Sends no request. Raises KernelpodError."""
@@ -100,9 +104,17 @@ class ApiServer:
             self._client = None
 
     async def call(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        *,
+        fenced: bool = True,
     ) -> dict[str, Any]:
         """Return the response as JSON. Raises ApiRefusedError or ApiSilentError, which never hold the request."""
+        if fenced and method != "GET" and self.is_fenced():
+            raise ApiSilentError(f"{method} {path} was not sent: another gateway may lead")
         timeout = aiohttp.ClientTimeout(total=self._settings.request_timeout_seconds)
         try:
             async with await self._send(method, path, query, body, timeout) as response:
@@ -127,6 +139,22 @@ class ApiServer:
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             raise _silence("WATCH", path, error) from error
 
+    async def own_address(self, port: int) -> str:
+        """Return this process's address and port, as others reach it on the way from the API server."""
+        if self._client is None:
+            raise ApiSilentError("the session with the API server is closed")
+        server = urlsplit(self._client.configuration.host)
+        known = (server.hostname or "", server.port or (443 if server.scheme == "https" else 80))
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(*known, type=socket.SOCK_DGRAM)
+            with socket.socket(found[0][0], socket.SOCK_DGRAM) as asking:
+                asking.connect(found[0][4])  # sends nothing
+                ip: str = asking.getsockname()[0]
+        except OSError as error:
+            raise ApiSilentError(f"no way to the API server at {known[0]}: {error}") from error
+        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
     async def execute(self, path: str, container: str, command: list[str]) -> None:
         """Run a command in a container. If it fails, raises ApiRefusedError with its output; see also `call`."""
         if self._client is None:
@@ -147,8 +175,8 @@ class ApiServer:
                 headers=request[2],
                 protocols=(EXEC_PROTOCOL,),
                 ssl=self._client.rest_client.ssl_context,
-            ) as socket:
-                await asyncio.wait_for(_ran(socket), self._settings.request_timeout_seconds)
+            ) as channel:
+                await asyncio.wait_for(_ran(channel), self._settings.request_timeout_seconds)
         except aiohttp.WSServerHandshakeError as error:
             raise ApiRefusedError(error.status, "", error.message) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
@@ -172,12 +200,12 @@ class ApiServer:
         return response
 
 
-async def _ran(socket: aiohttp.ClientWebSocketResponse) -> None:
+async def _ran(channel: aiohttp.ClientWebSocketResponse) -> None:
     """Read a command's output until its status arrives. Source: k8s.io/apimachinery remotecommand, channel 3."""
     said = b""
-    async for message in socket:
-        channel, data = message.data[0], message.data[1:]
-        if channel == EXEC_STATUS_CHANNEL:
+    async for message in channel:
+        number, data = message.data[0], message.data[1:]
+        if number == EXEC_STATUS_CHANNEL:
             status = json.loads(data)
             if status.get("status") != "Success":
                 text = said.decode("utf-8", "replace") or status.get("message", "")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import secrets
+import socket
 import time
 from typing import Any
 
@@ -22,6 +24,7 @@ from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, A
 from kernelpod.runtime.kubernetes.claims import on_nfs
 from kernelpod.runtime.kubernetes.executors import Executors
 from kernelpod.runtime.kubernetes.fair_limiter import FairLimiter
+from kernelpod.runtime.kubernetes.lease import ClusterLease
 from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
 from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
 from kernelpod.runtime.kubernetes.removal import Removal
@@ -50,6 +53,7 @@ class KubernetesRuntime:
         paths = (self._pods_path, self._secrets_path)
         self._removal = Removal(self._api, self._watch, *paths, self._executors)
         self._limiter = FairLimiter(settings.starts_at_once)
+        self._seen: dict[str, RunningKernel | None] = {}
 
     async def open(self) -> None:
         """Connect to the cluster and list the pods. Raises StartFailed, which says what to do."""
@@ -119,6 +123,25 @@ class KubernetesRuntime:
             log.warning("removing the executors of %s, which is gone", name)
             self._removal.remove(name)
         return found
+
+    async def seen(self) -> list[RunningKernel]:
+        """Return the kernels whose pods run, by the watch. The Secret of each is asked for once."""
+        pods = {name: pod for name, pod in self._watch.pods().items() if reasons.address(pod)}
+        self._seen = {name: kernel for name, kernel in self._seen.items() if name in pods}
+        for name in pods.keys() - self._seen.keys():
+            listed = await self._api.call("GET", self._secrets_path, {"fieldSelector": f"metadata.name={name}"})
+            self._seen[name] = None
+            for secret in listed["items"]:
+                with contextlib.suppress(RecordError):
+                    self._seen[name] = _found(pods[name], secret)
+        return [kernel for kernel in self._seen.values() if kernel]
+
+    def lease(self, port: int) -> ClusterLease:
+        """Return the Lease of the release's gateways. Without it, this one changes nothing in the cluster."""
+        settings, identity = self._settings, f"{socket.gethostname()}-{secrets.token_hex(8)}"
+        made = ClusterLease(self._api, settings.namespace, settings.release, identity, port)
+        self._api.is_fenced = lambda: made.expired
+        return made
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
         """Return why the kernel's pod no longer runs, or None, according to the watch."""

@@ -23,6 +23,7 @@ from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel, exited, out_of_memory
 from kernelpod.runtime.local.cgroups import ControlGroups
+from kernelpod.runtime.local.lease import FileLease
 from kernelpod.runtime.local.local_paths import (
     OPEN_NETWORK,
     enter,
@@ -33,13 +34,14 @@ from kernelpod.runtime.local.local_paths import (
 from kernelpod.runtime.local.mounting import Bind
 from kernelpod.runtime.local.network import has_way_out, warn_without_way_out
 from kernelpod.runtime.local.processes import Process, Transcript, find_process
+from kernelpod.runtime.local.records import read_kernel, seen_kernels
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.runtime.local.spawning import Spawned, spawn
 from kernelpod.runtime.local.statedir import kernel_folders, make_state_dir, try_remove, write_private
 from kernelpod.settings.runtimes import Local
-from kernelpod.start.connection import Connection, ConnectionKeys, new_connection, read_connection
+from kernelpod.start.connection import Connection, ConnectionKeys, new_connection
 from kernelpod.start.plan import KernelPlan
-from kernelpod.start.record import KernelRecord, read
+from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class _Local:
 
 
 class LocalRuntime:
-    """Runs plans as local processes. No other gateway may use the same `state_dir`."""
+    """Runs plans as local processes. Of gateways with the same `state_dir`, one leads; see `lease`."""
 
     def __init__(self, settings: Local) -> None:
         self._settings = settings
@@ -165,9 +167,7 @@ class LocalRuntime:
         found, left = [], []
         for folder in kernel_folders(self._settings.state_dir):
             try:
-                record = read((folder / "record.json").read_text(encoding="utf-8"))
-                connection = read_connection((folder / "connection.json").read_text(encoding="utf-8"))
-                process = Process.found(json.loads((folder / "process.json").read_text(encoding="utf-8")))
+                kernel, process = read_kernel(folder)
             except KernelpodError as error:
                 log.error("%s is ignored: %s", folder.name, error)
                 continue
@@ -179,8 +179,6 @@ class LocalRuntime:
             if process is None:
                 left.append(folder)
                 continue
-            incarnation = folder.name.rpartition("-")[2]
-            kernel = RunningKernel(record, connection, incarnation)
             self._watch(kernel, folder, process, None)
             found.append(kernel)
         if self._groups:
@@ -189,6 +187,15 @@ class LocalRuntime:
         # A folder may hold so much that the gateway rather starts meanwhile.
         await asyncio.wait({self._sweep}, timeout=SWEEP_WAIT_SECONDS)
         return found
+
+    async def seen(self) -> list[RunningKernel]:
+        """Return the kernels whose folders say that they run."""
+        return seen_kernels(kernel_folders(self._settings.state_dir))
+
+    def lease(self, port: int) -> FileLease:
+        """Return the lock of the gateways that share `state_dir`."""
+        folder = self._settings.state_dir
+        return FileLease(folder.with_name(f"{folder.name}.lease"), f"127.0.0.1:{port}")
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
         """Return why the kernel ended, or None while it runs. An unknown kernel counts as ended."""

@@ -215,7 +215,7 @@ def test_few_absent_pages_are_remembered(play: Any) -> None:
             page, subscriber = rig.page(str(number))
             rig.connection.leave(subscriber, page.write)
         rig.page("last")
-        assert len(list(rig.connection._subscribers)) < 12
+        assert len(list(rig.connection._output._subscribers)) < 12
         assert rig.connection.pages == 1
 
     play(scene)

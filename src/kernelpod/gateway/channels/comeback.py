@@ -1,0 +1,169 @@
+"""Pages that come from another gateway, which has ended: what they have had, and what they still wait for.
+
+This gateway has listened to the kernel meanwhile. It has not heard the replies, which went to the other one, but
+output and states say how a cell ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from kernelpod.gateway.channels import wire
+
+# How long output is kept of a kernel that another gateway runs, in case that gateway ends.
+KEEP_SECONDS = 30
+# How much earlier a gateway may have stopped to send than its pages have noticed.
+UNNOTICED_SECONDS = 5
+# Pages that say nothing of themselves go on with what came since so long before the other gateway was missed.
+RECENT_SECONDS = 1
+# How long the answer to a page's question waits for the output before it.
+OUTPUT_SECONDS = 2
+MOST_CELLS = 1000
+MOST_IDS = 50
+
+
+class Comeback(BaseModel):
+    """What a page says of itself when it connects."""
+
+    had: tuple[str, ...] = Field((), max_length=MOST_IDS)
+    """The ids of some of the last messages that it has received."""
+    open: tuple[str, ...] = Field((), max_length=MOST_IDS)
+    """The ids of its cells that have no reply."""
+    away_seconds: float = Field(0, ge=0, allow_inf_nan=False)
+    """How long it was not connected."""
+
+
+def read_comeback(text: str | None) -> Comeback:
+    """Return what a page says; a page that says nothing, or nothing of use, is treated as one without a past."""
+    try:
+        return Comeback.model_validate_json(text or "{}")
+    except ValidationError:
+        return Comeback()
+
+
+@dataclass
+class _Cell:
+    parent: bytes
+    count: int | None = None
+    error: dict[str, Any] = field(default_factory=dict)
+    ended: bool = False
+
+
+class Outcomes:
+    """How cells have ended, by the kernel's output. At most 1000 are remembered, the newest."""
+
+    def __init__(self) -> None:
+        self._cells: OrderedDict[str, _Cell] = OrderedDict()
+
+    def hear(self, message: wire.FromKernel) -> None:
+        """Note a message of the kernel's output. Raises NotAMessageError."""
+        if message.msg_type not in ("execute_input", "error", "status"):
+            return
+        parent = message.parent()
+        if parent.get("msg_type") != "execute_request":
+            return
+        cell = self._cells.setdefault(str(parent.get("msg_id")), _Cell(message.parts[wire.PARENT]))
+        content = message.content()
+        if message.msg_type == "execute_input":
+            count = content.get("execution_count")
+            cell.count = count if isinstance(count, int) else None
+        elif message.msg_type == "error":
+            cell.error = {name: content.get(name) for name in ("ename", "evalue", "traceback")}
+        else:
+            cell.ended = content.get("execution_state") == "idle"
+        if len(self._cells) > MOST_CELLS:
+            self._cells.popitem(last=False)
+
+    def reply(self, msg_id: str) -> tuple[dict[str, Any], bytes] | None:
+        """Return what the kernel will have replied to a cell, and the cell's header; None if it has not ended."""
+        cell = self._cells.get(msg_id)
+        if cell is None or not cell.ended:
+            return None
+        told = {"status": "error", **cell.error} if cell.error else {"status": "ok"}
+        return {**told, "execution_count": cell.count, "user_expressions": {}, "payload": []}, cell.parent
+
+
+def _nothing() -> None:
+    """Stand for an answer that has not come yet."""
+
+
+@dataclass
+class _Question:
+    session: str
+    pass_on: Callable[[], None] = _nothing
+
+
+class Comebacks:
+    """What one kernel has said of late, by the numbers of messages, and what pages wait for that come back."""
+
+    def __init__(self, reply: Callable[[str, dict[str, Any], bytes], None]) -> None:
+        """`reply` is called with a page's session, the reply to one of its cells and the cell's header."""
+        self._reply = reply
+        self._marks: deque[tuple[float, int]] = deque()
+        self._began = time.monotonic()
+        self._open: dict[str, set[str]] = {}
+        self._questions: dict[str, _Question] = {}
+        self.outcomes = Outcomes()
+
+    def mark(self, number: int) -> int:
+        """Note the newest message now. Return the newest of those that are too old to be kept."""
+        now, old = time.monotonic(), 0
+        self._marks.append((now, number))
+        while len(self._marks) > 1 and self._marks[1][0] < now - KEEP_SECONDS:
+            self._marks.popleft()
+        if self._marks[0][0] < now - KEEP_SECONDS:
+            old = self._marks[0][1]
+        return old
+
+    def recent(self) -> int:
+        """Return the number of the last message before the gateway that has ended was missed."""
+        since = time.monotonic() - RECENT_SECONDS
+        return next((number for at, number in reversed(self._marks) if at < since), 0)
+
+    def has_heard(self, comeback: Comeback) -> bool:
+        """Return whether all was heard that the kernel has said since the page was cut off."""
+        heard_seconds = min(KEEP_SECONDS, time.monotonic() - self._began)
+        return comeback.away_seconds + UNNOTICED_SECONDS < heard_seconds
+
+    def expect(self, session: str, comeback: Comeback) -> None:
+        """Note which replies a page waits for."""
+        if comeback.open:
+            self._open[session] = set(comeback.open)
+
+    def replied(self, msg_id: str) -> None:
+        """Note that the kernel's own reply has come."""
+        for waiting in self._open.values():
+            waiting.discard(msg_id)
+
+    def asked_in_order(self, session: str, msg_id: str) -> None:
+        """Note a page's question: before its answer the page wants to know of its cells."""
+        if self._open.get(session):
+            self._questions[msg_id] = _Question(session)
+
+    def holds(self, msg_id: str, pass_on: Callable[[], None]) -> bool:
+        """Return whether this is the answer to such a question: it is passed on after all output before it."""
+        question = self._questions.get(msg_id)
+        if question is None:
+            return False
+        question.pass_on = pass_on
+        asyncio.get_running_loop().call_later(OUTPUT_SECONDS, self.output_ended, msg_id)
+        return True
+
+    def output_ended(self, msg_id: str) -> None:
+        """Note that all output of a request has come. If it is a question, the page's cells are replied to."""
+        if question := self._questions.pop(msg_id, None):
+            self._answer(question.session)
+            question.pass_on()
+
+    def _answer(self, session: str) -> None:
+        """Reply to the page's cells that have ended: the kernel will not."""
+        for msg_id in self._open.pop(session, ()):
+            if (found := self.outcomes.reply(msg_id)) is not None:
+                self._reply(session, *found)

@@ -1,0 +1,210 @@
+"""Passes requests on to the gateway that leads, as they are: one connection there for each request.
+
+The caller is authenticated here first, so that strangers take no place at the other gateway, which authenticates
+them again. What follows the request's head is not looked at, and so websockets go on as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tornado import httputil
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.routing import Router
+from tornado.tcpclient import TCPClient
+from tornado.web import Application, RequestHandler, stream_request_body
+
+from kernelpod.base.headers import FORWARDED_FOR
+from kernelpod.errors import GatewayUnavailable, UserError
+from kernelpod.gateway.audit import Action
+from kernelpod.gateway.proven import HUB_PREFIX, Proven, bearer_token, path_of, prover_of
+from kernelpod.gateway.services import Services
+from kernelpod.gateway.standby.leadership import Leadership, split_address
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 2.0
+# How long a request waits for a gateway that leads.
+PATIENCE_SECONDS = 15.0
+CHUNK_BYTES = 256 * 1024
+# What needs the kernels, or every user's rights.
+_PATHS = re.compile(rf"(?:{HUB_PREFIX})?/api/(?:kernels|users)(?:/|\Z)")
+
+_ACTIONS: dict[str, Action] = {
+    "POST kernels": "start",
+    "POST restart": "restart",
+    "POST interrupt": "interrupt",
+    "POST revoke": "revoke",
+    "GET channels": "connect",
+}
+
+
+class Forwarding(Router):
+    """Finds who answers a request: this gateway's pages, or the gateway that leads."""
+
+    def __init__(
+        self, pages: Application, services: Services, leadership: Callable[[], Leadership], cert: Path | None
+    ) -> None:
+        """`cert` is the certificate of all these gateways if they serve HTTPS."""
+        self.pages, self.services, self._part, self._cert = pages, services, leadership, cert
+        self._tunnels: dict[asyncio.Task[None], tuple[IOStream, IOStream]] = {}
+
+    def find_handler(self, request: Any, **kwargs: Any) -> httputil.HTTPMessageDelegate | None:
+        """Return what answers the request; tornado calls this when it has read the head."""
+        if self._part().leads or not _PATHS.match(path_of(request, self.pages.settings)):
+            return self.pages.find_handler(request, **kwargs)
+        return _Forwarded(self, request)
+
+    async def reach(self) -> IOStream | None:
+        """Return a connection to the gateway that leads, or None if that is this one.
+
+        Raises GatewayUnavailable if none leads for too long.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (part := self._part()).leads:
+            host, port = split_address(part.leader)
+            if host:
+                try:
+                    return await self._connect(host, port)
+                except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
+                    log.info("the gateway that leads, at %s, cannot be reached: %s", host, error)
+            if time.monotonic() > deadline:
+                raise GatewayUnavailable(
+                    "gateway_unavailable",
+                    "The kernels' gateway is being replaced. Running kernels continue. Try again in a minute.",
+                )
+            await part.news(0.1)
+        return None
+
+    async def _connect(self, host: str, port: int) -> IOStream:
+        if self._cert is None:
+            return await TCPClient().connect(host, port, timeout=CONNECT_SECONDS)
+        pem = self._cert.read_text(encoding="ascii")
+        ours = ssl.PEM_cert_to_DER_cert(pem[: pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)])
+        context = ssl.create_default_context()
+        # The certificate names the Service and not this address. It is ours, and nobody else has its key.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        stream = await TCPClient().connect(host, port, ssl_options=context, timeout=CONNECT_SECONDS)
+        assert isinstance(stream, SSLIOStream)  # noqa: S101 - for the type checker
+        if stream.socket.getpeercert(binary_form=True) != ours:
+            stream.close()
+            raise ConnectionError("it has another certificate than this gateway")
+        return stream
+
+    def tunnel(self, caller: IOStream, leader: IOStream, head: bytes) -> None:
+        """Send the head to the leader, and pass on what both send until one of them ends."""
+        task = asyncio.ensure_future(self._tunnel(caller, leader, head))
+        self._tunnels[task] = caller, leader
+        task.add_done_callback(self._tunnels.pop)
+
+    async def _tunnel(self, caller: IOStream, leader: IOStream, head: bytes) -> None:
+        try:
+            await leader.write(head)
+            ways = [
+                asyncio.ensure_future(_pass_on(caller, leader)),
+                asyncio.ensure_future(_pass_on(leader, caller)),
+            ]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+        except StreamClosedError:
+            log.info("the gateway that leads has closed a connection")
+        finally:
+            caller.close()
+            leader.close()
+            self.services.guests.leave(caller)
+
+    def close(self) -> None:
+        """End all that is passed on. Pages connect again, elsewhere."""
+        for caller, leader in self._tunnels.values():
+            leader.close()
+            caller.close()
+
+
+async def _pass_on(source: IOStream, target: IOStream) -> None:
+    """Pass on what arrives, as fast as the target takes it, until one of them is closed."""
+    with contextlib.suppress(StreamClosedError):
+        while True:
+            await target.write(await source.read_bytes(CHUNK_BYTES, partial=True))
+
+
+class _Forwarded(httputil.HTTPMessageDelegate):
+    """One request. If this gateway leads by now, or must refuse it, a page answers it."""
+
+    def __init__(self, forwarding: Forwarding, request: Any) -> None:
+        self._forwarding, self._request = forwarding, request
+        self._page: httputil.HTTPMessageDelegate | None = None
+
+    async def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> None:
+        """Authenticate the caller, and pass the request on."""
+        pages = self._forwarding.pages
+        try:
+            leader = await self._reach()
+        except UserError as error:
+            self._page = pages.get_handler_delegate(self._request, Refusal, {"error": error})
+        else:
+            if leader is not None:
+                caller = self._request.connection.detach()
+                self._forwarding.tunnel(caller, leader, self._head())
+                return
+            self._page = pages.find_handler(self._request)
+        begun = self._page.headers_received(start_line, headers)
+        if begun is not None:
+            await begun
+
+    async def _reach(self) -> IOStream | None:
+        services, request = self._forwarding.services, self._request
+        proof = await prover_of(services, path_of(request, self._forwarding.pages.settings)).prove(
+            bearer_token(request)
+        )
+        services.guests.prove(request.connection.stream, proof.identity.owner)
+        return await self._forwarding.reach()
+
+    def _head(self) -> bytes:
+        """Return the request line and the headers for the leader. The connection is for this request alone."""
+        request = self._request
+        lines = [f"{request.method} {request.uri} HTTP/1.1"]
+        upgrades = "upgrade" in request.headers.get("Connection", "").lower()
+        left_out = {FORWARDED_FOR.lower(), *([] if upgrades else ["connection"])}
+        lines += [f"{name}: {value}" for name, value in request.headers.get_all() if name.lower() not in left_out]
+        lines += [] if upgrades else ["Connection: close"]
+        lines.append(f"{FORWARDED_FOR}: {self._forwarding.services.origin.signed(request.remote_ip)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Give the page a part of the body."""
+        return self._page.data_received(chunk) if self._page else None
+
+    def finish(self) -> None:
+        """Tell the page that the request is complete."""
+        if self._page:
+            self._page.finish()
+
+    def on_connection_close(self) -> None:
+        """Tell the page that the caller is gone."""
+        if self._page:
+            self._page.on_connection_close()
+
+
+@stream_request_body
+class Refusal(Proven, RequestHandler):
+    """Answers a request that is not passed on with the error, and writes it into the audit log."""
+
+    def initialize(self, error: UserError) -> None:
+        """As RequestHandler, whose constructor calls this."""
+        self._error = error
+
+    async def prepare(self) -> None:
+        """Raise the error."""
+        self.stream = self.request.connection.stream
+        method, what = self.request.method, self.request.path.rpartition("/")[2]
+        self.action = _ACTIONS.get(f"{method} {what}", "stop" if method == "DELETE" else "read")
+        raise self._error

@@ -1,0 +1,128 @@
+"""Whether this gateway leads, and if not, who does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from kernelpod.base.logs import Seldom
+from kernelpod.errors import KernelpodError
+from kernelpod.runtime.interface import Lease
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+CONNECT_SECONDS = 1.0
+
+
+class Leadership:
+    """The part of one gateway among those with the same lease. Without a lease it leads."""
+
+    def __init__(self, lease: Lease | None = None) -> None:
+        self._lease = lease
+        self._news = asyncio.Event()
+        self._seldom = Seldom(log)
+        self._line: Line | None = None
+        self.leads = lease is None
+        """Whether this gateway runs the kernels."""
+
+    @property
+    def leader(self) -> str:
+        """Host and port of the gateway that leads; empty if none is known, or if it is this one."""
+        return "" if self._lease is None or self.leads else self._lease.leader
+
+    async def follow(self, lead: Callable[[], Awaitable[None]], look: Callable[[], Awaitable[None]]) -> None:
+        """Return when this gateway led and does so no more: then it must end, and change nothing.
+
+        `lead` is called once, when this gateway begins to lead, and `look` again and again until then.
+        """
+        assert self._lease is not None  # noqa: S101 - for the type checker
+        taking_over: asyncio.Task[None] | None = None
+        held = False
+        while True:
+            try:
+                was_held, held = held, await self._lease.hold(self._is_gone)
+                if was_held and not held:
+                    break
+                if held and taking_over is None:
+                    log.info("this gateway leads from now on")
+                    taking_over = asyncio.ensure_future(self._take_over(lead))
+                elif not held:
+                    await look()
+                self._tell()
+            except KernelpodError as error:
+                self._seldom.say(logging.WARNING, "it is not known which gateway leads: %s", error)
+            if taking_over is not None and taking_over.done():
+                taking_over.result()
+            await asyncio.sleep(LOOK_SECONDS)
+        log.error("another gateway leads")
+
+    async def _take_over(self, lead: Callable[[], Awaitable[None]]) -> None:
+        if self._line is not None:
+            self._line.close()
+        await lead()
+        self.leads = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news.clear()
+
+    async def news(self, seconds: float) -> None:
+        """Return when something may have changed, at the latest after so many seconds."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+
+    async def release(self) -> None:
+        """Let another gateway lead."""
+        if self._lease is not None:
+            try:
+                await self._lease.release()
+            except KernelpodError as error:
+                log.warning("the lease could not be released, and expires: %s", error)
+
+    async def _is_gone(self) -> bool:
+        """Return whether the leader's process has ended: a line to it is cut, and its machine refuses a new one.
+
+        Without a line before, a refusal may come from somebody between.
+        """
+        address = self._lease.leader if self._lease else ""
+        host, port = split_address(address)
+        if not host or (self._line is not None and self._line.open_to(address)):
+            return False
+        before, self._line = self._line, None
+        if before is not None:
+            before.close()
+        try:
+            opening = asyncio.open_connection(host, port)
+            self._line = Line(address, *await asyncio.wait_for(opening, CONNECT_SECONDS))
+        except ConnectionRefusedError:
+            return before is not None and before.address == address
+        except (OSError, asyncio.TimeoutError):  # it may be cut off, and still lead
+            self._line = before
+        return False
+
+
+class Line:
+    """A connection to the leader on which nothing is said. It is cut when the leader's process ends."""
+
+    def __init__(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """`address` is where the leader listens."""
+        self.address, self._reader, self._writer = address, reader, writer
+
+    def open_to(self, address: str) -> bool:
+        """Return whether it is a connection to this address, and was not cut."""
+        cut = self._reader.at_eof() or self._reader.exception() is not None
+        return self.address == address and not cut
+
+    def close(self) -> None:
+        """End the connection."""
+        self._writer.close()
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `10.0.0.1:8888` or `[fd00::1]:8888`; an empty host if it is none."""
+    host, _, port = address.rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isascii() and port.isdigit() else ("", 0)

@@ -1,0 +1,43 @@
+"""The lease of gateways on one machine: a lock on a file, which ends with the process that has it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+
+class FileLease:
+    """The lock, beside the state folder. Its file holds the address of the gateway that leads.
+
+    A gateway that is stopped without ending (SIGSTOP) keeps it.
+    """
+
+    def __init__(self, path: Path, address: str) -> None:
+        self._path, self._address, self._file = path, address, -1
+        self.leader = ""
+
+    async def hold(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
+        """Take the lock if it is free; see `Lease`."""
+        del is_gone  # the kernel knows
+        if self._file >= 0:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.leader = os.read(file, 100).decode("ascii", "replace")
+            os.close(file)
+            return False
+        self._file, self.leader = file, self._address
+        os.truncate(file, 0)
+        os.pwrite(file, self._address.encode("ascii"), 0)
+        return True
+
+    async def release(self) -> None:
+        """Unlock the file. It stays, because another gateway may have opened it."""
+        if self._file >= 0:
+            os.truncate(self._file, 0)
+            os.close(self._file)
+        self._file, self.leader = -1, ""

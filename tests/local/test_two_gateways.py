@@ -1,0 +1,222 @@
+"""Two gateways for the same kernels: one leads, the other passes requests on, listens, and takes over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from balancer import Balancer
+from client import NO_KERNEL, Caller
+from doubles import GatewayProcess, eventually, user_model
+from notebook_server import PYTHON, Server
+
+LEADS = "this gateway leads from now on"
+UNTIL_GO = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.001)\n"
+
+
+@dataclass
+class Pair:
+    """A site with two gateways, and a user's server that reaches whichever answers."""
+
+    site: Any
+    gateways: tuple[GatewayProcess, GatewayProcess]
+    balancer: Balancer
+    server: Server
+
+    @property
+    def leader(self) -> GatewayProcess:
+        """The gateway that leads."""
+        return next(one for one in self.gateways if one.runs and self.leads(one))
+
+    @property
+    def other(self) -> GatewayProcess:
+        """The gateway that stands by."""
+        return next(one for one in self.gateways if one is not self.leader)
+
+    def leads(self, gateway: GatewayProcess) -> bool:
+        """Return whether a gateway leads, by what it has said since it was started last."""
+        return LEADS in gateway.said
+
+    def both(self) -> None:
+        """Start those that do not run. Return when one leads, and the other listens to its kernels."""
+        for one in self.gateways:
+            if not one.runs:
+                one.start()
+        eventually(lambda: any(self.leads(one) for one in self.gateways), what="one of them leads")
+        self.balancer.urls = [self.other.url, self.leader.url]
+        for one in self.gateways:
+            eventually(lambda one=one: requests.get(f"{one.url}/readyz", timeout=20).ok, what="it is ready")
+
+    def notebook(self) -> str:
+        """Return the id of a notebook's kernel, to which the other gateway listens."""
+        kernel_id: str = self.server.session().json()["kernel"]["id"]
+        listens = f"kernel {kernel_id}: this gateway listens to it"
+        eventually(lambda: listens in self.other.said, what="the other gateway listens")
+        return kernel_id
+
+    def at(self, gateway: GatewayProcess, name: str = "alice") -> Caller:
+        """Return a user at one of the gateways."""
+        return Caller(gateway.url, f"{name}-token")
+
+
+@pytest.fixture(scope="module")
+def started(make_site: Any, hub: Any, need: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    need(PYTHON.exists(), "the server's environment", "make env-hub, or make test-servers")
+    hub.users["own-token"] = user_model("kernelpod", kind="service")
+    site = make_site(
+        gateway={"port": 0, "replicated": True},
+        hubs=[{"api_url": hub.api_url, "timeout_seconds": 10, "token": "own-token"}],
+        policy={"max_kernels_per_user": 3},
+    )
+    folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
+    with Balancer() as balancer:
+        second = site.gateway.twin(folder)
+        second.start()
+        balancer.urls = [second.url, site.gateway.url]
+        reached = SimpleNamespace(gateway=balancer, alice=site.alice)
+        with Server(reached, tmp_path_factory.mktemp("server")) as server:
+            yield Pair(site, (site.gateway, second), balancer, server)
+        second.stop()
+    GatewayProcess.running.remove(second)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def pair(started: Pair) -> Iterator[Pair]:
+    """Both gateways run, and there is no kernel before and after."""
+    (started.site.home("alice") / "go").unlink(missing_ok=True)
+    started.both()
+    yield started
+    started.both()
+    for kernel_id in started.at(started.leader, "admin").ids():
+        started.at(started.leader, "admin").ask("DELETE", f"kernels/{kernel_id}")
+    assert started.site.traces() == []
+    for one in started.gateways:
+        assert "Traceback" not in one.said, one.said[-6000:]
+
+
+def test_any_of_them_serves_every_kernel(pair: Pair) -> None:
+    one, other = (pair.at(gateway) for gateway in pair.gateways)
+    kernel_id = other.start()
+    assert one.ids() == other.ids() == [kernel_id]
+    assert one.run(kernel_id, "x = 5; print(x)") == "5\n"
+    assert other.run(kernel_id, "print(x + 1)") == "6\n"
+    for caller in (one, other):
+        with caller.channels(kernel_id) as page:
+            asked = page.begin("import time; time.sleep(60)")
+            assert caller.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
+            assert page.finish(asked).error == "KeyboardInterrupt"
+            assert caller.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
+            assert page.run("print('x' in dir())") == "False\n"
+    assert other.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
+    assert one.ids() == other.ids() == []
+
+
+def test_strangers_and_other_users_get_nothing_at_any_of_them(pair: Pair) -> None:
+    kernel_id = pair.at(pair.leader).start()
+    for gateway in pair.gateways:
+        bob, nobody = pair.at(gateway, "bob"), Caller(gateway.url)
+        for method, path in [("GET", ""), ("DELETE", ""), ("POST", "/restart"), ("GET", "/channels")]:
+            assert bob.ask(method, f"kernels/{kernel_id}{path}").json()["code"] == "kernel_not_found"
+            assert nobody.ask(method, f"kernels/{kernel_id}{path}").json()["code"] == "no_token"
+        unknown = pair.at(gateway, "no-such")
+        assert unknown.post().json()["code"] == "unknown_token"
+        assert pair.at(gateway).ask("GET", f"kernels/{NO_KERNEL}").status_code == 404
+    denied = [json.loads(line) for line in pair.other.said.splitlines() if line.startswith("{")]
+    assert [(line["action"], line["code"]) for line in denied] == [
+        *((action, "no_token") for action in ("read", "stop", "restart", "connect")),
+        ("start", "unknown_token"),
+    ]
+
+
+def test_nobody_exceeds_their_limit_at_two_of_them(pair: Pair) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(pair.at(pair.gateways[number % 2]).post) for number in range(8)]
+    codes = sorted(one.result().status_code for one in asked)
+    assert codes.count(201) == 3
+    assert len(pair.at(pair.other).ids()) == 3
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_a_cell_goes_on_and_ends_when_the_leader_ends(pair: Pair, signum: int) -> None:
+    with pair.server.caller.channels(pair.notebook()) as page:
+        asked = page.begin("import time\nfor line in range(100): print(line, flush=True); time.sleep(0.02)")
+        pair.leader.stop(signum)
+        outcome = page.finish(asked)
+        assert outcome.text == "".join(f"{line}\n" for line in range(100))
+        assert outcome.reply["status"] == "ok"
+        assert page.run("print('next')") == "next\n"
+
+
+@pytest.mark.race
+@pytest.mark.parametrize(
+    ("code", "status", "text"), [("print('end')", "ok", "end\n"), ("print('end'); 1/0", "error", "end\n")]
+)
+def test_a_cell_that_ends_while_nobody_leads_has_its_output_and_its_reply(
+    pair: Pair, code: str, status: str, text: str
+) -> None:
+    with pair.server.caller.channels(pair.notebook()) as page:
+        asked = page.begin(UNTIL_GO + code)
+        pair.leader.stop(signal.SIGKILL)
+        (pair.site.homes / "alice" / "go").touch()
+        outcome = page.finish(asked)
+        assert outcome.text == text
+        assert outcome.reply["status"] == status
+        assert outcome.reply["execution_count"] == 0 or outcome.reply["execution_count"] is not None
+        assert outcome.error == ("ZeroDivisionError" if status == "error" else "")
+        assert page.run("print('next')") == "next\n"
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_a_start_that_is_under_way_is_finished_or_undone(pair: Pair, signum: int) -> None:
+    slow = ["bash", "-c", "sleep 1; exec python -m ipykernel_launcher -f {connection_file}"]
+    spec = pair.site.spec("slow", argv=slow)
+    eventually(lambda: spec in pair.at(pair.other).ask("GET", "kernelspecs").text, what="the kernelspec is listed")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(pair.at(pair.leader).post, spec)
+        eventually(lambda: list(pair.site.gateway.state_dir.glob("*-*")), what="it starts")
+        pair.leader.stop(signum)
+        answer = None
+        with contextlib.suppress(requests.ConnectionError):
+            answer = asked.result()
+    pair.both()
+    if signum == signal.SIGTERM:
+        assert answer is not None
+        assert answer.status_code == 201
+        assert pair.at(pair.leader).ids() == [answer.json()["id"]]
+    eventually(
+        lambda: len(pair.at(pair.leader).ids()) == len(pair.site.gateway.kernels()), what="nothing is left behind"
+    )
+
+
+def test_a_request_waits_for_the_next_leader(pair: Pair) -> None:
+    kernel_id = pair.at(pair.leader).start()
+    other = pair.at(pair.other)
+    pair.leader.stop(signal.SIGKILL)
+    assert other.ids() == [kernel_id]
+    assert other.run(kernel_id, "print(1)") == "1\n"
+
+
+def test_the_audit_log_says_where_a_request_came_from_first(pair: Pair) -> None:
+    forged = {"Kernelpod-Forwarded-For": "10.1.2.3 " + 64 * "0"}
+    for gateway in pair.gateways:
+        kernel_id = (
+            pair.at(gateway).ask("POST", "kernels", json={"name": "python-pod"}, headers=forged).json()["id"]
+        )
+        lines = [json.loads(line) for line in pair.leader.said.splitlines() if line.startswith("{")]
+        (start,) = [one for one in lines if one["action"] == "start" and one["kernel_id"] == kernel_id]
+        assert start["address"] == "127.0.0.1"
