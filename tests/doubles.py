@@ -332,6 +332,11 @@ class GatewayProcess:
                 self._process.wait(30)
             self._process = None
 
+    def signal(self, signum: int) -> None:
+        """Signal it, without waiting."""
+        assert self._process is not None
+        self._process.send_signal(signum)
+
     def kernels(self) -> list[Process]:
         """Return the processes of the kernels that live, found by what the runtime noted in `state_dir`."""
         found = []

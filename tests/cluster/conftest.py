@@ -71,6 +71,8 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         accounts: Sequence[str] = (),
         filer: str = "",
         mount_options: Sequence[str] = ("nfsvers=4.1",),
+        replicated: bool = False,
+        kernels_per_user: int = 20,
         **kubernetes: Any,
     ) -> Site:
         namespace = kube.new_namespace("kernels")
@@ -91,8 +93,8 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
             kube.kubectl("apply", "-f", "-", given=claim_on(export, name, server, mount_options))
         settings = {
             "hubs": [{"api_url": hub.api_url}],
-            "gateway": {"port": 0, "max_starts_per_user": 20},
-            "policy": {"max_kernels_per_user": 20},
+            "gateway": {"port": 0, "max_starts_per_user": 20, "replicated": replicated},
+            "policy": {"max_kernels_per_user": kernels_per_user},
             "identity": {"cache_seconds": 0.2, "negative_cache_seconds": 0.2},
             "kernelspecs": {
                 "path": str(folder / "kernelspecs"),

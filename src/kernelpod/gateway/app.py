@@ -214,7 +214,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         sockets = bind_sockets(gateway.port, gateway.ip)
         self.port = sockets[0].getsockname()[1]
         if gateway.replicated:
-            self.leadership = Leadership(self.runtime.lease(self.port))
+            self.leadership = Leadership(self.runtime.lease(gateway.ip, self.port))
             self._tasks.append(asyncio.ensure_future(self._stand_by()))
         self.http_server.add_sockets(sockets)
         if certificate:

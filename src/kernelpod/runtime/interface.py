@@ -108,8 +108,8 @@ class Runtime(Protocol):
     async def seen(self) -> list[RunningKernel]:
         """Return the kernels that another gateway runs now, and change nothing. Raises KernelpodError."""
 
-    def lease(self, port: int) -> Lease:
-        """Return the lease of the gateways that share these kernels. This one listens on `port`."""
+    def lease(self, ip: str, port: int) -> Lease:
+        """Return the lease of the gateways that share these kernels. This one listens on `ip` and `port`."""
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
         """Return why a kernel no longer runs, or None while it runs. Never blocks."""

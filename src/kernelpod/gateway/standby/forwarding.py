@@ -22,12 +22,13 @@ from tornado.routing import Router
 from tornado.tcpclient import TCPClient
 from tornado.web import Application, RequestHandler, stream_request_body
 
+from kernelpod.base.addresses import split_address
 from kernelpod.base.headers import FORWARDED_FOR
 from kernelpod.errors import GatewayUnavailable, UserError
 from kernelpod.gateway.audit import Action
 from kernelpod.gateway.proven import HUB_PREFIX, Proven, bearer_token, path_of, prover_of
 from kernelpod.gateway.services import Services
-from kernelpod.gateway.standby.leadership import Leadership, split_address
+from kernelpod.gateway.standby.leadership import Leadership
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from kernelpod.base.addresses import split_address
 from kernelpod.base.logs import Seldom
 from kernelpod.errors import KernelpodError
 from kernelpod.runtime.interface import Lease
@@ -120,9 +121,3 @@ class Line:
     def close(self) -> None:
         """End the connection."""
         self._writer.close()
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return host and port of `10.0.0.1:8888` or `[fd00::1]:8888`; an empty host if it is none."""
-    host, _, port = address.rpartition(":")
-    return (host.strip("[]"), int(port)) if port.isascii() and port.isdigit() else ("", 0)

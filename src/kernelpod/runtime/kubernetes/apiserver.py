@@ -139,8 +139,8 @@ class ApiServer:
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             raise _silence("WATCH", path, error) from error
 
-    async def own_address(self, port: int) -> str:
-        """Return this process's address and port, as others reach it on the way from the API server."""
+    async def own_ip(self) -> str:
+        """Return the address of this machine or pod on the way to the API server."""
         if self._client is None:
             raise ApiSilentError("the session with the API server is closed")
         server = urlsplit(self._client.configuration.host)
@@ -153,7 +153,7 @@ class ApiServer:
                 ip: str = asking.getsockname()[0]
         except OSError as error:
             raise ApiSilentError(f"no way to the API server at {known[0]}: {error}") from error
-        return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+        return ip
 
     async def execute(self, path: str, container: str, command: list[str]) -> None:
         """Run a command in a container. If it fails, raises ApiRefusedError with its output; see also `call`."""

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from kernelpod.base import names
+from kernelpod.base.addresses import is_every_address, join_address
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 
 # How long after its last renewal a lease is the leader's.
@@ -30,9 +31,11 @@ def _running_clock() -> float:
 class ClusterLease:
     """The object `name` in the kernels' namespace."""
 
-    def __init__(self, api: ApiServer, namespace: str, release: str, identity: str, port: int) -> None:
-        """`identity` is unique for this process."""
-        self._api, self._identity, self._port = api, identity, port
+    def __init__(
+        self, api: ApiServer, namespace: str, release: str, identity: str, listens: tuple[str, int]
+    ) -> None:
+        """`identity` is unique for this process. It listens on this address and port."""
+        self._api, self._identity, self._listens = api, identity, listens
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._name, self._labels = names.lease_name(release), names.lease_labels(release)
         self._mine: dict[str, Any] | None = None
@@ -115,7 +118,8 @@ class ClusterLease:
 
     async def _own_address(self) -> str:
         if not self._address:
-            self._address = await self._api.own_address(self._port)
+            ip, port = self._listens
+            self._address = join_address(await self._api.own_ip() if is_every_address(ip) else ip, port)
         return self._address
 
     async def _write(self, lease: dict[str, Any], spec: dict[str, Any]) -> None:

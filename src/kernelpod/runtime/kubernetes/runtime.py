@@ -136,10 +136,10 @@ class KubernetesRuntime:
                     self._seen[name] = _found(pods[name], secret)
         return [kernel for kernel in self._seen.values() if kernel]
 
-    def lease(self, port: int) -> ClusterLease:
+    def lease(self, ip: str, port: int) -> ClusterLease:
         """Return the Lease of the release's gateways. Without it, this one changes nothing in the cluster."""
         settings, identity = self._settings, f"{socket.gethostname()}-{secrets.token_hex(8)}"
-        made = ClusterLease(self._api, settings.namespace, settings.release, identity, port)
+        made = ClusterLease(self._api, settings.namespace, settings.release, identity, (ip, port))
         self._api.is_fenced = lambda: made.expired
         return made
 

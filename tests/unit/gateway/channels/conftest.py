@@ -17,6 +17,7 @@ import zmq
 from jupyter_client.session import Session
 
 from kernelpod.gateway.channels.budget import Budget
+from kernelpod.gateway.channels.comeback import Comeback
 from kernelpod.gateway.channels.connection import KernelConnection
 from kernelpod.gateway.channels.subscriber import Subscriber
 from kernelpod.gateway.channels.wire import Frame, from_page
@@ -117,12 +118,13 @@ class Rig:
         while True:
             await self.kernel.answer_info()
 
-    def page(self, session: str) -> tuple[Page, Subscriber]:
+    def page(self, session: str, **comeback: Any) -> tuple[Page, Subscriber]:
         page = Page()
-        return page, self.connection.subscribe(session, page.write, page.close)
+        told = Comeback(**comeback)
+        return page, self.connection.subscribe(session, page.write, page.close, None, told)
 
-    def ask(self, session: str, msg_id: str, kind: str = "execute_request", code: str = "1") -> None:
-        header = {"msg_id": msg_id, "msg_type": kind, "session": session, "version": "5.3"}
+    def ask(self, session: str, msg_id: str, kind: str = "execute_request", code: str = "1", **more: Any) -> None:
+        header = {"msg_id": msg_id, "msg_type": kind, "session": session, "version": "5.3", **more}
         whole = {"header": {**header, "username": "", "date": "2026-01-01T00:00:00Z"}, "content": {"code": code}}
         self.connection.send(session, from_page(json.dumps({**whole, "channel": "shell"})))
 

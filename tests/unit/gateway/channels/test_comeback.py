@@ -1,0 +1,171 @@
+"""Pages that come from a gateway that has ended to one that has listened to their kernel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
+
+from kernelpod.base.headers import IN_ORDER
+from kernelpod.gateway.channels import comeback as comebacks
+from kernelpod.gateway.channels.comeback import Comeback, read_comeback
+
+CELL = {"msg_id": "cell", "msg_type": "execute_request", "session": "page"}
+
+
+async def listening(rig: Any) -> None:
+    """Listen to the kernel, until its output arrives, and then speak to it as a gateway that has taken over."""
+    rig.connection.open(rig.open_socket, listening=True)
+    for _ in range(1000):
+        rig.connection.forget_old()
+        rig.kernel.say("iopub", "status", {"execution_state": "starting"}, {})
+        await asyncio.sleep(0.01)
+        if rig.states:
+            return
+    raise AssertionError("nothing was heard")
+
+
+def print_lines(rig: Any, *texts: str) -> None:
+    for text in texts:
+        rig.kernel.say("iopub", "stream", {"name": "stdout", "text": text}, CELL)
+
+
+def end(rig: Any, **error: Any) -> None:
+    """Say all of a cell but its reply."""
+    rig.kernel.say("iopub", "status", {"execution_state": "busy"}, CELL)
+    rig.kernel.say("iopub", "execute_input", {"code": "1", "execution_count": 7}, CELL)
+    print_lines(rig, "out")
+    if error:
+        rig.kernel.say("iopub", "error", error, CELL)
+    rig.kernel.say("iopub", "status", {"execution_state": "idle"}, CELL)
+
+
+async def heard(rig: Any, text: str) -> None:
+    """Return when the connection has heard this output."""
+    for _ in range(1000):
+        backlog = rig.connection._output._backlog
+        if any(text.encode() in entry.frame.data for entry in backlog._entries):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it was not heard")
+
+
+def texts(page: Any) -> list[str]:
+    return [got["content"]["text"] for got in page.got if got["msg_type"] == "stream"]
+
+
+def take_over(rig: Any) -> None:
+    rig.connection.speak()
+    rig.connection.release()
+
+
+def test_a_page_goes_on_after_the_last_message_that_it_had(play: Any) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        print_lines(rig, "a", "b", "c")
+        await heard(rig, '"c"')
+        had = [one.msg_id for one in rig.connection._output._backlog._entries if b'"a"' in one.frame.data]
+        take_over(rig)
+        assert rig.connection.has_heard(Comeback(had=("other", *had)))
+        page, _ = rig.page("page", had=("other", *had))
+        print_lines(rig, "d")
+        await page.until(lambda got: got["content"].get("text") == "d")
+        assert texts(page) == ["b", "c", "d"]
+
+    play(scene)
+
+
+def test_a_page_that_says_nothing_gets_what_is_recent(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        print_lines(rig, "long ago")
+        await heard(rig, "long ago")
+        monkeypatch.setattr(comebacks, "RECENT_SECONDS", 0)
+        rig.connection.forget_old()
+        await asyncio.sleep(0.01)
+        print_lines(rig, "just now")
+        await heard(rig, "just now")
+        take_over(rig)
+        page, _ = rig.page("page")
+        await page.until(lambda got: got["content"].get("text") == "just now")
+        assert texts(page) == ["just now"]
+
+    play(scene)
+
+
+def test_old_output_is_not_kept(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        print_lines(rig, "old")
+        await heard(rig, "old")
+        monkeypatch.setattr(comebacks, "KEEP_SECONDS", -1)
+        rig.connection.forget_old()
+        rig.connection.forget_old()
+        assert rig.connection._output.size == 0
+        assert rig.budget.size == 0
+
+    play(scene)
+
+
+def test_who_has_listened_too_short_has_not_heard_all(play: Any) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        assert not rig.connection.has_heard(Comeback(had=("unknown",), away_seconds=1))
+
+    play(scene)
+
+
+def test_output_that_was_dropped_was_not_heard(play: Any) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        print_lines(rig, "x" * 5000, "y" * 5000)
+        print_lines(rig, "small")
+        await heard(rig, "small")
+        had = tuple(one.msg_id for one in rig.connection._output._backlog._entries)
+        assert not rig.connection.has_heard(Comeback(had=had))
+
+    play(scene, max_offline_bytes=2000)
+
+
+@pytest.mark.parametrize("reply_first", [True, False])
+@pytest.mark.parametrize("error", [{}, {"ename": "E", "evalue": "v", "traceback": ["t"]}])
+def test_a_cell_whose_reply_went_to_the_last_gateway_is_replied_to(
+    play: Any, error: dict[str, Any], reply_first: bool
+) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        end(rig, **error)
+        await heard(rig, '"out"')
+        take_over(rig)
+        page, _ = rig.page("page", had=("x",), open=("cell", "never-begun"))
+        rig.ask("page", "question", "kernel_info_request", **{IN_ORDER: True})
+        ident, parent = await rig.parent()
+        while parent["header"]["msg_id"] != "question":
+            ident, parent = await rig.parent()
+        says = [
+            lambda: rig.kernel.say("shell", "kernel_info_reply", {}, parent, ident),
+            lambda: rig.kernel.say("iopub", "status", {"execution_state": "idle"}, parent),
+        ]
+        for say in says if reply_first else reversed(says):
+            say()
+            await asyncio.sleep(0.05)
+        await page.until(lambda got: got["msg_type"] == "kernel_info_reply")
+        replies = [got for got in page.got if got["channel"] == "shell"]
+        assert [got["msg_type"] for got in replies] == ["execute_reply", "kernel_info_reply"]
+        assert replies[0]["parent_header"]["msg_id"] == "cell"
+        expected = {"status": "error", **error} if error else {"status": "ok"}
+        assert replies[0]["content"].items() >= {**expected, "execution_count": 7, "payload": []}.items()
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [None, "", "{", "[]", "null", '{"had": "x"}', '{"had": [1]}', '{"away_seconds": -1}', '{"away_seconds": NaN}',
+     '{"open": ' + str(["x"] * 51).replace("'", '"') + "}", "[" * 100_000],
+)  # fmt: skip
+def test_a_page_that_says_nonsense_is_one_without_a_past(said: str | None) -> None:
+    assert read_comeback(said) == Comeback()
