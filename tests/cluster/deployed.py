@@ -43,6 +43,8 @@ class Deployed:
 
     folder: Path
     homes_kind: str
+    values: dict[str, Any] = field(default_factory=dict)
+    """Values of the gateway's chart, besides those that a test gives."""
     mark: str = field(default_factory=lambda: secrets.token_hex(3))
     url: str = ""
     password: str = ""
@@ -89,6 +91,7 @@ class Deployed:
                 "start": {"grace_period_seconds": 6},
             },
             **changes,
+            "values": {**self.values, **changes.get("values", {})},
         }
         self.file.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
 

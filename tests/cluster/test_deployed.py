@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,10 @@ pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def site(need: Any) -> Iterator[Deployed]:
-    """A deployment whose homes are on a claim."""
+    """A deployment with two gateways, whose homes are on a claim."""
     need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
-    with deployed(Deployed(new_folder(), "pvc")) as site:
+    requests = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+    with deployed(Deployed(new_folder(), "pvc", {"replicaCount": 2, "resources": requests})) as site:
         yield site
 
 
@@ -140,6 +142,50 @@ def test_servers_and_kernels_survive_a_restart_of_the_hub(site: Deployed) -> Non
     assert again.run("print(x)").strip() == "still here"
     again.close()
     site.kernel("alice", "after.ipynb").close()
+
+
+PRINT_UNTIL = """
+import os, time
+line = 0
+while not os.path.exists("replaced"):
+    print(line, flush=True)
+    line += 1
+    time.sleep(0.05)
+"""
+
+
+def test_that_gateways_are_replaced_is_not_noticed(site: Deployed) -> None:
+    kernel = site.kernel("alice", "rollout.ipynb")
+    asked = kernel.begin(PRINT_UNTIL)
+    site.server("bob")
+    replaced, started = threading.Event(), []
+
+    def start_kernels() -> None:
+        while not replaced.is_set():
+            other = site.kernel("bob", f"{len(started)}.ipynb")
+            started.append(other.run("6 * 7"))
+            other.close()
+            assert site.browser("bob").api("DELETE", f"kernels/{other.kernel_id}").status_code == 204
+
+    space, old = site.namespaces["gateway"], site.pods("gateway")
+    with ThreadPoolExecutor(1) as pool:
+        starts = pool.submit(start_kernels)
+        try:
+            kube.kubectl("rollout", "restart", "deployment", "-n", space)
+            kube.kubectl("rollout", "status", "deployment", "-n", space, "--timeout=180s")
+            for name in old:
+                kube.kubectl("wait", "--for=delete", f"pod/{name}", "-n", space, "--timeout=120s", check=False)
+        finally:
+            replaced.set()
+            (site.home("alice") / "replaced").touch()
+        starts.result()
+    assert len(started) > 1
+    assert set(started) == {"42"}
+    lines = kernel.finish(asked).split()
+    assert lines == [str(number) for number in range(len(lines))]
+    assert kernel.run("print(line)").strip() == str(len(lines))
+    kernel.close()
+    assert site.browser("alice").api("DELETE", f"kernels/{kernel.kernel_id}").status_code == 204
 
 
 def test_a_missing_home_is_said_within_five_seconds(site: Deployed) -> None:

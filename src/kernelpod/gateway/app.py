@@ -261,7 +261,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _finish(self) -> None:
         """Return when all starts, restarts and stops that are under way have ended, or take too long."""
-        ends = [start.ended for start in self.services.visits.starts]
+        ends = [*(start.ended for start in self.services.visits.starts), *self.forwarding.requests]
         ends += [asyncio.ensure_future(verb.acquire()) for verb in self.kernel_manager.verbs()]
         if ends:
             await asyncio.wait(ends, timeout=FINISH_SECONDS)

@@ -57,6 +57,8 @@ class Forwarding(Router):
         """`cert` is the certificate of all these gateways if they serve HTTPS."""
         self.pages, self.services, self._part, self._cert = pages, services, leadership, cert
         self._tunnels: dict[asyncio.Task[None], tuple[IOStream, IOStream]] = {}
+        self.requests: set[asyncio.Task[None]] = set()
+        """What is passed on and ends with an answer, unlike websockets."""
 
     def find_handler(self, request: Any, **kwargs: Any) -> httputil.HTTPMessageDelegate | None:
         """Return what answers the request; tornado calls this when it has read the head."""
@@ -100,11 +102,14 @@ class Forwarding(Router):
             raise ConnectionError("it has another certificate than this gateway")
         return stream
 
-    def tunnel(self, caller: IOStream, leader: IOStream, head: bytes) -> None:
-        """Send the head to the leader, and pass on what both send until one of them ends."""
+    def tunnel(self, caller: IOStream, leader: IOStream, head: bytes, *, lasts: bool) -> None:
+        """Send the head to the leader, and pass on what both send until one of them ends. A websocket `lasts`."""
         task = asyncio.ensure_future(self._tunnel(caller, leader, head))
         self._tunnels[task] = caller, leader
         task.add_done_callback(self._tunnels.pop)
+        if not lasts:
+            self.requests.add(task)
+            task.add_done_callback(self.requests.discard)
 
     async def _tunnel(self, caller: IOStream, leader: IOStream, head: bytes) -> None:
         try:
@@ -143,6 +148,7 @@ class _Forwarded(httputil.HTTPMessageDelegate):
     def __init__(self, forwarding: Forwarding, request: Any) -> None:
         self._forwarding, self._request = forwarding, request
         self._page: httputil.HTTPMessageDelegate | None = None
+        self._upgrades = "upgrade" in request.headers.get("Connection", "").lower()
 
     async def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> None:
         """Authenticate the caller, and pass the request on."""
@@ -154,7 +160,7 @@ class _Forwarded(httputil.HTTPMessageDelegate):
         else:
             if leader is not None:
                 caller = self._request.connection.detach()
-                self._forwarding.tunnel(caller, leader, self._head())
+                self._forwarding.tunnel(caller, leader, self._head(), lasts=self._upgrades)
                 return
             self._page = pages.find_handler(self._request)
         begun = self._page.headers_received(start_line, headers)
@@ -173,10 +179,9 @@ class _Forwarded(httputil.HTTPMessageDelegate):
         """Return the request line and the headers for the leader. The connection is for this request alone."""
         request = self._request
         lines = [f"{request.method} {request.uri} HTTP/1.1"]
-        upgrades = "upgrade" in request.headers.get("Connection", "").lower()
-        left_out = {FORWARDED_FOR.lower(), *([] if upgrades else ["connection"])}
+        left_out = {FORWARDED_FOR.lower(), *([] if self._upgrades else ["connection"])}
         lines += [f"{name}: {value}" for name, value in request.headers.get_all() if name.lower() not in left_out]
-        lines += [] if upgrades else ["Connection: close"]
+        lines += [] if self._upgrades else ["Connection: close"]
         lines.append(f"{FORWARDED_FOR}: {self._forwarding.services.origin.signed(request.remote_ip)}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
