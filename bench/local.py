@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import measures, road, turns
+from bench import measures, road, takeover, turns
 from bench.ours import OursPeer
 from bench.peers import BarePeer, Peer, StockLocalPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
@@ -46,7 +46,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure(peers: Sequence[Peer], size: measures.Size, of_road: road.Size) -> list[Measure]:
+def measure(
+    peers: Sequence[Peer], size: measures.Size, of_road: road.Size, of_takeover: takeover.Size
+) -> list[Measure]:
     """Return all rows. Every process that the peers start is ended, even after an error."""
     with ExitStack() as stack:
         stack.callback(sweep)
@@ -72,6 +74,10 @@ def measure(peers: Sequence[Peer], size: measures.Size, of_road: road.Size) -> l
                 stack.callback(alone.stop)
                 rows += road.measure(alone, of_road)
                 peer.failures += alone.failures
+                alone.stop()
+                pair = takeover.PairPeer()
+                stack.callback(pair.stop)
+                rows += takeover.measure(pair, of_takeover)
         return [*rows, turns.failures(peers)]
 
 
@@ -80,13 +86,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(argv)
     size = measures.SMALL if options.small else measures.Size()
     of_road = road.SMALL if options.small else road.Size()
+    of_takeover = takeover.SMALL if options.small else takeover.Size()
     if options.kernels:
         size = dataclasses.replace(size, kernels=options.kernels)
     adopt_orphans()
     signal.signal(signal.SIGTERM, terminated)
     wanted = options.peers.split(",")
     try:
-        rows = measure([kind() for name, kind in available().items() if name in wanted], size, of_road)
+        rows = measure(
+            [kind() for name, kind in available().items() if name in wanted], size, of_road, of_takeover
+        )
     except (BenchError, OSError) as error:
         print(f"bench.local: {error}", file=sys.stderr)
         return 1

@@ -311,9 +311,9 @@ class GatewayProcess:
         """What it has said since it was started last."""
         return self.log[self._began :]
 
-    def twin(self, folder: Path) -> GatewayProcess:
-        """Return another gateway with the same settings, and a log in `folder`."""
-        return GatewayProcess(self._settings, folder)
+    def twin(self, folder: Path, **changes: Any) -> GatewayProcess:
+        """Return another gateway with the same settings, except for some sections, and a log in `folder`."""
+        return GatewayProcess({**self._settings, **changes}, folder)
 
     def memory_bytes(self) -> int:
         """Return its resident memory."""

@@ -15,7 +15,8 @@ import requests
 from pydantic import SecretStr
 
 from certificates import certificates
-from doubles import FakeHub, eventually
+from client import Caller
+from doubles import FakeHub, GatewayProcess, eventually
 from kernelpod.hub.revocation import Api, NotDoneError
 from local.conftest import USERS
 from notebook_server import PYTHON, Server
@@ -55,6 +56,32 @@ def secure(make_site: Any, authority: Path, trusted: None) -> Iterator[Any]:
 def test_a_kernel_runs_by_https(secure: Any) -> None:
     assert secure.alice.run(secure.alice.start(), "print(1)") == "1\n"
     secure.stop_kernels()
+
+
+def test_a_gateway_passes_requests_on_by_https_to_its_own_certificate_only(
+    make_site: Any, authority: Path, trusted: None, tmp_path: Path
+) -> None:
+    files = {"cert_file": str(authority / "server.pem"), "key_file": str(authority / "server.key")}
+    leader = make_site(gateway={**files, "replicated": True})
+    certificates(tmp_path)
+    others = {"cert_file": str(tmp_path / "server.pem"), "key_file": str(tmp_path / "server.key")}
+    for number, given in enumerate((files, others)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        second = leader.gateway.twin(folder, gateway={"port": 0, **given, "replicated": True})
+        second.start()
+        try:
+            caller = Caller(second.url, "alice-token")
+            if given is files:
+                assert caller.run(caller.start(), "print(1)") == "1\n"
+                leader.stop_kernels()
+            else:
+                answer = caller.ask("GET", "kernels", verify=str(tmp_path / "ca.pem"))
+                assert (answer.status_code, answer.json()["code"]) == (503, "gateway_unavailable")
+                assert "it has another certificate than this gateway" in second.log
+        finally:
+            second.stop()
+            GatewayProcess.running.remove(second)
 
 
 def test_plain_http_and_an_unknown_authority_get_nothing(secure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
