@@ -152,6 +152,9 @@ test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster-kernels test-cluster-deployments
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster -m "cluster and faults"
 
+chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...
+	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FAULTS=$(if $(SMALL),60,1000) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
+
 test-cluster-kernels:
 	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults"
 
@@ -235,5 +238,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments chaos
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses

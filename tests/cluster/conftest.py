@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import kube
@@ -73,6 +74,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
         mount_options: Sequence[str] = ("nfsvers=4.1",),
         replicated: bool = False,
         kernels_per_user: int = 20,
+        sections: Mapping[str, Any] = MappingProxyType({}),
         **kubernetes: Any,
     ) -> Site:
         namespace = kube.new_namespace("kernels")
@@ -115,6 +117,7 @@ def make_site(need: Any, hub: FakeHub, request: pytest.FixtureRequest) -> Iterat
                     **kubernetes,
                 },
             },
+            **sections,
         }
         site = Site(name, folder, homes, export, hub, GatewayProcess(settings, folder), bool(filer))
         sites.append(site)

@@ -1,0 +1,1 @@
+"""Faults at random, and users who count in their kernels meanwhile."""

@@ -1,0 +1,168 @@
+"""Faults at random, while users count: nobody's number is wrong without a word, and nothing is left behind.
+
+The seed says which faults there are and what users do; `make chaos SEED=...` repeats a run as far as time does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import kube
+import pytest
+from chaos.between import Between
+from chaos.faults import FAULTS, LONGEST_SECONDS, OF_MACHINES, Scene
+from chaos.users import BOUND_SECONDS, Tally, User
+from cluster_machines import ON_THEIR_NODE
+from rig.layout import Layout
+from rig.machines.machine import MACHINES
+
+from balancer import Balancer
+from client import Caller
+from doubles import FakeHub, GatewayProcess, eventually, user_model
+from notebook_server import PYTHON, Server
+
+SEED = int(os.environ.get("KERNELPOD_CHAOS_SEED", "1"))
+COUNT = int(os.environ.get("KERNELPOD_CHAOS_FAULTS", "40"))
+SETTLE_SECONDS = 120.0
+MACHINES_ARE_THERE = all(Layout.from_environment().machine(one.name).exists() for one in MACHINES.values())
+TOKENS = {"alice": "alice-token", "bob": "bob-token", "zoe": "nobody-token"}
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300 + COUNT * (30 + LONGEST_SECONDS))]
+
+
+@pytest.fixture
+def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[Scene]:
+    need(PYTHON.exists(), "the server's environment", "make env-hub")
+    need(os.environ.get("KUBECONFIG", "").endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
+    tally = Tally()
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
+        stack.callback(shutil.rmtree, folder)
+        between = stack.enter_context(Between(Path(os.environ["KUBECONFIG"]), folder))
+        balancer = stack.enter_context(Balancer())
+        hub.users["own-token"] = user_model("kernelpod", kind="service")
+        hub.servers.update(TOKENS)
+        stack.callback(hub.servers.clear)
+        hubs = [{"api_url": hub.api_url, "token": "own-token"}]
+        on_machines = {"filer": "/open", "scheduling": ON_THEIR_NODE} if MACHINES_ARE_THERE else {}
+        site = make_site(
+            replicated=True,
+            heal_seconds=20,
+            kubeconfig=str(between.kubeconfig),
+            request_timeout_seconds=5,
+            sections={"hubs": hubs, "servers": {"orphan_seconds": 5}},
+            **on_machines,
+        )
+        site.spec("no-image", {"image": "localhost/there-is-none:1"})
+        second = site.gateway.twin(folder)
+        second.start()
+        stack.callback(GatewayProcess.running.remove, second)
+        stack.callback(second.stop)
+        balancer.urls = [site.gateway.url, second.url]
+        users = []
+        for name, token in TOKENS.items():
+            home = tmp_path / name
+            home.mkdir()
+            site.home(name)
+            reached = SimpleNamespace(gateway=balancer, alice=Caller("", token))
+            server = stack.enter_context(Server(reached, home))
+            users.append(User(name, server, hub, SEED, tally))
+        yield Scene(site, (site.gateway, second), balancer, between, users, random.Random(SEED))
+        for user in users:
+            user.stopped.set()
+
+
+def kernel_ids(scene: Scene) -> set[str]:
+    """Return the kernels that the gateway lists."""
+    return set(Caller(scene.balancer.url, "admin-token").ids())
+
+
+def in_cluster(scene: Scene, kind: str) -> set[str]:
+    """Return the kernels of the pods or Secrets in the namespace."""
+    found = kube.items(kind, scene.site.namespace, "app.kubernetes.io/component=kernel")
+    return {one["metadata"]["labels"]["kernelpod.io/kernel-id"] for one in found}
+
+
+def dead(scene: Scene) -> set[str]:
+    """Return the kernels that are listed as dead, until their users restart or end them."""
+    models = Caller(scene.balancer.url, "admin-token").ask("GET", "kernels").json()
+    return {one["id"] for one in models if one["execution_state"] == "dead"}
+
+
+def settled(scene: Scene) -> bool:
+    """Return whether the gateway lists what there is, and nothing else is there."""
+    alive = kernel_ids(scene) - dead(scene)
+    return alive == in_cluster(scene, "pods") == in_cluster(scene, "secrets")
+
+
+def test_users_count_while_everything_fails(scene: Scene) -> None:
+    tally = scene.users[0].tally
+    for user in scene.users:
+        user.start()
+    faults = {**FAULTS, **(OF_MACHINES if MACHINES_ARE_THERE else {})}
+    names = list(faults)
+    happened: Counter[str] = Counter()
+    slowest = 0.0
+    began = time.monotonic()
+    for number in range(COUNT):
+        name = scene.random.choices(names, [faults[one][0] for one in names])[0]
+        print(f"[{time.monotonic() - began:6.0f} s] {number + 1} of {COUNT}: {name}", flush=True)
+        happened[name] += 1
+        faults[name][1](scene)
+        scene.start_gateways()
+        # Users at rest: then what is listed is what there is.
+        turns = [user.turn for user in scene.users]
+        with ThreadPoolExecutor(len(turns)) as pool:
+            taken = list(pool.map(lambda turn: turn.acquire(timeout=2 * BOUND_SECONDS), turns))
+        assert all(taken), "a user has had no answer"
+        try:
+            at = time.monotonic()
+            eventually(lambda: settled(scene), SETTLE_SECONDS, what=f"nothing is left of: {name}")
+            slowest = max(slowest, time.monotonic() - at)
+        except AssertionError:
+            print(json.dumps({kind: sorted(in_cluster(scene, kind)) for kind in ("pods", "secrets")}))
+            print(sorted(kernel_ids(scene)), sorted(dead(scene)))
+            raise
+        finally:
+            for turn in turns:
+                turn.release()
+        assert not tally.wrong, tally.wrong
+    for user in scene.users:
+        user.stopped.set()
+    for user in scene.users:
+        user.join(2 * BOUND_SECONDS)
+    admin = Caller(scene.balancer.url, "admin-token")
+    for kernel_id in kernel_ids(scene):
+        admin.ask("DELETE", f"kernels/{kernel_id}")
+    eventually(lambda: not scene.site.leftovers(), SETTLE_SECONDS, what="no pod and no Secret is left")
+    for gateway in scene.gateways:
+        assert "Traceback" not in gateway.log, gateway.log[gateway.log.index("Traceback") - 2000 :][:6000]
+    print_table(happened, tally, slowest, time.monotonic() - began)
+
+
+def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: float) -> None:
+    """Print what happened and what became of it."""
+    rows = [(str(count), name) for name, count in happened.most_common()]
+    rows += [
+        (str(happened.total()), f"faults in all, in {seconds:.0f} s, seed {SEED}"),
+        (str(tally.cells), "cells"),
+        (str(tally.told), "cells whose users were told of a loss"),
+        (str(tally.refused), "requests that were refused, each with a reason"),
+        (f"{tally.longest:.1f}", "seconds: the longest that a user waited"),
+        (f"{slowest:.1f}", "seconds: the longest until only what is listed was there"),
+        (str(len(tally.wrong)), "promises broken"),
+        ("0", "pods and Secrets left"),
+    ]
+    width = max(len(count) for count, _ in rows)
+    print("\n".join(f"{count:>{width}}  {what}" for count, what in rows))
