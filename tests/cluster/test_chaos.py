@@ -146,9 +146,11 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
     for kernel_id in kernel_ids(scene):
         admin.ask("DELETE", f"kernels/{kernel_id}")
     eventually(lambda: not scene.site.leftovers(), SETTLE_SECONDS, what="no pod and no Secret is left")
-    for gateway in scene.gateways:
-        assert "Traceback" not in gateway.log, gateway.log[gateway.log.index("Traceback") - 2000 :][:6000]
     print_table(happened, tally, slowest, time.monotonic() - began)
+    for gateway in scene.gateways:
+        # One that has lost its lease ends with an error; here it is the only one that nobody catches.
+        tracebacks = gateway.log.count("Traceback")
+        assert tracebacks == gateway.log.count("so this one ends"), gateway.log[-6000:]
 
 
 def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: float) -> None:
