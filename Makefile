@@ -152,11 +152,18 @@ test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster-kernels test-cluster-deployments
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster -m "cluster and faults"
 
+test-upgrade: env ## upgrade a deployment of an earlier commit on the test cluster, with kernels running, and back: FROM=COMMIT
+	rm -rf .cache/earlier && git worktree prune && git worktree add --detach .cache/earlier $(FROM)
+	$(MAKE) -C .cache/earlier env
+	for name in gateway hub singleuser; do $(CLUSTER) image .cache/earlier/images/$$name/Dockerfile .cache/earlier localhost/kernelpod-$$name:earlier || exit 1; done
+	KERNELPOD_UPGRADE_FROM=$(CURDIR)/.cache/earlier $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_upgrade.py
+	git worktree remove --force .cache/earlier
+
 chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...
 	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FAULTS=$(if $(SMALL),60,1000) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
 
 test-cluster-kernels:
-	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults"
+	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults and not upgrade"
 
 test-cluster-deployments:
 	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster -m "cluster and deployment"
@@ -238,5 +245,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments chaos
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-upgrade chaos
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses
