@@ -160,6 +160,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _take_over(self) -> None:
         self.forwarding.close()
+        for prover in self.services.provers.values():
+            prover.ask_anew()
         await self._lead()
 
     async def _look(self) -> None:
