@@ -282,7 +282,8 @@ class KernelConnection:
         """
         told = comeback or Comeback()
         after = self._output.newest(told.had) if told.had else self._comebacks.recent()
-        self._comebacks.expect(session, told)
+        if self._output.returning:
+            self._comebacks.expect(session, told)
         return self._output.attach(session, write, close, count, after)
 
     def has_heard(self, comeback: Comeback) -> bool:
@@ -297,6 +298,8 @@ class KernelConnection:
     def leave(self, subscriber: Subscriber, write: Write) -> None:
         """Detach a page that is gone, and remember how far it has read, unless it has already come back."""
         self._output.leave(subscriber, write)
+        if not self._output.attached(subscriber.session):
+            self._comebacks.forget(subscriber.session)
 
     @property
     def pages(self) -> int:
