@@ -152,6 +152,11 @@ class Comebacks:
         self._questions: dict[str, _Question] = {}
         self.outcomes = Outcomes()
 
+    def listen_anew(self) -> None:
+        """Forget when there were which messages, because some were not heard."""
+        self._marks.clear()
+        self._began = time.monotonic()
+
     def mark(self, number: int) -> int:
         """Note the newest message now. Return the newest of those that are too old to be kept."""
         now, old = time.monotonic(), 0

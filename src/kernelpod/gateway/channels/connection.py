@@ -109,11 +109,19 @@ class KernelConnection:
 
     def _connected_again(self, channel: str) -> None:
         """Say what is lost after a channel was cut off, as by a message over the limit."""
-        if channel == "iopub":
+        if channel == "iopub" and not self._speaks:
+            self._listen_anew()
+        elif channel == "iopub":
             self._explain_gap()
         elif channel != "stdin" and (asked := self._requests.asked_on(channel)):
             # What the kernel has not answered when it answers this, it never will.
             self._requests.doubt(asked, self.ask(channel, "kernel_info_request", {}))
+
+    def _listen_anew(self) -> None:
+        """Forget what was heard before a gap. The gateway that leads may have heard more."""
+        self._output.keep(self._output.last)
+        self._comebacks.listen_anew()
+        self.computing.clear()
 
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost. Those without a reply to come end now."""

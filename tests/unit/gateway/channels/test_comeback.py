@@ -120,6 +120,32 @@ def test_who_has_listened_too_short_has_not_heard_all(play: Any) -> None:
     play(scene)
 
 
+def test_who_was_cut_off_while_listening_has_not_heard_all_and_ends_no_cell(play: Any) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        rig.kernel.say("iopub", "status", {"execution_state": "busy"}, CELL)
+        print_lines(rig, "a")
+        await heard(rig, '"a"')
+        had = [one.msg_id for one in rig.connection._output._backlog._entries if b'"a"' in one.frame.data]
+        assert rig.connection.has_heard(Comeback(had=tuple(had)))
+        print_lines(rig, "x" * 300_000)  # over the limit
+        for _ in range(500):
+            print_lines(rig, "b")
+            await asyncio.sleep(0.01)
+            if not rig.connection.has_heard(Comeback(had=tuple(had))):
+                break
+        print_lines(rig, "c")
+        await heard(rig, '"c"')
+        assert not rig.connection.has_heard(Comeback(had=tuple(had)))
+        take_over(rig)
+        page, _ = rig.page("page", had=had)
+        await page.until(lambda got: got["content"].get("text") == "c")
+        assert set(texts(page)) <= {"b", "c"}
+        assert "status" not in page.types()
+
+    play(scene)
+
+
 def test_output_that_was_dropped_was_not_heard(play: Any) -> None:
     async def scene(rig: Any) -> None:
         await listening(rig)
