@@ -251,10 +251,10 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _close(self) -> None:
         self.http_server.stop()
-        replicated, leads = self.settings.gateway.replicated, self._failure is None
-        if replicated and leads:
+        replicated, may_act = self.settings.gateway.replicated, self._failure is None
+        if replicated and may_act:
             await self._finish()
-        if leads:
+        if may_act:
             await self.spares.close()
         for task in self._tasks:
             task.cancel()

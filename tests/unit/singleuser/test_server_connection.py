@@ -29,6 +29,18 @@ def test_outages_of_one_cell_are_added_and_those_without_a_cell_forgotten() -> N
     assert "for 7 s" in LOST.format(7)
 
 
+def test_what_a_page_tells_the_next_gateway_fits_in_a_header() -> None:
+    from kernelpod.singleuser.place import Place
+
+    place = Place(running={f"{number}-{'x' * number}": {} for number in range(1000)})
+    told = place.comeback()
+    assert len(told) < 8000
+    assert "0-" in told
+    for _ in range(100):
+        place.receive('{"header": {"msg_id": "' + 100 * "y" + '"')
+    assert len(place.comeback()) < 8000
+
+
 async def test_a_connection_ends_when_the_gateways_machine_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
