@@ -60,6 +60,8 @@ class _Cell:
     error: bytes = b""
     ended: bool = False
     aborted: bool = False
+    reply: int = 0
+    """The number of the kernel's own reply, if it has come."""
 
     @property
     def size(self) -> int:
@@ -101,6 +103,16 @@ class Outcomes:
         self.size += cell.size
         while len(self._cells) > MOST_CELLS or self.size > MOST_CELLS_BYTES:
             self.size -= self._cells.popitem(last=False)[1].size
+
+    def replied(self, msg_id: str, number: int) -> None:
+        """Note the number of the kernel's own reply to a cell."""
+        if (cell := self._cells.get(msg_id)) is not None:
+            cell.reply = number
+
+    def own_reply(self, msg_id: str) -> int:
+        """Return the number of the kernel's own reply to a cell; 0 if none has come."""
+        cell = self._cells.get(msg_id)
+        return cell.reply if cell else 0
 
     def reply(self, msg_id: str) -> tuple[dict[str, Any], bytes] | None:
         """Return what the kernel will have replied to a cell, and the cell's header; None if it has not ended."""
@@ -177,13 +189,14 @@ class Comebacks:
         heard_seconds = min(KEEP_SECONDS, time.monotonic() - self._began)
         return comeback.away_seconds + UNNOTICED_SECONDS < heard_seconds
 
-    def expect(self, session: str, comeback: Comeback) -> None:
-        """Note which replies a page waits for."""
-        if comeback.open:
-            self._open[session] = set(comeback.open)
+    def expect(self, session: str, comeback: Comeback, gets: Callable[[int], bool]) -> None:
+        """Note which replies a page waits for. It `gets` those with some numbers, which have come."""
+        if cells := {one for one in comeback.open if not gets(self.outcomes.own_reply(one))}:
+            self._open[session] = cells
 
-    def replied(self, msg_id: str) -> None:
-        """Note that the kernel's own reply has come."""
+    def replied(self, msg_id: str, number: int) -> None:
+        """Note that the kernel's own reply has come, with this number."""
+        self.outcomes.replied(msg_id, number)
         for waiting in self._open.values():
             waiting.discard(msg_id)
 

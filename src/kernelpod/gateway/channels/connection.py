@@ -230,11 +230,11 @@ class KernelConnection:
         find = self._requests.asked if channel == "stdin" else self._requests.answer
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
-        self._comebacks.replied(str(parent_id))
         pass_on = partial(self._output.pass_on, channel, message, to=self._asker(request), kept=True)
         if not self._comebacks.holds(str(parent_id), pass_on):
             pass_on()
         if channel != "stdin":
+            self._comebacks.replied(str(parent_id), self._output.last)
             self._ends.replied(str(parent_id), message.parts[wire.CONTENT])
 
     def _asker(self, request: Request | None) -> str | None:
@@ -291,7 +291,7 @@ class KernelConnection:
         told = comeback or Comeback()
         after = self._output.newest(told.had) if told.had else self._comebacks.recent()
         if self._output.returning:
-            self._comebacks.expect(session, told)
+            self._comebacks.expect(session, told, partial(self._output.has, after=after or 0))
         return self._output.attach(session, write, close, count, after)
 
     def has_heard(self, comeback: Comeback) -> bool:

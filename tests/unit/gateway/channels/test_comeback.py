@@ -218,6 +218,30 @@ def test_a_reply_of_the_kernel_that_comes_after_the_output_is_the_only_one(play:
     play(scene)
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_reply_of_the_kernel_that_has_come_before_the_page_is_the_only_one(play: Any, dropped: bool) -> None:
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        take_over(rig)
+        rig.ask("other", "begin", "kernel_info_request")
+        ident, _ = await rig.parent()
+        end(rig)
+        await heard(rig, '"idle"')
+        rig.kernel.say("shell", "execute_reply", {"status": "ok", "true": 1}, CELL, ident)
+        await heard(rig, '"true"')
+        if dropped:
+            rig.connection._output.drop(0)
+        page, _ = rig.page("page", had=("x",), open=("cell",))
+        ident, parent = await asked(rig)
+        rig.kernel.say("shell", "kernel_info_reply", {}, parent, ident)
+        rig.kernel.say("iopub", "status", {"execution_state": "idle"}, parent)
+        await page.until(lambda got: got["msg_type"] == "kernel_info_reply")
+        replies = [got["content"] for got in page.got if got["msg_type"] == "execute_reply"]
+        assert [("true" in reply, reply["status"]) for reply in replies] == [(not dropped, "ok")]
+
+    play(scene)
+
+
 def test_a_cell_that_the_kernel_has_aborted_was_not_run(play: Any) -> None:
     async def scene(rig: Any) -> None:
         await listening(rig)
