@@ -180,7 +180,9 @@ async def _is_accepted(caller: IOStream, leader: IOStream) -> bool:
 
     Nothing of the caller is passed on before: it could be another request, which nobody has looked at.
     """
+    caller.set_close_callback(leader.close)
     answer = await leader.read_until(b"\r\n")
+    caller.set_close_callback(None)  # from now on, what it has sent before is passed on
     await caller.write(answer)
     accepted = answer.startswith(ACCEPTED)
     with contextlib.suppress(asyncio.TimeoutError, StreamClosedError):

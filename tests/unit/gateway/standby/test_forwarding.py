@@ -99,6 +99,19 @@ async def test_one_request_is_passed_on_and_none_that_follows_it(pair: Pair, pat
     assert pair.heard[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
 
 
+@pytest.mark.parametrize("headers", [[TOKEN], [TOKEN, UPGRADE]])
+async def test_who_hangs_up_before_the_answer_leaves_nothing_behind(pair: Pair, headers: list[str]) -> None:
+    pair.answer = b""
+    await pair.ask("/api/kernels/k/channels", *headers)
+    for is_open in (True, False):
+        for _ in range(500):
+            if bool(pair.forwarding._tunnels) is is_open and pair.heard:
+                break
+            await asyncio.sleep(0.01)
+        assert bool(pair.forwarding._tunnels) is is_open
+        pair.callers[0].close()
+
+
 async def test_a_websocket_goes_on_in_both_directions(pair: Pair) -> None:
     pair.answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     reader = await pair.ask("/api/kernels/k/channels", TOKEN, UPGRADE, more=b"frame")
