@@ -13,9 +13,10 @@ import pytest
 from kernelpod.base import names
 from kernelpod.errors import KernelpodError
 from kernelpod.runtime.kubernetes import lease as leases
-from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiSilentError
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.kubernetes.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, ClusterLease
 from kernelpod.runtime.local.lease import FileLease
+from kernelpod.settings.runtimes import Kubernetes
 
 
 class Cluster:
@@ -211,3 +212,14 @@ def test_a_lock_of_a_file_goes_to_one_and_then_to_the_next(tmp_path: Path) -> No
         await other.release()
 
     asyncio.run(scene())
+
+
+async def test_who_may_lead_no_more_sends_nothing_that_changes_the_cluster() -> None:
+    api = ApiServer(Kubernetes())
+    api.is_fenced = lambda: True
+    for asked in (api.call("DELETE", "/p"), api.call("POST", "/p"), api.execute("/p", "kernel", ["kill"])):
+        with pytest.raises(ApiSilentError, match="another gateway may lead"):
+            await asked
+    for asked in (api.call("GET", "/p"), api.call("PUT", "/lease", fenced=False)):
+        with pytest.raises(ApiSilentError, match="the session with the API server is closed"):
+            await asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,9 +21,10 @@ from tornado.web import Application
 
 from doubles import an_identity
 from kernelpod.base.headers import FORWARDED_FOR
-from kernelpod.gateway.door import Guests
+from kernelpod.gateway.door import Guests, most_connections
 from kernelpod.gateway.standby.forwarding import Forwarding
 from kernelpod.gateway.standby.origin import Origin
+from kernelpod.settings.sections import Gateway
 
 TOKEN = "Authorization: token t"
 UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket"
@@ -148,6 +150,14 @@ async def test_who_shows_no_token_is_not_told_which_hubs_there_are(pair: Pair) -
         reader = await pair.ask(f"/hubs/{hub}/api/kernels", "Connection: close")
         assert b"no_token" in await asyncio.wait_for(reader.read(), 5)
     assert pair.heard == []
+
+
+@pytest.mark.parametrize(("replicated", "most"), [(False, 500), (True, 250)])
+def test_half_of_the_descriptors_are_left_for_kernels(
+    monkeypatch: pytest.MonkeyPatch, replicated: bool, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1000))
+    assert most_connections(Gateway(replicated=replicated)) == most
 
 
 def test_a_certificate_is_found_in_its_file_and_the_one_before_counts(tmp_path: Path) -> None:
