@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import ssl
 from collections.abc import AsyncIterator
@@ -39,6 +40,7 @@ class Pair:
         self.leader = ""
         self.leads = False
         self.callers: list[asyncio.StreamWriter] = []
+        self.ends: list[asyncio.StreamWriter] = []
         self.origin = Origin(SimpleNamespace(service_token=lambda: SecretStr("service")))  # type: ignore[arg-type]
         prover = SimpleNamespace(prove=self._prove)
         services: Any = SimpleNamespace(
@@ -63,17 +65,20 @@ class Pair:
 
     async def close(self) -> None:
         """End everything."""
-        for caller in self.callers:
-            caller.close()
         self.forwarding.close()
         self._server.stop()
         await self._server.close_all_connections()
         self._leading.close()
+        for end in (*self.callers, *self.ends):
+            end.close()
+        await asyncio.gather(*(end.wait_closed() for end in (*self.callers, *self.ends)), return_exceptions=True)
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            self.heard.append(data)
-            writer.write(self.answer)
+        self.ends.append(writer)
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                self.heard.append(data)
+                writer.write(self.answer)
         writer.close()
 
     async def ask(self, path: str, *headers: str, more: bytes = b"") -> asyncio.StreamReader:

@@ -107,4 +107,4 @@ async def test_only_a_process_that_has_cut_its_line_and_refuses_another_has_ende
         line.close()
     await until(lambda: lease.said[-1])
     following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    await asyncio.gather(following, *(line.wait_closed() for line in lines), return_exceptions=True)
