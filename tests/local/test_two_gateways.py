@@ -220,3 +220,17 @@ def test_the_audit_log_says_where_a_request_came_from_first(pair: Pair) -> None:
         lines = [json.loads(line) for line in pair.leader.said.splitlines() if line.startswith("{")]
         (start,) = [one for one in lines if one["action"] == "start" and one["kernel_id"] == kernel_id]
         assert start["address"] == "127.0.0.1"
+
+
+def test_who_was_revoked_at_the_leader_is_nobody_at_the_next(pair: Pair, hub: Any) -> None:
+    bob, other = pair.at(pair.other, "bob"), pair.other
+    assert bob.ids() == []
+    known = hub.users.pop("bob-token")
+    try:
+        assert pair.at(other, "admin").ask("POST", "users/bob/revoke").status_code == 200
+        assert bob.post().json()["code"] == "unknown_token"
+        pair.leader.stop(signal.SIGKILL)
+        eventually(lambda: pair.leads(other), what="the other one leads")
+        assert bob.post().json()["code"] == "unknown_token"
+    finally:
+        hub.users["bob-token"] = known

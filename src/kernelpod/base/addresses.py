@@ -22,3 +22,10 @@ def is_every_address(ip: str) -> bool:
         return not ip or ip_address(ip).is_unspecified
     except ValueError:  # a name
         return False
+
+
+def on_this_machine(ip: str) -> str:
+    """Return where other processes of this machine reach who listens on `ip`."""
+    if not is_every_address(ip):
+        return ip
+    return "::1" if ":" in ip else "127.0.0.1"

@@ -151,15 +151,24 @@ class KernelpodGateway(EnterpriseGatewayApp):
     async def _stand_by(self) -> None:
         """Pass requests on, and listen to the kernels, until this gateway leads; then lead, as long as it may."""
         try:
-            await self.leadership.follow(self._lead, self._look)
+            await self.leadership.follow(self._take_over, self._look)
         except Exception as error:  # noqa: BLE001 - it is raised again where the gateway was started
             self._failure = error
         else:
             self._failure = KernelpodError("another gateway leads, so this one ends")
         self.io_loop.stop()
 
+    async def _take_over(self) -> None:
+        self.forwarding.close()
+        for prover in self.services.provers.values():
+            prover.ask_anew()
+        await self._lead()
+
     async def _look(self) -> None:
-        self.services.ready = bool(self.leadership.leader)
+        leader = self.leadership.leader
+        self.services.ready = bool(leader)
+        if leader:
+            self.forwarding.close(unless_to=leader)
         await self.listening.look()
 
     def _orphans(self, hub: Hub, after_seconds: float) -> Orphans:
@@ -242,10 +251,10 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _close(self) -> None:
         self.http_server.stop()
-        replicated, leads = self.settings.gateway.replicated, self._failure is None
-        if replicated and leads:
+        replicated, may_act = self.settings.gateway.replicated, self._failure is None
+        if replicated and may_act:
             await self._finish()
-        if leads:
+        if may_act:
             await self.spares.close()
         for task in self._tasks:
             task.cancel()

@@ -168,6 +168,10 @@ class Door(HTTPServer):
 
 
 def most_connections(settings: Gateway) -> int:
-    """Return how many connections may be open, so that descriptors are left for kernels."""
+    """Return how many connections may be open, so that descriptors are left for kernels.
+
+    One that is passed on to another gateway takes two of them.
+    """
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(int(settings.max_connections), descriptors // DESCRIPTORS_SHARE)
+    each = 2 if settings.replicated else 1
+    return min(int(settings.max_connections), descriptors // DESCRIPTORS_SHARE // each)

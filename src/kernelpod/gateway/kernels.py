@@ -134,14 +134,12 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         for running in await self.runtime.running():
             record = running.record
             kernel = heard(running) or self.found(running)
-            last_heard = kernel.heard_at
             kernel.connection.speak()
             kernel.connection.release()  # it may be busy for long, and then what pages send waits in the kernel
             kernel._launch_args = {}
             kernel.kernel = kernel.process_proxy
             kernel.post_start_kernel()
             await self.admit(kernel)
-            kernel.heard_at = last_heard
             kernel.execution_state = "busy"  # until it answers, which an idle kernel does at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
             self.audit.write("adopt", about=record)

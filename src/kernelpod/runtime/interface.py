@@ -70,7 +70,7 @@ class Lease(Protocol):
     """Says which of several gateways leads: the one that holds the lease. No two hold it at a time."""
 
     leader: str
-    """Where the gateway that leads listens, as this one knows; empty if none does."""
+    """Where the gateway that leads listens, as this one knows; empty if none does, or if it is this one."""
 
     async def hold(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
         """Take the lease, or renew it, and return whether this gateway holds it. Called again and again.

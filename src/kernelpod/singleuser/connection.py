@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import re
+import socket
 from collections import deque
 from typing import Any
 
@@ -36,6 +37,9 @@ FINAL_STATUSES = frozenset({401, 403, 404})
 # The gateway closes a websocket with this status when its user may no longer use the kernel.
 POLICY_VIOLATION = 1008
 GOING_AWAY = 1001
+# A gateway whose machine is without power ends no connection. How long it may be silent, how often it is asked
+# then whether it is there, and how many times it may give no answer; and how long what is sent may be on its way.
+SILENT_SECONDS, ASK_SECONDS, MOST_ASKED, SENT_SECONDS = 10, 5, 3, 60
 _REPLIES = re.compile('"(execute|kernel_info)_reply"')
 TOO_MUCH = "The kernel's gateway is away, and too much waits for it. Run this cell again later."
 LOST = "The kernel was not heard for {} s while this cell ran. It has ended, and its output of that time is lost."
@@ -139,7 +143,10 @@ class GatewayConnection(GatewayWebSocketConnection):
             await asyncio.sleep(next(pauses))
 
     async def _open(self) -> WebSocketClientConnection:
-        return await websocket_connect(self._request(), max_message_size=MAX_MESSAGE_BYTES)
+        opened = await websocket_connect(self._request(), max_message_size=MAX_MESSAGE_BYTES)
+        if opened.protocol is not None and opened.protocol.stream is not None:
+            notice_silence(opened.protocol.stream.socket)
+        return opened
 
     def _close_if_left(self, opening: asyncio.Future[Any]) -> None:
         if self.disconnected and not opening.cancelled() and opening.exception() is None:
@@ -234,6 +241,18 @@ class GatewayConnection(GatewayWebSocketConnection):
         header["date"] = header["date"].isoformat()
         return {"header": header, "msg_id": header["msg_id"], "msg_type": msg_type, "parent_header": parent,
                 "metadata": {}, "content": content, "buffers": [], "channel": channel}  # fmt: skip
+
+
+def notice_silence(connection: socket.socket) -> None:
+    """Let a connection end when its other end is away. TCP notices it, however slowly both ends read."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in [
+        (socket.TCP_KEEPIDLE, SILENT_SECONDS),
+        (socket.TCP_KEEPINTVL, ASK_SECONDS),
+        (socket.TCP_KEEPCNT, MOST_ASKED),
+        (socket.TCP_USER_TIMEOUT, 1000 * SENT_SECONDS),
+    ]:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _sentence(error: HTTPClientError) -> str:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 MOST_PLACES = 1000
 # The gateway's messages begin with their header.
 LOOK_CHARACTERS = 2000
-# As many ids as a gateway reads.
-MOST_HAD, MOST_OPEN = 20, 50
-_MSG_ID = re.compile(r'"msg_id":\s*"([\w-]{1,100})"')
+# As many ids as a gateway reads, and as long as fits in a header.
+MOST_HAD, MOST_OPEN, MOST_ID_CHARACTERS = 20, 50, 100
+_MSG_ID = re.compile(rf'"msg_id":\s*"([\w-]{{1,{MOST_ID_CHARACTERS}}})"')
 
 
 class Unheard:
@@ -74,7 +74,7 @@ class Place:
 
     def comeback(self) -> str:
         """Return what a gateway must know to go on where another one has ended, in JSON."""
-        cells = list(self.running)[-MOST_OPEN:]
+        cells = [msg_id for msg_id in self.running if len(msg_id) <= MOST_ID_CHARACTERS][-MOST_OPEN:]
         return json.dumps({"had": list(self.had), "open": cells, "away_seconds": round(self.unheard.so_far, 3)})
 
 

@@ -136,7 +136,7 @@ class Prover:
         self._asking: dict[str, asyncio.Task[Proof]] = {}
         self._revocations = 0
         self._revoked: OrderedDict[str, int] = OrderedDict()
-        self._silent_until = float("-inf")
+        self._silent_until = self._anew_since = float("-inf")
 
     @property
     def reachable(self) -> bool:
@@ -153,7 +153,7 @@ class Prover:
         key = hashlib.sha256(token.get_secret_value().encode("utf-8", "surrogatepass")).hexdigest()
         now = self._clock()
         known = self._known.get(key)
-        if known and not fresh and now - known.at < self._times.cache_seconds:
+        if known and not fresh and known.at > max(now - self._times.cache_seconds, self._anew_since):
             return known
         refused = self._refused.get(key)
         try:
@@ -176,6 +176,10 @@ class Prover:
         _remember(self._revoked, name, self._revocations)
         for key in [key for key, known in self._known.items() if _is_of(known, name)]:
             del self._known[key]
+
+    def ask_anew(self) -> None:
+        """Ask the hub about every token once more: another gateway may have revoked its user."""
+        self._anew_since = self._clock()
 
     def is_revoked(self, proof: Proof) -> bool:
         """Return whether the user was revoked after the hub was asked about them."""

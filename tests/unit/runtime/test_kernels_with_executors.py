@@ -200,6 +200,18 @@ async def test_the_next_gateway_keeps_running_kernels_and_removes_what_others_le
     assert own in before
 
 
+async def test_a_gateway_that_takes_over_keeps_a_kernel_that_its_watch_has_not_seen(cluster: Cluster) -> None:
+    second, first = await a_gateway(), await a_gateway()
+    await first.start(record())
+    before = set(cluster.objects)
+    (kernel,) = await second.running()
+    await removed(second, cluster)
+    assert set(cluster.objects) == before
+    assert second.ended(kernel) is None
+    for gateway in (first, second):
+        await gateway.close()
+
+
 async def test_the_policy_that_names_executors_stays_while_they_cannot_be_removed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,10 @@ import pytest
 from kernelpod.base import names
 from kernelpod.errors import KernelpodError
 from kernelpod.runtime.kubernetes import lease as leases
-from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiSilentError
+from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
 from kernelpod.runtime.kubernetes.lease import LEASE_SECONDS, MARGIN_SECONDS, RENEW_SECONDS, ClusterLease
 from kernelpod.runtime.local.lease import FileLease
+from kernelpod.settings.runtimes import Kubernetes
 
 
 class Cluster:
@@ -86,7 +87,7 @@ def test_the_first_one_leads_and_the_other_knows_where(cluster: Cluster) -> None
     one, other = cluster.gateway("one"), cluster.gateway("other")
     assert one.lease.expired
     assert [one.hold(), other.hold(), one.hold()] == [True, False, True]
-    assert other.lease.leader == "one:8888"
+    assert (one.lease.leader, other.lease.leader) == ("", "one:8888")
     assert (one.lease.expired, other.lease.expired) == (False, True)
     assert cluster.object is not None
     assert cluster.object["metadata"]["labels"] == names.lease_labels("r")
@@ -145,7 +146,7 @@ def test_a_lease_that_is_released_is_taken_at_once(cluster: Cluster) -> None:
     asyncio.run(one.lease.release())
     assert one.lease.expired
     assert other.hold()
-    assert other.lease.leader == "other:8888"
+    assert other.lease.leader == ""
     asyncio.run(one.lease.release())  # of another one now
     assert other.hold()
 
@@ -203,7 +204,7 @@ def test_a_lock_of_a_file_goes_to_one_and_then_to_the_next(tmp_path: Path) -> No
         assert await one.hold(never)
         assert await one.hold(never)
         assert not await other.hold(never)
-        assert other.leader == "127.0.0.1:1"
+        assert (one.leader, other.leader) == ("", "127.0.0.1:1")
         await one.release()
         assert await other.hold(never)
         assert not await one.hold(never)
@@ -211,3 +212,14 @@ def test_a_lock_of_a_file_goes_to_one_and_then_to_the_next(tmp_path: Path) -> No
         await other.release()
 
     asyncio.run(scene())
+
+
+async def test_who_may_lead_no_more_sends_nothing_that_changes_the_cluster() -> None:
+    api = ApiServer(Kubernetes())
+    api.is_fenced = lambda: True
+    for asked in (api.call("DELETE", "/p"), api.call("POST", "/p"), api.execute("/p", "kernel", ["kill"])):
+        with pytest.raises(ApiSilentError, match="another gateway may lead"):
+            await asked
+    for asked in (api.call("GET", "/p"), api.call("PUT", "/lease", fenced=False)):
+        with pytest.raises(ApiSilentError, match="the session with the API server is closed"):
+            await asked

@@ -69,6 +69,23 @@ async def test_fresh_asks_although_the_answer_is_cached(hub: AskedHub) -> None:
     assert await hub.fails(NotProven) == "unknown_token"  # what was known of the token is forgotten
 
 
+async def test_what_was_known_when_another_gateway_led_is_used_only_while_the_hub_is_silent(hub: AskedHub) -> None:
+    await hub.prover.prove(ALICE)
+    hub.now += 1
+    hub.prover.ask_anew()
+    hub.answer = None
+    assert (await hub.prover.prove(ALICE)).stale
+    hub.now += 2
+    hub.answer = HubAnswer(403, b"")  # that gateway had revoked her
+    assert await hub.fails(NotProven) == "unknown_token"
+    hub.now += 6
+    hub.answer = good()
+    await hub.prover.prove(ALICE)
+    asked = hub.asked
+    await hub.prover.prove(ALICE)
+    assert hub.asked == asked
+
+
 async def test_a_refusal_is_cached_for_a_shorter_time(hub: AskedHub) -> None:
     hub.answer = HubAnswer(403, b"{}")
     assert await hub.fails(NotProven) == "unknown_token"

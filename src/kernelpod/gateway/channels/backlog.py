@@ -71,8 +71,9 @@ class Backlog:
 
     def newest(self, msg_ids: Collection[str]) -> int | None:
         """Return the highest number of a message with one of these ids; None if there is none."""
-        numbers = (one.number for one in (*self._entries, *self._spared) if one.msg_id and one.msg_id in msg_ids)
-        return max(numbers, default=None)
+        wanted = frozenset(msg_ids) - {""}
+        numbers = (one.number for one in (*self._entries, *self._spared) if one.msg_id in wanted)
+        return max(numbers, default=None) if wanted else None
 
     def forget(self, number: int) -> None:
         """Remove all messages up to this number, because every page has received them."""

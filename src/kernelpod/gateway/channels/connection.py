@@ -109,11 +109,19 @@ class KernelConnection:
 
     def _connected_again(self, channel: str) -> None:
         """Say what is lost after a channel was cut off, as by a message over the limit."""
-        if channel == "iopub":
+        if channel == "iopub" and not self._speaks:
+            self._listen_anew()
+        elif channel == "iopub":
             self._explain_gap()
         elif channel != "stdin" and (asked := self._requests.asked_on(channel)):
             # What the kernel has not answered when it answers this, it never will.
             self._requests.doubt(asked, self.ask(channel, "kernel_info_request", {}))
+
+    def _listen_anew(self) -> None:
+        """Forget what was heard before a gap. The gateway that leads may have heard more."""
+        self._output.keep(self._output.last)
+        self._comebacks.listen_anew()
+        self.computing.clear()
 
     def _explain_gap(self) -> None:
         """Tell the pages that output of the running cells is lost. Those without a reply to come end now."""
@@ -222,11 +230,11 @@ class KernelConnection:
         find = self._requests.asked if channel == "stdin" else self._requests.answer
         request = find(str(parent_id))
         self._requests.read(str(parent_id))
-        self._comebacks.replied(str(parent_id))
         pass_on = partial(self._output.pass_on, channel, message, to=self._asker(request), kept=True)
         if not self._comebacks.holds(str(parent_id), pass_on):
             pass_on()
         if channel != "stdin":
+            self._comebacks.replied(str(parent_id), self._output.last)
             self._ends.replied(str(parent_id), message.parts[wire.CONTENT])
 
     def _asker(self, request: Request | None) -> str | None:
@@ -282,7 +290,8 @@ class KernelConnection:
         """
         told = comeback or Comeback()
         after = self._output.newest(told.had) if told.had else self._comebacks.recent()
-        self._comebacks.expect(session, told)
+        if self._output.returning:
+            self._comebacks.expect(session, told, partial(self._output.has, after=after or 0))
         return self._output.attach(session, write, close, count, after)
 
     def has_heard(self, comeback: Comeback) -> bool:
@@ -297,6 +306,8 @@ class KernelConnection:
     def leave(self, subscriber: Subscriber, write: Write) -> None:
         """Detach a page that is gone, and remember how far it has read, unless it has already come back."""
         self._output.leave(subscriber, write)
+        if not self._output.attached(subscriber.session):
+            self._comebacks.forget(subscriber.session)
 
     @property
     def pages(self) -> int:

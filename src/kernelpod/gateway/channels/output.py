@@ -43,6 +43,10 @@ class Output:
         """Return the number of the newest message that has one of these ids; None if there is none."""
         return self._backlog.newest(msg_ids)
 
+    def has(self, number: int, *, after: int) -> bool:
+        """Return whether the message of this number is among those after another one that were not dropped."""
+        return number > after and self._backlog.has(number)
+
     def pass_on(
         self, channel: str, message: wire.FromKernel, *, to: str | None = None, kept: bool = False
     ) -> None:

@@ -12,7 +12,9 @@ import logging
 import re
 import ssl
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from tornado.web import Application, RequestHandler, stream_request_body
 
 from kernelpod.base.addresses import split_address
 from kernelpod.base.headers import FORWARDED_FOR
+from kernelpod.base.logs import Seldom
 from kernelpod.errors import GatewayUnavailable, UserError
 from kernelpod.gateway.audit import Action
 from kernelpod.gateway.proven import HUB_PREFIX, Proven, bearer_token, path_of, prover_of
@@ -36,6 +39,9 @@ CONNECT_SECONDS = 2.0
 # How long a request waits for a gateway that leads.
 PATIENCE_SECONDS = 15.0
 CHUNK_BYTES = 256 * 1024
+# How long after its first part the rest of an answer may take that refuses a websocket.
+REFUSAL_SECONDS = 1.0
+ACCEPTED = b"HTTP/1.1 101 "
 # What needs the kernels, or every user's rights.
 _PATHS = re.compile(rf"(?:{HUB_PREFIX})?/api/(?:kernels|users)(?:/|\Z)")
 
@@ -48,6 +54,14 @@ _ACTIONS: dict[str, Action] = {
 }
 
 
+@dataclass(frozen=True)
+class Leader:
+    """A connection to the gateway that leads."""
+
+    address: str
+    stream: IOStream
+
+
 class Forwarding(Router):
     """Finds who answers a request: this gateway's pages, or the gateway that leads."""
 
@@ -56,7 +70,12 @@ class Forwarding(Router):
     ) -> None:
         """`cert` is the certificate of all these gateways if they serve HTTPS."""
         self.pages, self.services, self._part, self._cert = pages, services, leadership, cert
-        self._tunnels: dict[asyncio.Task[None], tuple[IOStream, IOStream]] = {}
+        self._tunnels: dict[asyncio.Task[None], tuple[IOStream, Leader]] = {}
+        # The other gateways may use the last one for a moment longer.
+        self._certificates: deque[bytes] = deque(maxlen=2)
+        if cert is not None:
+            self._read_certificate(cert)
+        self._seldom = Seldom(log)
         self.requests: set[asyncio.Task[None]] = set()
         """What is passed on and ends with an answer, unlike websockets."""
 
@@ -66,8 +85,8 @@ class Forwarding(Router):
             return self.pages.find_handler(request, **kwargs)
         return _Forwarded(self, request)
 
-    async def reach(self) -> IOStream | None:
-        """Return a connection to the gateway that leads, or None if that is this one.
+    async def reach(self) -> Leader | None:
+        """Return a new connection to the gateway that leads, or None if that is this one.
 
         Raises GatewayUnavailable if none leads for too long.
         """
@@ -76,9 +95,10 @@ class Forwarding(Router):
             host, port = split_address(part.leader)
             if host:
                 try:
-                    return await self._connect(host, port)
-                except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
-                    log.info("the gateway that leads, at %s, cannot be reached: %s", host, error)
+                    return Leader(part.leader, await self._connect(host, port))
+                except (OSError, StreamClosedError, asyncio.TimeoutError, ValueError) as error:
+                    said = "the gateway that leads, at %s, cannot be reached: %s"
+                    self._seldom.say(logging.INFO, said, host, error)
             if time.monotonic() > deadline:
                 raise GatewayUnavailable(
                     "gateway_unavailable",
@@ -90,30 +110,39 @@ class Forwarding(Router):
     async def _connect(self, host: str, port: int) -> IOStream:
         if self._cert is None:
             return await TCPClient().connect(host, port, timeout=CONNECT_SECONDS)
-        pem = self._cert.read_text(encoding="ascii")
-        ours = ssl.PEM_cert_to_DER_cert(pem[: pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)])
+        self._read_certificate(self._cert)
         context = ssl.create_default_context()
         # The certificate names the Service and not this address. It is ours, and nobody else has its key.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         stream = await TCPClient().connect(host, port, ssl_options=context, timeout=CONNECT_SECONDS)
         assert isinstance(stream, SSLIOStream)  # noqa: S101 - for the type checker
-        if stream.socket.getpeercert(binary_form=True) != ours:
+        if stream.socket.getpeercert(binary_form=True) not in self._certificates:
             stream.close()
             raise ConnectionError("it has another certificate than this gateway")
         return stream
 
-    def tunnel(self, caller: IOStream, leader: IOStream, head: bytes, *, lasts: bool) -> None:
+    def _read_certificate(self, path: Path) -> None:
+        """Note the first certificate in the file. Raises OSError, or ValueError if it holds none."""
+        pem = path.read_text(encoding="utf-8")
+        begin, end = pem.index(ssl.PEM_HEADER), pem.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)
+        ours = ssl.PEM_cert_to_DER_cert(pem[begin:end])
+        if ours not in self._certificates:
+            self._certificates.append(ours)
+
+    def tunnel(self, caller: IOStream, leader: Leader, head: bytes, *, lasts: bool) -> None:
         """Send the head to the leader, and pass on what both send until one of them ends. A websocket `lasts`."""
-        task = asyncio.ensure_future(self._tunnel(caller, leader, head))
+        task = asyncio.ensure_future(self._tunnel(caller, leader.stream, head, lasts=lasts))
         self._tunnels[task] = caller, leader
         task.add_done_callback(self._tunnels.pop)
         if not lasts:
             self.requests.add(task)
             task.add_done_callback(self.requests.discard)
 
-    async def _tunnel(self, caller: IOStream, leader: IOStream, head: bytes) -> None:
+    async def _tunnel(self, caller: IOStream, leader: IOStream, head: bytes, *, lasts: bool) -> None:
         try:
             await leader.write(head)
+            if lasts and not await _is_accepted(caller, leader):
+                return
             ways = [
                 asyncio.ensure_future(_pass_on(caller, leader)),
                 asyncio.ensure_future(_pass_on(leader, caller)),
@@ -122,17 +151,21 @@ class Forwarding(Router):
             for way in ways:
                 way.cancel()
         except StreamClosedError:
-            log.info("the gateway that leads has closed a connection")
+            log.info("a request was not passed on: its caller or the gateway that leads is gone")
         finally:
             caller.close()
             leader.close()
             self.services.guests.leave(caller)
 
-    def close(self) -> None:
-        """End all that is passed on. Pages connect again, elsewhere."""
+    def close(self, *, unless_to: str = "") -> None:
+        """End all that is passed on, or all that goes to other addresses. Pages connect again, elsewhere.
+
+        A machine that is cut off closes no connections, and says nothing on them any more.
+        """
         for caller, leader in self._tunnels.values():
-            leader.close()
-            caller.close()
+            if leader.address != unless_to:
+                leader.stream.close()
+                caller.close()
 
 
 async def _pass_on(source: IOStream, target: IOStream) -> None:
@@ -142,13 +175,31 @@ async def _pass_on(source: IOStream, target: IOStream) -> None:
             await target.write(await source.read_bytes(CHUNK_BYTES, partial=True))
 
 
+async def _is_accepted(caller: IOStream, leader: IOStream) -> bool:
+    """Pass on whether the leader accepts a websocket. If it does not, return False when it has said all.
+
+    Nothing of the caller is passed on before: it could be another request, which nobody has looked at.
+    """
+    caller.set_close_callback(leader.close)
+    answer = await leader.read_until(b"\r\n")
+    caller.set_close_callback(None)  # from now on, what it has sent before is passed on
+    await caller.write(answer)
+    accepted = answer.startswith(ACCEPTED)
+    with contextlib.suppress(asyncio.TimeoutError, StreamClosedError):
+        while not accepted:
+            more = leader.read_bytes(CHUNK_BYTES, partial=True)
+            await caller.write(await asyncio.wait_for(more, REFUSAL_SECONDS))
+    return accepted
+
+
 class _Forwarded(httputil.HTTPMessageDelegate):
     """One request. If this gateway leads by now, or must refuse it, a page answers it."""
 
     def __init__(self, forwarding: Forwarding, request: Any) -> None:
         self._forwarding, self._request = forwarding, request
         self._page: httputil.HTTPMessageDelegate | None = None
-        self._upgrades = "upgrade" in request.headers.get("Connection", "").lower()
+        said = request.headers.get("Connection", "").lower()
+        self._upgrades = request.method == "GET" and "upgrade" in said
 
     async def headers_received(self, start_line: Any, headers: httputil.HTTPHeaders) -> None:
         """Authenticate the caller, and pass the request on."""
@@ -167,22 +218,22 @@ class _Forwarded(httputil.HTTPMessageDelegate):
         if begun is not None:
             await begun
 
-    async def _reach(self) -> IOStream | None:
+    async def _reach(self) -> Leader | None:
         services, request = self._forwarding.services, self._request
-        proof = await prover_of(services, path_of(request, self._forwarding.pages.settings)).prove(
-            bearer_token(request)
-        )
+        token = bearer_token(request)
+        proof = await prover_of(services, path_of(request, self._forwarding.pages.settings)).prove(token)
         services.guests.prove(request.connection.stream, proof.identity.owner)
         return await self._forwarding.reach()
 
     def _head(self) -> bytes:
         """Return the request line and the headers for the leader. The connection is for this request alone."""
         request = self._request
-        lines = [f"{request.method} {request.uri} HTTP/1.1"]
+        lines = [f"{request.method} {request.uri} {request.version}"]
         left_out = {FORWARDED_FOR.lower(), *([] if self._upgrades else ["connection"])}
         lines += [f"{name}: {value}" for name, value in request.headers.get_all() if name.lower() not in left_out]
         lines += [] if self._upgrades else ["Connection: close"]
-        lines.append(f"{FORWARDED_FOR}: {self._forwarding.services.origin.signed(request.remote_ip)}")
+        origin = self._forwarding.services.origin
+        lines.append(f"{FORWARDED_FOR}: {origin.signed(origin.address(request))}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

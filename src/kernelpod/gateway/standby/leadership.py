@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from kernelpod.base.addresses import split_address
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 CONNECT_SECONDS = 1.0
+# How old a line to the leader may be, which closes what is silent for 300 s. A line that it closes while it ends,
+# and accepts no other, would look like the end of its process.
+LINE_SECONDS = 60.0
 
 
 class Leadership:
@@ -32,7 +36,7 @@ class Leadership:
     @property
     def leader(self) -> str:
         """Host and port of the gateway that leads; empty if none is known, or if it is this one."""
-        return "" if self._lease is None or self.leads else self._lease.leader
+        return "" if self._lease is None else self._lease.leader
 
     async def follow(self, lead: Callable[[], Awaitable[None]], look: Callable[[], Awaitable[None]]) -> None:
         """Return when this gateway led and does so no more: then it must end, and change nothing.
@@ -41,31 +45,40 @@ class Leadership:
         """
         assert self._lease is not None  # noqa: S101 - for the type checker
         taking_over: asyncio.Task[None] | None = None
-        held = False
-        while True:
-            try:
-                was_held, held = held, await self._lease.hold(self._is_gone)
-                if was_held and not held:
-                    break
-                if held and taking_over is None:
-                    log.info("this gateway leads from now on")
-                    taking_over = asyncio.ensure_future(self._take_over(lead))
-                elif not held:
-                    await look()
-                self._tell()
-            except KernelpodError as error:
-                self._seldom.say(logging.WARNING, "it is not known which gateway leads: %s", error)
-            if taking_over is not None and taking_over.done():
-                taking_over.result()
-            await asyncio.sleep(LOOK_SECONDS)
+        try:
+            held = False
+            while True:
+                try:
+                    was_held, held = held, await self._lease.hold(self._is_gone)
+                    if was_held and not held:
+                        break
+                    if held and taking_over is None:
+                        log.info("this gateway leads from now on")
+                        taking_over = asyncio.ensure_future(self._take_over(lead))
+                    elif not held:
+                        await look()
+                    self._tell()
+                except KernelpodError as error:
+                    self._seldom.say(logging.WARNING, "it is not known which gateway leads: %s", error)
+                if taking_over is not None and taking_over.done():
+                    taking_over.result()
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            if taking_over is not None:
+                taking_over.cancel()
+            self._hang_up()
         log.error("another gateway leads")
 
     async def _take_over(self, lead: Callable[[], Awaitable[None]]) -> None:
-        if self._line is not None:
-            self._line.close()
+        self._hang_up()
         await lead()
         self.leads = True
         self._tell()
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def _tell(self) -> None:
         self._news.set()
@@ -91,18 +104,19 @@ class Leadership:
         """
         address = self._lease.leader if self._lease else ""
         host, port = split_address(address)
-        if not host or (self._line is not None and self._line.open_to(address)):
+        before = self._line
+        is_open = before is not None and before.open_to(address)
+        if not host or (is_open and before is not None and not before.is_old):
             return False
-        before, self._line = self._line, None
-        if before is not None:
-            before.close()
         try:
             opening = asyncio.open_connection(host, port)
             self._line = Line(address, *await asyncio.wait_for(opening, CONNECT_SECONDS))
         except ConnectionRefusedError:
-            return before is not None and before.address == address
+            return before is not None and before.address == address and not is_open
         except (OSError, asyncio.TimeoutError):  # it may be cut off, and still lead
-            self._line = before
+            return False
+        if before is not None:
+            before.close()
         return False
 
 
@@ -112,11 +126,17 @@ class Line:
     def __init__(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """`address` is where the leader listens."""
         self.address, self._reader, self._writer = address, reader, writer
+        self._since = time.monotonic()
 
     def open_to(self, address: str) -> bool:
         """Return whether it is a connection to this address, and was not cut."""
         cut = self._reader.at_eof() or self._reader.exception() is not None
         return self.address == address and not cut
+
+    @property
+    def is_old(self) -> bool:
+        """Whether another line should take its place before the leader closes it."""
+        return time.monotonic() - self._since > LINE_SECONDS
 
     def close(self) -> None:
         """End the connection."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 
+import zmq
+
+from kernelpod.errors import KernelpodError
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.runtime.interface import RunningKernel
@@ -24,7 +27,10 @@ class Listening:
         for key in self._heard.keys() - seen.keys():
             self._heard.pop(key).connection.close()
         for key in seen.keys() - self._heard.keys():
-            self._heard[key] = self._kernels.found(seen[key])
+            try:
+                self._heard[key] = self._kernels.found(seen[key])
+            except zmq.ZMQError as error:  # no descriptor is left
+                raise KernelpodError(f"kernel {key} cannot be listened to: {error}") from error
             log.info("kernel %s: this gateway listens to it, too", seen[key].record.kernel_id)
         for kernel in self._heard.values():
             kernel.connection.forget_old()

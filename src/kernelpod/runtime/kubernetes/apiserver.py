@@ -113,8 +113,8 @@ class ApiServer:
         fenced: bool = True,
     ) -> dict[str, Any]:
         """Return the response as JSON. Raises ApiRefusedError or ApiSilentError, which never hold the request."""
-        if fenced and method != "GET" and self.is_fenced():
-            raise ApiSilentError(f"{method} {path} was not sent: another gateway may lead")
+        if fenced and method != "GET":
+            self._require_not_fenced(method, path)
         timeout = aiohttp.ClientTimeout(total=self._settings.request_timeout_seconds)
         try:
             async with await self._send(method, path, query, body, timeout) as response:
@@ -157,6 +157,7 @@ class ApiServer:
 
     async def execute(self, path: str, container: str, command: list[str]) -> None:
         """Run a command in a container. If it fails, raises ApiRefusedError with its output; see also `call`."""
+        self._require_not_fenced("EXEC", path)
         if self._client is None:
             raise ApiSilentError("the session with the API server is closed")
         query = [("container", container), ("stdout", "true"), ("stderr", "true")]
@@ -181,6 +182,10 @@ class ApiServer:
             raise ApiRefusedError(error.status, "", error.message) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             raise _silence("EXEC", path, error) from error
+
+    def _require_not_fenced(self, method: str, path: str) -> None:
+        if self.is_fenced():
+            raise ApiSilentError(f"{method} {path} was not sent: another gateway may lead")
 
     async def _send(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Any, timeout: aiohttp.ClientTimeout

@@ -67,7 +67,6 @@ class ClusterLease:
         """Say that nobody leads. If the API server does not answer, the lease expires."""
         if self._mine is not None:
             mine, self._mine = self._mine, None
-            self.leader = ""
             await self._write(mine, {**mine["spec"], "holderIdentity": ""})
 
     async def _look(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
@@ -81,10 +80,11 @@ class ClusterLease:
         if version != self._version:
             self._version, self._unchanged_since = version, now
         held = lease.get("spec", {}).get("holderIdentity")
-        self.leader = lease["metadata"].get("annotations", {}).get(names.ANNOTATION_ADDRESS, "") if held else ""
+        leader = lease["metadata"].get("annotations", {}).get(names.ANNOTATION_ADDRESS, "") if held else ""
         expired = now - self._unchanged_since > LEASE_SECONDS
         # At our own address there can be only one process.
-        before_us = self.leader == await self._own_address()
+        before_us = leader == await self._own_address()
+        self.leader = "" if before_us else leader
         if not held or expired or before_us or await is_gone():
             return await self._take(lease)
         return False
@@ -103,7 +103,7 @@ class ClusterLease:
     async def _after_conflict(self) -> None:
         """Our own renewal may have been answered to nobody. Else another gateway leads."""
         lease = await self._api.call("GET", f"{self._path}/{self._name}")
-        self._mine = lease if lease["spec"].get("holderIdentity") == self._identity else None
+        self._mine = lease if lease.get("spec", {}).get("holderIdentity") == self._identity else None
 
     async def _take(self, lease: dict[str, Any] | None) -> bool:
         before = lease.get("spec", {}) if lease else {}
@@ -138,7 +138,7 @@ class ClusterLease:
         else:
             written = await self._api.call("POST", self._path, body=body, fenced=False)
         if spec["holderIdentity"]:
-            self._mine, self._renewed, self.leader = written, began, address
+            self._mine, self._renewed, self.leader = written, began, ""
 
 
 def _now() -> str:

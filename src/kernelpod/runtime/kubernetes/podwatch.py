@@ -37,7 +37,13 @@ class PodWatch:
         """Whether the watch is running. If not, the state of the pods may be out of date."""
 
     async def open(self, seconds: float) -> None:
-        """Start watching and return once all pods are listed. Raises ApiSilentError after `seconds`."""
+        """Start watching, or start anew, and return once all pods are listed.
+
+        Raises ApiSilentError after `seconds`.
+        """
+        await self.close()
+        self._version = ""
+        self._first.clear()
         self._task = asyncio.ensure_future(self._run())
         try:
             await asyncio.wait_for(self._first.wait(), seconds)

@@ -94,13 +94,15 @@ class KubernetesRuntime:
     async def running(self) -> list[RunningKernel]:
         """Return the running kernels of this release. Remove the Secrets, Pods and executors of all others.
 
+        Pods are listed anew, after their Secrets: to a watch that lags, a new kernel seems to be left behind.
         Raises StartFailed if the API server does not answer.
         """
         try:
             listed = await self._api.call("GET", self._secrets_path, {"labelSelector": self._selector})
             drivers = await self._executors.drivers()
+            await self._watch.open(OPEN_SECONDS)
         except (ApiRefusedError, ApiSilentError) as error:
-            sentence = f"The kernels' Secrets and NetworkPolicies cannot be listed: {error}"
+            sentence = f"The kernels' Pods, Secrets and NetworkPolicies cannot be listed: {error}"
             raise StartFailed("cluster_unavailable", sentence) from error
         pods, found = self._watch.pods(), []
         for secret in listed["items"]:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from kernelpod.errors import KernelpodError
+
 
 class FileLease:
     """The lock, beside the state folder. Its file holds the address of the gateway that leads.
@@ -23,16 +25,24 @@ class FileLease:
         del is_gone  # the kernel knows
         if self._file >= 0:
             return True
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            return self._take(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        except OSError as error:
+            raise KernelpodError(f"the lock {self._path} cannot be used: {error.strerror}") from error
+
+    def _take(self, file: int) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.truncate(file, 0)
+            os.pwrite(file, self._address.encode("ascii"), 0)
         except BlockingIOError:
             self.leader = os.read(file, 100).decode("ascii", "replace")
             os.close(file)
             return False
-        self._file, self.leader = file, self._address
-        os.truncate(file, 0)
-        os.pwrite(file, self._address.encode("ascii"), 0)
+        except OSError:
+            os.close(file)
+            raise
+        self._file, self.leader = file, ""
         return True
 
     async def release(self) -> None:

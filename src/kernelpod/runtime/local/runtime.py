@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from kernelpod.base.addresses import is_every_address, join_address
+from kernelpod.base.addresses import join_address, on_this_machine
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel, exited, out_of_memory
@@ -195,8 +195,8 @@ class LocalRuntime:
 
     def lease(self, ip: str, port: int) -> FileLease:
         """Return the lock of the gateways that share `state_dir`."""
-        folder, known = self._settings.state_dir, "127.0.0.1" if is_every_address(ip) else ip
-        return FileLease(folder.with_name(f"{folder.name}.lease"), join_address(known, port))
+        folder = self._settings.state_dir
+        return FileLease(folder.with_name(f"{folder.name}.lease"), join_address(on_this_machine(ip), port))
 
     def ended(self, kernel: RunningKernel) -> Ended | None:
         """Return why the kernel ended, or None while it runs. An unknown kernel counts as ended."""
