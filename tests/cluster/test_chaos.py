@@ -138,6 +138,7 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
             for turn in turns:
                 turn.release()
         assert not tally.wrong, tally.wrong
+        eventually(lambda before=tally.cells: tally.cells > before + 2, BOUND_SECONDS, what="users go on")
     for user in scene.users:
         user.stopped.set()
     for user in scene.users:

@@ -139,6 +139,10 @@ def _secret_deleted(scene: Scene) -> None:
         kube.kubectl("delete", "secret", name, "-n", scene.site.namespace, "--wait=false", check=False)
 
 
+def _lease_deleted(scene: Scene) -> None:
+    kube.kubectl("delete", "lease", "kernelpod-gateway", "-n", scene.site.namespace)
+
+
 def _evicted(scene: Scene) -> None:
     if name := scene.pod():
         body = {
@@ -228,6 +232,7 @@ FAULTS: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "a pod is deleted": (3, _pod_deleted),
     "a Secret is deleted": (2, _secret_deleted),
     "a pod is evicted": (2, _evicted),
+    "the Lease is deleted": (1, _lease_deleted),
     "a kernel's process is killed": (3, _kernel_killed),
     "the quota is used up": (1, _quota),
     "an image is gone": (1, _image_gone),

@@ -170,6 +170,7 @@ def start(layout: Layout, name: str) -> None:
         enter_network()
         if processes.alive(name):
             return
+        processes.enter_mounts("kubelet" if name == "containerd" else "containerd")
         if name in MACHINES:
             _need_machine(layout, name)
             start_machine(layout, MACHINES[name])

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import cgroups
+from . import cgroups, namespaces
 from .layout import RUN, Layout, RigError
 from .shell import wait
 
@@ -91,6 +91,13 @@ def start(component: Component, layout: Layout, *, seconds: float = 60) -> None:
         stop(component.name)
         end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise RigError(f"{component.name} {what}; the end of {log}:\n{end}")
+
+
+def enter_mounts(name: str) -> None:
+    """See what a component sees mounted, if it lives. `cluster run` has mounts of its own, which no pod sees."""
+    with _opened(name) as descriptor:
+        if descriptor is not None:
+            namespaces.enter_mounts(descriptor)
 
 
 def stop(name: str, *, seconds: float = 3) -> None:

@@ -151,6 +151,16 @@ def test_a_lease_that_is_released_is_taken_at_once(cluster: Cluster) -> None:
     assert other.hold()
 
 
+def test_a_lease_that_somebody_deletes_is_made_again(cluster: Cluster) -> None:
+    one, other = cluster.gateway("one"), cluster.gateway("other")
+    assert one.hold()
+    cluster.object = None
+    cluster.now += RENEW_SECONDS + 0.1
+    assert one.hold()
+    assert not one.lease.expired
+    assert not other.hold()
+
+
 def test_of_two_at_a_time_one_takes_it(cluster: Cluster) -> None:
     one, other = cluster.gateway("one"), cluster.gateway("other")
 

@@ -95,6 +95,8 @@ class ClusterLease:
             try:
                 await self._write(self._mine, self._mine["spec"])
             except ApiRefusedError as error:
+                if error.status == NOT_FOUND:  # somebody has deleted it
+                    return await self._take(None)
                 if error.status != CONFLICT:
                     raise
                 await self._after_conflict()
