@@ -30,7 +30,7 @@ from rig.machines.machine import MACHINES
 
 from balancer import Balancer
 from client import Caller
-from doubles import FakeHub, GatewayProcess, eventually, user_model
+from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 from notebook_server import PYTHON, Server
 
 SEED = int(os.environ.get("KERNELPOD_CHAOS_SEED", "1"))
@@ -51,7 +51,7 @@ def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[S
         stack.callback(shutil.rmtree, folder)
         between = stack.enter_context(Between(Path(os.environ["KUBECONFIG"]), folder))
         balancer = stack.enter_context(Balancer())
-        hub.users["own-token"] = user_model("kernelpod", kind="service")
+        hub.users["own-token"] = user_model("kernelpod", kind="service", scopes=[ACCESS, "read:servers"])
         hub.servers.update(TOKENS)
         stack.callback(hub.servers.clear)
         hubs = [{"api_url": hub.api_url, "token": "own-token"}]

@@ -12,7 +12,6 @@ import json
 import math
 import re
 import socket
-from collections import deque
 from typing import Any
 
 from jupyter_server.gateway.connections import GatewayWebSocketConnection
@@ -45,6 +44,9 @@ TOO_MUCH = "The kernel's gateway is away, and too much waits for it. Run this ce
 LOST = "The kernel was not heard for {} s while this cell ran. It has ended, and its output of that time is lost."
 MISSED = "\n[The gateway was away for {} s. Output of that time may be missing.]\n"
 GONE = "the kernel was stopped, or is not yours"
+FAILED = (
+    "The server has lost the connection to the kernel. Reload the page; an admin can find why in the server's log."
+)
 
 
 class GatewayConnection(GatewayWebSocketConnection):
@@ -57,8 +59,6 @@ class GatewayConnection(GatewayWebSocketConnection):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._waiting: deque[str | bytes] = deque()
-        self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._over = ""
         self._place = Place()
@@ -72,6 +72,13 @@ class GatewayConnection(GatewayWebSocketConnection):
             self._place.connection.give_way()
         self._place.connection = self
         self._task = asyncio.ensure_future(self._stay_connected())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Tell the page if its connection has ended by a fault of this code, and nobody makes it again."""
+        if not task.cancelled() and (error := task.exception()):
+            self.log.error("kernel %s: the connection has failed", self.kernel_id, exc_info=error)
+            self._give_up(FAILED)
 
     def disconnect(self) -> None:
         """End the connection, because the page has left."""
@@ -92,22 +99,22 @@ class GatewayConnection(GatewayWebSocketConnection):
 
     def handle_incoming_message(self, message: str | bytes) -> None:
         """Send a page's message to the gateway, now or when it is back."""
-        if self._over or (self._waiting and self._waiting_bytes + len(message) > MAX_WAITING_BYTES):
+        waiting = self._place.waiting
+        if self._over or (waiting and sum(map(len, waiting)) + len(message) > MAX_WAITING_BYTES):
             self._end(_execute_header(message), self._over or TOO_MUCH)
             return
-        self._waiting.append(message)
-        self._waiting_bytes += len(message)
+        waiting.append(message)
         self._flush()
 
     def _flush(self) -> None:
-        while self._waiting and self.ws is not None:
-            message = self._waiting[0]
+        waiting = self._place.waiting
+        while waiting and self.ws is not None:
+            message = waiting[0]
             try:
                 self.ws.write_message(message, binary=isinstance(message, bytes))
             except WebSocketClosedError:
                 return
-            self._waiting.popleft()
-            self._waiting_bytes -= len(message)
+            waiting.popleft()
             if header := _execute_header(message):
                 self._place.running[header["msg_id"]] = header
 
@@ -144,8 +151,9 @@ class GatewayConnection(GatewayWebSocketConnection):
 
     async def _open(self) -> WebSocketClientConnection:
         opened = await websocket_connect(self._request(), max_message_size=MAX_MESSAGE_BYTES)
-        if opened.protocol is not None and opened.protocol.stream is not None:
-            notice_silence(opened.protocol.stream.socket)
+        stream = opened.protocol.stream if opened.protocol is not None else None
+        if stream is not None and not stream.closed():  # a gateway that ends closes it at once
+            notice_silence(stream.socket)
         return opened
 
     def _close_if_left(self, opening: asyncio.Future[Any]) -> None:
@@ -217,8 +225,8 @@ class GatewayConnection(GatewayWebSocketConnection):
         """End what waits, and all that the page still sends, with the reason, and show the kernel as dead."""
         self.log.warning("kernel %s: %s", self.kernel_id, reason)
         self._over = reason
-        while self._waiting:
-            self._end(_execute_header(self._waiting.popleft()), reason)
+        while self._place.waiting:
+            self._end(_execute_header(self._place.waiting.popleft()), reason)
         for header in self._place.running.values():
             self._end(header, reason)
         self._place.running.clear()

@@ -55,6 +55,8 @@ class Place:
     """The ids of the last ones, by which another gateway finds where the page was."""
     running: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The headers of its cells that have no reply, by their ids."""
+    waiting: deque[str | bytes] = field(default_factory=deque)
+    """What the page has sent while the gateway was away."""
     gateway_id: str = ""
     """The gateway's process that has heard the kernel for the page."""
     unheard: Unheard = field(default_factory=Unheard)
