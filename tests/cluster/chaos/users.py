@@ -17,7 +17,7 @@ from client import Caller, Channels
 from doubles import FakeHub
 from notebook_server import Server
 
-# The longest that anything may take, told to users in docs/chart.md.
+# The longest that anything may take, whatever fails meanwhile.
 BOUND_SECONDS = 120.0
 MOST_NOTEBOOKS = 2
 COUNT = "n += 1\nprint('count', n)"
