@@ -19,6 +19,7 @@ from notebook_server import Server
 
 # The longest that anything may take, whatever fails meanwhile.
 BOUND_SECONDS = 120.0
+AFTER_CUT_SECONDS = 30.0
 MOST_NOTEBOOKS = 2
 COUNT = "n += 1\nprint('count', n)"
 PRINT = "import time\nfor line in range(20): print('line', line, flush=True); time.sleep(0.05)\n" + COUNT
@@ -29,6 +30,10 @@ ACTIONS = {"count": 10, "print": 4, "restart": 1, "end": 1, "open": 2, "reload":
 
 class WrongError(AssertionError):
     """A promise was broken."""
+
+
+class NoKernelError(Exception):
+    """The notebook's kernel is not there any more."""
 
 
 @dataclass
@@ -167,36 +172,37 @@ class User(threading.Thread):
         if notebook.fresh:
             notebook.counts = {0}
         self.tally.cells += 1
-        cell = _Cell(code)
-        deadline = time.monotonic() + BOUND_SECONDS
+        cell, began = _Cell(code), time.monotonic()
         while not cell.done:
+            deadline = began + BOUND_SECONDS if cell.cut_at is None else cell.cut_at + AFTER_CUT_SECONDS
             if time.monotonic() > deadline:
-                raise WrongError(
-                    f"kernel {notebook.kernel_id}: a cell was not ended in {BOUND_SECONDS:g} s: {cell}"
-                )
+                if cell.cut_at is None:
+                    raise WrongError(f"{notebook.kernel_id}: a cell was not ended in {BOUND_SECONDS:g} s: {cell}")
+                break  # it was on its way in the server, and was lost with it: who has waited runs it again
             try:
-                url = f"{self.server.caller.url.replace('http', 'ws', 1)}/api/kernels/{notebook.kernel_id}"
-                headers = ["Authorization: token server-token"]
-                socket = websocket.create_connection(
-                    f"{url}/channels?session_id={notebook.path}", header=headers, timeout=BOUND_SECONDS
-                )
-            except websocket.WebSocketBadStatusException as error:
-                if error.status_code == 404:  # it has ended meanwhile, and so the user is told
-                    self._notebooks.remove(notebook)
-                    return
-                time.sleep(0.2)
-                continue
-            except OSError:
-                time.sleep(0.2)
-                continue
-            try:
-                cell.follow(Channels(socket), deadline)
-            except (OSError, websocket.WebSocketException, AssertionError):
-                cell.cut = True  # the page has lost its server, and shows that
-            finally:
-                with contextlib.suppress(OSError):
-                    socket.shutdown()
+                socket = self._page(notebook)
+            except NoKernelError:  # it has ended meanwhile, and so the user is told
+                self._notebooks.remove(notebook)
+                return
+            if socket is not None:
+                cell.follow(socket, deadline)
         self._judge(notebook, cell, 20 if action == "print" else 0)
+
+    def _page(self, notebook: Notebook) -> websocket.WebSocket | None:
+        """Return the websocket of the notebook's page; None if the server does not answer now."""
+        url = f"{self.server.caller.url.replace('http', 'ws', 1)}/api/kernels/{notebook.kernel_id}"
+        headers = ["Authorization: token server-token"]
+        try:
+            return websocket.create_connection(
+                f"{url}/channels?session_id={notebook.path}", header=headers, timeout=BOUND_SECONDS
+            )
+        except websocket.WebSocketBadStatusException as error:
+            if error.status_code == 404:
+                raise NoKernelError from None
+        except OSError:
+            pass
+        time.sleep(0.2)
+        return None
 
     def _judge(self, notebook: Notebook, cell: _Cell, lines: int) -> None:
         """Compare what the cell printed with what it must have printed."""
@@ -204,10 +210,10 @@ class User(threading.Thread):
         said = [text.split() for text in cell.text.splitlines()]
         counted = [int(words[1]) for words in said if words[:1] == ["count"] and len(words) == 2]
         printed = [int(words[1]) for words in said if words[:1] == ["line"] and len(words) == 2]
-        told = cell.cut or any(text in cell.text for text in TOLD)
+        told = cell.cut_at is not None or any(text in cell.text for text in TOLD)
         if told or cell.error or cell.dead:
             self.tally.told += 1
-        if cell.dead or (cell.error and (cell.error != "NameError" or notebook.fresh)):
+        if not cell.done or cell.dead or (cell.error and (cell.error != "NameError" or notebook.fresh)):
             # The user is told that the kernel died, or that the cell's end is not known.
             notebook.counts |= may_be
             if cell.dead or cell.error == "KernelEnded":
@@ -231,7 +237,8 @@ class _Cell:
     def __init__(self, code: str) -> None:
         self.code, self.asked = code, ""
         self.text, self.error = "", ""
-        self.replied = self.idle = self.dead = self.cut = False
+        self.replied = self.idle = self.dead = False
+        self.cut_at: float | None = None
 
     @property
     def done(self) -> bool:
@@ -241,11 +248,19 @@ class _Cell:
     def __str__(self) -> str:
         return json.dumps({**vars(self), "code": self.code[-30:]})
 
-    def follow(self, page: Channels, deadline: float) -> None:
-        """Read until the cell has ended."""
-        if not self.asked:
-            self.asked = page.start(self.code)
-        page.receive(self._take, max(0.1, deadline - time.monotonic()))
+    def follow(self, socket: websocket.WebSocket, deadline: float) -> None:
+        """Read until the cell has ended, the page is cut off, or nothing more comes in time."""
+        page = Channels(socket)
+        try:
+            if not self.asked:
+                self.asked = page.start(self.code)
+            page.receive(self._take, max(0.1, deadline - time.monotonic()))
+        except (OSError, websocket.WebSocketException, AssertionError):
+            if time.monotonic() < deadline - 1:
+                self.cut_at = time.monotonic()  # the page has lost its server, and shows that
+        finally:
+            with contextlib.suppress(OSError):
+                socket.shutdown()
 
     def _take(self, got: dict[str, Any]) -> bool:
         content, mine = got["content"], got["parent_header"].get("msg_id") == self.asked
