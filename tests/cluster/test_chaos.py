@@ -34,7 +34,7 @@ from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
 from notebook_server import PYTHON, Server
 
 SEED = int(os.environ.get("KERNELPOD_CHAOS_SEED", "1"))
-COUNT = int(os.environ.get("KERNELPOD_CHAOS_FAULTS", "40"))
+COUNT = int(os.environ.get("KERNELPOD_CHAOS_FAULTS", "20"))
 SETTLE_SECONDS = 120.0
 MACHINES_ARE_THERE = all(Layout.from_environment().machine(one.name).exists() for one in MACHINES.values())
 TOKENS = {"alice": "alice-token", "bob": "bob-token", "zoe": "nobody-token"}
