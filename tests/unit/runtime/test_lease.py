@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
+
 from kernelpod.base import names
 from kernelpod.errors import KernelpodError
 from kernelpod.runtime.kubernetes import lease as leases
