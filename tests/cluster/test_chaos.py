@@ -146,15 +146,17 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
     admin = Caller(scene.balancer.url, "admin-token")
     for kernel_id in kernel_ids(scene):
         admin.ask("DELETE", f"kernels/{kernel_id}")
-    eventually(lambda: not scene.site.leftovers(), SETTLE_SECONDS, what="no pod and no Secret is left")
-    print_table(happened, tally, slowest, time.monotonic() - began)
+    try:
+        eventually(lambda: not scene.site.leftovers(), SETTLE_SECONDS, what="no pod and no Secret is left")
+    finally:
+        print_table(happened, tally, slowest, time.monotonic() - began, len(scene.site.leftovers()))
     for gateway in scene.gateways:
         # One that has lost its lease ends with an error; here it is the only one that nobody catches.
         tracebacks = gateway.log.count("Traceback")
         assert tracebacks == gateway.log.count("so this one ends"), gateway.log[-6000:]
 
 
-def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: float) -> None:
+def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: float, left: int) -> None:
     """Print what happened and what became of it."""
     rows = [(str(count), name) for name, count in happened.most_common()]
     rows += [
@@ -165,7 +167,7 @@ def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: f
         (f"{tally.longest:.1f}", "seconds: the longest that a user waited"),
         (f"{slowest:.1f}", "seconds: the longest until only what is listed was there"),
         (str(len(tally.wrong)), "promises broken"),
-        ("0", "pods and Secrets left"),
+        (str(left), "pods and Secrets left"),
     ]
     width = max(len(count) for count, _ in rows)
     print("\n".join(f"{count:>{width}}  {what}" for count, what in rows))

@@ -175,7 +175,7 @@ def test_a_cell_that_ends_while_nobody_leads_has_its_output_and_its_reply(
         outcome = page.finish(asked)
         assert outcome.text == text
         assert outcome.reply["status"] == status
-        assert outcome.reply["execution_count"] == 0 or outcome.reply["execution_count"] is not None
+        assert isinstance(outcome.reply["execution_count"], int)
         assert outcome.error == ("ZeroDivisionError" if status == "error" else "")
         assert page.run("print('next')") == "next\n"
 

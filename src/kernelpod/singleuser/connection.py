@@ -99,22 +99,21 @@ class GatewayConnection(GatewayWebSocketConnection):
 
     def handle_incoming_message(self, message: str | bytes) -> None:
         """Send a page's message to the gateway, now or when it is back."""
-        waiting = self._place.waiting
-        if self._over or (waiting and sum(map(len, waiting)) + len(message) > MAX_WAITING_BYTES):
+        place = self._place
+        if self._over or (place.waiting and place.waiting_bytes + len(message) > MAX_WAITING_BYTES):
             self._end(_execute_header(message), self._over or TOO_MUCH)
             return
-        waiting.append(message)
+        place.wait(message)
         self._flush()
 
     def _flush(self) -> None:
-        waiting = self._place.waiting
-        while waiting and self.ws is not None:
-            message = waiting[0]
+        while self._place.waiting and self.ws is not None:
+            message = self._place.waiting[0]
             try:
                 self.ws.write_message(message, binary=isinstance(message, bytes))
             except WebSocketClosedError:
                 return
-            waiting.popleft()
+            self._place.sent()
             if header := _execute_header(message):
                 self._place.running[header["msg_id"]] = header
 
@@ -226,7 +225,7 @@ class GatewayConnection(GatewayWebSocketConnection):
         self.log.warning("kernel %s: %s", self.kernel_id, reason)
         self._over = reason
         while self._place.waiting:
-            self._end(_execute_header(self._place.waiting.popleft()), reason)
+            self._end(_execute_header(self._place.sent()), reason)
         for header in self._place.running.values():
             self._end(header, reason)
         self._place.running.clear()

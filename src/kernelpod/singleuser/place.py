@@ -57,11 +57,24 @@ class Place:
     """The headers of its cells that have no reply, by their ids."""
     waiting: deque[str | bytes] = field(default_factory=deque)
     """What the page has sent while the gateway was away."""
+    waiting_bytes: int = 0
+    """Its size."""
     gateway_id: str = ""
     """The gateway's process that has heard the kernel for the page."""
     unheard: Unheard = field(default_factory=Unheard)
     connection: GatewayConnection | None = None
     """The connection of the page's latest websocket."""
+
+    def wait(self, message: str | bytes) -> None:
+        """Let a message of the page wait for the gateway, after those that wait."""
+        self.waiting.append(message)
+        self.waiting_bytes += len(message)
+
+    def sent(self) -> str | bytes:
+        """Return the message that has waited longest, which waits no more."""
+        message = self.waiting.popleft()
+        self.waiting_bytes -= len(message)
+        return message
 
     def receive(self, message: str | bytes) -> None:
         """Note that the page has been given a message."""

@@ -249,9 +249,10 @@ class KernelConnection:
             if self._probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
-            if message.content().get("execution_state") == "idle":
+            told = message.content().get("execution_state")
+            if told == "idle":
                 self._comebacks.output_ended(str(parent_id))
-            self._ends.hear(parent_id, message.content().get("execution_state"))
+            self._ends.hear(parent_id, told)
             if state == "busy":
                 self._requests.read(str(parent_id))
             elif state == "idle" and self._speaks and not self._heard_answer:
