@@ -1,7 +1,8 @@
 """`python -m bench.parity`: what a notebook does, with a local kernel and with Kernelpod, side by side.
 
 Each behaviour is a script that runs against two notebook servers: one with a kernel of its own, and one with
-Kernelpod's gateway. Exit status 0 means that none is worse; 1 that one is, or that the table could not be made.
+Kernelpod's gateway. Exit status 0 means that none is worse; 1 that one is, that a local kernel failed too often,
+or that the table could not be made.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.parity import rows as subjects
 from bench.parity.behaviour import FAILED, Behaviour, behaviours
-from bench.parity.report import Row, closing, render, write_json
+from bench.parity.report import Row, holds, render, write_json
 from bench.parity.sides import KernelpodSide, LocalSide
 from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from bench.parity.side import Side
 
 
-# How often a behaviour is tried again that was worse while both sides were walked through side by side.
+# What is tried again, and how often: a verdict that was made while both sides were walked through side by side.
+AGAIN = frozenset({"worse", "unknown"})
 TRIES = 2
 
 
@@ -116,22 +118,22 @@ def compare(asked: Sequence[Behaviour], *, small: bool) -> list[Row]:
         local, ours = (walk.observed for walk in walks)
         rows = [Row.of(*each) for each in zip(asked, local, ours, strict=True)]
         return [
-            again(one, row, sides) if row.verdict == "worse" else row for one, row in zip(asked, rows, strict=True)
+            again(one, row, sides) if row.verdict in AGAIN else row for one, row in zip(asked, rows, strict=True)
         ]
 
 
 def again(behaviour: Behaviour, row: Row, sides: Sequence[Side]) -> Row:
-    """Return the row of a behaviour that was worse, tried again alone: a busy machine is not a difference."""
+    """Return the row of a behaviour that was worse or unknown, tried again alone: load is no difference."""
     for _ in range(TRIES):
         say(f"again, alone: {behaviour.title}")
         row = Row.of(behaviour, *(observe(side, behaviour) for side in sides))
-        if row.verdict != "worse":
+        if row.verdict not in AGAIN:
             break
     return row
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return 0 if no behaviour is worse, 1 if one is or if the comparison could not be made."""
+    """Return 0 if the table holds, 1 if it does not or if the comparison could not be made."""
     options = arguments(argv)
     asked = wanted(options.only)
     if not asked:
@@ -149,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(render(table))
     if options.json:
         write_json(table, options.json)
-    return 0 if closing(table).endswith(" 0 worse") else 1
+    return 0 if holds(table) else 1
 
 
 if __name__ == "__main__":

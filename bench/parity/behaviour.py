@@ -1,4 +1,4 @@
-"""Behaviours, by the sentences that name them, and what is said of each: same, better or worse."""
+"""Behaviours, by the sentences that name them, and what is said of each: same, better, worse or unknown."""
 
 from __future__ import annotations
 
@@ -48,9 +48,18 @@ def behaviours() -> list[Behaviour]:
 
 
 def verdict(local: Any, ours: Any, best: Any = None) -> str:
-    """Return "same", "better" or "worse". A side that failed is never the same as anything."""
-    if isinstance(ours, str) and ours.startswith(FAILED):
+    """Return "same", "better" or "worse"; "unknown" if the local kernel failed and nobody has said what is best.
+
+    A side that failed is never the same as anything.
+    """
+    if _failed(ours):
         return "worse"
     if ours == local:
         return "same"
-    return "better" if best is not None and ours == best else "worse"
+    if best is not None:
+        return "better" if ours == best else "worse"
+    return "unknown" if _failed(local) else "worse"
+
+
+def _failed(observed: Any) -> bool:
+    return isinstance(observed, str) and observed.startswith(FAILED)

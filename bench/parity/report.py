@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COLUMN = 44
 TITLE = 72
 SHOWN = 600
+# How many of all behaviours may be unknown: a local kernel loses something now and then on a busy machine.
+UNKNOWN_SHARE = 1 / 50
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,21 @@ def render(rows: Sequence[Row]) -> str:
                 f"    local kernel: {_cut(text(first), SHOWN)}",
                 f"    Kernelpod:    {_cut(text(second), SHOWN)}",
             ]
-    return "\n".join([*lines, "", closing(rows)])
+    named = [f"{row.verdict}: {row.behaviour}" for row in rows if row.verdict in {"worse", "unknown"}]
+    return "\n".join([*lines, "", *named, closing(rows)])
 
 
 def closing(rows: Sequence[Row]) -> str:
     """Return the number of behaviours, and of each verdict."""
     count = Counter(row.verdict for row in rows)
-    return f"{len(rows)} behaviours: {count['same']} same, {count['better']} better, {count['worse']} worse"
+    verdicts = ("unknown", "same", "better", "worse") if count["unknown"] else ("same", "better", "worse")
+    return f"{len(rows)} behaviours: " + ", ".join(f"{count[each]} {each}" for each in verdicts)
+
+
+def holds(rows: Sequence[Row]) -> bool:
+    """Return whether none is worse, and whether the local kernel failed too seldom to make the table empty."""
+    count = Counter(row.verdict for row in rows)
+    return not count["worse"] and count["unknown"] <= len(rows) * UNKNOWN_SHARE
 
 
 def difference(first: Any, second: Any) -> tuple[Any, Any]:
