@@ -98,7 +98,8 @@ class Site(Callers):
 
     def leftovers(self) -> list[str]:
         """Return the pods and Secrets of kernels."""
-        return [*self.pods(), *kube.names("secrets", self.namespace, "app.kubernetes.io/component=kernel")]
+        chosen = ("app.kubernetes.io/component=kernel", "kernelpod.io/taken")
+        return [*self.pods(), *(name for each in chosen for name in kube.names("secrets", self.namespace, each))]
 
     def stop_kernels(self) -> None:
         """End every kernel through the gateway; nothing may be left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +50,19 @@ def test_a_prewarmed_pod_is_taken_over_with_its_owners_home(warmed: Site) -> Non
     )
     assert warmed.bob.ids() == []
     assert warmed.alice.ask("DELETE", f"kernels/{spare}").status_code == 204
+
+
+def test_prewarmed_pods_are_what_they_were_when_the_gateway_is_killed(warmed: Site) -> None:
+    (first,) = warmed.alice.ids()
+    (spare,) = ids(warmed) - {first}
+    assert warmed.alice.start("warm-pod", KERNEL_SESSION_PATH="look.ipynb") == spare
+    eventually(lambda: warmed.gateway.log.count("is prewarmed for user") == 2, what="another one is ready")
+    (waits,) = ids(warmed) - {first, spare}
+    warmed.gateway.stop(signal.SIGKILL)
+    warmed.gateway.start()
+    assert set(warmed.alice.ids()) == {first, spare}
+    assert warmed.alice.model(spare)["session"]["path"] == "look.ipynb"
+    assert warmed.alice.start("warm-pod") == waits
 
 
 def test_a_prewarmed_pod_gives_way_to_a_start_that_finds_no_room(warmed: Site) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -93,6 +94,10 @@ class Site(Callers):
     def traces(self) -> list[str]:
         """Return what is left of kernels on this machine."""
         return self.gateway.traces()
+
+    def ids(self) -> set[str]:
+        """Return the ids of all kernels of this machine, listed or not."""
+        return {str(UUID(path.name.partition("-")[0])) for path in self.gateway.state_dir.iterdir()}
 
 
 MakeSite = Callable[..., Site]

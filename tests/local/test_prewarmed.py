@@ -8,7 +8,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -19,14 +18,9 @@ STANZA = {"image": "registry.example/kernel:1", "prewarm": 1}
 WORKS = "import os; print('x' in globals(), os.listdir('work'), os.environ['KERNEL_ID'])"
 
 
-def ids_here(site: Any) -> set[str]:
-    """Return the ids of all kernels of this machine, listed or not."""
-    return {str(UUID(path.name.partition("-")[0])) for path in Path(site.folder, "s").iterdir()}
-
-
 def spares(site: Any) -> set[str]:
     """Return the ids of the kernels that are in nobody's list."""
-    return ids_here(site) - set(site.admin.ids())
+    return site.ids() - set(site.admin.ids())
 
 
 def made_ready(site: Any, times: int) -> None:
@@ -74,7 +68,7 @@ def test_it_is_interrupted_restarted_and_deleted_like_any_other(warmed: Any) -> 
         assert warmed.alice.ask("POST", f"kernels/{spare}/restart").status_code == 200
         assert channels.run("print(1)") == "1\n"
     assert warmed.alice.ask("DELETE", f"kernels/{spare}").status_code == 204
-    assert spare not in ids_here(warmed)
+    assert spare not in warmed.ids()
 
 
 def test_a_spare_is_in_nobodys_list_and_no_page_finds_it(warmed: Any) -> None:
@@ -122,7 +116,7 @@ def test_a_spare_that_has_died_is_not_handed_out(warmed: Any) -> None:
     kernel = warmed.alice.start("warm-pod")
     assert kernel != spare
     assert warmed.alice.run(kernel, "print(1)") == "1\n"
-    eventually(lambda: spare not in ids_here(warmed), what="nothing is left of it")
+    eventually(lambda: spare not in warmed.ids(), what="nothing is left of it")
 
 
 def test_a_spare_waits_for_a_while_only(make_site: Any) -> None:
@@ -130,7 +124,7 @@ def test_a_spare_waits_for_a_while_only(make_site: Any) -> None:
     site.spec("warm-pod", metadata={"kernelpod": STANZA})
     kernel = site.alice.start("warm-pod")
     made_ready(site, 1)
-    eventually(lambda: ids_here(site) == {kernel}, what="the spare is ended")
+    eventually(lambda: site.ids() == {kernel}, what="the spare is ended")
     assert site.alice.ids() == [kernel]
     site.stop_kernels()
 
@@ -146,16 +140,47 @@ def test_none_is_made_where_there_is_no_place_for_it(make_site: Any) -> None:
     site.stop_kernels()
 
 
-def test_the_gateways_end_is_the_spares_end_but_a_killed_gateway_loses_no_kernel(warmed: Any) -> None:
+def test_a_spare_stays_one_when_its_gateway_is_killed(warmed: Any) -> None:
     (kernel,), (spare,) = warmed.alice.ids(), spares(warmed)
     warmed.gateway.stop(signal.SIGKILL)
     warmed.gateway.start()
-    assert set(warmed.alice.ids()) == {kernel, spare}, "what nobody had asked for is hers, like all that was found"
-    assert warmed.bob.ids() == []
-    warmed.alice.start("warm-pod")
-    made_ready(warmed, 2)
+    assert warmed.alice.ids() == [kernel]
+    assert spares(warmed) == {spare}
+    assert warmed.bob.start("warm-pod") != spare
+    assert warmed.alice.start("warm-pod") == spare
+    assert warmed.alice.run(spare, "print(1)") == "1\n"
+
+
+def test_a_spare_that_was_taken_is_a_kernel_for_the_next_gateway_with_its_notebook(warmed: Any) -> None:
+    (spare,) = spares(warmed)
+    assert warmed.alice.start("warm-pod", KERNEL_SESSION_PATH="look.ipynb") == spare
+    before = warmed.alice.model(spare)["session"]
+    warmed.alice.run(spare, "x = 1")
+    warmed.gateway.stop(signal.SIGKILL)
+    warmed.gateway.start()
+    assert warmed.alice.model(spare)["session"] == before == {"path": "look.ipynb", "type": "notebook"}
+    assert warmed.alice.run(spare, "print(x)") == "1\n"
+    assert warmed.alice.ask("POST", f"kernels/{spare}/restart").status_code == 200
+    warmed.gateway.stop(signal.SIGKILL)
+    warmed.gateway.start()
+    assert warmed.alice.model(spare)["session"] == before
+
+
+def test_spares_that_were_found_wait_for_a_while_only(make_site: Any) -> None:
+    site = make_site(start={"spare_seconds": 3})
+    site.spec("warm-pod", metadata={"kernelpod": STANZA})
+    kernel = site.alice.start("warm-pod")
+    made_ready(site, 1)
+    site.gateway.stop(signal.SIGKILL)
+    site.gateway.start()
+    eventually(lambda: site.ids() == {kernel}, what="the spare is ended")
+    site.stop_kernels()
+
+
+def test_the_gateways_end_is_the_spares_end(warmed: Any) -> None:
+    (kernel,) = warmed.alice.ids()
     (again,) = spares(warmed)
     warmed.gateway.stop()
-    assert again not in ids_here(warmed)
-    assert kernel in ids_here(warmed)
+    assert again not in warmed.ids()
+    assert kernel in warmed.ids()
     warmed.gateway.start()

@@ -234,3 +234,23 @@ def test_who_was_revoked_at_the_leader_is_nobody_at_the_next(pair: Pair, hub: An
         assert bob.post().json()["code"] == "unknown_token"
     finally:
         hub.users["bob-token"] = known
+
+
+def test_spares_and_those_that_were_taken_are_what_they_were_after_a_takeover(pair: Pair) -> None:
+    metadata = {"kernelpod": {"image": "registry.example/kernel:1", "prewarm": 1}}
+    pair.site.spec("warm-pod", metadata=metadata)
+    first = pair.at(pair.leader)
+    begun = first.start("warm-pod")
+    eventually(lambda: "is prewarmed for user" in pair.leader.said, what="a spare is ready")
+    (spare,) = pair.site.ids() - {begun}
+    listens = f"kernel {spare}: this gateway listens to it"
+    eventually(lambda: listens in pair.other.said, what="the other gateway listens to the spare")
+    assert first.start("warm-pod", KERNEL_SESSION_PATH="look.ipynb") == spare
+    eventually(lambda: pair.leader.said.count("is prewarmed for user") == 2, what="another one is ready")
+    (waits,) = pair.site.ids() - {begun, spare}
+    pair.leader.stop(signal.SIGKILL)
+    pair.both()
+    after = pair.at(pair.leader)
+    assert set(after.ids()) == {begun, spare}
+    assert after.model(spare)["session"]["path"] == "look.ipynb"
+    assert after.start("warm-pod") == waits

@@ -19,6 +19,9 @@ LABEL_SPEC = f"{PREFIX}/spec"
 LABEL_NETWORK = f"{PREFIX}/network"
 # On a kernel that may start executors of Spark, and on its executors: the name of the kernel's pod.
 LABEL_DRIVER = f"{PREFIX}/driver"
+# On a pod that was prewarmed, and on the note that it is its owner's kernel now: the release.
+LABEL_SPARE = f"{PREFIX}/spare"
+LABEL_TAKEN = f"{PREFIX}/taken"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"

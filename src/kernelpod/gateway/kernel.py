@@ -32,8 +32,6 @@ LINGER_MILLISECONDS = 1000
 # To set a trait costs as much as a tenth of all else that is done with a small output.
 STAMP_SECONDS = 0.1
 
-RESTARTED = "The kernel was restarted."
-
 
 class DirectKernelManager(RemoteKernelManager):
     """Manages one kernel: its record, and the sockets to it."""
@@ -42,6 +40,9 @@ class DirectKernelManager(RemoteKernelManager):
     process_proxy: Any
     notes = ""
     """How the kernel differs from the request. Not named `reason`, which jupyter_server clears at every start."""
+
+    spare = False
+    """Whether it was prewarmed and nobody has taken it yet."""
 
     dead = False
     """Whether the kernel was ended from outside. It stays listed with the reason until it is restarted or
@@ -151,7 +152,7 @@ class DirectKernelManager(RemoteKernelManager):
 
     async def _launch_and_answer(self, kernel_cmd: list[str], deadline: float) -> DirectProxy:
         proxy: DirectProxy = await self.process_proxy.launch_process(
-            kernel_cmd, record=self.record, keys=self._keys()
+            kernel_cmd, record=self.record, keys=self._keys(), spare=self.spare
         )
         self.connect_to(proxy)
         await self.answered(deadline)
@@ -180,7 +181,7 @@ class DirectKernelManager(RemoteKernelManager):
         self._server_key = connection.curve_publickey or ""
         self.has_connection = True
         self.notes = "; ".join([*self.record.plan.notes, *proxy.running.notes])
-        self.connection.end_requests(RESTARTED)
+        self.connection.end_requests("The kernel was restarted.")
         self.connection.open(self._open_socket, listening=listening)
 
     async def answered(self, deadline: float) -> None:

@@ -125,20 +125,28 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         kernel.connect_to(kernel.process_proxy, listening=True)
         return kernel
 
-    async def adopt(self, heard: Callable[[RunningKernel], DirectKernelManager | None]) -> None:
-        """Take over all kernels that the runtime still runs, and start to cull idle ones.
+    async def adopt(
+        self, heard: Callable[[RunningKernel], DirectKernelManager | None]
+    ) -> list[DirectKernelManager]:
+        """Take over all kernels that the runtime still runs, and start to cull idle ones. Return the spares.
 
-        `heard` returns the manager that has listened to a kernel so far, if there is one.
+        Spares are not listed. `heard` returns the manager that has listened to a kernel so far, if there is one.
         """
         self.initialize_culler()  # Enterprise Gateway would begin to cull only after the first start of a kernel
+        spares = []
         for running in await self.runtime.running():
             record = running.record
             kernel = heard(running) or self.found(running)
+            kernel.record, kernel.spare = record, running.spare
             kernel.connection.speak()
             kernel.connection.release()  # it may be busy for long, and then what pages send waits in the kernel
             kernel._launch_args = {}
             kernel.kernel = kernel.process_proxy
             kernel.post_start_kernel()
+            if kernel.spare:
+                spares.append(kernel)
+                log.info("kernel %s found again: prewarmed for user %s", record.kernel_id, record.owner)
+                continue
             await self.admit(kernel)
             kernel.execution_state = "busy"  # until it answers, which an idle kernel does at once
             self._settling.append(asyncio.ensure_future(self._settle(kernel)))
@@ -149,6 +157,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
                 record.owner,
                 kernel.kernel_name,
             )
+        return spares
 
     def verbs(self) -> list[asyncio.Lock]:
         """Return the locks of the kernels that are being stopped or restarted."""

@@ -11,6 +11,7 @@ from enterprise_gateway.services.processproxies.processproxy import BaseProcessP
 
 from kernelpod.runtime.interface import RunningKernel, Runtime
 from kernelpod.start.record import KernelRecord
+from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,13 @@ class DirectProxy(BaseProcessProxyABC):
         """
         del kernel_cmd  # the plan in the record holds it
         record: KernelRecord = kwargs["record"]
-        self.running = await self.runtime.start(record, kwargs["keys"])
+        self.running = await self.runtime.start(record, kwargs["keys"], spare=kwargs["spare"])
         return self
+
+    async def take(self, session: Session | None) -> None:
+        """Store that this start of a spare is its owner's kernel now, for a session. Raises UserError."""
+        if self.running is not None:
+            await self.runtime.take(self.running, session)
 
     def poll(self) -> bool | None:
         """Return None while the kernel runs, else False, as process proxies do."""

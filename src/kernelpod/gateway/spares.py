@@ -46,14 +46,15 @@ class Spares:
     async def take(self, plan: KernelPlan, session: Session | None, place: Reservation) -> KernelRecord | None:
         """Return the record of a spare that fits the plan and is now its owner's kernel; None if none fits.
 
-        Its id is noted in `place` before it is listed, so that it counts once. What it is for now is stored with
-        it only when it is restarted.
+        Its id is noted in `place` before it is listed, so that it counts once. It is stored that it was taken, and
+        what for, before that, so that the next gateway lists it, too.
         """
         while kernel := self._popped(plan):
             place.kernel_id = kernel.record.kernel_id
             try:
                 await kernel.answered(time.monotonic() + ANSWER_SECONDS)
-                kernel.record = kernel.record.model_copy(update={"session": session})
+                await kernel.process_proxy.take(session)
+                kernel.record, kernel.spare = kernel.record.model_copy(update={"session": session}), False
                 await self._kernels.admit(kernel)
             except (UserError, asyncio.TimeoutError):
                 in_background(kernel.discard())
@@ -139,6 +140,7 @@ class Spares:
 
     async def _start(self, record: KernelRecord) -> None:
         kernel = self._kernels.new_kernel(record)
+        kernel.spare = True
         try:
             await kernel.start_kernel(record)
         except KernelpodError as error:
@@ -147,8 +149,13 @@ class Spares:
         finally:
             self._forget(record.kernel_id)
         log.info("kernel %s is prewarmed for user %s", record.kernel_id, record.owner)
-        self._ready.append(kernel)
-        asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)
+        self.keep(kernel)
+
+    def keep(self, *kernels: DirectKernelManager) -> None:
+        """Keep running spares from now on, such as those of an earlier gateway."""
+        for kernel in kernels:
+            self._ready.append(kernel)
+            asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)
 
     def _forget(self, kernel_id: str) -> None:
         self._starting.pop(kernel_id, None)

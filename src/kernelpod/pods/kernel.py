@@ -47,16 +47,25 @@ class Manifest:
 
 
 def kernel_manifest(
-    record: KernelRecord, connection: Connection, incarnation: str, found: KernelPlan | None = None
+    record: KernelRecord,
+    connection: Connection,
+    incarnation: str,
+    found: KernelPlan | None = None,
+    *,
+    spare: bool = False,
 ) -> Manifest:
     """Return the Secret and Pod of a plan; `incarnation` (six hex digits) makes their name unique per start.
 
     `found` is the plan with what the runtime has looked up, such as the folder behind a claim. The pod is made of
-    it; the record in the pod holds the plan as it was granted, which rights are asked for again.
+    it; the record in the pod holds the plan as it was granted, which rights are asked for again. The pod of a
+    `spare` says so by a label.
     """
     plan = found or record.plan
     name = names.pod_name(plan.owner.name, plan.kernel_id, incarnation)
-    return Manifest(_secret(plan, name, connection), _pod(record, plan, name, connection))
+    pod = _pod(record, plan, name, connection)
+    if spare:
+        pod["metadata"]["labels"][names.LABEL_SPARE] = plan.release
+    return Manifest(_secret(plan, name, connection), pod)
 
 
 def _secret(plan: KernelPlan, name: str, connection: Connection) -> dict[str, Any]:

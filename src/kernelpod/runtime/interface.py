@@ -9,6 +9,7 @@ from typing import Protocol
 from kernelpod.start.connection import Connection, ConnectionKeys
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
+from kernelpod.start.session import Session
 
 # More of a kernel's last line is not shown.
 _MOST_CHARACTERS = 300
@@ -24,6 +25,8 @@ class RunningKernel:
     connection: Connection
     incarnation: str
     notes: tuple[str, ...] = ()
+    spare: bool = False
+    """Whether it was prewarmed and nobody has taken it yet."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,17 @@ class Runtime(Protocol):
     def ready(self) -> bool:
         """Return whether kernels can be started now."""
 
-    async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
+    async def start(
+        self, record: KernelRecord, keys: ConnectionKeys | None = None, *, spare: bool = False
+    ) -> RunningKernel:
         """Start the recorded plan and return the kernel, which may not answer yet.
 
-        Without `keys`, the kernel gets a new key to sign messages with. Raises UserError. A failed start leaves
-        nothing behind.
+        Without `keys`, the kernel gets a new key to sign messages with. A `spare` stays one, also for later
+        gateways, until `take`. Raises UserError. A failed start leaves nothing behind.
         """
+
+    async def take(self, kernel: RunningKernel, session: Session | None) -> None:
+        """Store that a spare is its owner's kernel now, and what for. Raises UserError; then stop the spare."""
 
     async def running(self) -> list[RunningKernel]:
         """Return all running kernels, also of earlier gateways. Remove what ended kernels left behind."""

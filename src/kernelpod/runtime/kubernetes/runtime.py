@@ -28,14 +28,17 @@ from kernelpod.runtime.kubernetes.lease import ClusterLease
 from kernelpod.runtime.kubernetes.podstart import Troubles, address_of
 from kernelpod.runtime.kubernetes.podwatch import Pod, PodWatch
 from kernelpod.runtime.kubernetes.removal import Removal
+from kernelpod.runtime.kubernetes.taken import TakenNotes, is_spare, taken
 from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.start.connection import ConnectionKeys, new_connection, read_connection
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord, read
+from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 60
+_SILENT = "The cluster does not answer. Running kernels continue. Try again in a minute."
 
 
 class KubernetesRuntime:
@@ -52,6 +55,7 @@ class KubernetesRuntime:
         self._executors = Executors(self._api, settings)
         paths = (self._pods_path, self._secrets_path)
         self._removal = Removal(self._api, self._watch, *paths, self._executors)
+        self._notes = TakenNotes(self._api, self._secrets_path, settings.release)
         self._limiter = FairLimiter(settings.starts_at_once)
         self._seen: dict[str, RunningKernel | None] = {}
 
@@ -74,11 +78,13 @@ class KubernetesRuntime:
         """Return whether the watch is running. Without it, starts would never complete."""
         return self._watch.synced
 
-    async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
+    async def start(
+        self, record: KernelRecord, keys: ConnectionKeys | None = None, *, spare: bool = False
+    ) -> RunningKernel:
         """Start the plan as a pod, and return once its shell port is open; see `Runtime.start`."""
         plan, incarnation = await on_nfs(record.plan, self._api), secrets.token_hex(3)
         connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, keys)
-        manifest = kernel_manifest(record, connection, incarnation, plan)
+        manifest = kernel_manifest(record, connection, incarnation, plan, spare=spare)
         name = manifest.pod["metadata"]["name"]
         async with self._limiter.turn(plan.owner):
             began = time.monotonic()
@@ -89,7 +95,19 @@ class KubernetesRuntime:
                 self._removal.remove(name, plan)
                 raise
         log.info("kernel %s: pod %s listens after %.3f s", plan.kernel_id, name, time.monotonic() - began)
-        return RunningKernel(record, connection.at(ip), incarnation)
+        return RunningKernel(record, connection.at(ip), incarnation, spare=spare)
+
+    async def take(self, kernel: RunningKernel, session: Session | None) -> None:
+        """Store that a spare is its owner's kernel now; see `Runtime.take`."""
+        pod = self._watch.pod(_name(kernel))
+        if pod is None:
+            raise StartFailed("kernel_start_failed", "The prewarmed kernel is gone.")
+        try:
+            await self._notes.write(pod, session)
+        except ApiRefusedError as error:
+            raise _failed(reasons.refused(str(error))) from error
+        except ApiSilentError as error:
+            raise StartFailed("cluster_unavailable", _SILENT, detail=str(error)) from error
 
     async def running(self) -> list[RunningKernel]:
         """Return the running kernels of this release. Remove the Secrets, Pods and executors of all others.
@@ -101,6 +119,7 @@ class KubernetesRuntime:
             listed = await self._api.call("GET", self._secrets_path, {"labelSelector": self._selector})
             drivers = await self._executors.drivers()
             await self._watch.open(OPEN_SECONDS)
+            notes = await self._notes.read()
         except (ApiRefusedError, ApiSilentError) as error:
             sentence = f"The kernels' Pods, Secrets and NetworkPolicies cannot be listed: {error}"
             raise StartFailed("cluster_unavailable", sentence) from error
@@ -109,7 +128,7 @@ class KubernetesRuntime:
             name = secret["metadata"]["name"]
             drivers.discard(name)
             try:
-                kernel = _found(pods.pop(name, None), secret)
+                kernel = _found(pods.pop(name, None), secret, notes.get(name))
             except RecordError as error:
                 log.error("pod %s is ignored: %s", name, error)
                 continue
@@ -127,7 +146,10 @@ class KubernetesRuntime:
         return found
 
     async def seen(self) -> list[RunningKernel]:
-        """Return the kernels whose pods run, by the watch. The Secret of each is asked for once."""
+        """Return the kernels whose pods run, by the watch. The Secret of each is asked for once.
+
+        Whether a spare was taken meanwhile is not asked for.
+        """
         pods = {name: pod for name, pod in self._watch.pods().items() if reasons.address(pod)}
         self._seen = {name: kernel for name, kernel in self._seen.items() if name in pods}
         for name in pods.keys() - self._seen.keys():
@@ -135,7 +157,7 @@ class KubernetesRuntime:
             self._seen[name] = None
             for secret in listed["items"]:
                 with contextlib.suppress(RecordError):
-                    self._seen[name] = _found(pods[name], secret)
+                    self._seen[name] = _found(pods[name], secret, None)
         return [kernel for kernel in self._seen.values() if kernel]
 
     def lease(self, ip: str, port: int) -> ClusterLease:
@@ -189,8 +211,7 @@ class KubernetesRuntime:
         except ApiRefusedError as error:
             raise _failed(reasons.refused(str(error))) from error
         except ApiSilentError as error:
-            sentence = "The cluster does not answer. Running kernels continue. Try again in a minute."
-            raise StartFailed("cluster_unavailable", sentence, detail=str(error)) from error
+            raise StartFailed("cluster_unavailable", _SILENT, detail=str(error)) from error
         self._watch.expect(pod)
 
     async def _room_after(self, plan: KernelPlan) -> bool:
@@ -225,8 +246,8 @@ class KubernetesRuntime:
         return made
 
 
-def _found(pod: Pod | None, secret: dict[str, Any]) -> RunningKernel | None:
-    """Return the kernel of a running pod that is not being deleted, else None.
+def _found(pod: Pod | None, secret: dict[str, Any], note: dict[str, Any] | None) -> RunningKernel | None:
+    """Return the kernel of a running pod that is not being deleted, else None. `note` says that a spare was taken.
 
     Raises RecordError if its record or its connection cannot be read.
     """
@@ -240,7 +261,10 @@ def _found(pod: Pod | None, secret: dict[str, Any]) -> RunningKernel | None:
         connection = read_connection(base64.b64decode(secret["data"]["connection.json"]).decode())
     except (KeyError, ValueError) as error:
         raise RecordError("its Secret does not hold a connection") from error
-    return RunningKernel(record, connection.at(ip), secret["metadata"]["name"].rpartition("-")[2])
+    incarnation = secret["metadata"]["name"].rpartition("-")[2]
+    if is_spare(pod) and note:
+        return RunningKernel(taken(record, note), connection.at(ip), incarnation)
+    return RunningKernel(record, connection.at(ip), incarnation, spare=is_spare(pod))
 
 
 def _failed(ended: Ended) -> StartFailed:

@@ -1,4 +1,4 @@
-"""A network of a sandbox's own: its names, and its way out by slirp4netns.
+"""A network of a sandbox's own: its names, and its way out by slirp4netns; free ports for kernels without one.
 
 slirp4netns is one process for each sandbox. It makes the sandbox's connections as ordinary ones of this machine,
 but none to the machine's loopback, and ends with the sandbox.
@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import shutil
+import socket
 import subprocess
 from io import FileIO
 from pathlib import Path
@@ -125,3 +126,12 @@ def _reap(popen: subprocess.Popen[bytes]) -> None:
             popen.wait(timeout=1)
 
     loop.add_reader(descriptor, ended)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports that are free now, for kernels that do not support ipc."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]

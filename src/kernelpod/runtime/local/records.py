@@ -1,4 +1,7 @@
-"""Reads what the folder of a kernel says of it."""
+"""Reads and writes what the folder of a kernel says of it.
+
+Beside the files with its record, connection and process, an empty file `spare` says that nobody has taken it yet.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,25 @@ from pathlib import Path
 from kernelpod.errors import KernelpodError
 from kernelpod.runtime.interface import RunningKernel
 from kernelpod.runtime.local.processes import Process
-from kernelpod.start.connection import read_connection
-from kernelpod.start.record import read
+from kernelpod.runtime.local.statedir import write_private
+from kernelpod.start.connection import Connection, read_connection
+from kernelpod.start.record import KernelRecord, read
+
+SPARE = "spare"
+
+
+def write_kernel(folder: Path, record: KernelRecord, connection: Connection, *, spare: bool) -> None:
+    """Write what the next gateway reads. It cannot trust the kernel's own copy, which the kernel can change."""
+    if spare:
+        (folder / SPARE).touch()
+    write_private(folder / "record.json", record.to_json())
+    write_private(folder / "connection.json", connection.to_json())
+
+
+def write_taken(folder: Path, record: KernelRecord) -> None:
+    """Write that the kernel is no spare any more, and its record since then."""
+    write_private(folder / "record.json", record.to_json())
+    (folder / SPARE).unlink(missing_ok=True)
 
 
 def read_kernel(folder: Path) -> tuple[RunningKernel, Process | None]:
@@ -22,7 +42,8 @@ def read_kernel(folder: Path) -> tuple[RunningKernel, Process | None]:
     record = read((folder / "record.json").read_text(encoding="utf-8"))
     connection = read_connection((folder / "connection.json").read_text(encoding="utf-8"))
     process = Process.found(json.loads((folder / "process.json").read_text(encoding="utf-8")))
-    return RunningKernel(record, connection, folder.name.rpartition("-")[2]), process
+    incarnation, spare = folder.name.rpartition("-")[2], (folder / SPARE).exists()
+    return RunningKernel(record, connection, incarnation, spare=spare), process
 
 
 def seen_kernels(folders: Iterable[Path]) -> list[RunningKernel]:

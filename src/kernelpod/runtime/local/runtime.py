@@ -14,7 +14,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,9 +32,9 @@ from kernelpod.runtime.local.local_paths import (
     refuse_without_network,
 )
 from kernelpod.runtime.local.mounting import Bind
-from kernelpod.runtime.local.network import has_way_out, warn_without_way_out
+from kernelpod.runtime.local.network import free_ports, has_way_out, warn_without_way_out
 from kernelpod.runtime.local.processes import Process, Transcript, find_process
-from kernelpod.runtime.local.records import read_kernel, seen_kernels
+from kernelpod.runtime.local.records import read_kernel, seen_kernels, write_kernel, write_taken
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.runtime.local.spawning import Spawned, spawn
 from kernelpod.runtime.local.statedir import kernel_folders, make_state_dir, try_remove, write_private
@@ -43,6 +42,7 @@ from kernelpod.settings.runtimes import Local
 from kernelpod.start.connection import Connection, ConnectionKeys, new_connection
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
+from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ INSIDE = "/run/kernelpod"
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 KILL_TIMEOUT_SECONDS = 10
 SWEEP_WAIT_SECONDS = 10
+_NOT_HERE = "The kernel's process could not be started here."
 
 
 @dataclass
@@ -100,11 +101,13 @@ class LocalRuntime:
         """Return True, since `open` has already checked this machine."""
         return True
 
-    async def start(self, record: KernelRecord, keys: ConnectionKeys | None = None) -> RunningKernel:
+    async def start(
+        self, record: KernelRecord, keys: ConnectionKeys | None = None, *, spare: bool = False
+    ) -> RunningKernel:
         """Start the plan in a sandbox; see `Runtime.start`."""
         incarnation = secrets.token_hex(3)
         folder = self._folder(record.kernel_id, incarnation)
-        task = asyncio.ensure_future(self._start(record, keys, incarnation, folder))
+        task = asyncio.ensure_future(self._start(record, keys, incarnation, folder, spare))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -115,22 +118,18 @@ class LocalRuntime:
         except BaseException as error:
             await asyncio.to_thread(self._remove, folder)
             if isinstance(error, OSError):
-                raise StartFailed(
-                    "kernel_start_failed",
-                    "The kernel's process could not be started here.",
-                    detail=repr(error),
-                ) from error
+                raise StartFailed("kernel_start_failed", _NOT_HERE, detail=repr(error)) from error
             raise
 
     async def _start(
-        self, record: KernelRecord, keys: ConnectionKeys | None, incarnation: str, folder: Path
+        self, record: KernelRecord, keys: ConnectionKeys | None, incarnation: str, folder: Path, spare: bool
     ) -> RunningKernel:
         plan = record.plan
         refuse_what_needs_a_pod(plan)
         if self._sandboxed and self._settings.network == "own":
             refuse_without_network(plan)
         connection = self._connection(plan, folder, keys)
-        await asyncio.to_thread(self._write, record, connection, folder)
+        await asyncio.to_thread(self._write, record, connection, folder, spare)
         spawned = await self._spawn(plan, folder)
         try:
             write_private(folder / "process.json", json.dumps(spawned.process.identity()))
@@ -139,7 +138,7 @@ class LocalRuntime:
             raise
         home = plan.mounts.home.mount_path
         note = f"The folder {plan.working_dir!r} does not exist, so the kernel started in {home!r}."
-        kernel = RunningKernel(record, connection, incarnation, () if spawned.entered else (note,))
+        kernel = RunningKernel(record, connection, incarnation, () if spawned.entered else (note,), spare)
         self._watch(kernel, folder, spawned.process, spawned.transcript)
         return kernel
 
@@ -162,6 +161,14 @@ class LocalRuntime:
                 way_out=self._own_network(plan) and plan.network == OPEN_NETWORK and has_way_out(),
                 limit=partial(self._groups.take, folder.name) if self._groups else None,
             )
+
+    async def take(self, kernel: RunningKernel, session: Session | None) -> None:
+        """Store that a spare is its owner's kernel now; see `Runtime.take`."""
+        folder = self._folder(kernel.record.kernel_id, kernel.incarnation)
+        try:
+            write_taken(folder, kernel.record.model_copy(update={"session": session}))
+        except OSError as error:
+            raise StartFailed("kernel_start_failed", _NOT_HERE, detail=repr(error)) from error
 
     async def running(self) -> list[RunningKernel]:
         """Return the kernels whose processes are still running. Remove the folders of all others."""
@@ -270,17 +277,15 @@ class LocalRuntime:
         """Return the connection from the gateway's view: ipc sockets in the kernel's folder, or free ports."""
         if plan.transport == "ipc":
             return new_connection("ipc", str(folder / "c" / "s"), [1, 2, 3, 4, 5], plan.address, keys)
-        return new_connection("tcp", "127.0.0.1", _free_ports(5), plan.address, keys)
+        return new_connection("tcp", "127.0.0.1", free_ports(5), plan.address, keys)
 
-    def _write(self, record: KernelRecord, connection: Connection, folder: Path) -> None:
+    def _write(self, record: KernelRecord, connection: Connection, folder: Path, spare: bool) -> None:
         plan = record.plan
         folder.mkdir()
         folder.chmod(0o711)  # regardless of the umask: without a sandbox, the kernel's uid must reach `c/`
         private = folder / "c"
         private.mkdir(mode=0o700)
-        write_private(folder / "record.json", record.to_json())
-        # The next gateway reads this file. It cannot trust the kernel's own copy, which the kernel can change.
-        write_private(folder / "connection.json", connection.to_json())
+        write_kernel(folder, record, connection, spare=spare)
         seen = connection.at(f"{INSIDE}/s") if self._sandboxed and plan.transport == "ipc" else connection
         write_private(private / "connection.json", seen.to_json())
         if os.getuid() == 0:
@@ -319,12 +324,3 @@ def _explain(plan: KernelPlan, exit_code: int | None, transcript: Transcript | N
             said,
         )
     return exited(exit_code, said)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free now, for kernels that do not support ipc."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
