@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.parity import rows as subjects
 from bench.parity.behaviour import FAILED, Behaviour, behaviours
-from bench.parity.report import Row, holds, render, write_json
+from bench.parity.report import Row, difference, holds, render, text, write_json
 from bench.parity.sides import KernelpodSide, LocalSide
 from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
 
@@ -125,7 +125,8 @@ def compare(asked: Sequence[Behaviour], *, small: bool) -> list[Row]:
 def again(behaviour: Behaviour, row: Row, sides: Sequence[Side]) -> Row:
     """Return the row of a behaviour that was worse or unknown, tried again alone: load is no difference."""
     for _ in range(TRIES):
-        say(f"again, alone: {behaviour.title}")
+        local, ours = difference(row.local, row.kernelpod)
+        say(f"again, alone: {behaviour.title}\n    local kernel: {text(local)}\n    Kernelpod:    {text(ours)}")
         row = Row.of(behaviour, *(observe(side, behaviour) for side in sides))
         if row.verdict not in AGAIN:
             break

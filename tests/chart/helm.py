@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from kernelpod.base import yamltext
+from kernelpod.deploy.withouthelm.chart import rendered
+from kernelpod.deploy.withouthelm.template import TemplateError
 
 HERE = Path(__file__).parent
 CHART = HERE.parents[1] / "charts" / "kernelpod"
@@ -58,6 +62,7 @@ class Helm:
         """Return all manifests as text. Fails with Helm's words."""
         done = self.run(["template", "--namespace", namespace, release], values)
         assert done.returncode == 0, done.stderr
+        same_without_helm(done.stdout, values or {}, release, namespace)
         return done.stdout
 
     def objects(self, values: dict[str, Any] | None = None, release: str = RELEASE) -> list[dict[str, Any]]:
@@ -68,7 +73,34 @@ class Helm:
         """Return why these values are refused."""
         done = self.run(["template", "--namespace", namespace, release], values)
         assert done.returncode != 0, done.stdout[:1000]
+        with pytest.raises(TemplateError) as refused:
+            rendered(CHART, values, release, namespace)
+        if words := re.search(r"execution error at \([^)]*\): (.*)", done.stderr):
+            assert words[1].strip() in refused.value.message
         return done.stderr
+
+
+def same_without_helm(text: str, values: dict[str, Any], release: str, namespace: str) -> None:
+    """Compare what Helm has made of the chart with what is made where there is no Helm."""
+    found = [one for one in yaml.safe_load_all(text) if one]
+    if any("helm.sh/hook" in one["metadata"].get("annotations", {}) for one in found):
+        with pytest.raises(TemplateError, match="Only Helm runs hooks"):
+            rendered(CHART, values, release, namespace)
+        return
+    assert _comparable(rendered(CHART, values, release, namespace, "Helm")) == _comparable(found)
+
+
+def _comparable(objects: list[dict[str, Any]]) -> dict[tuple[str, ...], Any]:
+    """Return objects by their identity. YAML in them is read, since it can be written in several ways."""
+    made = {}
+    for one in objects:
+        metadata = one["metadata"]
+        if one["kind"] == "ConfigMap":
+            one["data"] = {name: yaml.safe_load(text) for name, text in one["data"].items()}
+        if one["kind"] == "Deployment":
+            del one["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+        made[one["apiVersion"], one["kind"], metadata.get("namespace", ""), metadata["name"]] = one
+    return made
 
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import secrets
 import shutil
@@ -49,6 +50,8 @@ class Deployed:
     url: str = ""
     password: str = ""
     browsers: dict[str, Browser] = field(default_factory=dict)
+    path: str = field(default_factory=lambda: os.environ["PATH"])
+    """Where commands look for programs."""
 
     @property
     def namespaces(self) -> dict[str, str]:
@@ -109,9 +112,18 @@ class Deployed:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Return what `kernelpod VERB --file deploy.yaml ...` did; a verb may have several words."""
         verb, *options = words
-        program = [sys.executable, "-m", "kernelpod.cli.main"]
-        command = [*program, *verb.split(), "--file", str(self.file), *options]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+        return self.kernelpod(*verb.split(), "--file", str(self.file), *options)
+
+    def kernelpod(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Return what a command of kernelpod did, with the programs on `path`."""
+        return subprocess.run(
+            [sys.executable, "-m", "kernelpod.cli.main", *words],
+            env={**os.environ, "PATH": self.path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
 
     def succeeded(self, *words: str) -> str:
         """Return what a command printed. Raises AssertionError with its words if it fails."""

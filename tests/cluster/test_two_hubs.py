@@ -1,4 +1,7 @@
-"""A hub of the term and one of an exam, from one file, at one gateway: who gets in, and what reaches what."""
+"""A hub of the term and one of an exam, from one file, at one gateway: who gets in, and what reaches what.
+
+Both are deployed where there is no Helm.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +29,20 @@ pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 LAB, GRADING = "localhost/kernelpod-singleuser:test", "localhost/kernelpod-singleuser-grading:test"
 
 
+def path_without_helm(folder: Path) -> str:
+    """Return a search path with kubectl and all else but helm."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "kubectl").symlink_to(shutil.which("kubectl") or "")
+    folders = os.environ["PATH"].split(os.pathsep)
+    others = [name for name in folders if not Path(name, "helm").exists()]
+    return os.pathsep.join([str(folder / "bin"), *others])
+
+
 class TwoHubs(Deployed):
     """Both hubs; `browser` and the like are of the term's, `exam` of the exam's."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "nfs")
+        super().__init__(folder, "nfs", path=path_without_helm(folder))
         self.exam_url = self.exam_password = ""
         self.exam_browsers: dict[str, Browser] = {}
 
@@ -165,7 +178,9 @@ def two(need: Any) -> Iterator[TwoHubs]:
     site.write()
     site.write_courses()
     try:
-        said = site.succeeded("deploy", "--yes")
+        assert not shutil.which("helm", path=site.path)
+        assert "helm is not on PATH" in site.run("deploy", "--yes").stderr
+        said = site.succeeded("deploy", "--yes", "--without-helm")
         site.make_volumes()
         site.url = said.partition("smoke: passed\n")[2].split()[0]
         site.password = site.password_of(site.namespaces["hub"])
@@ -346,6 +361,41 @@ def test_a_changed_list_counts_at_the_next_start_without_a_deployment(two: TwoHu
     wait_until(lambda: frank.api("POST", "kernels", start).status_code != 201, "the gateway to see the list")
     frank.stop_server()
     frank.close()
+
+
+def test_without_helm_an_upgrade_is_rolled_back_and_kernels_go_on(two: TwoHubs) -> None:
+    space = two.namespaces["gateway"]
+    kernel = two.term("dora", "stats").start_notebook("upgraded.ipynb", "python-pod")
+    kernel.run("y = 'kept'")
+    kernel.close()
+    two.write(values={"podLabels": {"step": "two"}, "kernels": {"limitRange": {"enabled": False}}})
+    try:
+        two.succeeded("upgrade", "--yes")
+        assert kube.names("pods", space, "step=two")
+        assert kube.names("limitranges", two.namespaces["kernels"]) == []
+        state = json.loads(two.succeeded("status", "--json"))
+        assert (state["release"], state["problems"]) == ("deployed, revision 2, without Helm", [])
+        two.succeeded("rollback", "--yes")
+    finally:
+        two.write()
+    wait_until(lambda: not kube.names("pods", space, "step=two"), "the former gateway")
+    assert kube.names("limitranges", two.namespaces["kernels"]) == ["kernelpod"]
+    again = two.browser("dora").connect(kernel.kernel_id)
+    assert again.run("print(y)").strip() == "kept"
+    again.close()
+
+
+def test_the_folder_of_manifests_is_what_was_deployed(two: TwoHubs) -> None:
+    """So who keeps manifests in files may begin with `deploy`, and the other way round."""
+    folder = two.folder / "manifests"
+    done = two.kernelpod("render", "--deployment", str(two.file), "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    pods, tokens = two.pods("gateway"), two.secret("hub")
+    subprocess.run(["sh", str(folder / "secrets.sh")], check=True, timeout=60)
+    said = kube.kubectl("apply", "-k", str(folder))
+    assert "created" not in said, said
+    assert all(line.endswith("unchanged") for line in said.splitlines()), said
+    assert (two.pods("gateway"), two.secret("hub")) == (pods, tokens)
 
 
 def logged_in(browser: Browser, password: str) -> bool:

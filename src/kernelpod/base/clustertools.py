@@ -27,13 +27,13 @@ def find_kubectl(context: str = "") -> tuple[str, ...]:
     return tools.kubectl
 
 
-def find_cluster_tools(context: str = "", tools: Tools = "auto") -> ClusterTools:
+def find_cluster_tools(context: str = "", tools: Tools = "auto", *, helm: bool = True) -> ClusterTools:
     """Return the commands of kubectl and helm. Raises ToolsMissing, which names the commands not on PATH.
 
-    `auto` uses those of microk8s if there is microk8s but no kubectl.
+    `auto` uses those of microk8s if there is microk8s but no kubectl. Without `helm`, helm may be missing.
     """
     found = _tools(context, _chosen(tools))
-    require(*(("microk8s",) if found.microk8s else ("kubectl", "helm")))
+    require(*(("microk8s",) if found.microk8s else ("kubectl", "helm") if helm else ("kubectl",)))
     return found
 
 

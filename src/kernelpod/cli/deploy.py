@@ -9,8 +9,8 @@ import click
 
 from kernelpod.deploy import microk8s, operations, prepull
 from kernelpod.deploy.cluster import Cluster, find_cluster
-from kernelpod.deploy.install import gateway_revision
 from kernelpod.deploy.progress import Progress
+from kernelpod.deploy.release import release_of
 from kernelpod.deploy.rendered import DUMMY, HUB_TOKENS
 from kernelpod.deploy.settings import Deployment, load_deployment
 from kernelpod.deploy.state import public_url, state_of
@@ -28,9 +28,9 @@ file_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
-def opened(file: Path, *, warn: bool = False) -> tuple[Deployment, Cluster, str]:
+def opened(file: Path, *, warn: bool = False, without_helm: bool = False) -> tuple[Deployment, Cluster, str]:
     """Return the deployment of a file, its cluster and the address of the API server. Raises KernelpodError."""
-    deployment = load_deployment(file)
+    deployment = load_deployment(file, without_helm=without_helm)
     for finding in operations.shared_origins(deployment, file) if warn else ():
         click.echo(finding.as_text(), err=True)
     cluster = find_cluster(deployment)
@@ -47,15 +47,17 @@ def confirm(question: str, yes: bool) -> None:
 @file_option
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Print what would be applied, and change nothing.")
-def deploy(file: Path, yes: bool, dry_run: bool) -> None:
+@click.option("--without-helm", is_flag=True, help="Install the gateway with kubectl alone (`without_helm`).")
+def deploy(file: Path, yes: bool, dry_run: bool, without_helm: bool) -> None:
     """Install gateway, kernel namespace and hub, then run the smoke test. Safe to repeat.
 
     \b
     Examples:
       kernelpod deploy --dry-run
       kernelpod deploy --file deploy.yaml --yes
+      kernelpod deploy --without-helm
     """
-    _deploy(*opened(file, warn=True), yes=yes, dry_run=dry_run)
+    _deploy(*opened(file, warn=True, without_helm=without_helm), yes=yes, dry_run=dry_run)
 
 
 @click.command()
@@ -70,7 +72,7 @@ def upgrade(file: Path, yes: bool, dry_run: bool) -> None:
       kernelpod upgrade --yes
     """
     deployment, cluster, server = opened(file, warn=True)
-    if not gateway_revision(cluster, deployment):
+    if not release_of(cluster, deployment).revision():
         raise KernelpodError(
             f"There is no deployment to upgrade in {deployment.namespaces.gateway}; run `kernelpod deploy`."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -90,9 +91,21 @@ class Cluster:
 
 
 def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
-    """Return the cluster that the file describes. Raises ToolsMissing if kubectl or helm is missing."""
+    """Return the cluster that the file describes. Raises ToolsMissing if kubectl or helm is missing.
+
+    Helm may be missing where the gateway is, or is to be, installed without it.
+    """
+    context, tools = deployment.context or "", deployment.tools
     try:
-        found = find_cluster_tools(deployment.context or "", deployment.tools)
+        found = find_cluster_tools(context, tools, helm=not deployment.without_helm)
     except ToolsMissing as error:
-        raise ToolsMissing(f"{error.message} To use other tools, set `tools` in the file.") from error
+        with contextlib.suppress(KernelpodError):
+            found = find_cluster_tools(context, tools, helm=False)
+            cluster = Cluster(found.kubectl, found.helm, found.microk8s, run)
+            if cluster.read_secret(deployment.manifests_secret, deployment.namespaces.gateway):
+                return cluster
+        raise ToolsMissing(
+            f"{error.message} To use other tools, set `tools` in the file. kubectl alone is enough with "
+            "`without_helm: true`."
+        ) from error
     return Cluster(found.kubectl, found.helm, found.microk8s, run)

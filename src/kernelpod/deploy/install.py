@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import tempfile
 from ipaddress import ip_address, ip_network
@@ -18,6 +17,7 @@ from kernelpod.base import shipped, yamltext
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.internaltls import TlsSecret
+from kernelpod.deploy.release import release_of
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.watching import said_in
 from kernelpod.errors import SettingsError
@@ -38,8 +38,12 @@ def denied_addresses(cluster: Cluster, nfs_server: str) -> list[str]:
     ]
     slices = cluster.items("endpointslices", "default", "kubernetes.io/service-name=kubernetes")
     servers = [address for one in slices for endpoint in one["endpoints"] for address in endpoint["addresses"]]
-    found = dict.fromkeys([nfs_server, *nodes, *servers])
-    return [str(ip_network(address)) for address in found if _is_address(address)]
+    return as_networks([nfs_server, *nodes, *servers])
+
+
+def as_networks(hosts: list[str]) -> list[str]:
+    """Return those of the hosts that are addresses, each once, as CIDR blocks."""
+    return [str(ip_network(host)) for host in dict.fromkeys(hosts) if _is_address(host)]
 
 
 def _is_address(text: str) -> bool:
@@ -59,12 +63,7 @@ class CompletedSettings(NamedTuple):
 
 def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> CompletedSettings:
     """Return the settings, completed by the chart. Raises ClusterError, SettingsError."""
-    version = json.loads(cluster.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
-    text = cluster.helm(
-        *("template", deployment.release, str(shipped.chart()), "-n", deployment.namespaces.gateway),
-        *("-f", "-", "--show-only", "templates/gateway/configmap.yaml", "--kube-version", version),
-        given=values,
-    )
+    text = release_of(cluster, deployment).config_map(values)
     found = yaml.safe_load(yaml.safe_load(text)["data"]["settings.yaml"])
     try:
         return CompletedSettings(yamltext.dump(found), Settings.model_validate(found))
@@ -112,12 +111,9 @@ def check_https(cluster: Cluster, one: OneHub) -> None:
 
 def make_namespaces(cluster: Cluster, deployment: Deployment) -> None:
     """Create missing namespaces of gateway and installed hubs. The chart creates the kernels' namespace."""
-    names, installed = deployment.namespaces, [one.deployment for one in deployment.hubs()]
-    # The container that creates homes runs as root with three capabilities, which `restricted` forbids.
-    hubs = [(one.namespaces.hub, "baseline") for one in installed if one.hub.install != "none"]
-    for name, level in ((names.gateway, "restricted"), *hubs):
-        if cluster.get("namespace", name) is None:
-            cluster.apply(rendered.namespace(name, level))
+    for one in rendered.namespaces(deployment):
+        if cluster.get("namespace", one["metadata"]["name"]) is None:
+            cluster.apply(one)
 
 
 def make_secrets(cluster: Cluster, one: OneHub) -> None:
@@ -178,7 +174,7 @@ def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> Non
     space = deployment.namespaces.hub
     former = {
         "previous": cluster.read_secret(DEPLOYED, space).get("current", ""),
-        "revision": str(gateway_revision(cluster, deployment)),
+        "revision": str(release_of(cluster, deployment).revision()),
     }
     cluster.apply(manifests)
     cluster.apply(rendered.secret(DEPLOYED, space, {"current": manifests, **former}))
@@ -194,32 +190,3 @@ def wait_for_hub(cluster: Cluster, space: str) -> None:
         )
     except ClusterError as error:
         raise ClusterError(f"The hub does not start. {said_in(cluster, space)}") from error
-
-
-def install_gateway(cluster: Cluster, deployment: Deployment, values: str) -> None:
-    """Install or upgrade the gateway's chart, and wait until the gateway is ready. Raises ClusterError."""
-    space = deployment.namespaces.gateway
-    try:
-        cluster.helm(
-            *("upgrade", "--install", deployment.release, str(shipped.chart()), "-n", space),
-            *("-f", "-", "--wait", "--timeout", f"{WAIT_SECONDS}s"),
-            given=values,
-            seconds=WAIT_SECONDS + 30,
-        )
-    except ClusterError as error:
-        raise ClusterError(f"{error.message}\n{said_in(cluster, space)}") from error
-
-
-def gateway_revision(cluster: Cluster, deployment: Deployment) -> int:
-    """Return the deployed revision of the gateway's release, or 0 if there is none."""
-    words = (
-        "list",
-        "-n",
-        deployment.namespaces.gateway,
-        "--deployed",
-        "--filter",
-        f"^{deployment.release}$",
-        "-o",
-        "json",
-    )
-    return next((int(release["revision"]) for release in json.loads(cluster.helm(*words))), 0)

@@ -10,17 +10,16 @@ from typing import Any, NamedTuple
 from kernelpod.base import yamltext
 from kernelpod.base.names import release_labels, selector
 from kernelpod.deploy import install, rendered, volumes, z2jh
-from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.cluster import Cluster, ClusterError
 from kernelpod.deploy.internaltls import TlsSecret
 from kernelpod.deploy.progress import Progress
+from kernelpod.deploy.release import REMOVE_SECONDS, release_of
 from kernelpod.deploy.settings import Deployment, OneHub
 from kernelpod.deploy.state import kernel_pods, server_pods
-from kernelpod.deploy.watching import said_in, watched
+from kernelpod.deploy.watching import watched
 from kernelpod.findings.finding import START, Finding
 from kernelpod.settings.origins import shared_origin
 from kernelpod.settings.sections import Settings
-
-REMOVE_SECONDS = 180
 
 
 def check_cluster(cluster: Cluster) -> str:
@@ -41,7 +40,8 @@ def intention(deployment: Deployment, server: str) -> list[str]:
     specs = f"{nfs.server}:{nfs.kernelspecs}/kernelspecs" if nfs.kernelspecs else "from the gateway's image"
     return [
         f"cluster     {server}",
-        f"gateway     namespace {names.gateway}: release {deployment.release} ({gateway})",
+        f"gateway     namespace {names.gateway}: release {deployment.release} ({gateway})"
+        + (", without Helm" if deployment.without_helm else ""),
         f"kernels     namespace {names.kernels}",
         f"homes       {nfs.server}:{nfs.homes} ({deployment.homes})",
         f"kernelspecs {specs}",
@@ -183,7 +183,7 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
                 else:
                     install.install_hub(cluster, one.deployment, planned.hubs[one.name])
     with progress("gateway"), watched(cluster, deployment.namespaces.gateway, progress.say):
-        install.install_gateway(cluster, deployment, planned.gateway)
+        release_of(cluster, deployment).install(planned.gateway)
         if storage := rendered.kernels_storage(deployment):
             cluster.apply(storage)
 
@@ -196,6 +196,7 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
             f"With Zero to JupyterHub, roll back with helm: helm rollback {z2jh.RELEASE} -n {names.hub}, and "
             f"helm rollback {deployment.release} -n {names.gateway}"
         )
+    release = release_of(cluster, deployment)
     spaces = [one.deployment.namespaces.hub for one in deployment.hubs()]
     known = {name: cluster.read_secret(install.DEPLOYED, name) for name in spaces}
     revision = int(known[names.hub].get("revision", "0"))
@@ -207,17 +208,11 @@ def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> No
         with progress("hub" if name == names.hub else f"hub {name}"):
             cluster.apply(kept["previous"])
             swapped = {"current": kept["previous"], "previous": kept["current"]}
-            now = str(install.gateway_revision(cluster, deployment))
+            now = str(release.revision())
             cluster.apply(rendered.secret(install.DEPLOYED, name, {**swapped, "revision": now}))
             install.wait_for_hub(cluster, name)
     with progress(f"gateway rolled back to revision {revision}"), watched(cluster, space, progress.say):
-        wait = ("--wait", "--timeout", f"{WAIT_SECONDS}s")
-        try:
-            cluster.helm(
-                *("rollback", deployment.release, str(revision), "-n", space, *wait), seconds=WAIT_SECONDS + 30
-            )
-        except ClusterError as error:
-            raise ClusterError(f"{error.message}\n{said_in(cluster, space)}") from error
+        release.roll_back(revision)
 
 
 def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, homes: bool) -> None:
@@ -244,10 +239,7 @@ def destroy(cluster: Cluster, deployment: Deployment, progress: Progress, *, hom
                     z2jh.uninstall(cluster, one.deployment.namespaces.hub)
             _remove(cluster, *spaces)
     with progress(f"gateway and kernels ({names.gateway}, {names.kernels})"):
-        cluster.helm(
-            *("uninstall", deployment.release, "-n", names.gateway, "--ignore-not-found", "--wait"),
-            seconds=REMOVE_SECONDS,
-        )
+        release_of(cluster, deployment).uninstall()
         # A namespace that the chart did not create is kept.
         if (cluster.get("namespace", names.kernels) or {}).get("status", {}).get("phase") == "Terminating":
             waited = (f"namespace/{names.kernels}", f"--timeout={REMOVE_SECONDS}s")

@@ -105,6 +105,14 @@ def namespace(name: str, level: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
+def namespaces(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return the namespaces of the gateway and of the hubs that deploy installs. The chart has the kernels'."""
+    installed = [one.deployment for one in deployment.hubs() if one.deployment.hub.install != "none"]
+    # The container that creates homes runs as root with three capabilities, which `restricted` forbids.
+    hubs = [namespace(one.namespaces.hub, "baseline") for one in installed]
+    return [namespace(deployment.namespaces.gateway, "restricted"), *hubs]
+
+
 def secret(name: str, namespace: str, values: dict[str, str]) -> dict[str, Any]:
     """Return a Secret."""
     metadata = {"name": name, "namespace": namespace, "labels": MANAGED}

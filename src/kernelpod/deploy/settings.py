@@ -105,6 +105,9 @@ class Deployment(Section):
 
     tools: Tools = "auto"
     """`kubectl` and `helm`, or `microk8s kubectl` and `microk8s helm3`. auto: the first if kubectl exists."""
+    without_helm: bool = False
+    """Install the gateway with kubectl alone, from the manifests that the chart gives. What was installed so stays
+    so. Not with `hub.install: z2jh`, which is a chart."""
     context: str | None = None
     """Context of the kubeconfig. Absent: the current one."""
     release: Name = "kernelpod"
@@ -139,6 +142,8 @@ class Deployment(Section):
             lists = hub.users or hub.courses
             if hub.install != "none" and hub.authenticator == "dummy" and not lists:
                 raise ValueError(f"{key}.users: list who may log in, such as [alice, bob], or set courses")
+            if hub.install == "z2jh" and self.without_helm:
+                raise ValueError(f"without_helm: {key}.install is z2jh, a chart that only Helm installs")
             if hub.allow_from and hub.install != "manifests":
                 raise ValueError(f"{key}.allow_from: requires install: manifests; use the chart's values instead")
             if hub.courses and not (self.nfs.courses and self.nfs.courses_files):
@@ -178,6 +183,11 @@ class Deployment(Section):
             if is_given and not url.startswith("https:"):
                 raise ValueError(f"internal_tls: settings.{key} must begin with https:, or be absent")
         return self
+
+    @property
+    def manifests_secret(self) -> str:
+        """Name of the Secret of the gateway's namespace with the manifests of a gateway installed without Helm."""
+        return f"{self.release}-manifests"
 
     @cached_property
     def gateway(self) -> Settings:
@@ -219,8 +229,8 @@ class OneHub:
         return "/run/secrets/kernelpod" if self.first else f"/run/secrets/kernelpod-{self.name}"
 
 
-def load_deployment(path: Path) -> Deployment:
-    """Return the deployment that a YAML file describes.
+def load_deployment(path: Path, *, without_helm: bool = False) -> Deployment:
+    """Return the deployment that a YAML file describes, with `without_helm` if it is to be so.
 
     Raises SettingsError, which names the place of every mistake, including those below `settings`. It repeats no
     value.
@@ -229,7 +239,7 @@ def load_deployment(path: Path) -> Deployment:
         tree = read_tree(path, such_as="nfs: and hub:")
     except FindingsError as error:
         raise SettingsError(f"{error.message}\nStart with deploy.example.yaml.") from None
-    data, wrong = tree.data, []
+    data, wrong = {**tree.data, **({"without_helm": True} if without_helm else {})}, []
     try:
         Settings.model_validate(data.get("settings", {}))
     except ValidationError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from kernelpod.base.names import LABEL_KERNEL_ID, release_labels, selector
 from kernelpod.deploy.cluster import Cluster, ClusterError
+from kernelpod.deploy.release import release_of
 from kernelpod.deploy.settings import Deployment, OneHub
 
 PUBLIC_SERVICE = "proxy-public"
@@ -22,7 +22,7 @@ class State:
 
     url: str
     release: str
-    """Status and revision of the gateway's Helm release. Empty if there is none."""
+    """Status and revision of the gateway's release. Empty if there is none."""
     gateway: str
     hub: str
     more_hubs: dict[str, str]
@@ -46,7 +46,7 @@ class State:
 def state_of(cluster: Cluster, deployment: Deployment) -> State:
     """Return the state of a deployment. Raises ClusterError if the cluster does not answer."""
     names, problems = deployment.namespaces, []
-    release = _release(cluster, deployment)
+    release = release_of(cluster, deployment).status()
     gateway = _ready(cluster, names.gateway, f"app.kubernetes.io/instance={deployment.release}")
     hub = _ready(cluster, names.hub, "component=hub") if deployment.hub.install != "none" else "not ours"
     if not release.startswith("deployed"):
@@ -118,16 +118,6 @@ def kernel_pods(cluster: Cluster, deployment: Deployment, kernel_id: str = "") -
     """Return the pods of this deployment's kernels, or only those of `kernel_id`."""
     labels = {**release_labels(deployment.release), **({LABEL_KERNEL_ID: kernel_id} if kernel_id else {})}
     return cluster.items("pods", deployment.namespaces.kernels, selector(labels))
-
-
-def _release(cluster: Cluster, deployment: Deployment) -> str:
-    listed = cluster.helm(
-        *("list", "-n", deployment.namespaces.gateway, "--all", "--filter", f"^{deployment.release}$"),
-        *("-o", "json"),
-    )
-    for release in json.loads(listed):
-        return f"{release['status']}, revision {release['revision']}"
-    return ""
 
 
 def _ready(cluster: Cluster, space: str, selector: str) -> str:

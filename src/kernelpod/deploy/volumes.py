@@ -12,6 +12,7 @@ from typing import Any
 from kernelpod.base.names import selector
 from kernelpod.deploy import rendered
 from kernelpod.deploy.cluster import Cluster, ClusterError
+from kernelpod.deploy.release import release_of
 from kernelpod.deploy.settings import Deployment
 
 
@@ -48,14 +49,7 @@ def of_deploy(cluster: Cluster, deployment: Deployment) -> list[dict[str, Any]]:
 
 
 def _own(cluster: Cluster, deployment: Deployment) -> list[dict[str, Any]]:
-    chart = {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": deployment.release}
-    # Releases in two namespaces may have the same name. Helm tells their objects apart by this annotation.
-    space = ("meta.helm.sh/release-namespace", deployment.namespaces.gateway)
-    of_chart = cluster.items("persistentvolumes", selector=selector(chart))
-    return [
-        *of_deploy(cluster, deployment),
-        *(one for one in of_chart if space in one["metadata"].get("annotations", {}).items()),
-    ]
+    return [*of_deploy(cluster, deployment), *release_of(cluster, deployment).volumes()]
 
 
 def _claim_is_gone(cluster: Cluster, volume: dict[str, Any]) -> bool:

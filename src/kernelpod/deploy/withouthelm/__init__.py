@@ -1,0 +1,1 @@
+"""Installs the gateway's chart where there is no Helm: renders its templates, and applies them with kubectl."""

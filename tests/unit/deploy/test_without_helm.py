@@ -1,0 +1,267 @@
+"""The gateway without Helm: what is applied, kept, removed and rolled back, and its folder of manifests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from deployments import deployment, written
+from kubectl_double import SECRET, Kubectl, identity
+from pydantic import ValidationError
+
+from kernelpod.base import yamltext
+from kernelpod.base.missingtools import ToolsMissing
+from kernelpod.deploy import install, operations, rendered
+from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster
+from kernelpod.deploy.progress import Progress
+from kernelpod.deploy.release import HelmRelease, release_of
+from kernelpod.deploy.settings import load_deployment
+from kernelpod.deploy.state import state_of
+from kernelpod.deploy.withouthelm.folder import folder_files, write_folder
+from kernelpod.deploy.withouthelm.release import KEPT_REVISIONS, PlainRelease
+from kernelpod.deploy.withouthelm.template import TemplateError
+from kernelpod.errors import KernelpodError
+
+PLAIN = deployment(without_helm=True, hub={"install": "none"})
+
+
+@pytest.fixture
+def kubectl() -> Kubectl:
+    return Kubectl()
+
+
+@pytest.fixture
+def release(kubectl: Kubectl) -> PlainRelease:
+    return PlainRelease(kubectl.cluster, PLAIN)
+
+
+def values(**changes: Any) -> str:
+    return yamltext.dump(rendered.chart_values(PLAIN, []) | changes)
+
+
+LIMIT = ("LimitRange", "kernels", "kernelpod")
+WITHOUT_LIMIT = {"kernels": {"namespace": {"name": "kernels"}, "limitRange": {"enabled": False}}}
+
+
+def test_all_is_applied_and_the_gateway_is_waited_for(kubectl: Kubectl, release: PlainRelease) -> None:
+    assert (release.revision(), release.status()) == (0, "")
+    release.install(values())
+    assert kubectl.names == {identity(one) for one in release.objects(values())}
+    assert {one["metadata"]["labels"]["app.kubernetes.io/managed-by"] for one in kubectl.objects.values()} == {
+        "kernelpod-deploy"
+    }
+    assert ["rollout", "status", "deployment/kernelpod", "-n", "gateway"] in [
+        words[1:6] for words in kubectl.asked
+    ]
+    assert (release.revision(), release.status()) == (1, "deployed, revision 1, without Helm")
+    assert [one["metadata"]["name"] for one in release.volumes()] == ["gateway-kernelpod-homes"]
+
+
+def test_what_the_next_file_does_not_have_is_removed_and_comes_back(
+    kubectl: Kubectl, release: PlainRelease
+) -> None:
+    release.install(values())
+    release.install(values(**WITHOUT_LIMIT))
+    assert LIMIT not in kubectl.names
+    release.roll_back(1)
+    assert (LIMIT in kubectl.names, release.revision()) == (True, 3)
+
+
+def test_a_deploy_that_failed_leaves_nothing_that_the_next_one_does_not_have(
+    kubectl: Kubectl, release: PlainRelease
+) -> None:
+    release.install(values(**WITHOUT_LIMIT))
+    kubectl.refuses = "rollout"
+    with pytest.raises(ClusterError, match="rollout is refused"):
+        release.install(values())
+    assert (LIMIT in kubectl.names, release.revision()) == (True, 1)
+    assert release.status() == "incomplete, revision 2"
+    kubectl.refuses = ""
+    release.install(values(**WITHOUT_LIMIT))
+    assert (LIMIT in kubectl.names, release.status()) == (False, "deployed, revision 2, without Helm")
+
+
+def test_the_last_revisions_are_kept_and_no_others(kubectl: Kubectl, release: PlainRelease) -> None:
+    for _ in range(KEPT_REVISIONS + 2):
+        release.install(values())
+    assert kubectl.kept() == {str(number) for number in range(3, KEPT_REVISIONS + 3)}
+    with pytest.raises(ClusterError, match="revision 2 are not kept any more"):
+        release.roll_back(2)
+
+
+def test_uninstalling_leaves_nothing_of_any_revision(kubectl: Kubectl, release: PlainRelease) -> None:
+    release.install(values())
+    release.install(values(**WITHOUT_LIMIT))
+    kubectl.refuses = "rollout"
+    with pytest.raises(ClusterError):
+        release.install(values())
+    release.uninstall()
+    assert kubectl.objects == {}
+    release.uninstall()
+
+
+def test_a_deploy_beside_another_one_is_refused(
+    kubectl: Kubectl, release: PlainRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.install(values())
+    other = PlainRelease(kubectl.cluster, PLAIN)
+    apply = Kubectl._write
+
+    def meanwhile(self: Kubectl, verb: str, one: dict[str, Any]) -> str:
+        if verb == "apply" and one["kind"] == "Namespace":
+            kubectl.objects[SECRET]["metadata"]["resourceVersion"] = "of the other"
+        return apply(self, verb, one)
+
+    monkeypatch.setattr(Kubectl, "_write", meanwhile)
+    with pytest.raises(ClusterError, match="Another deploy is under way"):
+        other.install(values(**WITHOUT_LIMIT))
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [("Helm", "belongs to a release of Helm"), ("", "deploy did not create it"), ("argocd", "did not create it")],
+)
+def test_what_somebody_else_has_made_is_not_changed(
+    kubectl: Kubectl, release: PlainRelease, by: str, said: str
+) -> None:
+    labels = {"app.kubernetes.io/managed-by": by} if by else {}
+    theirs = {"kind": "Service", "metadata": {"namespace": "gateway", "name": "kernelpod", "labels": labels}}
+    kubectl.objects[identity(theirs)] = theirs
+    with pytest.raises(ClusterError, match=said):
+        release.install(values())
+    assert kubectl.names == {identity(theirs)}
+    assert SECRET not in kubectl.objects
+
+
+@pytest.mark.parametrize(("version", "fits"), [(("1", "29"), False), (("1", "30+"), True), (("2", "0"), True)])
+def test_a_cluster_that_is_too_old_is_refused(version: tuple[str, str], fits: bool) -> None:
+    kubectl = Kubectl(version)
+    release = PlainRelease(kubectl.cluster, PLAIN)
+    if fits:
+        release.install(values())
+        return
+    with pytest.raises(ClusterError, match=r"Kubernetes v1\.29 is too old: the gateway needs 1\.30"):
+        release.install(values())
+    assert kubectl.objects == {}
+
+
+def test_values_that_the_chart_refuses_change_nothing(kubectl: Kubectl, release: PlainRelease) -> None:
+    with pytest.raises(TemplateError, match="replicaCount must be integer"):
+        release.install(values(replicaCount="two"))
+    assert kubectl.objects == {}
+
+
+def test_what_was_installed_so_stays_so(kubectl: Kubectl, release: PlainRelease) -> None:
+    later = deployment(hub={"install": "none"})
+    assert isinstance(release_of(kubectl.cluster, later), HelmRelease)
+    release.install(values())
+    assert isinstance(release_of(kubectl.cluster, later), PlainRelease)
+    assert state_of(kubectl.cluster, later).release == "deployed, revision 1, without Helm"
+
+
+def test_a_whole_deployment_is_made_rolled_back_and_removed_by_kubectl(
+    kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = deployment(without_helm=True, nfs={"server": "10.0.0.5"}, homes="nfs")
+    objects = yamltext.dump({"kind": "ConfigMap", "metadata": {"namespace": "hub", "name": "hub-config"}})
+    monkeypatch.setattr(install, "hub_objects", lambda *_: objects)
+    progress = Progress(lambda _: None)
+    operations.deploy(kubectl.cluster, made, progress)
+    operations.deploy(kubectl.cluster, made, progress)
+    operations.rollback(kubectl.cluster, made, progress)
+    assert PlainRelease(kubectl.cluster, made).revision() == 3
+    operations.destroy(kubectl.cluster, made, progress, homes=False)
+    assert kubectl.objects == {}
+
+
+def test_without_helm_kubectl_alone_is_enough(monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
+    find_cluster(PLAIN, kubectl)
+    later = deployment(hub={"install": "none"})
+    with pytest.raises(ToolsMissing, match=r"helm is not on PATH.*without_helm: true"):
+        find_cluster(later, kubectl)
+    PlainRelease(kubectl.cluster, PLAIN).install(values())
+    find_cluster(later, kubectl)
+
+
+def test_a_hub_that_is_a_chart_needs_helm(tmp_path: Path) -> None:
+    zero = {"install": "z2jh", "users": ["alice"]}
+    with pytest.raises(ValidationError, match=r"without_helm: hub\.install is z2jh"):
+        deployment(without_helm=True, hub=zero)
+    file = written(tmp_path, {"nfs": {"server": "10.0.0.5"}, "hub": zero})
+    assert not load_deployment(file).without_helm
+    with pytest.raises(KernelpodError, match=r"without_helm: hub\.install is z2jh"):
+        load_deployment(file, without_helm=True)
+
+
+@pytest.fixture
+def kustomizing(kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster whose hub is one object."""
+    monkeypatch.setattr(install, "hub_objects", lambda *_: "kind: Deployment\n")
+    return kubectl.cluster
+
+
+def test_the_folder_holds_all_but_secrets(kustomizing: Cluster, kubectl: Kubectl) -> None:
+    courses = {"server": "10.0.0.5", "courses": "/courses", "courses_files": "/files"}
+    files = folder_files(kustomizing, deployment(nfs=courses), ["10.0.0.5/32"])
+    listed = yaml.safe_load(files["kustomization.yaml"])["resources"]
+    assert listed == ["namespaces.yaml", "gateway.yaml", "volumes.yaml", "hub.yaml"]
+    assert set(files) == {*listed, "kustomization.yaml", "secrets.sh"}
+    whole = [one for name in listed for one in yaml.safe_load_all(files[name])]
+    assert "Secret" not in {one["kind"] for one in whole}
+    assert "10.0.0.5/32" in files["gateway.yaml"]
+    assert kubectl.asked == [], "the cluster was asked"
+
+
+def test_certificates_are_no_part_of_a_folder(kustomizing: Cluster) -> None:
+    with pytest.raises(KernelpodError, match="internal_tls"):
+        folder_files(kustomizing, deployment(internal_tls=True), [])
+
+
+def test_a_folder_is_replaced_only_if_it_is_one(kustomizing: Cluster, tmp_path: Path) -> None:
+    files = folder_files(kustomizing, deployment(), [])
+    folder = tmp_path / "manifests"
+    write_folder(folder, {**files, "of-before.yaml": ""})
+    write_folder(folder, files)
+    assert {path.name for path in folder.iterdir()} == set(files)
+    (folder / "kustomization.yaml").write_text("resources: []", encoding="utf-8")
+    with pytest.raises(KernelpodError, match="not made by this command"):
+        write_folder(folder, {})
+    assert {path.name for path in folder.iterdir()} == set(files)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifests"]
+
+
+PROGRAM = """#!/bin/sh
+# Keeps each Secret that is created in a file, and says of a file whether it is there.
+case $1 in
+create)
+  cat >"$KEPT/made"
+  mv "$KEPT/made" "$KEPT/$(sed -n 's/.*name: \\([a-z-]*\\),.*/\\1/p' "$KEPT/made")"
+  ;;
+get) [ ! -e "$KEPT/$3" ] || case $* in *jsonpath*) printf dG9rZW4= ;; *) echo "secret/$3" ;; esac ;;
+esac
+"""
+
+
+def test_the_script_makes_each_secret_once(kustomizing: Cluster, tmp_path: Path) -> None:
+    script, kept = tmp_path / "secrets.sh", tmp_path / "kept"
+    script.write_text(folder_files(kustomizing, deployment(), [])["secrets.sh"], encoding="utf-8")
+    kept.mkdir()
+    (tmp_path / "kubectl").write_text(PROGRAM, encoding="utf-8")
+    (tmp_path / "kubectl").chmod(0o755)
+    shell = shutil.which("sh")
+    assert shell
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "KEPT": str(kept)}
+    for _ in range(2):
+        subprocess.run([shell, str(script)], check=True, env=environment)
+    hub, copy = (yaml.safe_load((kept / name).read_text(encoding="utf-8")) for name in ("hub", "kernelpod-hub"))
+    assert hub["metadata"]["namespace"] == "hub"
+    assert {len(value) for value in hub["stringData"].values()} == {64}
+    assert len(set(hub["stringData"].values())) == len(hub["stringData"]) == 5
+    assert (copy["metadata"]["namespace"], copy["data"]) == ("gateway", {"token": "dG9rZW4="})
+    assert len(list(kept.iterdir())) == 2
