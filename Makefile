@@ -205,6 +205,9 @@ test-wheel: env-gateway ## test an admin's commands with the built package, alon
 bench-local: env ## benchmark against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short run
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
+bench-homes: env ## measure on the test cluster with NODES=3 how soon changes to homes are seen on another node, by mount options; JSON=FILE, SMALL=1
+	$(CLUSTER) run -- env PYTHONPATH=tests/cluster .venv/bin/python -m bench.homes $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
+
 parity: env ## compare what a notebook does with a local kernel and with Kernelpod, in one run; ONLY=PART, JSON=FILE, SMALL=1
 	.venv/bin/python -m bench.parity $(if $(SMALL),--small) $(if $(ONLY),--only "$(ONLY)") $(if $(JSON),--json $(JSON))
 
@@ -246,4 +249,4 @@ env-%:
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
 .PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-upgrade chaos
-.PHONY: deploy upgrade rollback status smoke destroy bench-cluster specs-sync bench-specs bench-courses
+.PHONY: deploy upgrade rollback status smoke destroy bench-cluster bench-homes specs-sync bench-specs bench-courses
