@@ -28,13 +28,13 @@ def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 _Dumper.add_representer(str, _text)
 
-# PyYAML does not quote `n`, `1e3`, `08` and `0o7`: Go reads the first as a boolean, the others as numbers.
+# PyYAML does not quote `n`, `1e3`, `08`, `-.5` and `0o7`: Go reads the first as a boolean, the others as numbers.
 # Source: go.yaml.in/yaml/v2, resolve.go.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), list("yYnN"))
 _Dumper.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"(?:[-+]?\d[\d_]*(?:\.[\d_]*)?(?:[eE][-+]?\d+)?|[-+]?0o[0-7_]+)$"),
-    list("-+0123456789"),
+    re.compile(r"(?:[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d+)?|[-+]?0o[0-7_]+)$"),
+    list("-+.0123456789"),
 )
 
 

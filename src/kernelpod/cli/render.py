@@ -121,13 +121,13 @@ def _render_deployment(file: Path, out: Path | None, *, offline: bool) -> None:
     cluster = find_cluster(deployment)
     server = deployment.nfs.server
     denied = as_networks([server]) if offline else denied_addresses(cluster, server)
-    if offline and not (deployment.values.get("networkPolicy") or {}).get("deny"):
+    files = folder_files(cluster, deployment, denied)
+    if offline and "deny" not in (deployment.values.get("networkPolicy") or {}):
         click.echo(
             "warning: kernels may reach the cluster's nodes and API servers: list their addresses in "
             f"values.networkPolicy.deny of {file}, or leave out --offline",
             err=True,
         )
-    files = folder_files(cluster, deployment, denied)
     if out is None:
         click.echo("---\n".join(text for name, text in files.items() if is_manifest(name)), nl=False)
         return

@@ -63,8 +63,12 @@ class CompletedSettings(NamedTuple):
 
 def gateway_settings(cluster: Cluster, deployment: Deployment, values: str) -> CompletedSettings:
     """Return the settings, completed by the chart. Raises ClusterError, SettingsError."""
-    text = release_of(cluster, deployment).config_map(values)
-    found = yaml.safe_load(yaml.safe_load(text)["data"]["settings.yaml"])
+    return completed_settings(release_of(cluster, deployment).config_map(values))
+
+
+def completed_settings(config_map: str) -> CompletedSettings:
+    """Return the settings of the chart's ConfigMap. Raises SettingsError if they are invalid."""
+    found = yaml.safe_load(yaml.safe_load(config_map)["data"]["settings.yaml"])
     try:
         return CompletedSettings(yamltext.dump(found), Settings.model_validate(found))
     except ValidationError as error:

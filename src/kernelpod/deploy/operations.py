@@ -117,6 +117,7 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     denied = install.denied_addresses(cluster, deployment.nfs.server)
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
+    release_of(cluster, deployment).check(values)
     tls = _planned_certificates(cluster, deployment, completed.settings)
     storage = [rendered.hub_storage(one.deployment, completed.settings) for one in _own_hubs(deployment)]
     for made in (*storage, rendered.gateway_storage(deployment), rendered.kernels_storage(deployment)):

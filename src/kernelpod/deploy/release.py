@@ -24,6 +24,9 @@ class Release(Protocol):
         Raises KernelpodError with the chart's words if it refuses the values.
         """
 
+    def check(self, values: str) -> None:
+        """Check what would keep the cluster from taking the chart, and change nothing."""
+
     def install(self, values: str) -> None:
         """Install or upgrade the chart, and return when the gateway is ready."""
 
@@ -44,11 +47,21 @@ class Release(Protocol):
 
 
 def release_of(cluster: Cluster, deployment: Deployment) -> Release:
-    """Return the release of a deployment: without Helm if the file says so, or if it was installed so."""
+    """Return the release of a deployment: without Helm if the file says so, or if it was installed so.
+
+    Raises ClusterError if the file says so and Helm has installed it.
+    """
     space = deployment.namespaces.gateway
-    if deployment.without_helm or cluster.read_secret(deployment.manifests_secret, space):
+    if cluster.read_secret(deployment.manifests_secret, space):
         return PlainRelease(cluster, deployment)
-    return HelmRelease(cluster, deployment)
+    if not deployment.without_helm:
+        return HelmRelease(cluster, deployment)
+    if cluster.items("secrets", space, f"owner=helm,name={deployment.release}"):
+        raise ClusterError(
+            f"The gateway in the namespace {space} is a release of Helm. Leave out --without-helm, and "
+            "`without_helm` of the file. To do without it, first run `kernelpod destroy`, which ends its kernels."
+        )
+    return PlainRelease(cluster, deployment)
 
 
 class HelmRelease:
@@ -66,6 +79,9 @@ class HelmRelease:
             *("-f", "-", "--show-only", "templates/gateway/configmap.yaml", "--kube-version", version),
             given=values,
         )
+
+    def check(self, values: str) -> None:
+        """Do nothing: Helm checks when it installs."""
 
     def install(self, values: str) -> None:
         """Install or upgrade the chart; see `Release`."""

@@ -140,7 +140,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
 
     async def _lead(self) -> None:
         """Run the kernels from now on, those that are running included."""
-        self.spares.keep(*await self.kernel_manager.adopt(self.listening.take))
+        self.spares.adopt(await self.kernel_manager.adopt(self.listening.take))
         self.listening.close()
         self.audit.write("takeover", kernels=len(self.kernel_manager))
         self.services.ready = True

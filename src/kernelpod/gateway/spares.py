@@ -10,6 +10,8 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Iterable
+from datetime import datetime, timezone
 
 from kernelpod.errors import KernelpodError, StartFailed, UserError
 from kernelpod.gateway.kernel import DirectKernelManager
@@ -149,13 +151,18 @@ class Spares:
         finally:
             self._forget(record.kernel_id)
         log.info("kernel %s is prewarmed for user %s", record.kernel_id, record.owner)
-        self.keep(kernel)
+        self._keep(kernel, self._seconds)
 
-    def keep(self, *kernels: DirectKernelManager) -> None:
-        """Keep running spares from now on, such as those of an earlier gateway."""
+    def adopt(self, kernels: Iterable[DirectKernelManager]) -> None:
+        """Keep the spares of an earlier gateway, for what is left of their time."""
+        now = datetime.now(timezone.utc)
         for kernel in kernels:
-            self._ready.append(kernel)
-            asyncio.get_running_loop().call_later(self._seconds, self._expire, kernel)
+            age = (now - kernel.record.created).total_seconds()
+            self._keep(kernel, min(max(self._seconds - age, 0), self._seconds))
+
+    def _keep(self, kernel: DirectKernelManager, seconds: float) -> None:
+        self._ready.append(kernel)
+        asyncio.get_running_loop().call_later(seconds, self._expire, kernel)
 
     def _forget(self, kernel_id: str) -> None:
         self._starting.pop(kernel_id, None)

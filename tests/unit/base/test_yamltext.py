@@ -10,7 +10,25 @@ import yaml
 from kernelpod.base import yamltext
 
 # What Go takes for a number or a truth value, and PyYAML does not.
-GO_S_OWN = ["y", "Y", "n", "N", "1e3", "+1e3", "7203e15", "1e-3", "08", "09", "08e1", "0_8", "0o7", "-0o7"]
+GO_S_OWN = [
+    "y",
+    "Y",
+    "n",
+    "N",
+    "1e3",
+    "+1e3",
+    "7203e15",
+    "1e-3",
+    "08",
+    "09",
+    "08e1",
+    "0_8",
+    "0o7",
+    "-0o7",
+    ".5e3",
+    "-.5",
+    "+.5",
+]
 BOTH_S = [
     "yes",
     "on",

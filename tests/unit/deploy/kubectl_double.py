@@ -71,6 +71,10 @@ class Kubectl:
         kind, name = words[1].lower().removesuffix("s"), words[2]
         if name.startswith("-"):
             found = [one for key, one in self.objects.items() if key[0].lower() == kind]
+            if "owner=helm,name=kernelpod" in words:
+                found = [
+                    one for one in found if one["metadata"]["name"].startswith("sh.helm.release.v1.kernelpod.")
+                ]
             return json.dumps({"items": found})
         space = words[words.index("-n") + 1] if "-n" in words else ""
         wanted = (kind, space, name)

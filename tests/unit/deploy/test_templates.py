@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kernelpod.deploy.withouthelm.chart import oldest_kubernetes, rendered, with_defaults
+from kernelpod.deploy.withouthelm.chart import oldest_kubernetes, read_values, rendered, with_defaults
 from kernelpod.deploy.withouthelm.evaluation import Templates
 from kernelpod.deploy.withouthelm.template import Template, TemplateError
 
@@ -52,6 +52,8 @@ def text(source: str, root: Any = ROOT) -> str:
         ("k: {{- toYaml .z | nindent 2 }}", "k:\n  k1: v1\n  k2: v2"),
         ("{{ toYaml `` }}{{ toJson nil }}", '""null'),
         ("{{ dig `b` `none` .a }}{{ dig `c` `d` `none` .a }}", "xnone"),
+        ("{{ toJson (merge (dict `a` 1) (dict `a` 2 `n` nil)) }}", '{"a":1}'),
+        ('{{ quote "a\\u007fb\\u0085" }}', '"a\\u007fb\\u0085"'),
         ("{{ toJson (merge (dict `a` 1 `e` ``) (dict `a` 2 `b` 3 `e` 4)) }}", '{"a":1,"b":3,"e":4}'),
         ("{{ `a+b` | replace `+` `_` | trunc 2 | trimSuffix `_` }}", "a"),
         ("{{ until 3 | toJson }}{{ uniq (list 1 2 1) | toJson }}", "[0,1,2][1,2]"),
@@ -94,8 +96,15 @@ def test_what_the_chart_does_not_use_is_refused(source: str, said: str) -> None:
 
 def test_values_are_merged_as_helm_merges_them() -> None:
     defaults = {"image": {"tag": "", "name": "x"}, "list": [1, 2], "gone": 1}
-    values = {"image": {"tag": "2"}, "list": [3], "gone": None, "new": {"a": None}}
-    assert with_defaults(values, defaults) == {"image": {"tag": "2", "name": "x"}, "list": [3], "new": {"a": None}}
+    values = {"image": {"tag": "2"}, "list": [3], "gone": None, "new": {"a": None}, "none": None}
+    merged = {"image": {"tag": "2", "name": "x"}, "list": [3], "new": {"a": None}, "none": None}
+    assert with_defaults(values, defaults) == merged
+
+
+def test_dates_and_keys_are_texts_as_in_helm() -> None:
+    read = read_values("{a: 2026-01-01, on: [1], 5: x, true: {1.5: y}}")
+    assert read == {"a": "2026-01-01", "true": {"1.5": "y"}, "5": "x"}
+    assert read_values("") == {}
 
 
 FILES = {

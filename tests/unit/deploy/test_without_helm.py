@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from deployments import deployment, written
 from kubectl_double import SECRET, Kubectl, identity
 from pydantic import ValidationError
@@ -17,12 +13,11 @@ from pydantic import ValidationError
 from kernelpod.base import yamltext
 from kernelpod.base.missingtools import ToolsMissing
 from kernelpod.deploy import install, operations, rendered
-from kernelpod.deploy.cluster import Cluster, ClusterError, find_cluster
+from kernelpod.deploy.cluster import ClusterError, find_cluster
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.release import HelmRelease, release_of
 from kernelpod.deploy.settings import load_deployment
 from kernelpod.deploy.state import state_of
-from kernelpod.deploy.withouthelm.folder import folder_files, write_folder
 from kernelpod.deploy.withouthelm.release import KEPT_REVISIONS, PlainRelease
 from kernelpod.deploy.withouthelm.template import TemplateError
 from kernelpod.errors import KernelpodError
@@ -120,22 +115,77 @@ def test_a_deploy_beside_another_one_is_refused(
     monkeypatch.setattr(Kubectl, "_write", meanwhile)
     with pytest.raises(ClusterError, match="Another deploy is under way"):
         other.install(values(**WITHOUT_LIMIT))
+    assert LIMIT in kubectl.names, "it may be the other one's"
 
 
-@pytest.mark.parametrize(
-    ("by", "said"),
-    [("Helm", "belongs to a release of Helm"), ("", "deploy did not create it"), ("argocd", "did not create it")],
-)
+@pytest.mark.parametrize("whose", [{}, {"kernelpod.io/release": "other/kernelpod"}], ids=["nobody's", "another's"])
 def test_what_somebody_else_has_made_is_not_changed(
-    kubectl: Kubectl, release: PlainRelease, by: str, said: str
+    kubectl: Kubectl, release: PlainRelease, whose: dict[str, str]
 ) -> None:
-    labels = {"app.kubernetes.io/managed-by": by} if by else {}
-    theirs = {"kind": "Service", "metadata": {"namespace": "gateway", "name": "kernelpod", "labels": labels}}
+    theirs = {"kind": "Namespace", "metadata": {"name": "kernels", "annotations": whose}}
     kubectl.objects[identity(theirs)] = theirs
-    with pytest.raises(ClusterError, match=said):
+    with pytest.raises(ClusterError, match="The Namespace kernels exists, and this deployment did not create it"):
         release.install(values())
-    assert kubectl.names == {identity(theirs)}
-    assert SECRET not in kubectl.objects
+    assert set(kubectl.objects) == {identity(theirs)}
+
+
+def test_what_somebody_else_has_made_meanwhile_is_not_removed(kubectl: Kubectl, release: PlainRelease) -> None:
+    release.install(values())
+    moved = {"kernels": {"namespace": {"name": "kernels-2"}}}
+    release.install(values(**moved))
+    theirs = {"kind": "Namespace", "metadata": {"name": "kernels"}}
+    kubectl.objects[identity(theirs)] = theirs
+    release.install(values(**moved))
+    release.uninstall()
+    assert set(kubectl.objects) == {identity(theirs)}
+
+
+def test_what_helm_would_keep_is_kept(kubectl: Kubectl, release: PlainRelease) -> None:
+    space = {"name": "kernels", "annotations": {"helm.sh/resource-policy": "keep"}}
+    release.install(values(kernels={"namespace": space}))
+    release.install(values(kernels={"namespace": {"name": "kernels", "create": False}}))
+    assert ("Namespace", "", "kernels") in kubectl.names
+
+
+def test_two_deploys_that_failed_leave_nothing(kubectl: Kubectl, release: PlainRelease) -> None:
+    release.install(values(**WITHOUT_LIMIT))
+    kubectl.refuses = "rollout"
+    for given in (values(), values(**WITHOUT_LIMIT)):
+        with pytest.raises(ClusterError, match="rollout is refused"):
+            release.install(given)
+    assert LIMIT in kubectl.names
+    kubectl.refuses = ""
+    release.install(values(**WITHOUT_LIMIT))
+    assert LIMIT not in kubectl.names
+
+
+def test_a_release_of_helm_is_left_to_helm(kubectl: Kubectl) -> None:
+    metadata = {"namespace": "gateway", "name": "sh.helm.release.v1.kernelpod.v1"}
+    stored = {"kind": "Secret", "metadata": metadata}
+    kubectl.objects[identity(stored)] = stored
+    made, progress = deployment(without_helm=True), Progress(lambda _: None)
+    for verb in (operations.deploy, operations.rollback):
+        with pytest.raises(ClusterError, match="is a release of Helm"):
+            verb(kubectl.cluster, made, progress)
+    with pytest.raises(ClusterError, match="is a release of Helm"):
+        operations.destroy(kubectl.cluster, made, progress, homes=False)
+    assert set(kubectl.objects) == {identity(stored)}
+
+
+def test_what_is_refused_is_refused_before_the_hub_is_changed(
+    kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {"kind": "Service", "metadata": {"namespace": "gateway", "name": "kernelpod"}}
+    kubectl.objects[identity(theirs)] = theirs
+    monkeypatch.setattr(install, "hub_objects", lambda *_: "")
+    with pytest.raises(ClusterError, match="The Service kernelpod exists"):
+        operations.deploy(kubectl.cluster, deployment(without_helm=True), Progress(lambda _: None))
+    assert set(kubectl.objects) == {identity(theirs)}
+
+
+def test_a_token_among_the_values_is_refused(release: PlainRelease) -> None:
+    with pytest.raises(ClusterError, match=r"values\.hub\.token"):
+        release.objects(values(hub={"token": "x", "existingSecret": ""}))
 
 
 @pytest.mark.parametrize(("version", "fits"), [(("1", "29"), False), (("1", "30+"), True), (("2", "0"), True)])
@@ -159,6 +209,7 @@ def test_values_that_the_chart_refuses_change_nothing(kubectl: Kubectl, release:
 def test_what_was_installed_so_stays_so(kubectl: Kubectl, release: PlainRelease) -> None:
     later = deployment(hub={"install": "none"})
     assert isinstance(release_of(kubectl.cluster, later), HelmRelease)
+    assert isinstance(release_of(kubectl.cluster, PLAIN), PlainRelease)
     release.install(values())
     assert isinstance(release_of(kubectl.cluster, later), PlainRelease)
     assert state_of(kubectl.cluster, later).release == "deployed, revision 1, without Helm"
@@ -197,71 +248,3 @@ def test_a_hub_that_is_a_chart_needs_helm(tmp_path: Path) -> None:
     assert not load_deployment(file).without_helm
     with pytest.raises(KernelpodError, match=r"without_helm: hub\.install is z2jh"):
         load_deployment(file, without_helm=True)
-
-
-@pytest.fixture
-def kustomizing(kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """A cluster whose hub is one object."""
-    monkeypatch.setattr(install, "hub_objects", lambda *_: "kind: Deployment\n")
-    return kubectl.cluster
-
-
-def test_the_folder_holds_all_but_secrets(kustomizing: Cluster, kubectl: Kubectl) -> None:
-    courses = {"server": "10.0.0.5", "courses": "/courses", "courses_files": "/files"}
-    files = folder_files(kustomizing, deployment(nfs=courses), ["10.0.0.5/32"])
-    listed = yaml.safe_load(files["kustomization.yaml"])["resources"]
-    assert listed == ["namespaces.yaml", "gateway.yaml", "volumes.yaml", "hub.yaml"]
-    assert set(files) == {*listed, "kustomization.yaml", "secrets.sh"}
-    whole = [one for name in listed for one in yaml.safe_load_all(files[name])]
-    assert "Secret" not in {one["kind"] for one in whole}
-    assert "10.0.0.5/32" in files["gateway.yaml"]
-    assert kubectl.asked == [], "the cluster was asked"
-
-
-def test_certificates_are_no_part_of_a_folder(kustomizing: Cluster) -> None:
-    with pytest.raises(KernelpodError, match="internal_tls"):
-        folder_files(kustomizing, deployment(internal_tls=True), [])
-
-
-def test_a_folder_is_replaced_only_if_it_is_one(kustomizing: Cluster, tmp_path: Path) -> None:
-    files = folder_files(kustomizing, deployment(), [])
-    folder = tmp_path / "manifests"
-    write_folder(folder, {**files, "of-before.yaml": ""})
-    write_folder(folder, files)
-    assert {path.name for path in folder.iterdir()} == set(files)
-    (folder / "kustomization.yaml").write_text("resources: []", encoding="utf-8")
-    with pytest.raises(KernelpodError, match="not made by this command"):
-        write_folder(folder, {})
-    assert {path.name for path in folder.iterdir()} == set(files)
-    assert [path.name for path in tmp_path.iterdir()] == ["manifests"]
-
-
-PROGRAM = """#!/bin/sh
-# Keeps each Secret that is created in a file, and says of a file whether it is there.
-case $1 in
-create)
-  cat >"$KEPT/made"
-  mv "$KEPT/made" "$KEPT/$(sed -n 's/.*name: \\([a-z-]*\\),.*/\\1/p' "$KEPT/made")"
-  ;;
-get) [ ! -e "$KEPT/$3" ] || case $* in *jsonpath*) printf dG9rZW4= ;; *) echo "secret/$3" ;; esac ;;
-esac
-"""
-
-
-def test_the_script_makes_each_secret_once(kustomizing: Cluster, tmp_path: Path) -> None:
-    script, kept = tmp_path / "secrets.sh", tmp_path / "kept"
-    script.write_text(folder_files(kustomizing, deployment(), [])["secrets.sh"], encoding="utf-8")
-    kept.mkdir()
-    (tmp_path / "kubectl").write_text(PROGRAM, encoding="utf-8")
-    (tmp_path / "kubectl").chmod(0o755)
-    shell = shutil.which("sh")
-    assert shell
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "KEPT": str(kept)}
-    for _ in range(2):
-        subprocess.run([shell, str(script)], check=True, env=environment)
-    hub, copy = (yaml.safe_load((kept / name).read_text(encoding="utf-8")) for name in ("hub", "kernelpod-hub"))
-    assert hub["metadata"]["namespace"] == "hub"
-    assert {len(value) for value in hub["stringData"].values()} == {64}
-    assert len(set(hub["stringData"].values())) == len(hub["stringData"]) == 5
-    assert (copy["metadata"]["namespace"], copy["data"]) == ("gateway", {"token": "dG9rZW4="})
-    assert len(list(kept.iterdir())) == 2

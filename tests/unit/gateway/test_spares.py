@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from plans import a_plan
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 from kernelpod.gateway.spares import Spares
+from kernelpod.start.record import KernelRecord
 
 
 class NoKernels:
@@ -78,3 +81,19 @@ async def test_a_spare_that_has_not_begun_ends_with_the_gateway(spares: Spares) 
     spares.add(a_plan())
     await spares.close()
     assert spares.owners() == {}
+
+
+@pytest.mark.parametrize(("age", "left"), [(0, 900), (600, 300), (5000, 0), (-50, 900)])
+async def test_the_spares_of_an_earlier_gateway_stay_for_the_rest_of_their_time(
+    age: float, left: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often gateways are restarted, and also if a clock was set."""
+    timed: list[float] = []
+    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda seconds, *_: timed.append(seconds))
+    created = datetime.now(timezone.utc) - timedelta(seconds=age)
+    kernel: Any = SimpleNamespace(record=KernelRecord(plan=a_plan(), created=created))
+    kernels: Any = NoKernels()
+    spares = Spares(kernels, seconds=900)
+    spares.adopt([kernel])
+    assert timed == [pytest.approx(left, abs=60)]
+    assert list(spares.owners()) == [kernel.record.kernel_id]

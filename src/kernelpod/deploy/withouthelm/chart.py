@@ -30,8 +30,7 @@ def rendered(
 
     Raises TemplateError if the chart refuses the values, with its words, or if it needs Helm for them.
     """
-    described = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
-    defaults = yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
+    described, defaults = _read(chart / "Chart.yaml"), _read(chart / "values.yaml")
     whole = with_defaults(values, defaults)
     _check(chart, whole)
     root = {
@@ -54,9 +53,36 @@ def rendered(
 
 def oldest_kubernetes(chart: Path) -> tuple[int, int]:
     """Return the version of Kubernetes, major and minor, from which on the chart works."""
-    described = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
-    major, minor = re.findall(r"\d+", described["kubeVersion"])[:2]
+    major, minor = re.findall(r"\d+", _read(chart / "Chart.yaml")["kubeVersion"])[:2]
     return int(major), int(minor)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as Go does: dates are texts."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def read_values(text: str) -> dict[str, Any]:
+    """Return values as Helm reads them: dates are texts, and so are all keys."""
+    return _with_text_keys(yaml.load(text, _Loader)) or {}  # noqa: S506 - it is a SafeLoader
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _with_text_keys(one) for key, one in value.items()}
+    return [_with_text_keys(one) for one in value] if isinstance(value, list) else value
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else json.dumps(key)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return read_values(file.read_text(encoding="utf-8"))
 
 
 def _check(chart: Path, values: dict[str, Any]) -> None:
@@ -76,11 +102,11 @@ def _check_of(schema: str) -> Callable[[Any], Any]:
 
 
 def with_defaults(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return the values over the defaults, as Helm merges them: objects by member, and null removes a member."""
+    """Return the values over the defaults, as Helm merges them: objects by member, and null removes a default."""
     made = dict(defaults)
     for key, value in values.items():
-        if value is None:
-            made.pop(key, None)
+        if value is None and key in defaults:
+            made.pop(key)
         elif isinstance(value, dict) and isinstance(made.get(key), dict):
             made[key] = with_defaults(value, made[key])
         else:
@@ -90,7 +116,7 @@ def with_defaults(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str,
 
 def _documents(name: str, text: str) -> list[Any]:
     try:
-        return list(yaml.safe_load_all(text))
+        return list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
         raise TemplateError(f"{name}: the values make no YAML: {error}") from error
 

@@ -21,6 +21,8 @@ from kernelpod.deploy.withouthelm.template import TemplateError
 
 _VERB = re.compile(r"%(?P<flags>0?\d*)(?P<verb>[sdvqb%])")
 _WIDTH = 1_000_000
+# Characters that YAML does not take as they are, or takes for the end of a line.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 
 
 def text_of(value: Any) -> str:
@@ -37,7 +39,8 @@ def text_of(value: Any) -> str:
 
 
 def _quoted(value: Any) -> str:
-    return json.dumps(text_of(value), ensure_ascii=False)
+    text = json.dumps(text_of(value), ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def _printf(form: str, *values: Any) -> str:
@@ -101,7 +104,7 @@ def _merge(target: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
         for key, value in other.items():
             if isinstance(target.get(key), dict) and isinstance(value, dict):
                 _merge(target[key], value)
-            elif not target.get(key):
+            elif not target.get(key) and value is not None:
                 target[key] = copy.deepcopy(value)
     return target
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from typing import Any, NamedTuple
 
 import yaml
 
 from kernelpod.base import shipped, yamltext
+from kernelpod.base.names import PREFIX
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.settings import Deployment
 from kernelpod.deploy.watching import said_in
-from kernelpod.deploy.withouthelm.chart import SERVICE, oldest_kubernetes, rendered
+from kernelpod.deploy.withouthelm.chart import SERVICE, oldest_kubernetes, read_values, rendered
 
 KEPT_REVISIONS = 5
 REMOVE_SECONDS = 180
 # The key of what is being applied. It stays if that fails, so that the next deploy removes what is left of it.
 _PENDING = "pending"
 _MANAGED_BY = "app.kubernetes.io/managed-by"
+
+# Whose an object is: the gateway's namespace, "/", and the release.
+ANNOTATION_RELEASE = f"{PREFIX}/release"
+# With this annotation Helm deletes an object never; neither do we.
+_POLICY = "helm.sh/resource-policy"
+_MEANWHILE = "Another deploy is under way. Wait for its end, then repeat this."
 
 Object = dict[str, Any]
 
@@ -30,9 +39,9 @@ class _Kept(NamedTuple):
     version: str
 
     def objects(self) -> list[Object]:
-        """Return all objects that may be in the cluster, later ones first."""
-        texts = [self.pending, *(self.revisions[number] for number in sorted(self.revisions, reverse=True))]
-        found = [one for text in texts for one in reversed(list(yaml.safe_load_all(text))) if one]
+        """Return all objects that may be in the cluster: the last revision's, and those of a failed deploy."""
+        texts = [self.pending, self.revisions.get(max(self.revisions, default=0), "")]
+        found = [one for text in texts for one in yaml.safe_load_all(text) if one]
         return list({_identity(one): one for one in found}.values())
 
 
@@ -42,14 +51,19 @@ class PlainRelease:
     def __init__(self, cluster: Cluster, deployment: Deployment) -> None:
         self._cluster, self._deployment = cluster, deployment
         self._space, self._secret = deployment.namespaces.gateway, deployment.manifests_secret
+        self._release = f"{self._space}/{deployment.release}"
 
     def objects(self, values: str) -> list[Object]:
         """Return the objects that the chart makes of these values, in the order in which they can be created.
 
         Raises KernelpodError if it refuses the values.
         """
-        given = yaml.safe_load(values) or {}
-        return rendered(shipped.chart(), given, self._deployment.release, self._space)
+        made = rendered(shipped.chart(), read_values(values), self._deployment.release, self._space)
+        for one in made:
+            if one["kind"] == "Secret":
+                raise ClusterError("values.hub.token: put the token into a Secret, and set hub.existingSecret.")
+            one["metadata"].setdefault("annotations", {})[ANNOTATION_RELEASE] = self._release
+        return made
 
     def config_map(self, values: str) -> str:
         """Return the ConfigMap of the chart."""
@@ -57,10 +71,17 @@ class PlainRelease:
 
     def install(self, values: str) -> None:
         """Apply the chart's objects, and remove those that it does not have any more."""
-        made = self.objects(values)
+        self.check(values)
+        self._apply(self.objects(values))
+
+    def check(self, values: str) -> None:
+        """Check that the cluster is new enough, and that deploy made those of the objects that exist."""
         self._check_version()
-        self._check_ours(made)
-        self._apply(made)
+        for one in self._there(self.objects(values)):
+            if self._is_ours(one):
+                continue
+            what = f"The {one['kind']} {one['metadata']['name']} exists, and this deployment did not create it"
+            raise ClusterError(f"{what}. Use another namespace or release name, or delete it.")
 
     def revision(self) -> int:
         """Return the last revision, or 0."""
@@ -77,8 +98,7 @@ class PlainRelease:
 
     def uninstall(self) -> None:
         """Delete all objects of the kept revisions."""
-        if objects := self._kept().objects():
-            self._delete(objects)
+        self._delete(self._kept().objects(), wait=True)
         self._cluster.kubectl("delete", "secret", self._secret, "-n", self._space, "--ignore-not-found")
 
     def status(self) -> str:
@@ -91,22 +111,23 @@ class PlainRelease:
 
     def volumes(self) -> list[Object]:
         """Return the volumes of the kept revisions that exist."""
-        names = {one["metadata"]["name"] for one in self._kept().objects() if one["kind"] == "PersistentVolume"}
-        return [one for one in self._cluster.items("persistentvolumes") if one["metadata"]["name"] in names]
+        return [one for one in self._cluster.items("persistentvolumes") if self._is_ours(one)]
 
     def _apply(self, made: list[Object]) -> None:
         """Apply objects as the next revision, and remove what they do not hold of earlier ones."""
-        kept = self._kept()
-        text = yamltext.dump_all(made)
-        pending = self._store(kept._replace(pending=text))
+        kept, text = self._kept(), yamltext.dump_all(made)
+        staying = {_identity(one) for one in made}
+        gone = [one for one in kept.objects() if _identity(one) not in staying]
+        # With what has to go, so that also the next deploy removes it if this one fails.
+        pending = self._store(kept._replace(pending=yamltext.dump_all([*made, *gone])))
         try:
             self._cluster.apply(text)
             for one in made:
                 if one["kind"] == "Deployment":
                     self._wait_for(one["metadata"]["name"])
-            staying = {_identity(one) for one in made}
-            if gone := [one for one in kept.objects() if _identity(one) not in staying]:
-                self._delete(gone)
+            if self._kept().version != pending:
+                raise ClusterError(_MEANWHILE)
+            self._delete(gone, wait=False)
         except ClusterError as error:
             raise ClusterError(f"{error.message}\n{said_in(self._cluster, self._space)}") from error
         revisions = {**kept.revisions, max(kept.revisions, default=0) + 1: text}
@@ -119,10 +140,12 @@ class PlainRelease:
             seconds=WAIT_SECONDS + 10,
         )
 
-    def _delete(self, objects: list[Object]) -> None:
-        self._cluster.kubectl(
-            "delete", "--ignore-not-found", "--wait=true", "-f", "-", given=objects, seconds=REMOVE_SECONDS
-        )
+    def _delete(self, objects: list[Object], *, wait: bool) -> None:
+        """Delete those of the objects that exist and are this release's, last ones first."""
+        gone = [one for one in self._there(objects) if self._is_ours(one) and not _is_kept(one)]
+        if gone:
+            words = ("delete", "--ignore-not-found", f"--wait={str(wait).lower()}", "-f", "-")
+            self._cluster.kubectl(*words, given=[_named(one) for one in reversed(gone)], seconds=REMOVE_SECONDS)
 
     def _check_version(self) -> None:
         found = json.loads(self._cluster.kubectl("version", "-o", "json"))["serverVersion"]
@@ -133,32 +156,33 @@ class PlainRelease:
                 f"Kubernetes {found['gitVersion']} is too old: the gateway needs {oldest[0]}.{oldest[1]} or newer."
             )
 
-    def _check_ours(self, made: list[Object]) -> None:
-        """Check that deploy made those of the objects that exist. Raises ClusterError, which names another one."""
-        text = self._cluster.kubectl("get", "-f", "-", "-o", "json", "--ignore-not-found", given=made)
-        found = json.loads(text) if text.strip() else {}
-        for one in found.get("items", [found] if found else []):
-            by = one["metadata"].get("labels", {}).get(_MANAGED_BY, "")
-            if by == SERVICE:
-                continue
-            what = f"The {one['kind']} {one['metadata']['name']} exists, and deploy did not create it"
-            if by == "Helm":
-                raise ClusterError(
-                    f"{what}: it belongs to a release of Helm. Deploy without without_helm, or run destroy before."
-                )
-            raise ClusterError(f"{what}. Use another namespace or release name, or delete it.")
+    def _there(self, objects: list[Object]) -> list[Object]:
+        """Return those of the objects that exist, as the cluster has them."""
+        if not objects:
+            return []
+        named = [_named(one) for one in objects]
+        text = self._cluster.kubectl("get", "-f", "-", "-o", "json", "--ignore-not-found", given=named)
+        found = json.loads(text) if text.strip() else {"items": []}
+        there: list[Object] = found.get("items", [found])
+        return there
+
+    def _is_ours(self, one: Object) -> bool:
+        return bool(one["metadata"].get("annotations", {}).get(ANNOTATION_RELEASE) == self._release)
 
     def _kept(self) -> _Kept:
         there = self._cluster.get("secret", self._secret, self._space)
         values = self._cluster.read_secret(self._secret, self._space) if there else {}
-        pending = values.pop(_PENDING, "")
+        texts = {name: gzip.decompress(base64.b64decode(packed)).decode() for name, packed in values.items()}
+        pending = texts.pop(_PENDING, "")
         version = there["metadata"].get("resourceVersion", "") if there else ""
-        return _Kept({int(number): text for number, text in values.items()}, pending, version)
+        return _Kept({int(number): text for number, text in texts.items()}, pending, version)
 
     def _store(self, kept: _Kept) -> str:
         """Write the Secret and return its version. Raises ClusterError if another deploy wrote it meanwhile."""
-        values = {str(number): text for number, text in kept.revisions.items()}
-        values |= {_PENDING: kept.pending} if kept.pending else {}
+        texts = {str(number): text for number, text in kept.revisions.items()}
+        texts |= {_PENDING: kept.pending} if kept.pending else {}
+        # A Secret holds at most 1 MiB.
+        values = {name: base64.b64encode(gzip.compress(text.encode())).decode() for name, text in texts.items()}
         metadata = {"name": self._secret, "namespace": self._space, "labels": {_MANAGED_BY: SERVICE}}
         metadata |= {"resourceVersion": kept.version} if kept.version else {}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values}
@@ -167,7 +191,7 @@ class PlainRelease:
             text = self._cluster.kubectl(verb, "-f", "-", "-o", "json", given=secret)
         except ClusterError as error:
             if "Conflict" in error.message or "AlreadyExists" in error.message:
-                raise ClusterError("Another deploy is under way. Wait for its end, then repeat this.") from error
+                raise ClusterError(_MEANWHILE) from error
             raise
         return str(json.loads(text)["metadata"]["resourceVersion"])
 
@@ -175,3 +199,13 @@ class PlainRelease:
 def _identity(one: Object) -> tuple[str, str, str, str]:
     metadata = one["metadata"]
     return one["apiVersion"].rpartition("/")[0], one["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def _named(one: Object) -> Object:
+    """Return what tells an object from others."""
+    names = {key: one["metadata"][key] for key in ("name", "namespace") if key in one["metadata"]}
+    return {"apiVersion": one["apiVersion"], "kind": one["kind"], "metadata": names}
+
+
+def _is_kept(one: Object) -> bool:
+    return bool(one["metadata"].get("annotations", {}).get(_POLICY) == "keep")
