@@ -33,7 +33,8 @@ OPTIONS = (
     "nfsvers=4.2,noac",
 )
 ROUNDS, FEW = 5, 1
-MOST_SECONDS = 300
+# Longer than Linux caches attributes of folders by default (acdirmax of nfs(5)).
+MOST_SECONDS = 75
 # What the node that looks asks again and again until it sees a change. It asks nothing else, since a listing would
 # tell it of all changes in the folder. The arguments are the folder, a new name, and a size that was never there.
 LOOKS = {
@@ -48,7 +49,7 @@ CACHED_SECONDS = 5
 
 @dataclass(frozen=True)
 class Seen:
-    """The seconds until a kind of change was seen with some mount options, in each round."""
+    """The seconds until a kind of change was seen with some mount options, in each round; at most MOST_SECONDS."""
 
     options: str
     change: str
@@ -81,13 +82,13 @@ def _rounds(place: str, look: str, rounds: int) -> list[float]:
         for number in range(rounds):
             given = ("sh", place, uuid.uuid4().hex[:8], str(uuid.uuid4().int % 10**6 + number))
             until = f"until {look} 2>/dev/null; do sleep 0.1; done"
-            words = ("timeout", str(MOST_SECONDS), "sh", "-c", until, *given)
-            looking = pool.submit(on, NODE_OF_KERNELS, *words, seconds=MOST_SECONDS + 30)
+            words = ("timeout", str(CACHED_SECONDS + MOST_SECONDS), "sh", "-c", until, *given)
+            looking = pool.submit(on, NODE_OF_KERNELS, *words, check=False, seconds=MOST_SECONDS + 60)
             time.sleep(CACHED_SECONDS)
             on(NODE_OF_SERVERS, "sh", "-c", CHANGE, *given)
             began = time.monotonic()
             looking.result()
-            seconds.append(round(time.monotonic() - began, 1))
+            seconds.append(min(round(time.monotonic() - began, 1), MOST_SECONDS))
     return seconds
 
 
@@ -100,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = measured(FEW if options.small else ROUNDS)
     print(f"{'mount options':34} {'change':46} {'median':>7} {'longest':>8}")
     for row in rows:
-        print(f"{row.options:34} {row.change:46} {statistics.median(row.seconds):6.1f}s {max(row.seconds):7.1f}s")
+        longest = max(row.seconds)
+        over = ">" if longest >= MOST_SECONDS else " "
+        print(f"{row.options:34} {row.change:46} {statistics.median(row.seconds):6.1f}s {over}{longest:6.1f}s")
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     return 0
