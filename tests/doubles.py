@@ -315,6 +315,11 @@ class GatewayProcess:
         """Return another gateway with the same settings, except for some sections, and a log in `folder`."""
         return GatewayProcess({**self._settings, **changes}, folder)
 
+    def runtime_with(self, **kubernetes: Any) -> dict[str, Any]:
+        """Return its section of the runtime, with some keys of `kubernetes` changed."""
+        section = self._settings["runtime"]
+        return {**section, "kubernetes": {**section["kubernetes"], **kubernetes}}
+
     def memory_bytes(self) -> int:
         """Return its resident memory."""
         pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]

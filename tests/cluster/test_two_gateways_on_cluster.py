@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 import kube
 import pytest
 import requests
+from chaos.between import Between
 
 from client import Caller
 from doubles import GatewayProcess, eventually
@@ -29,6 +31,8 @@ class Pair:
 
     site: Any
     gateways: tuple[GatewayProcess, GatewayProcess]
+    between: Between
+    """The way of the first one to the API server."""
 
     @property
     def lease(self) -> dict[str, Any]:
@@ -65,13 +69,16 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def started(make_site: Any) -> Iterator[Pair]:
-    site = make_site(replicated=True, kernels_per_user=3)
+def started(make_site: Any, need: Any) -> Iterator[Pair]:
+    admin = os.environ.get("KUBECONFIG", "")
+    need(admin.endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
     folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
-    second = site.gateway.twin(folder)
-    second.start()
-    yield Pair(site, (site.gateway, second))
-    second.stop()
+    with Between(Path(admin), folder) as between:
+        site = make_site(replicated=True, kernels_per_user=3, kubeconfig=str(between.kubeconfig))
+        second = site.gateway.twin(folder, runtime=site.gateway.runtime_with(kubeconfig=admin))
+        second.start()
+        yield Pair(site, (site.gateway, second), between)
+        second.stop()
     GatewayProcess.running.remove(second)
     shutil.rmtree(folder)
 
@@ -162,6 +169,24 @@ def test_a_frozen_leader_is_replaced_and_changes_nothing_when_it_goes_on(pair: P
     # What it had begun is listed, or gone.
     eventually(lambda: len(alice(other).ids()) == len(pair.site.pods()), what="no pod is without a kernel")
     assert alice(other).run(made, "print(3)") == "3\n"
+
+
+def test_a_leader_that_alone_has_lost_the_api_server_lets_the_other_one_lead(pair: Pair) -> None:
+    """It would speak to the kernels as long as the other one does, and both would lose their answers."""
+    if pair.leader is not pair.gateways[0]:
+        pair.leader.stop()
+        pair.both()
+    kernel_id = pair.start()
+    cut_off, other = pair.leader, pair.other
+    pair.between.mode = "refuse"
+    try:
+        eventually(lambda: LEADS in other.said, what="the other one leads")
+        eventually(lambda: not cut_off.runs, what="the one that is cut off ends")
+        assert alice(other).run(kernel_id, "print(2)") == "2\n"
+        assert alice(other).ids() == [kernel_id]
+    finally:
+        pair.between.mode = "ok"
+    assert "another gateway leads" in cut_off.said
 
 
 def test_nobody_exceeds_their_limit_at_two_of_them(pair: Pair) -> None:

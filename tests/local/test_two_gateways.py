@@ -141,6 +141,17 @@ def test_strangers_and_other_users_get_nothing_at_any_of_them(pair: Pair) -> Non
     ]
 
 
+@pytest.mark.parametrize("token", [None, "alice-token", "admin-token", "own-token"])
+def test_only_a_gateway_says_who_leads(pair: Pair, token: str | None) -> None:
+    headers = {"Authorization": f"token {token}"} if token else {}
+    for gateway in pair.gateways:
+        for said in ("", "9", "9 " + 64 * "0"):
+            told = {**headers, "Kernelpod-Leads": said}
+            answer = requests.post(f"{gateway.url}/api/leader", headers=told, data=1000 * b"x", timeout=20)
+            assert (answer.status_code, answer.json()["code"]) == (404, "page_not_found")
+    assert all(gateway.runs for gateway in pair.gateways)
+
+
 def test_nobody_exceeds_their_limit_at_two_of_them(pair: Pair) -> None:
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(pair.at(pair.gateways[number % 2]).post) for number in range(8)]

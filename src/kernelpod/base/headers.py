@@ -10,6 +10,8 @@ IN_ORDER = "kernelpod_in_order"
 GATEWAY_ID = "Kernelpod-Gateway"
 # In a request that one gateway passes on to another: the address it came from, signed.
 FORWARDED_FOR = "Kernelpod-Forwarded-For"
+# In a request of the gateway that leads to the one that led before: since which change of the lease, signed.
+LEADS = "Kernelpod-Leads"
 # In a request for a websocket: what the page had from the last one, in JSON; see `gateway/channels/comeback.py`.
 COMEBACK = "Kernelpod-Comeback"
 # In the answer to it: "complete" if this gateway has heard all that the kernel has said since.

@@ -158,8 +158,10 @@ class KernelpodGateway(EnterpriseGatewayApp):
             self._failure = KernelpodError("another gateway leads, so this one ends")
         self.io_loop.stop()
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, former: str) -> None:
         self.forwarding.close()
+        if former:
+            await self.forwarding.depose(former, self.leadership.term)
         for prover in self.services.provers.values():
             prover.ask_anew()
         await self._lead()
@@ -224,6 +226,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.port = sockets[0].getsockname()[1]
         if gateway.replicated:
             self.leadership = Leadership(self.runtime.lease(gateway.ip, self.port))
+            self.services.deposed = self.leadership.lost
             self._tasks.append(asyncio.ensure_future(self._stand_by()))
         self.http_server.add_sockets(sockets)
         if certificate:

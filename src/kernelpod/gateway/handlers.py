@@ -23,6 +23,7 @@ from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.kernelspec_pages import KernelSpecPage, KernelSpecsPage, LogoPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven
 from kernelpod.gateway.revocation import RevokePage
+from kernelpod.gateway.standby.forwarding import LEADER
 from kernelpod.start.identity import Owner
 from kernelpod.start.request import from_body
 from kernelpod.start.start import launch
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from kernelpod.gateway.kernel import DirectKernelManager
 
 log = logging.getLogger(__name__)
+
+NO_PAGE = "The gateway has no such page."
 
 
 def _model(page: Proven, kernel_id: str) -> str:
@@ -237,11 +240,23 @@ class ReadyPage(JsonPage, web.RequestHandler):
         self.finish(json.dumps({"status": "ready" if ready else "starting", "hub": hub}))
 
 
+class LeaderPage(JsonPage, web.RequestHandler):
+    """POST: another gateway says that it leads, and signs it. It needs no token."""
+
+    def post(self) -> None:
+        """Answer 204, or 404 if no gateway with the same settings has signed it."""
+        term = self.services.origin.term(self.request)
+        if term is None:
+            raise NotFound("page_not_found", NO_PAGE)
+        self.services.deposed(term)
+        self.set_status(204)
+
+
 class NoPage(Proven, web.RequestHandler):
     """All other URLs: 404, for authenticated callers."""
 
     def _no(self, *_: str) -> None:
-        raise NotFound("page_not_found", "The gateway has no such page.")
+        raise NotFound("page_not_found", NO_PAGE)
 
     get = post = put = patch = delete = head = options = _no
 
@@ -264,6 +279,7 @@ _OF_A_HUB: list[tuple[str, type[web.RequestHandler]]] = [
 ROUTES: list[tuple[str, type[web.RequestHandler]]] = [
     (r"/healthz", HealthPage),
     (r"/readyz", ReadyPage),
+    (LEADER, LeaderPage),
     *((f"(?:{HUB_PREFIX})?{pattern}", page) for pattern, page in _OF_A_HUB),
     (r".*", NoPage),
 ]

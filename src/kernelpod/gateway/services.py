@@ -98,5 +98,7 @@ class Services:
     visits: Visits = field(default_factory=Visits)
     listings: Listings = field(default_factory=Listings)
     ready: bool = False
+    deposed: Callable[[int], None] = field(default=lambda _: None)
+    """Called when another gateway has proved that it leads, with the number of the lease's changes until then."""
     gateway_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """An id of this process, which users' servers are told."""

@@ -82,6 +82,16 @@ class Lease(Protocol):
         known who holds the lease; then nothing has changed.
         """
 
+    @property
+    def term(self) -> int:
+        """How often the lease has changed hands until this gateway took it."""
+
+    def lost(self, term: int) -> None:
+        """Know from another gateway that it has taken the lease, `term` changes after the first.
+
+        Only a gateway whose own lease may have expired believes it.
+        """
+
     async def release(self) -> None:
         """Let another gateway take the lease."""
 

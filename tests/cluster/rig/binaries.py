@@ -26,6 +26,7 @@ class Module:
     requires: str  # the requirement in go.mod whose version names the build
     packages: tuple[str, ...]
     stamps: Mapping[str, str]  # Go variable -> text, in which {version}, {major} and {minor} are filled in
+    choice: str = ""  # the environment variable that may name other versions: those of NAME-<value>.mod
 
     @property
     def folder(self) -> Path:
@@ -33,13 +34,21 @@ class Module:
         return SOURCES / "binaries" / self.name
 
     @property
+    def modfile(self) -> Path:
+        """The file with the versions of all modules; go.mod, unless the environment chooses another one."""
+        chosen = os.environ.get(self.choice, "") if self.choice else ""
+        file = self.folder / (f"{self.name}-{chosen}.mod" if chosen else "go.mod")
+        if not file.is_file():
+            known = [path.stem.partition("-")[2] for path in sorted(self.folder.glob(f"{self.name}-*.mod"))]
+            raise RigError(f"{self.choice}={chosen}: choose one of {', '.join(known)}, or none")
+        return file
+
+    @property
     def version(self) -> str:
-        """As go.mod says: v1.34.4."""
-        found = re.search(
-            rf"^\s*(?:require )?{re.escape(self.requires)} (v\S+)", (self.folder / "go.mod").read_text(), re.M
-        )
+        """As that file says: v1.34.4."""
+        found = re.search(rf"^\s*(?:require )?{re.escape(self.requires)} (v\S+)", self.modfile.read_text(), re.M)
         if not found:
-            raise RigError(f"{self.folder}/go.mod does not require {self.requires}")
+            raise RigError(f"{self.modfile} does not require {self.requires}")
         return found[1]
 
     def flags(self) -> list[str]:
@@ -47,12 +56,13 @@ class Module:
         major, minor, _ = self.version.removeprefix("v").split(".", 2)
         facts = {"version": self.version, "major": major, "minor": minor}
         stamps = [f"-X {name}={text.format(**facts)}" for name, text in self.stamps.items()]
-        return ["-trimpath", "-ldflags", " ".join(["-s", "-w", *stamps])]
+        chosen = ["-modfile", self.modfile.name] if self.modfile.name != "go.mod" else []
+        return [*chosen, "-trimpath", "-ldflags", " ".join(["-s", "-w", *stamps])]
 
     def fingerprint(self) -> str:
         """A short hash of everything that decides what is built."""
         digest = hashlib.sha256(" ".join(self.flags()).encode())
-        for file in sorted([self.folder / "go.mod", self.folder / "go.sum", *self.folder.rglob("*.go")]):
+        for file in sorted([self.modfile, self.modfile.with_suffix(".sum"), *self.folder.rglob("*.go")]):
             digest.update(b"\0" + str(file.relative_to(self.folder)).encode() + b"\0" + file.read_bytes())
         return digest.hexdigest()[:12]
 
@@ -67,6 +77,7 @@ KUBERNETES = Module(
         f"{KUBERNETES_VERSION}gitMajor": "{major}",
         f"{KUBERNETES_VERSION}gitMinor": "{minor}",
     },
+    "KERNELPOD_KUBERNETES",
 )
 HELM_VERSION = {"helm.sh/helm/v3/internal/version.version": "{version}"}
 HELM = Module("helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/cmd/helm",), HELM_VERSION)

@@ -235,3 +235,38 @@ async def test_who_may_lead_no_more_sends_nothing_that_changes_the_cluster() -> 
     for asked in (api.call("GET", "/p"), api.call("PUT", "/lease", fenced=False)):
         with pytest.raises(ApiSilentError, match="the session with the API server is closed"):
             await asked
+
+
+def cut_off_and_replaced(cluster: Cluster) -> tuple[Gateway, Gateway]:
+    """Return a leader that lost the API server, and the one that has taken the lease since."""
+    one, other = cluster.gateway("one"), cluster.gateway("other")
+    assert [one.hold(), other.hold()] == [True, False]
+    cluster.silent_for.add("one")
+    while not other.hold():
+        cluster.now += 0.25
+    return one, other
+
+
+def test_a_leader_without_the_api_server_learns_from_the_next_one_that_it_leads_no_more(cluster: Cluster) -> None:
+    one, other = cut_off_and_replaced(cluster)
+    with pytest.raises(ApiSilentError):
+        one.hold()
+    assert other.lease.term == 1
+    one.lease.lost(other.lease.term)
+    assert one.hold() is False
+
+
+@pytest.mark.parametrize("term", [0, -1])
+def test_what_was_said_of_an_earlier_time_is_not_believed(cluster: Cluster, term: int) -> None:
+    one, _ = cut_off_and_replaced(cluster)
+    one.lease.lost(term)
+    with pytest.raises(ApiSilentError):
+        one.hold()
+
+
+def test_a_leader_whose_lease_is_good_knows_better(cluster: Cluster) -> None:
+    one = cluster.gateway("one")
+    assert one.hold()
+    one.lease.lost(99)
+    assert one.hold()
+    assert not one.lease.expired

@@ -25,7 +25,7 @@ from tornado.tcpclient import TCPClient
 from tornado.web import Application, RequestHandler, stream_request_body
 
 from kernelpod.base.addresses import split_address
-from kernelpod.base.headers import FORWARDED_FOR
+from kernelpod.base.headers import FORWARDED_FOR, LEADS
 from kernelpod.base.logs import Seldom
 from kernelpod.errors import GatewayUnavailable, UserError
 from kernelpod.gateway.audit import Action
@@ -41,6 +41,9 @@ PATIENCE_SECONDS = 15.0
 CHUNK_BYTES = 256 * 1024
 # How long after its first part the rest of an answer may take that refuses a websocket.
 REFUSAL_SECONDS = 1.0
+# How long the gateway that led before may take to answer. Until then this one does not speak to the kernels.
+DEPOSE_SECONDS = 1.0
+LEADER = "/api/leader"
 ACCEPTED = b"HTTP/1.1 101 "
 # What needs the kernels, or every user's rights.
 _PATHS = re.compile(rf"(?:{HUB_PREFIX})?/api/(?:kernels|users)(?:/|\Z)")
@@ -106,6 +109,22 @@ class Forwarding(Router):
                 )
             await part.news(0.1)
         return None
+
+    async def depose(self, address: str, term: int) -> None:
+        """Tell the gateway that led before that this one leads, since that change of the lease.
+
+        It may only have lost the API server, and then would go on to speak to the kernels. Most often it is gone.
+        """
+        host, port = split_address(address)
+        proof = self.services.origin.signed_term(term)
+        head = f"POST {LEADER} HTTP/1.1\r\nHost: {address}\r\n{LEADS}: {proof}\r\n"
+        with contextlib.suppress(OSError, StreamClosedError, asyncio.TimeoutError, ValueError):
+            stream = await asyncio.wait_for(self._connect(host, port), DEPOSE_SECONDS)
+            try:
+                await stream.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode("ascii"))
+                await asyncio.wait_for(stream.read_until(b"\r\n"), DEPOSE_SECONDS)
+            finally:
+                stream.close()
 
     async def _connect(self, host: str, port: int) -> IOStream:
         if self._cert is None:

@@ -38,15 +38,27 @@ class Leadership:
         """Host and port of the gateway that leads; empty if none is known, or if it is this one."""
         return "" if self._lease is None else self._lease.leader
 
-    async def follow(self, lead: Callable[[], Awaitable[None]], look: Callable[[], Awaitable[None]]) -> None:
+    @property
+    def term(self) -> int:
+        """How often the lease has changed hands until this gateway took it."""
+        return self._lease.term if self._lease else 0
+
+    def lost(self, term: int) -> None:
+        """Know from another gateway that it leads; see `Lease`."""
+        if self._lease is not None:
+            self._lease.lost(term)
+            self._tell()
+
+    async def follow(self, lead: Callable[[str], Awaitable[None]], look: Callable[[], Awaitable[None]]) -> None:
         """Return when this gateway led and does so no more: then it must end, and change nothing.
 
-        `lead` is called once, when this gateway begins to lead, and `look` again and again until then.
+        `lead` is called once, when this gateway begins to lead, with the address of the one that led before, and
+        `look` again and again until then.
         """
         assert self._lease is not None  # noqa: S101 - for the type checker
         taking_over: asyncio.Task[None] | None = None
         try:
-            held = False
+            held, former = False, ""
             while True:
                 try:
                     was_held, held = held, await self._lease.hold(self._is_gone)
@@ -54,24 +66,25 @@ class Leadership:
                         break
                     if held and taking_over is None:
                         log.info("this gateway leads from now on")
-                        taking_over = asyncio.ensure_future(self._take_over(lead))
+                        taking_over = asyncio.ensure_future(self._take_over(lead, former))
                     elif not held:
+                        former = self.leader
                         await look()
                     self._tell()
                 except KernelpodError as error:
                     self._seldom.say(logging.WARNING, "it is not known which gateway leads: %s", error)
                 if taking_over is not None and taking_over.done():
                     taking_over.result()
-                await asyncio.sleep(LOOK_SECONDS)
+                await self.news(LOOK_SECONDS)
         finally:
             if taking_over is not None:
                 taking_over.cancel()
             self._hang_up()
         log.error("another gateway leads")
 
-    async def _take_over(self, lead: Callable[[], Awaitable[None]]) -> None:
+    async def _take_over(self, lead: Callable[[str], Awaitable[None]], former: str) -> None:
         self._hang_up()
-        await lead()
+        await lead(former)
         self.leads = True
         self._tell()
 

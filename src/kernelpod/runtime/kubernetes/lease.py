@@ -42,6 +42,7 @@ class ClusterLease:
         self._renewed = 0.0
         self._version, self._unchanged_since = "", 0.0
         self._address = ""
+        self._deposed = False
         self.leader = ""
 
     @property
@@ -49,8 +50,24 @@ class ClusterLease:
         """Whether this gateway may change nothing in the cluster, because another one may lead by now."""
         return self._mine is None or _running_clock() - self._renewed > LEASE_SECONDS - MARGIN_SECONDS
 
+    @property
+    def term(self) -> int:
+        """How often the lease has changed hands until this gateway took it."""
+        return int(self._mine["spec"]["leaseTransitions"]) if self._mine else 0
+
+    def lost(self, term: int) -> None:
+        """Know from another gateway that it has taken the lease; see `Lease`.
+
+        So a leader learns it that cannot reach the API server. Otherwise it knows better.
+        """
+        if self._mine is not None and self.expired and term > self.term:
+            self._mine, self._deposed = None, True
+
     async def hold(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
         """Take the lease, or renew it; see `Lease`."""
+        if self._deposed:
+            self._deposed = False
+            return False
         try:
             return await (self._look(is_gone) if self._mine is None else self._renew())
         except ApiRefusedError as error:

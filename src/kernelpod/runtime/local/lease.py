@@ -19,6 +19,10 @@ class FileLease:
     def __init__(self, path: Path, address: str) -> None:
         self._path, self._address, self._file = path, address, -1
         self.leader = ""
+        self.term = 0
+
+    def lost(self, term: int) -> None:
+        """Do nothing: the lock is this process's until it ends."""
 
     async def hold(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
         """Take the lock if it is free; see `Lease`."""

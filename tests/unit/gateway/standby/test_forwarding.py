@@ -23,7 +23,7 @@ from tornado.web import Application
 from doubles import an_identity
 from kernelpod.base.headers import FORWARDED_FOR
 from kernelpod.gateway.door import Guests, most_connections
-from kernelpod.gateway.standby.forwarding import Forwarding
+from kernelpod.gateway.standby.forwarding import LEADER, Forwarding
 from kernelpod.gateway.standby.origin import Origin
 from kernelpod.settings.sections import Gateway
 
@@ -179,3 +179,17 @@ def test_a_certificate_is_found_in_its_file_and_the_one_before_counts(tmp_path: 
         for _ in range(2):
             forwarding._read_certificate(file)
     assert list(forwarding._certificates) == [b"certificate 1", b"certificate 2"]
+
+
+async def test_the_one_that_led_before_is_told_who_leads_with_proof(pair: Pair) -> None:
+    await pair.forwarding.depose(pair.leader, 7)
+    (said,) = pair.heard
+    assert said.startswith(f"POST {LEADER} HTTP/1.1\r\nHost: {pair.leader}\r\n".encode())
+    headers = dict(line.split(": ") for line in said.decode().splitlines()[1:] if line)
+    assert pair.origin.term(SimpleNamespace(headers=headers)) == 7
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "", "nonsense", "127.0.0.1:0"])
+async def test_one_that_is_gone_is_not_waited_for(pair: Pair, address: str) -> None:
+    await asyncio.wait_for(pair.forwarding.depose(address, 7), 5)
+    assert pair.heard == []

@@ -29,6 +29,11 @@ class Held:
         self.said.append(await is_gone())
         return False
 
+    term = 0
+
+    def lost(self, term: int) -> None:
+        """Do nothing."""
+
     async def release(self) -> None:
         """Do nothing."""
 
@@ -46,11 +51,15 @@ async def nothing() -> None:
     """Find nothing new."""
 
 
+async def leading(former: str) -> None:
+    """Lead, without a word."""
+
+
 async def test_a_gateway_that_takes_over_knows_no_other_leader(tmp_path: Path) -> None:
     """Else it would pass requests on to itself, again and again, until it leads."""
     part, known = Leadership(FileLease(tmp_path / "lease", ADDRESS)), asyncio.Event()
 
-    async def lead() -> None:
+    async def lead(_: str) -> None:
         assert (part.leads, part.leader) == (False, "")
         known.set()
         await asyncio.sleep(60)
@@ -64,7 +73,7 @@ async def test_a_gateway_that_takes_over_knows_no_other_leader(tmp_path: Path) -
 async def test_a_gateway_that_ends_while_it_takes_over_goes_no_further(tmp_path: Path) -> None:
     part, began, ended = Leadership(FileLease(tmp_path / "lease", ADDRESS)), asyncio.Event(), asyncio.Event()
 
-    async def lead() -> None:
+    async def lead(_: str) -> None:
         began.set()
         try:
             await asyncio.sleep(60)
@@ -94,7 +103,7 @@ async def test_only_a_process_that_has_cut_its_line_and_refuses_another_has_ende
     server = await asyncio.start_server(lambda _, writer: lines.append(writer), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     lease = Held(f"{host}:{port}")
-    following = asyncio.ensure_future(Leadership(lease).follow(nothing, nothing))
+    following = asyncio.ensure_future(Leadership(lease).follow(leading, nothing))
     monkeypatch.setattr(leadership, "LOOK_SECONDS", 0.01)
     await until(lambda: len(lines) >= 1)
     monkeypatch.setattr(leadership, "LINE_SECONDS", 0.05)
@@ -108,3 +117,29 @@ async def test_only_a_process_that_has_cut_its_line_and_refuses_another_has_ende
     await until(lambda: lease.said[-1])
     following.cancel()
     await asyncio.gather(following, *(line.wait_closed() for line in lines), return_exceptions=True)
+
+
+async def test_the_one_that_led_before_is_named_and_one_that_learns_it_ends_at_once() -> None:
+    class Passed(Held):
+        """A lease that this gateway gets at its third look, and loses by what another one says."""
+
+        held = False
+
+        async def hold(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
+            self.said.append(True)
+            self.held = self.held or len(self.said) == 3
+            return self.held
+
+        def lost(self, term: int) -> None:
+            self.held, self.said = False, [True] * 9
+
+    named: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def lead(former: str) -> None:
+        named.set_result(former)
+
+    part = Leadership(Passed(ADDRESS))
+    following = asyncio.ensure_future(part.follow(lead, nothing))
+    assert await asyncio.wait_for(named, 5) == ADDRESS
+    part.lost(2)
+    await asyncio.wait_for(following, 5)
