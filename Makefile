@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 UV := tools/environment --uv
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.10 --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header --no-annotate
 CLUSTER := tests/cluster/cluster
-# Another minor version of Kubernetes for the test cluster, such as 1.33.
+# Another minor version of Kubernetes for the test cluster, such as 1.35.
 export KERNELPOD_KUBERNETES := $(KUBERNETES)
 # Commands use the cluster that KUBECONFIG names, or else the test cluster, from inside its network.
 ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
@@ -127,7 +127,7 @@ test-chart: env ## test the Helm chart: schema, checks, golden files, traffic (h
 cluster-build: ## build what the test cluster needs: Debian packages, Kubernetes, Helm, CoreDNS, base image (root; minutes, once)
 	$(CLUSTER) build
 
-cluster-up: ## start the test cluster: Kubernetes on this machine, in its own network (root); NODES=3 adds nodes with kernels of their own, KUBERNETES=1.33 is an older one
+cluster-up: ## start the test cluster: Kubernetes on this machine, in its own network (root); NODES=3 adds nodes with kernels of their own, KUBERNETES=1.35 is a newer one
 	$(CLUSTER) up $(if $(NODES),--nodes $(NODES))
 
 cluster-down: ## stop and remove the test cluster

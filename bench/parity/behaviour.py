@@ -47,6 +47,11 @@ def behaviours() -> list[Behaviour]:
     return list(_ALL.values())
 
 
+def shows(line: str) -> dict[str, Any]:
+    """Return what is seen of a cell that has printed a line and ended well."""
+    return {"end": "ok", "shown": [f"stdout: {line}\n"]}
+
+
 def verdict(local: Any, ours: Any, best: Any = None) -> str:
     """Return "same", "better" or "worse"; "unknown" if the local kernel failed and nobody has said what is best.
 

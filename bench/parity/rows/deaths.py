@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.parity.behaviour import behaviour
+from bench.parity.behaviour import behaviour, shows
 
 if TYPE_CHECKING:
     from bench.parity.side import Side
 
-FRESH = {"end": "ok", "shown": ["stdout: fresh\n"]}
+FRESH = shows("fresh")
 BEST = {"told": True, "end": "error KernelEnded", "next": FRESH}
 # Signals its parent, which is the kernel, from a process of its own.
 KILL = "import os, signal, subprocess, sys\nsubprocess.run(['bash', '-c', f'kill -{} {{os.getpid()}}'])\n"
@@ -52,7 +52,7 @@ def calls_exit(side: Side) -> Any:
     return [cell.status, payload, side.page(kernel_id).run("print('x' in globals())").seen]
 
 
-@behaviour("the kernel is killed while no cell runs")
+@behaviour("the kernel is killed while no cell runs", best=[FRESH, True])
 def killed_idle(side: Side) -> Any:
     kernel_id, page = side.kernel_page()
     page.run("x = 1\nimport subprocess, os\nsubprocess.Popen(['bash', '-c', f'sleep 0.5; kill -9 {os.getpid()}'])")
@@ -74,7 +74,7 @@ def recursion(side: Side) -> Any:
     return [page.run("def f(): f()\nf()").status, page.run("print('next')").seen]
 
 
-@behaviour("a kernel that dies again and again is restarted each time")
+@behaviour("a kernel that dies again and again is restarted each time", best=shows("1"))
 def again_and_again(side: Side) -> Any:
     _, page = side.kernel_page()
     for number in range(3):
@@ -99,7 +99,7 @@ def waiting(side: Side) -> Any:
     return [*(cell.status for cell in cells), after]
 
 
-@behaviour("both pages are told of the kernel's death")
+@behaviour("both pages are told of the kernel's death", best=[shows("next")] * 2)
 def both_told(side: Side) -> Any:
     kernel_id, one = side.kernel_page()
     other = side.page(kernel_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from bench.parity.behaviour import behaviour
+from bench.parity.behaviour import behaviour, shows
 
 if TYPE_CHECKING:
     from bench.parity.page import Message, Page, Request
@@ -137,7 +137,7 @@ def ended(side: Side) -> Any:
     return [debugger.ask("debugInfo")["body"]["isStarted"], page.run(CODE).seen]
 
 
-@behaviour("the kernel is restarted while the debugger has stopped in a cell")
+@behaviour("the kernel is restarted while the debugger has stopped in a cell", best=[200, False, shows("41")])
 def restarted(side: Side) -> Any:
     kernel_id, page = side.kernel_page()
     stop_in_cell(page)

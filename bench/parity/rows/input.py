@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.parity.behaviour import behaviour
+from bench.parity.behaviour import behaviour, shows
 
 if TYPE_CHECKING:
     from bench.parity.page import Message, Page
@@ -93,7 +93,7 @@ def interrupted(side: Side) -> Any:
     return [cell.wait().status, page.run("print('next')").seen]
 
 
-@behaviour("the kernel is restarted while it asks, and asks again afterwards")
+@behaviour("the kernel is restarted while it asks, and asks again afterwards", best=[200, shows("hello owl")])
 def restarted(side: Side) -> Any:
     kernel_id, page = side.kernel_page()
     page.cell(ASK)

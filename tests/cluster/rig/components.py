@@ -151,6 +151,7 @@ def kubelet_configuration(pki: Path, identity: str, socket: Path, plugins: Path)
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": f"unix://{socket}",
         "evictionHard": {"memory.available": "100Mi"},  # not the disk: a full machine would evict every pod
+        "failCgroupV1": False,  # node1 has the machine's
         "failSwapOn": False,
         "imageGCHighThresholdPercent": 100,  # an image that was collected could not be pulled again
         "maxPods": 250,
