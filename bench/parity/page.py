@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 import uuid
@@ -139,6 +140,8 @@ class Page:
     def drop(self) -> None:
         """End the page's connection without a word."""
         with contextlib.suppress(OSError, websocket.WebSocketException):
+            if self.socket.sock is not None:
+                self.socket.sock.shutdown(socket.SHUT_RDWR)  # closing alone waits for the thread that reads
             self.socket.shutdown()
 
 
