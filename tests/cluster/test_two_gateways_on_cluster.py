@@ -20,7 +20,7 @@ import requests
 from chaos.between import Between
 
 from client import Caller
-from doubles import GatewayProcess, eventually
+from doubles import GatewayProcess, eventually, user_model
 
 LEADS = "this gateway leads from now on"
 
@@ -69,12 +69,15 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def started(make_site: Any, need: Any) -> Iterator[Pair]:
+def started(make_site: Any, hub: Any, need: Any) -> Iterator[Pair]:
     admin = os.environ.get("KUBECONFIG", "")
     need(admin.endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
     folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
     with Between(Path(admin), folder) as between:
-        site = make_site(replicated=True, kernels_per_user=3, kubeconfig=str(between.kubeconfig))
+        hub.users["own-token"] = user_model("kernelpod", kind="service")
+        hubs = [{"api_url": hub.api_url, "token": "own-token"}]
+        way = {"kubeconfig": str(between.kubeconfig), "sections": {"hubs": hubs}}
+        site = make_site(replicated=True, kernels_per_user=3, **way)
         second = site.gateway.twin(folder, runtime=site.gateway.runtime_with(kubeconfig=admin))
         second.start()
         yield Pair(site, (site.gateway, second), between)
