@@ -116,7 +116,10 @@ def reloaded(side: Side) -> Any:
     return [cell.on(again).said("hello owl").text, again.run("print('next')").seen]
 
 
-@behaviour("a page that was cut off comes back while the kernel asks: it has the question, and answers")
+@behaviour(
+    "a page that was cut off comes back while the kernel asks: it has the question, and answers",
+    best=[{"prompt": "who? ", "password": False}, "hello owl\n"],
+)
 def cut_off(side: Side) -> Any:
     kernel_id, page = side.any_kernel_page()
     cell = page.cell("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n" + ASK).running()

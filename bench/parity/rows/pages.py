@@ -182,7 +182,9 @@ def asleep(side: Side, seconds: float, ends: str) -> Any:
     return [woken.status, again.run("print('next')").seen]
 
 
-@behaviour("a laptop sleeps ten minutes in the middle of a cell, and wakes up with a new connection")
+@behaviour(
+    "a laptop sleeps ten minutes in the middle of a cell, and wakes up with a new connection", best=["ok", NEXT]
+)
 def laptop(side: Side) -> Any:
     if side.small:  # in so short a time no server notices that the laptop sleeps, so the cell goes on behind it
         return asleep(side, SHORT_SECONDS, "while not os.path.exists('woken'): time.sleep(0.05)\n")

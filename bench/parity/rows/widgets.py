@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.parity.behaviour import behaviour
+from bench.parity.behaviour import behaviour, shows
 
 if TYPE_CHECKING:
     from bench.parity.page import Message, Page
@@ -164,7 +164,7 @@ def dragged(side: Side) -> Any:
     return answers[1:] == list(range(300))
 
 
-@behaviour("a comm with buffers to a page that was away")
+@behaviour("a comm with buffers to a page that was away", best=[[{}, ["6c617465"]], shows("next")])
 def away(side: Side) -> Any:
     kernel_id, page = side.any_kernel_page()
     page.run(COMM)
