@@ -10,6 +10,7 @@ import contextlib
 import json
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,9 @@ class Page:
 
     def __init__(self, addresses: Sequence[WebSocketAddress], count: int) -> None:
         self._addresses, self.count = addresses, count
+        # As those of Lab: no two pages or requests have the same.
+        self._session, self._cell = uuid.uuid4().hex, uuid.uuid4().hex
+        self._question = ""
         self._had: list[str] = []
         self._cut: float | None = None
         self.away_seconds = 0.0
@@ -135,10 +139,11 @@ class Page:
                 with contextlib.closing(self._open()) as channel:
                     if not asked:
                         begun.wait()
-                        _send(channel, "cell", "execute_request", content)
+                        self._send(channel, self._cell, "execute_request", content)
                         asked = True
                     else:
-                        _send(channel, "question", "kernel_info_request", {}, **{IN_ORDER: True})
+                        self._question = uuid.uuid4().hex
+                        self._send(channel, self._question, "kernel_info_request", {}, **{IN_ORDER: True})
                     self._read(channel)
             except (OSError, websocket.WebSocketException):
                 self._cut = self._cut or time.monotonic()
@@ -146,15 +151,30 @@ class Page:
 
     def _open(self) -> websocket.WebSocket:
         away = time.monotonic() - self._cut if self._cut else 0
-        told = {"had": self._had[-20:], "open": [] if self.replied else ["cell"], "away_seconds": away}
+        told = {"had": self._had[-20:], "open": [] if self.replied else [self._cell], "away_seconds": away}
         for address in self._addresses:
             headers = {**address.headers, COMEBACK: json.dumps(told)}
             with contextlib.suppress(ConnectionError):
+                url = f"{address.url}?session_id={self._session}&received=0"
                 return websocket.create_connection(
-                    f"{address.url}?session_id=page&received=0", timeout=PATIENCE_SECONDS, header=headers,
-                    skip_utf8_validation=True,
-                )  # fmt: skip
+                    url, timeout=PATIENCE_SECONDS, header=headers, skip_utf8_validation=True
+                )
         raise ConnectionError("no gateway answers")
+
+    def _send(
+        self, channel: websocket.WebSocket, msg_id: str, kind: str, content: dict[str, Any], **more: Any
+    ) -> None:
+        header = {
+            "msg_id": msg_id,
+            "msg_type": kind,
+            "session": self._session,
+            "username": "",
+            "version": "5.3",
+            **more,
+        }
+        header["date"] = "2026-01-01T00:00:00Z"
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []}
+        channel.send(json.dumps({**message, "channel": "shell"}))
 
     def _read(self, channel: websocket.WebSocket) -> None:
         while not (self.ended and self.replied):
@@ -164,11 +184,11 @@ class Page:
             message = json.loads(data)
             self._had.append(message["header"]["msg_id"])
             kind, parent = message["header"]["msg_type"], message["parent_header"].get("msg_id")
-            if parent == "question" and kind == "kernel_info_reply":
+            if parent == self._question and kind == "kernel_info_reply":
                 self.lost = not self.replied
                 if self.lost:
                     return
-            if parent != "cell":
+            if parent != self._cell:
                 continue
             if self._cut is not None:
                 self.away_seconds, self._cut = time.monotonic() - self._cut, None
@@ -176,13 +196,6 @@ class Page:
                 self.lines += message["content"]["text"].split()
             self.replied = self.replied or kind == "execute_reply"
             self.ended = self.ended or message["content"].get("execution_state") == "idle"
-
-
-def _send(channel: websocket.WebSocket, msg_id: str, kind: str, content: dict[str, Any], **more: Any) -> None:
-    header = {"msg_id": msg_id, "msg_type": kind, "session": "page", "username": "", "version": "5.3", **more}
-    header["date"] = "2026-01-01T00:00:00Z"
-    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []}
-    channel.send(json.dumps({**message, "channel": "shell"}))
 
 
 def measure(peer: PairPeer, size: Size) -> list[Measure]:

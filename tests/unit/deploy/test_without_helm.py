@@ -140,6 +140,14 @@ def test_what_somebody_else_has_made_meanwhile_is_not_removed(kubectl: Kubectl, 
     assert set(kubectl.objects) == {identity(theirs)}
 
 
+def test_what_was_made_anew_by_somebody_else_outlives_the_release(kubectl: Kubectl, release: PlainRelease) -> None:
+    release.install(values())
+    space = ("Namespace", "", "kernels")
+    kubectl.objects[space]["metadata"]["annotations"] = {"kernelpod.io/release": "other/kernelpod"}
+    release.uninstall()
+    assert set(kubectl.objects) == {space}
+
+
 def test_what_helm_would_keep_is_kept(kubectl: Kubectl, release: PlainRelease) -> None:
     space = {"name": "kernels", "annotations": {"helm.sh/resource-policy": "keep"}}
     release.install(values(kernels={"namespace": space}))

@@ -71,13 +71,17 @@ class PlainRelease:
 
     def install(self, values: str) -> None:
         """Apply the chart's objects, and remove those that it does not have any more."""
-        self.check(values)
-        self._apply(self.objects(values))
+        made = self.objects(values)
+        self._check(made)
+        self._apply(made)
 
     def check(self, values: str) -> None:
         """Check that the cluster is new enough, and that deploy made those of the objects that exist."""
+        self._check(self.objects(values))
+
+    def _check(self, made: list[Object]) -> None:
         self._check_version()
-        for one in self._there(self.objects(values)):
+        for one in self._there(made):
             if self._is_ours(one):
                 continue
             what = f"The {one['kind']} {one['metadata']['name']} exists, and this deployment did not create it"
@@ -97,7 +101,7 @@ class PlainRelease:
         self._apply(list(yaml.safe_load_all(kept[revision])))
 
     def uninstall(self) -> None:
-        """Delete all objects of the kept revisions."""
+        """Delete all objects of the last revision, and those of a deploy that failed."""
         self._delete(self._kept().objects(), wait=True)
         self._cluster.kubectl("delete", "secret", self._secret, "-n", self._space, "--ignore-not-found")
 
@@ -110,7 +114,7 @@ class PlainRelease:
         return f"deployed, revision {revision}, without Helm" if revision else ""
 
     def volumes(self) -> list[Object]:
-        """Return the volumes of the kept revisions that exist."""
+        """Return the volumes of the cluster that are this release's."""
         return [one for one in self._cluster.items("persistentvolumes") if self._is_ours(one)]
 
     def _apply(self, made: list[Object]) -> None:
