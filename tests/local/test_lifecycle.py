@@ -54,6 +54,29 @@ def test_an_interrupt_by_message(site: Any, kernel_id: str, channels: Channels) 
     assert channels.run("print('goes on')") == "goes on\n"
 
 
+def test_an_interrupt_ends_before_the_next_cell(site: Any, kernel_id: str, channels: Channels) -> None:
+    """It is answered when the kernel has raised it: else it would hit what is sent next, or lose its reply."""
+    channels.run(
+        "import time\nkernel = get_ipython().kernel\nat_once = kernel._send_interrupt_children\n"
+        "def later():\n    time.sleep(0.5)\n    at_once()\nkernel._send_interrupt_children = later"
+    )
+    assert site.alice.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
+    assert channels.run("time.sleep(1)\nprint('whole')") == "whole\n"
+
+
+def test_a_cell_whose_reply_an_interrupt_swallows_ends(channels: Channels) -> None:
+    channels.run(
+        "send = (session := get_ipython().kernel.session).send\n"
+        "def interrupted(stream, kind, *args, **more):\n"
+        "    if kind != 'execute_reply':\n        return send(stream, kind, *args, **more)\n"
+        "    session.send = send\n    raise KeyboardInterrupt\n"
+    )
+    cell = channels.start("session.send = interrupted\nprint('done')")
+    outcome = channels.finish(cell)
+    assert (outcome.text, "without an answer" in str(outcome.reply)) == ("done\n", True)
+    assert channels.run("print('goes on')") == "goes on\n"
+
+
 def test_an_interrupt_by_signal_where_the_kernelspec_says_so(site: Any) -> None:
     site.spec("signal-pod", interrupt_mode="signal")
     kernel_id = site.alice.start("signal-pod")

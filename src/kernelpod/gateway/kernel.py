@@ -204,7 +204,7 @@ class DirectKernelManager(RemoteKernelManager):
             reply.cancel()
 
     async def _answered(self, deadline: float) -> None:
-        await asyncio.wait_for(self.connection.answered(), deadline - time.monotonic())
+        await asyncio.wait_for(self.connection.probe.answered(), deadline - time.monotonic())
 
     def _open_socket(self, channel: str, identity: bytes) -> tuple[zmq.Socket[bytes], str]:
         """Return a socket that disconnects a kernel whose message exceeds `max_message_bytes`, and its address."""
@@ -222,7 +222,7 @@ class DirectKernelManager(RemoteKernelManager):
     async def interrupt_kernel(self) -> None:
         """Interrupt the kernel by a message, or by a signal if its `interrupt_mode` is signal."""
         if self.record.plan.interrupt_mode == "message":
-            self.connection.ask("control", "interrupt_request", {})
+            await self.connection.probe.interrupt(wait=not self.shutting_down)
         elif self.shutting_down:  # jupyter_client interrupts before a shutdown; a failure must not prevent it
             with contextlib.suppress(UserError):
                 await self.signal_kernel(signal.SIGINT)

@@ -52,10 +52,10 @@ class KernelConnection:
         self._output = Output(kernel_id, session, limits, self._resize)
         self._voice = self._output.voice
         self._rate = OutputRate(limits.iopub_msg_rate_limit, limits.iopub_data_rate_limit)
-        self._probe = Probe(kernel_id, lambda: self.ask("shell", "kernel_info_request", {}))
-        self._sockets = KernelSockets(self._receive, self._connected_again, self._probe.refused)
+        self.probe = Probe(kernel_id, self.ask)
+        self._sockets = KernelSockets(self._receive, self._connected_again, self.probe.refused)
         self._requests = Requests()
-        self._ends = Ends(self._probe.answered, self._end_state, self._voice.lost)
+        self._ends = Ends(self.probe.answered, self._end_state, self._voice.lost, self._end_unanswered)
         self.computing = Computing()
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
@@ -73,7 +73,7 @@ class KernelConnection:
         self._part = self._new_part(self._shrink)
         self._dead, self._heard_answer = "", False
         self.computing.clear()
-        self._probe.forget()
+        self.probe.forget()
         self._ends.close()
         self._open_socket, self._speaks = open_socket, not listening
         self._comebacks = Comebacks(self._reply)
@@ -139,6 +139,10 @@ class KernelConnection:
         self._voice.state("idle", parent)
         self._heard("busy" if self.computing else "idle")
 
+    def _end_unanswered(self, msg_id: str) -> None:
+        if request := self._requests.answer(msg_id):
+            self._end(request, sentences.UNANSWERED)
+
     def die(self, reason: str) -> None:
         """Close the sockets, and end all requests, also those that pages send until the next `open`."""
         self.close()
@@ -180,7 +184,7 @@ class KernelConnection:
             self._held.append((session, message))
             self._held_bytes += size
             self._resize()
-        elif self.computing and (known := self._probe.known(message)):
+        elif self.computing and (known := self.probe.known(message)):
             for channel, msg_type, content, parent in known:
                 self._voice.say(msg_type, content, parent, channel=channel, to=session, kept=True)
         else:
@@ -197,10 +201,6 @@ class KernelConnection:
         packed = (self._session.pack(message[part]) for part in wire.JSON_PARTS)
         self._sockets.send(channel, wire.signed(self._session, tuple(packed)))
         return str(message["header"]["msg_id"])
-
-    async def answered(self) -> None:
-        """Return when the kernel answers and its output arrives. Raises StartFailed if it does not encrypt."""
-        await self._probe.answered()
 
     # From the kernel to pages
 
@@ -219,7 +219,7 @@ class KernelConnection:
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
         self._heard_answer = True
         parent_id = message.parent().get("msg_id")
-        if self._probe.replied(parent_id, message):
+        if self.probe.replied(parent_id, message):
             return
         if (lost := self._requests.lost(parent_id)) is not None:
             for one in lost:
@@ -242,11 +242,11 @@ class KernelConnection:
         return request.session if request and self._output.attached(request.session) else None
 
     def _receive_output(self, message: wire.FromKernel) -> None:
-        self._probe.hear_output()
+        self.probe.hear_output()
         state, is_state = "", message.msg_type == "status"
         if is_state:
             parent_id = message.parent().get("msg_id")
-            if self._probe.has_output(parent_id):
+            if self.probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
             told = message.content().get("execution_state")

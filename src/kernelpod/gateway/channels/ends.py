@@ -1,8 +1,9 @@
-"""Ends requests whose end, the state idle, is lost, and finds cells whose output may be lost with their states.
+"""Ends requests whose reply or end, the state idle, is lost, and finds cells whose output may be lost as well.
 
 A kernel drops output that waits too long, also the last, and output of which nobody listens yet, also the first.
-The reply comes on another socket, whose queue has room. If no end follows it, the kernel is asked a question:
-what it says to that comes after all that it has said before.
+The reply comes on another socket, whose queue has room. ipykernel sends no reply if an interrupt comes between the
+last line of a cell and its reply. If only one of the two is here, the kernel is asked a question: what it says to
+that comes after all that it has said before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from kernelpod.errors import StartFailed
 from kernelpod.gateway.channels import wire
 
-# How much later than the reply the end may come, as long as nobody asks for it. Questions are as far apart.
+# How far apart reply and end may come, as long as nobody asks for the other. Questions are as far apart.
 LATE_SECONDS = 2
 # Requests without an end are remembered up to this number; the oldest are forgotten first.
 MOST_REQUESTS = 10_000
@@ -28,26 +29,30 @@ class _Request:
     header: bytes
     may_print: bool
     begun: bool = False
+    replied: bool = False
+    ended: bool = False
 
 
 class Ends:
-    """The requests of pages to one kernel whose end the gateway has not heard."""
+    """The requests of pages to one kernel whose reply or whose end the gateway has not heard."""
 
     def __init__(
         self,
         ask: Callable[[], Awaitable[None]],
         end: Callable[[str, bytes], None],
         lose: Callable[[bytes], None],
+        answer: Callable[[str], None],
     ) -> None:
         """`ask` returns when the kernel has answered a question. `end` gets msg_id and header of a lost end.
 
         `lose` gets the header of a cell of which a state is lost, so that its output may be lost, too.
+        `answer` gets the msg_id of a request that has ended without a reply.
         """
-        self._ask, self._end, self._lose = ask, end, lose
+        self._ask, self._end, self._lose, self._answer = ask, end, lose, answer
         self._open: dict[str, _Request] = {}
         # The states that this kernel says of requests at all.
         self._says: set[str] = set()
-        self._replied: dict[str, asyncio.TimerHandle] = {}
+        self._halves: dict[str, asyncio.TimerHandle] = {}
         self._late: list[str] = []
         self._search: asyncio.Task[None] | None = None
 
@@ -70,16 +75,17 @@ class Ends:
             self._says.add(state)
             if "busy" in self._says and not request.begun:
                 self._lose_output(msg_id)
-            self.forget(msg_id)
+            request.ended = True
+            self._watch(msg_id, request)
 
     def forget(self, msg_id: str) -> None:
         """Expect no end of a request any more."""
         self._open.pop(msg_id, None)
-        if timer := self._replied.pop(msg_id, None):
+        if timer := self._halves.pop(msg_id, None):
             timer.cancel()
 
     def _lose_output(self, msg_id: str) -> None:
-        if (request := self._open.get(msg_id)) and request.may_print:
+        if (request := self._open.get(msg_id)) and request.may_print and not request.ended:
             self._lose(request.header)
 
     def replied(self, msg_id: str, content: bytes) -> None:
@@ -88,17 +94,24 @@ class Ends:
             return
         if len(content) < ABORTED_BYTES and b"aborted" in content:
             request.may_print = False
-        if msg_id not in self._replied:
+        request.replied = True
+        self._watch(msg_id, request)
+
+    def _watch(self, msg_id: str, request: _Request) -> None:
+        if request.replied and request.ended:
+            self.forget(msg_id)
+        elif msg_id not in self._halves:
             loop = asyncio.get_running_loop()
-            self._replied[msg_id] = loop.call_later(LATE_SECONDS, self._look_for, msg_id)
+            self._halves[msg_id] = loop.call_later(LATE_SECONDS, self._look_for, msg_id)
 
     def close(self) -> None:
-        """End the requests that have a reply, and forget the others: the kernel will say no more."""
+        """End the requests that have a reply, and forget those that have none: the kernel will say no more."""
         if self._search is not None:
             self._search.cancel()
         self._search, self._late = None, []
-        self._end_now(list(self._replied))
-        self._open.clear()
+        self._end_now([msg_id for msg_id in self._halves if self._open[msg_id].replied])
+        for msg_id in list(self._open):
+            self.forget(msg_id)
         self._says.clear()
 
     def _look_for(self, msg_id: str) -> None:
@@ -124,4 +137,7 @@ class Ends:
         for msg_id in msg_ids:
             if request := self._open.get(msg_id):
                 self.forget(msg_id)
-                self._end(msg_id, request.header)
+                if request.replied:
+                    self._end(msg_id, request.header)
+                else:
+                    self._answer(msg_id)

@@ -1,4 +1,7 @@
-"""The gateway's own questions to a kernel: does it answer, and does its output arrive?"""
+"""The gateway's own requests to a kernel: does it answer, does its output arrive, and may it be interrupted?
+
+Pages see nothing of them, neither the replies nor the states.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from kernelpod.base.headers import IN_ORDER
@@ -18,21 +22,29 @@ log = logging.getLogger(__name__)
 ASK_AGAIN_SECONDS = 2
 OUTPUT_SECONDS = 0.5
 MOST_QUESTIONS = 10
-FORGET_SECONDS = 3600
+# Up to this number of requests are remembered, for what the kernel may still say of them; the newest.
+MOST_REQUESTS = 1000
+INTERRUPT_SECONDS = 2
 NOT_ENCRYPTED = (
     "The kernelspec says that its kernel supports CurveZMQ (metadata.supported_encryption), but the kernel "
     "does not. Ask an admin to remove the key, or to update the kernel's image."
 )
 
 
-class Probe:
-    """The open questions to one kernel. Pages see nothing of them."""
+@dataclass
+class _Asked:
+    reply: asyncio.Future[None]
+    output: asyncio.Future[None]
 
-    def __init__(self, kernel_id: str, ask_info: Callable[[], str]) -> None:
-        """`ask_info` sends a kernel_info_request and returns its id."""
-        self._kernel_id, self._ask_info = kernel_id, ask_info
+
+class Probe:
+    """The gateway's own requests to one kernel."""
+
+    def __init__(self, kernel_id: str, ask: Callable[[str, str, dict[str, Any]], str]) -> None:
+        """`ask` sends a request with this channel, type and content, and returns its id."""
+        self._kernel_id, self._send = kernel_id, ask
         self._info: dict[str, Any] | None = None
-        self._open: dict[str, tuple[asyncio.Future[None], asyncio.Future[None]]] = {}
+        self._open: dict[str, _Asked] = {}
         self._outputs = 0
 
     async def answered(self) -> None:
@@ -41,10 +53,10 @@ class Probe:
         Raises StartFailed if the kernel does not encrypt. It is asked again: questions are lost with a connection
         that is cut off, output if nobody listens yet.
         """
-        loop = asyncio.get_running_loop()
-        reply, output = loop.create_future(), loop.create_future()
+        asked = _asked()
+        reply, output = asked.reply, asked.output
         for pause in back_off(ASK_AGAIN_SECONDS, math.inf):
-            self._ask(reply, output)
+            self._ask("shell", "kernel_info_request", asked)
             await asyncio.wait({reply}, timeout=pause)
             if reply.done():
                 reply.result()
@@ -57,14 +69,27 @@ class Probe:
                 return
             # Other output may be what the kernel said before.
             unheard = unheard + 1 if self._outputs == before else 0
-            self._ask(reply, output)
+            self._ask("shell", "kernel_info_request", asked)
         log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
 
+    async def interrupt(self, *, wait: bool) -> None:
+        """Interrupt what the kernel computes.
+
+        With `wait`, return when the kernel has done so, or after 2 s. ipykernel interrupts whatever it computes
+        when it reads the request, so what a page sends before the reply is here may be interrupted as well.
+        """
+        asked = _asked()
+        self._ask("control", "interrupt_request", asked)
+        if wait:
+            await asyncio.wait({asked.reply}, timeout=INTERRUPT_SECONDS)
+
     def replied(self, msg_id: object, message: FromKernel) -> bool:
-        """Note a reply of the kernel, and return whether it answers one of these questions."""
-        if not self._resolve(msg_id, 0):
+        """Note a reply of the kernel, and return whether it answers one of these requests."""
+        if not isinstance(msg_id, str) or not (asked := self._open.get(msg_id)):
             return False
-        self._info = parsed(message.parts[CONTENT])
+        if message.msg_type == "kernel_info_reply":
+            self._info = parsed(message.parts[CONTENT])
+        _set(asked.reply)
         return True
 
     def known(self, message: FromPage) -> list[tuple[str, str, dict[str, Any], bytes]]:
@@ -93,24 +118,30 @@ class Probe:
         self._outputs += 1
 
     def has_output(self, msg_id: object) -> bool:
-        """Note output of the kernel, and return whether it belongs to one of these questions."""
-        return self._resolve(msg_id, 1)
+        """Note output of the kernel, and return whether it belongs to one of these requests."""
+        if not isinstance(msg_id, str) or not (asked := self._open.get(msg_id)):
+            return False
+        _set(asked.output)
+        return True
 
     def refused(self) -> None:
         """Fail the questions: a kernel that does not encrypt as the gateway does will never answer."""
-        for reply, _ in self._open.values():
-            if not reply.done():
-                reply.set_exception(StartFailed("encryption_unsupported", NOT_ENCRYPTED))
+        for asked in self._open.values():
+            if not asked.reply.done():
+                asked.reply.set_exception(StartFailed("encryption_unsupported", NOT_ENCRYPTED))
+                asked.reply.exception()  # nobody may wait for it
 
-    def _ask(self, reply: asyncio.Future[None], output: asyncio.Future[None]) -> None:
-        msg_id = self._ask_info()
-        self._open[msg_id] = reply, output
-        asyncio.get_running_loop().call_later(FORGET_SECONDS, self._open.pop, msg_id, None)
+    def _ask(self, channel: str, msg_type: str, asked: _Asked) -> None:
+        self._open[self._send(channel, msg_type, {})] = asked
+        if len(self._open) > MOST_REQUESTS:
+            del self._open[next(iter(self._open))]
 
-    def _resolve(self, msg_id: object, which: int) -> bool:
-        futures = self._open.get(msg_id) if isinstance(msg_id, str) else None
-        if futures is None:
-            return False
-        if not futures[which].done():
-            futures[which].set_result(None)
-        return True
+
+def _asked() -> _Asked:
+    loop = asyncio.get_running_loop()
+    return _Asked(loop.create_future(), loop.create_future())
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

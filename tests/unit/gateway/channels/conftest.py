@@ -109,7 +109,7 @@ class Rig:
         self.connection.open(self.open_socket)
         answer = asyncio.ensure_future(self.kernel.answer_info())
         again = asyncio.ensure_future(self._keep_answering(answer))
-        await asyncio.wait_for(self.connection.answered(), 20)
+        await asyncio.wait_for(self.connection.probe.answered(), 20)
         again.cancel()
         self.connection.release()
 

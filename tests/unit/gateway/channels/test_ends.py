@@ -182,6 +182,50 @@ def test_a_cell_does_not_end_while_its_output_arrives(play: Any, monkeypatch: py
     play(scene)
 
 
+@pytest.mark.parametrize("kind", ["execute_request", "complete_request"])
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_request_that_ended_without_a_reply_gets_one(play: Any, kind: str, comes: bool) -> None:
+    """ipykernel sends none if an interrupt comes between the last line of a cell and its reply."""
+    reply = kind.replace("request", "reply")
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        rig.ask("one", "asked", kind)
+        ident, parent = await rig.parent()
+        for state in ("busy", "idle"):
+            rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
+        question_ident, question = await rig.parent()
+        if comes:  # late, but before the kernel answers the question
+            rig.kernel.say("shell", reply, {"status": "ok"}, parent, ident)
+        rig.kernel.say("iopub", "status", {"execution_state": "busy"}, question)
+        rig.kernel.say("shell", "kernel_info_reply", {}, question, question_ident)
+        told = await page.until(lambda got: got["msg_type"] == reply)
+        assert told["parent_header"]["msg_id"] == "asked"
+        assert (told["content"]["status"], "without an answer" in str(page.got)) == (
+            ("ok", False) if comes else ("error", True)
+        )
+        assert rig.connection.computing.running() == []
+
+    play(scene)
+
+
+def test_a_kernel_that_starts_anew_is_not_asked_for_replies_of_the_last_start(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        rig.ask("one", "asked")
+        _, parent = await rig.parent()
+        for state in ("busy", "idle"):
+            rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
+        await page.until(lambda got: got["content"].get("execution_state") == "idle")
+        rig.connection.die("The kernel was stopped.")
+        await asyncio.sleep(3 * ends.LATE_SECONDS)
+        assert page.types("shell") == ["execute_reply"]
+
+    play(scene)
+
+
 async def _late(one: ends.Ends, msg_id: str) -> None:
     """Let a request have a reply, and no end."""
     header = {"msg_id": msg_id, "msg_type": "execute_request", "session": "one", "version": "5.3"}
@@ -201,7 +245,7 @@ def test_a_kernel_that_says_no_ends_is_asked_seldom() -> None:
         async def ask() -> None:
             asked.append(loop.time())
 
-        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None)
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None, lambda _: None)
         for number in range(200):
             await _late(one, str(number))
             await asyncio.sleep(0.001)
@@ -225,7 +269,7 @@ def test_a_question_that_fails_leaves_later_requests_their_end() -> None:
             if error := next(answers):
                 raise error
 
-        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None)
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None, lambda _: None)
         await _late(one, "first")
         await asked.wait()
         await _late(one, "second")
