@@ -47,7 +47,8 @@ class HttpPeer(Protocol):
 class Size:
     """The amount of work; `idle_seconds` is how long an idle gateway is measured."""
 
-    turns: int = 3
+    turns: int = 7
+    slow_turns: int = 3
     rounds: int = 80
     warm_up: int = 20
     flooded_rounds: int = 40
@@ -59,7 +60,7 @@ class Size:
     idle_seconds: float = 5.0
 
 
-SMALL = Size(1, 20, 5, 10, 200, 1, 3, 20, 1, 1.0)
+SMALL = Size(1, 1, 20, 5, 10, 200, 1, 3, 20, 1, 1.0)
 
 
 def execute_p50(channel: Channel, rounds: int) -> float:
@@ -122,7 +123,7 @@ def flooded(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[
         absolute[peer.name].append(loud)
         return loud / quiet
 
-    taken = in_turns(peers, size.turns, "slow-down by a flooding kernel", take)
+    taken = in_turns(peers, size.slow_turns, "slow-down by a flooding kernel", take)
     name = "execute p50 beside a flooding kernel"
     return [row(name, "ms", absolute), row(name, "x quiet", taken)]
 
@@ -136,7 +137,7 @@ def starting(peers: Sequence[Peer], size: Size) -> list[Measure]:
         results[peer.name].append(statistics.median(first for _, first in pairs))
         return statistics.median(started for started, _ in pairs)
 
-    taken = in_turns(peers, size.turns, "start of a kernel (s)", take)
+    taken = in_turns(peers, size.slow_turns, "start of a kernel (s)", take)
     note = "POST to 201: bare has no POST, its figure is from spawn to the first kernel_info reply"
     return [
         row("POST /api/kernels to 201, p50", "s", taken, Goal("bare", plus=0.08), note),
