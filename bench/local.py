@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import measures, road, takeover, turns
+from bench import measures, revoking, road, takeover, turns
 from bench.ours import OursPeer
 from bench.peers import BarePeer, Peer, StockLocalPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
@@ -46,10 +46,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure(
-    peers: Sequence[Peer], size: measures.Size, of_road: road.Size, of_takeover: takeover.Size
-) -> list[Measure]:
+def measure(peers: Sequence[Peer], *, small: bool, kernels_alive: int | None) -> list[Measure]:
     """Return all rows. Every process that the peers start is ended, even after an error."""
+    size = measures.SMALL if small else measures.Size()
+    if kernels_alive:
+        size = dataclasses.replace(size, kernels=kernels_alive)
     with ExitStack() as stack:
         stack.callback(sweep)
         for peer in peers:
@@ -72,30 +73,28 @@ def measure(
             if isinstance(peer, OursPeer):
                 alone = road.RoadPeer()
                 stack.callback(alone.stop)
-                rows += road.measure(alone, of_road)
+                rows += road.measure(alone, road.SMALL if small else road.Size())
                 peer.failures += alone.failures
                 alone.stop()
                 pair = takeover.PairPeer()
                 stack.callback(pair.stop)
-                rows += takeover.measure(pair, of_takeover)
+                rows += takeover.measure(pair, takeover.SMALL if small else takeover.Size())
+                pair.stop()
+                revoked = revoking.RevokedPeer()
+                stack.callback(revoked.stop)
+                rows += revoking.measure(revoked, revoking.SMALL if small else revoking.Size())
         return [*rows, turns.failures(peers)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 if the benchmark ran, 1 if it could not."""
     options = arguments(argv)
-    size = measures.SMALL if options.small else measures.Size()
-    of_road = road.SMALL if options.small else road.Size()
-    of_takeover = takeover.SMALL if options.small else takeover.Size()
-    if options.kernels:
-        size = dataclasses.replace(size, kernels=options.kernels)
     adopt_orphans()
     signal.signal(signal.SIGTERM, terminated)
     wanted = options.peers.split(",")
     try:
-        rows = measure(
-            [kind() for name, kind in available().items() if name in wanted], size, of_road, of_takeover
-        )
+        peers = [kind() for name, kind in available().items() if name in wanted]
+        rows = measure(peers, small=options.small, kernels_alive=options.kernels)
     except (BenchError, OSError) as error:
         print(f"bench.local: {error}", file=sys.stderr)
         return 1
