@@ -255,7 +255,7 @@ def test_the_culler_asks_the_hub(inside: Inside) -> None:
 async def test_a_stranger_cannot_ask_the_hub_without_a_certificate(inside: Inside) -> None:
     """Nor with one that another authority has signed."""
     from kernelpod.gateway.hubclient import ask_hub
-    from kernelpod.start.identity import HubSilentError
+    from kernelpod.start.hubanswers import HubSilentError
 
     (inside.folder / "other").mkdir()
     stranger = Inside(inside.folder / "other")
@@ -276,7 +276,7 @@ async def test_a_student_cannot_pose_as_the_hub_with_the_certificate_of_their_se
 ) -> None:
     """They can read its key. It is for the same host here, as all are on loopback."""
     from kernelpod.gateway.hubclient import ask_hub
-    from kernelpod.start.identity import HubSilentError
+    from kernelpod.start.hubanswers import HubSilentError
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     (certificate, key), _ = inside.shown("user-alice", "notebooks-ca").values()

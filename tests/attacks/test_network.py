@@ -76,8 +76,7 @@ def test_an_examinee_cannot_leave_a_kernel_whose_network_is_not_the_default(site
 
 def test_a_way_out_ends_with_its_kernel(site: Any, need: Any) -> None:
     need(shutil.which("slirp4netns"), "slirp4netns", "apt-get install slirp4netns")
-    if not os.access("/dev/net/tun", os.W_OK):
-        pytest.skip("/dev/net/tun cannot be opened here")
+    need(os.access("/dev/net/tun", os.W_OK), "/dev/net/tun", "modprobe tun")
     kernel_id = site.alice.start()
     routes = "print([line.split()[:2] for line in open('/proc/net/route').readlines()[1:]])"
     assert ["tap0", "00000000"] in literal_eval(site.alice.run(kernel_id, routes))

@@ -55,12 +55,12 @@ def sent(site: Any, code: str) -> int:
 
 
 @pytest.mark.parametrize("code", [LARGE, f"big *= 20\n{LARGE}"], ids=["1 MB", "20 MB"])
-def test_student_cannot_fill_the_memory_by_output(unlimited: Any, code: str) -> None:
+def test_a_student_cannot_fill_the_memory_by_output(unlimited: Any, code: str) -> None:
     assert sent(unlimited, code) < 400 * MEGABYTE
 
 
 @pytest.mark.parametrize("code", [REPEATED, BROKEN], ids=["repeated", "broken"])
-def test_student_cannot_fill_the_log_by_output(site: Any, code: str) -> None:
+def test_a_student_cannot_fill_the_log_by_output(site: Any, code: str) -> None:
     before = len(site.gateway.log)
     sent(site, code)
     assert site.gateway.log[before:].count("was dropped") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from kernelpod.grading.submissions.receipt import RECEIPT, Receipt, receipt_of
 from kernelpod.kernelspecs.model import KernelSpec, read_folder
 from kernelpod.settings.loading import load
 from kernelpod.singleuser.notes import read as read_notes
+from kernelpod.start.connection import Connection, read_connection
+from kernelpod.start.userids import parsed as ids_in
 
 KERNEL_JSON: dict[str, Any] = {
     "display_name": "Python",
@@ -137,6 +140,29 @@ def test_a_receipt_is_read_or_bad(folder: Path, text: bytes) -> None:
         return
     assert isinstance(made, Receipt)
     made.genuine(b"k" * 32)
+
+
+@given(
+    texts(
+        {
+            "transport": "tcp",
+            "ip": "127.0.0.1",
+            "key": "k" * 64,
+            "signature_scheme": "hmac-sha256",
+            **{f"{channel}_port": 50000 for channel in ("shell", "iopub", "stdin", "control", "hb")},
+        }
+    )
+)
+def test_a_connection_file_is_read_or_bad(text: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert isinstance(read_connection(text.decode("utf-8", "surrogateescape")), Connection)
+
+
+@given(st.binary(max_size=300) | st.lists(CELLS).map(lambda rows: repr(rows).replace(", ", ":").encode()))
+def test_a_file_of_user_ids_is_ids_or_bad(raw: bytes) -> None:
+    for content in (raw, b"alice:x:1001:1001::/:\n" + raw):
+        with contextlib.suppress(ValueError):
+            assert all(ids.uid > 0 and ids.gid >= 0 for ids in ids_in(content).values())
 
 
 @given(texts({"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": "k"}))

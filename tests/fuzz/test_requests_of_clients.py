@@ -15,7 +15,8 @@ from fuzz.made import TEXT, objects, texts
 from kernelpod.errors import BadRequest, RecordError, UserError
 from kernelpod.gateway.channels import wire
 from kernelpod.settings.hubs import Hub
-from kernelpod.start.identity import HubAnswer, Identity, parse_answer
+from kernelpod.start.hubanswers import HubAnswer, parse_answer
+from kernelpod.start.identity import Identity
 from kernelpod.start.record import read
 from kernelpod.start.request import KernelRequest, from_body
 

@@ -17,7 +17,7 @@ from courses_hub import ADMIN, CHECKOUT
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.errors import KernelpodError
 from kernelpod.settings.hubs import Hub as SettingsHub
-from kernelpod.start.identity import HubAnswer, parse_answer
+from kernelpod.start.hubanswers import HubAnswer, parse_answer
 
 pytestmark = pytest.mark.timeout(300)
 LOOK = """

@@ -40,7 +40,7 @@ from kernelpod.runtime.interface import Runtime
 from kernelpod.runtime.local.runtime import LocalRuntime
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Gateway, Settings
-from kernelpod.start.identity import Prover
+from kernelpod.start.prover import Prover
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.start import KernelStarter
 from kernelpod.start.userids import require_user_ids

@@ -9,7 +9,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from kernelpod.errors import HubUnavailable, SettingsError
 from kernelpod.settings.hubs import Hub
-from kernelpod.start.identity import HubAnswer, HubSilentError, answer_invalid, parse_answer
+from kernelpod.start.hubanswers import HubAnswer, HubSilentError, answer_invalid, parse_answer
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -12,7 +11,8 @@ from urllib.parse import quote
 from kernelpod.errors import HubUnavailable, KernelpodError
 from kernelpod.gateway.hubclient import ask_hub
 from kernelpod.settings.hubs import Hub
-from kernelpod.start.identity import HubSilentError, Owner, parse_answer
+from kernelpod.start.hubanswers import HubSilentError, parse_answer, parsed
+from kernelpod.start.identity import Owner
 from kernelpod.start.record import KernelRecord
 
 log = logging.getLogger(__name__)
@@ -89,16 +89,20 @@ class Orphans:
             except HubUnavailable:  # an answer that this user has made too long says nothing about others
                 listed[owner] = None
             else:
-                listed[owner] = servers_in(answer.status, answer.body)
+                listed[owner] = servers_in(owner.name, answer.status, answer.body)
         return listed
 
 
-def servers_in(status: int, body: bytes) -> Collection[str] | None:
-    """Return the names of a user's servers from the answer to `GET /users/NAME`; None if it does not list them."""
+def servers_in(user: str, status: int, body: bytes) -> Collection[str] | None:
+    """Return the names of a user's servers from the answer to `GET /users/NAME`.
+
+    None if it does not list them, or is about somebody else.
+    """
     if status == 404:
         return ()
     try:
-        servers = json.loads(body)["servers"] if status == 200 else None
+        model = parsed(body) if status == 200 else {"name": user, "servers": None}
+        servers = model["servers"] if model["name"] == user else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return tuple(servers) if isinstance(servers, dict) else None

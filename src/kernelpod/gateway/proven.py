@@ -23,7 +23,8 @@ from kernelpod.errors import (
 )
 from kernelpod.gateway.audit import About, Action, Actor, Party
 from kernelpod.gateway.services import Services
-from kernelpod.start.identity import MAX_TOKEN_LENGTH, Owner, Proof, Prover
+from kernelpod.start.identity import Owner
+from kernelpod.start.prover import MAX_TOKEN_LENGTH, Proof, Prover
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.start import check_still_allowed
 

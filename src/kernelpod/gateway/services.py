@@ -20,7 +20,8 @@ from kernelpod.gateway.standby.origin import Origin
 from kernelpod.gateway.visits import Visits
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.settings.sections import Settings
-from kernelpod.start.identity import Identity, Owner, Prover
+from kernelpod.start.identity import Identity, Owner
+from kernelpod.start.prover import Prover
 from kernelpod.start.start import KernelStarter
 
 MOST_LISTINGS = 1000

@@ -91,4 +91,7 @@ def new_connection(
 
 def read_connection(text: str) -> Connection:
     """Return the connection in a connection file's text. Raises ValueError if it is not one."""
-    return Connection.model_validate(json.loads(text))
+    try:
+        return Connection.model_validate(json.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error

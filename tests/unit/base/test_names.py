@@ -33,6 +33,16 @@ USERS = {
     "bob/../alice": "bob-alice---",
     "x\ny": "x-y---",
     "{username}": "username---",
+    "ju\u0308rgen": "ju-rgen---",
+    "\uff41lice": "lice---",
+    "\u0130lgaz": "i-lgaz---",
+    "\u0131lgaz": "lgaz---",
+    "hub:alice": "hub-alice---",
+    "user:alice": "user-alice---",
+    "service:alice": "service-alice---",
+    "service.alice": "service-alice---",
+    "%2e%2e": "x-2e-2e---",
+    "%2e%2e%2fbob": "x-2e-2e-2fbob---",
 }
 DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
@@ -85,6 +95,17 @@ def test_labels_carry_the_prefix_that_never_changes() -> None:
         "app.kubernetes.io/component=kernel,app.kubernetes.io/managed-by=kernelpod"
     )
     assert names.release_labels("kernelpod").items() <= labels.items()
+
+
+def test_no_user_has_the_label_of_a_service() -> None:
+    def label(kind: str, name: str) -> str:
+        return names.labels("kernelpod", "hub", kind, name, "python-pod", KERNEL_ID, "default")[
+            "kernelpod.io/user"
+        ]
+
+    services = {label("service", name) for name in USERS}
+    assert len(services) == len(USERS)
+    assert not services & {label("user", name) for name in (*USERS, *services)}
 
 
 def test_a_slug_needs_room_for_its_hash() -> None:

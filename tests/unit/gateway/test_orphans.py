@@ -79,15 +79,20 @@ async def test_a_kernel_ends_when_its_server_is_gone_for_long_enough(
 @pytest.mark.parametrize(
     ("status", "body", "servers"),
     [
-        (200, b'{"servers": {"": {}, "gpu": {}}}', ("", "gpu")),
-        (200, b'{"servers": {}}', ()),
+        (200, b'{"name": "alice", "servers": {"": {}, "gpu": {}}}', ("", "gpu")),
+        (200, b'{"name": "alice", "servers": {}}', ()),
+        (200, b'{"name": "bob", "servers": {}}', None),
+        (200, b'{"servers": {}}', None),
+        (200, b'{"name": "alice", "servers": {"": {}}, "servers": {}}', None),
         (404, b"", ()),
         (200, b'{"name": "alice"}', None),
         (200, b"<html>", None),
-        (200, b'{"servers": 3}', None),
+        (200, b'{"name": "alice", "servers": 3}', None),
+        (200, b"[" * 100_000, None),
+        (200, b"[]", None),
         (403, b"{}", None),
-        (500, b'{"servers": {}}', None),
+        (500, b'{"name": "alice", "servers": {}}', None),
     ],
 )
 def test_what_the_hub_says_of_a_users_servers(status: int, body: bytes, servers: Any) -> None:
-    assert servers_in(status, body) == servers
+    assert servers_in("alice", status, body) == servers

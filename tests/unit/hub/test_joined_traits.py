@@ -44,6 +44,18 @@ def test_the_order_of_sections_does_not_count(tmp_path: Path, order: tuple[str, 
 
 
 @pytest.mark.parametrize(
+    ("made", "of"), [("PodSpawner", "KubeSpawner"), ("SandboxSpawner", "LocalProcessSpawner")]
+)
+def test_our_spawners_have_the_variables_of_those_they_are_made_from(tmp_path: Path, made: str, of: str) -> None:
+    sections = {
+        made: {"environment": {"MADE": "1", "BOTH": "made"}},
+        of: {"environment": {"OF": "1", "BOTH": "of"}},
+    }
+    c = configured(tmp_path, yaml.safe_dump(sections, sort_keys=False))
+    assert c[made].environment == {"OURS": "1", "OF": "1", "MADE": "1", "BOTH": "made"}
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ("load_roles: [null]", "each entry is a mapping with a name"),

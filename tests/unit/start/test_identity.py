@@ -12,8 +12,10 @@ from pydantic import SecretStr
 from doubles import ACCESS, user_model
 from kernelpod.errors import Denied, HubUnavailable, NotProven, UserError
 from kernelpod.settings.hubs import Hub, IdentitySettings
-from kernelpod.start import identity as identity_module
-from kernelpod.start.identity import HubAnswer, HubSilentError, Identity, Owner, Prover, parse_answer
+from kernelpod.start import prover as prover_module
+from kernelpod.start.hubanswers import HubAnswer, HubSilentError, parse_answer
+from kernelpod.start.identity import Identity, Owner
+from kernelpod.start.prover import Prover
 
 ALICE = SecretStr("alice-token")
 TIMES = IdentitySettings(cache_seconds=30, negative_cache_seconds=5, stale_seconds=600)
@@ -222,7 +224,7 @@ async def test_a_silent_hub_is_not_asked_by_every_request(hub: AskedHub) -> None
 
 
 async def test_the_caches_are_bounded_and_the_oldest_goes(hub: AskedHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity_module, "MAX_CACHED", 3)
+    monkeypatch.setattr(prover_module, "MAX_CACHED", 3)
     for number in range(5):
         await hub.prover.prove(SecretStr(f"t{number}"))
     hub.answer = HubAnswer(403, b"")
@@ -246,6 +248,12 @@ def test_a_service_that_is_called_like_a_user_is_somebody_else() -> None:
     user, service = read(), read(kind="service")
     assert user.owner != service.owner
     assert (str(user.owner), str(service.owner)) == ("exam:alice", "exam:service:alice")
+
+
+def test_no_two_owners_are_written_alike() -> None:
+    called = ("alice", "service:alice", "user:alice", "user:service:alice", "exam:alice", "")
+    written = [str(Owner(hub="exam", kind=kind, name=name)) for kind in ("user", "service") for name in called]
+    assert len(set(written)) == len(written)
 
 
 def test_alice_of_one_hub_is_not_alice_of_another() -> None:

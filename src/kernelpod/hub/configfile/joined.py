@@ -12,15 +12,23 @@ from typing import Any
 from traitlets.config import LazyConfigValue
 
 Join = Callable[[Any, Any], Any]
+# Spawners that are made from others, of which a file may give variables as well.
+_MADE_FROM = {"PodSpawner": ("KubeSpawner",), "SandboxSpawner": ("LocalProcessSpawner",)}
 # Keys of a role or a service whose lists are sets of texts. Others, such as a command, have an order.
 SETS = ("scopes", "users", "groups", "services", "oauth_client_allowed_scopes")
+
+
+def rank(section: str) -> int:
+    """Return when a section is set: those that others are joined with come first."""
+    return 0 if section == "Spawner" else 1 if section not in _MADE_FROM else 2
 
 
 def joined(c: Any, section: str, trait: str, value: Any) -> Any:
     """Return the value to set: the file's, joined with that in the configuration `c` if it must not be lost."""
     if trait == "environment":
-        # A spawner's own section takes precedence over that of all spawners.
-        return {**_there(c, "Spawner", trait, {}), **_there(c, section, trait, {}), **value}
+        # The section of a spawner's class takes precedence over those of the classes it is made from.
+        above = [_there(c, one, trait, {}) for one in ("Spawner", *_MADE_FROM.get(section, ()), section)]
+        return {name: text for there in (*above, value) for name, text in there.items()}
     if section != "JupyterHub" or trait not in _JOINS:
         return value
     empty, join = _JOINS[trait]

@@ -23,7 +23,7 @@ from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
 from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
-from kernelpod.hub.configfile.joined import joined, wrong
+from kernelpod.hub.configfile.joined import joined, rank, wrong
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
 MAX_SECRET_BYTES = 65536
@@ -49,7 +49,7 @@ def configure_from(c: Any, path: Path) -> None:
     for finding in findings:
         _log.warning(finding.as_text())
     # All spawners' variables are set before those of one, which are added to them.
-    for (section, trait), value in sorted(given.items(), key=lambda one: one[0][0] != "Spawner"):
+    for (section, trait), value in sorted(given.items(), key=lambda one: rank(one[0][0])):
         c[section][trait] = joined(c, section, trait, value)
 
 

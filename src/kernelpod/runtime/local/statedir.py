@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -19,10 +20,11 @@ _OF_A_KERNEL = re.compile(r"[0-9a-f]{32}-[0-9a-f]{6}")
 
 def make_state_dir(folder: Path) -> None:
     """Make the state folder if it is missing. Raises StartFailed if it is somebody else's."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
-        said = f"{folder} belongs to another user or is a link; change runtime.local.state_dir"
+        said = f"{folder} belongs to another user, is a link or is no folder; change runtime.local.state_dir"
         raise StartFailed("kernel_start_failed", said)
     folder.chmod(0o711)
 
