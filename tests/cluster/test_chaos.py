@@ -22,7 +22,7 @@ from typing import Any
 import kube
 import pytest
 from chaos.between import Between
-from chaos.faults import FAULTS, LONGEST_SECONDS, OF_MACHINES, Scene
+from chaos.faults import FAULTS, LONGEST_SECONDS, MEMORY_LIMIT_BYTES, OF_MACHINES, OF_ONE_NODE, Scene
 from chaos.users import BOUND_SECONDS, Tally, User
 from cluster_machines import ON_THEIR_NODE
 from rig.layout import Layout
@@ -49,7 +49,9 @@ def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[S
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
         stack.callback(shutil.rmtree, folder)
-        between = stack.enter_context(Between(Path(os.environ["KUBECONFIG"]), folder))
+        kubeconfig = Path(os.environ["KUBECONFIG"])
+        one, other = (Between(kubeconfig, folder, random.Random(f"{SEED} {number}")) for number in range(2))
+        ways = stack.enter_context(one), stack.enter_context(other)
         balancer = stack.enter_context(Balancer())
         hub.users["own-token"] = user_model("kernelpod", kind="service", scopes=[ACCESS, "read:servers"])
         hub.servers.update(TOKENS)
@@ -59,13 +61,16 @@ def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[S
         site = make_site(
             replicated=True,
             heal_seconds=20,
-            kubeconfig=str(between.kubeconfig),
+            kubeconfig=str(ways[0].kubeconfig),
             request_timeout_seconds=5,
             sections={"hubs": hubs, "servers": {"orphan_seconds": 5}},
             **on_machines,
         )
+        size = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": str(MEMORY_LIMIT_BYTES)}}
+        site.spec("python-pod", {"resources": size})
         site.spec("no-image", {"image": "localhost/there-is-none:1"})
-        second = site.gateway.twin(folder)
+        by_its_way = site.gateway.runtime_with(kubeconfig=str(ways[1].kubeconfig))
+        second = site.gateway.twin(folder, runtime=by_its_way)
         second.start()
         stack.callback(GatewayProcess.running.remove, second)
         stack.callback(second.stop)
@@ -78,7 +83,7 @@ def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[S
             reached = SimpleNamespace(gateway=balancer, alice=Caller("", token))
             server = stack.enter_context(Server(reached, home))
             users.append(User(name, server, hub, SEED, tally))
-        yield Scene(site, (site.gateway, second), balancer, between, users, random.Random(SEED))
+        yield Scene(site, (site.gateway, second), balancer, ways, users, random.Random(SEED))
         for user in users:
             user.stopped.set()
 
@@ -110,11 +115,12 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
     tally = scene.users[0].tally
     for user in scene.users:
         user.start()
-    faults = {**FAULTS, **(OF_MACHINES if MACHINES_ARE_THERE else {})}
+    faults = {**FAULTS, **(OF_MACHINES if MACHINES_ARE_THERE else OF_ONE_NODE)}
     names = list(faults)
     happened: Counter[str] = Counter()
     slowest = 0.0
     began = time.monotonic()
+    print(f"seed {SEED}: `make chaos SEED={SEED}` repeats this", flush=True)
     for number in range(COUNT):
         name = scene.random.choices(names, [faults[one][0] for one in names])[0]
         print(f"[{time.monotonic() - began:6.0f} s] {number + 1} of {COUNT}: {name}", flush=True)

@@ -20,28 +20,30 @@ import yaml
 
 TIMEOUT_SECONDS = 30
 WATCH_SECONDS = 400
-MODES = ("ok", "refuse", "errors", "lose answers", "slow")
 SHARE = 0.4
 ERRORS = (429, 500, 503, 504)
-TROUBLE = b'{"kind": "Status", "message": "in trouble", "reason": ""}'
 
 
 class Between:
     """Listens on loopback and asks the API server of a kubeconfig, with its rights."""
 
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+    def __init__(self, kubeconfig: Path, folder: Path, luck: random.Random) -> None:
+        """`luck` says which requests fail. The kubeconfig that leads here is written into `folder`."""
+        self.luck = luck
         data = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         self._upstream = urlsplit(data["clusters"][0]["cluster"]["server"])
         self._context = _context(data)
         self.mode = "ok"
+        """ok, or what is done to requests: refuse, slow, or to some: errors, conflicts, lose answers."""
         self.gone = 0
         """Watches that began before this one end with 410."""
         self.failed = 0
         """Requests that were refused, lost or answered with an error."""
         self._server = _Server(("127.0.0.1", 0), _Page)
         self._server.between = self
-        self.kubeconfig = folder / "between.kubeconfig"
-        url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        port = self._server.server_address[1]
+        self.kubeconfig = folder / f"between-{port}.kubeconfig"
+        url = f"http://127.0.0.1:{port}"
         data["clusters"][0]["cluster"] = {"server": url}
         data["users"][0]["user"] = {}
         self.kubeconfig.write_text(yaml.safe_dump(data), encoding="utf-8")
@@ -104,16 +106,13 @@ class _Page(BaseHTTPRequestHandler):
     def _pass_on(self) -> None:
         between = self.server.between
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        mode, unlucky = between.mode, random.random() < SHARE
+        mode, unlucky = between.mode, between.luck.random() < SHARE
         if mode == "slow":
             time.sleep(1)
         if mode == "refuse":
             return self._cut()
-        if mode == "errors" and unlucky:
-            between.failed += 1
-            return self._answer(
-                random.choice(ERRORS), b'{"kind": "Status", "message": "in trouble", "reason": ""}'
-            )
+        if unlucky and (mode == "errors" or (mode == "conflicts" and self.command == "PUT")):
+            return self._fail(between.luck.choice(ERRORS) if mode == "errors" else 409)
         watches = "watch=true" in self.path
         try:
             with contextlib.closing(between.connect(WATCH_SECONDS if watches else TIMEOUT_SECONDS)) as upstream:
@@ -132,6 +131,12 @@ class _Page(BaseHTTPRequestHandler):
         if mode == "lose answers" and unlucky and self.command != "GET":
             return self._cut()
         return self._answer(answer.status, text)
+
+    def _fail(self, status: int) -> None:
+        self.server.between.failed += 1
+        reason = "Conflict" if status == 409 else ""
+        told = {"kind": "Status", "status": "Failure", "code": status, "message": "in trouble", "reason": reason}
+        self._answer(status, json.dumps(told).encode())
 
     def _answer(self, status: int, text: bytes) -> None:
         self.send_response(status)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import kube
-from cluster_machines import NODE_OF_KERNELS, harm
+from cluster_machines import NODE_OF_KERNELS, harm, on
 from cluster_site import Site
 from rig.machines.machine import FILER, Machine
 
@@ -25,6 +25,8 @@ from .users import User
 
 RIG = Path(__file__).parents[1] / "cluster"
 LONGEST_SECONDS = 6.0
+MEMORY_LIMIT_BYTES = 300 * 1024**2
+"""Of each kernel."""
 
 
 @dataclass
@@ -34,7 +36,8 @@ class Scene:
     site: Site
     gateways: tuple[GatewayProcess, GatewayProcess]
     balancer: Balancer
-    between: Between
+    ways: tuple[Between, Between]
+    """Each gateway's way to the API server."""
     users: list[User]
     random: random.Random
 
@@ -93,17 +96,32 @@ def _frozen(scene: Scene) -> None:
 
 def _between(mode: str) -> Callable[[Scene], None]:
     def fault(scene: Scene) -> None:
-        scene.between.mode = mode
+        for way in scene.ways:
+            way.mode = mode
         try:
             scene.pause()
         finally:
-            scene.between.mode = "ok"
+            for way in scene.ways:
+                way.mode = "ok"
 
     return fault
 
 
+def _one_cut_off(scene: Scene) -> None:
+    """Longer than its lease, now and then: then the other one leads, and tells it."""
+    way = scene.random.choice(scene.ways)
+    way.mode = "refuse"
+    try:
+        time.sleep(scene.random.uniform(1, 15))
+    finally:
+        way.mode = "ok"
+    time.sleep(1.5)
+    scene.start_gateways()
+
+
 def _expired(scene: Scene) -> None:
-    scene.between.gone += 1
+    for way in scene.ways:
+        way.gone += 1
 
 
 def _hub(mode: str) -> Callable[[Scene], None]:
@@ -115,6 +133,14 @@ def _hub(mode: str) -> Callable[[Scene], None]:
             scene.site.hub.mode = "ok"
 
     return fault
+
+
+def _hub_down(scene: Scene) -> None:
+    scene.site.hub.stop()
+    try:
+        scene.pause()
+    finally:
+        scene.site.hub.start()
 
 
 def _server_killed(scene: Scene) -> None:
@@ -158,6 +184,13 @@ def _kernel_killed(scene: Scene) -> None:
     """Its process ends by itself, as after a fault in its own code."""
     if name := scene.pod():
         kube.kubectl("exec", "-n", scene.site.namespace, name, "--", "sh", "-c", "kill -9 -1", check=False)
+
+
+def _out_of_memory(scene: Scene) -> None:
+    """What runs in a kernel's container takes more than its limit."""
+    if name := scene.pod():
+        code = f"x = b'x' * {2 * MEMORY_LIMIT_BYTES}"
+        kube.kubectl("exec", "-n", scene.site.namespace, name, "--", "python", "-c", code, check=False)
 
 
 def _quota(scene: Scene) -> None:
@@ -205,6 +238,37 @@ def _component(name: str) -> Callable[[Scene], None]:
     return fault
 
 
+def _kubelet_frozen(scene: Scene) -> None:
+    """The kernels go on, and the cluster hears nothing of them."""
+
+    def send(signum: str) -> None:
+        script = f'for one in $(pgrep -f "node kubelet"); do kill -{signum} "$one"; done'
+        on(NODE_OF_KERNELS, "sh", "-c", script)
+
+    send("STOP")
+    try:
+        time.sleep(scene.random.uniform(1, 15))
+    finally:
+        send("CONT")
+
+
+def _nfs_stopped(scene: Scene) -> None:
+    on(FILER, "rpc.nfsd", "0")
+    try:
+        scene.pause()
+    finally:
+        on(FILER, "rpc.nfsd", "--tcp", "--no-udp", "8")
+
+
+def _clock_steps(scene: Scene) -> None:
+    """The clock of the kernels' node is wrong for a while."""
+    on(NODE_OF_KERNELS, "date", "--set", f"{scene.random.choice((-3600, -60, 60, 3600))} seconds")
+    try:
+        scene.pause()
+    finally:
+        on(NODE_OF_KERNELS, "date", "--set", f"@{time.time():.3f}")
+
+
 def _machine(where: Machine, harmed: str, mended: str, most_seconds: float) -> Callable[[Scene], None]:
     def fault(scene: Scene) -> None:
         harm(harmed, where)
@@ -223,32 +287,43 @@ FAULTS: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "a gateway is frozen": (3, _frozen),
     "the API server refuses gateways": (2, _between("refuse")),
     "the API server answers with errors": (2, _between("errors")),
+    "the API server refuses one gateway": (3, _one_cut_off),
+    "what gateways write meets conflicts": (1, _between("conflicts")),
     "answers of the API server are lost": (2, _between("lose answers")),
     "the API server is slow": (1, _between("slow")),
     "watches have expired": (2, _expired),
     "the hub answers with errors": (1, _hub("error")),
     "the hub is silent": (1, _hub("slow")),
+    "the hub is down": (1, _hub_down),
     "a user's server is killed": (3, _server_killed),
     "a pod is deleted": (3, _pod_deleted),
     "a Secret is deleted": (2, _secret_deleted),
     "a pod is evicted": (2, _evicted),
     "the Lease is deleted": (1, _lease_deleted),
     "a kernel's process is killed": (3, _kernel_killed),
+    "a kernel's container is out of memory": (2, _out_of_memory),
     "the quota is used up": (1, _quota),
     "an image is gone": (1, _image_gone),
     "a start's caller hangs up": (3, _hung_up),
     "the API server stops": (1, _component("apiserver")),
     "etcd stops": (0.5, _component("etcd")),
-    "kubelet stops": (1, _component("kubelet")),
-    "the NFS server stops": (1, _component("nfs")),
 }
 """The faults by name, each with how often it happens beside the others."""
 
+OF_ONE_NODE: dict[str, tuple[float, Callable[[Scene], None]]] = {
+    "kubelet stops": (1, _component("kubelet")),
+    "the NFS server stops": (1, _component("nfs")),
+}
+"""Those of a cluster whose one node has kernels and homes."""
+
 OF_MACHINES: dict[str, tuple[float, Callable[[Scene], None]]] = {
+    "kubelet stands still": (1, _kubelet_frozen),
+    "the NFS server stops": (1, _nfs_stopped),
+    "the clock of the kernels' node steps": (1, _clock_steps),
     "the kernels' node is frozen": (2, _machine(NODE_OF_KERNELS, "freeze", "thaw", 15)),
     "the kernels' node is cut off": (2, _machine(NODE_OF_KERNELS, "cut", "mend", 15)),
     "the kernels' node loses its power": (0.5, _machine(NODE_OF_KERNELS, "power-off", "start", 5)),
     "the NFS server's machine is frozen": (1, _machine(FILER, "freeze", "thaw", 15)),
     "the NFS server's machine loses its power": (0.5, _machine(FILER, "power-off", "start", 5)),
 }
-"""Those of nodes and NFS servers with kernels of their own, where there are such."""
+"""Those of a cluster whose kernels and homes are on machines of their own."""
