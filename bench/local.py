@@ -12,16 +12,18 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from bench import measures, revoking, road, takeover, turns
+from bench import beset, measures, revoking, road, takeover, turns
 from bench.ours import OursPeer
 from bench.peers import BarePeer, Peer, StockLocalPeer, StockPeer
 from bench.processes import BenchError, adopt_orphans, finish, sweep, terminated
 from bench.table import Measure, render, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+Alone = TypeVar("Alone", bound=Peer)
 
 
 def available() -> dict[str, type[Peer]]:
@@ -44,6 +46,27 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.json and not options.json.resolve().parent.is_dir():
         parser.error(f"--json: no folder {options.json.resolve().parent}")
     return options
+
+
+def alone(stack: ExitStack, peer: Alone, take: Callable[[Alone], list[Measure]]) -> list[Measure]:
+    """Return the rows of one peer, which is stopped afterwards, and after an error."""
+    stack.callback(peer.stop)
+    rows = take(peer)
+    peer.stop()
+    return rows
+
+
+def of_ours(stack: ExitStack, peer: OursPeer, *, small: bool) -> list[Measure]:
+    """Return the rows that are about Kernelpod alone, each from a gateway of its own."""
+    on_road = road.RoadPeer()
+    rows = alone(stack, on_road, lambda it: road.measure(it, road.SMALL if small else road.Size()))
+    peer.failures += on_road.failures
+    of_takeover = takeover.SMALL if small else takeover.Size()
+    rows += alone(stack, takeover.PairPeer(), lambda it: takeover.measure(it, of_takeover))
+    of_revoking = revoking.SMALL if small else revoking.Size()
+    rows += alone(stack, revoking.RevokedPeer(), lambda it: revoking.measure(it, of_revoking))
+    of_beset = beset.SMALL if small else beset.Size()
+    return rows + alone(stack, beset.BesetPeer(), lambda it: beset.measure(it, of_beset))
 
 
 def measure(peers: Sequence[Peer], *, small: bool, kernels_alive: int | None) -> list[Measure]:
@@ -71,18 +94,7 @@ def measure(peers: Sequence[Peer], *, small: bool, kernels_alive: int | None) ->
         rows += [*measures.many_kernels(peers, size), *flood]
         for peer in peers:
             if isinstance(peer, OursPeer):
-                alone = road.RoadPeer()
-                stack.callback(alone.stop)
-                rows += road.measure(alone, road.SMALL if small else road.Size())
-                peer.failures += alone.failures
-                alone.stop()
-                pair = takeover.PairPeer()
-                stack.callback(pair.stop)
-                rows += takeover.measure(pair, takeover.SMALL if small else takeover.Size())
-                pair.stop()
-                revoked = revoking.RevokedPeer()
-                stack.callback(revoked.stop)
-                rows += revoking.measure(revoked, revoking.SMALL if small else revoking.Size())
+                rows += of_ours(stack, peer, small=small)
         return [*rows, turns.failures(peers)]
 
 
