@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,8 @@ def test_a_user_cannot_hold_more_websockets_than_places(small: Any) -> None:
 def test_a_user_cannot_hold_more_starts_than_theirs(small: Any) -> None:
     """Requests whose bodies never come are starts as well."""
     with connected(small, 3, head("bob-token", 2)):
+        # Until they are proven, a start of ours would take the place of one of them.
+        assert small.bob.ask("GET", "kernels").status_code == 200
         eventually(lambda: refused(small) == "too_many_starts", what="the fourth is refused")
         small.alice.start()
         small.stop_kernels()
@@ -150,3 +154,34 @@ def test_a_stranger_cannot_fill_the_log_where_files_run_out(small: Any) -> None:
         resource.prlimit(small.gateway.pid, resource.RLIMIT_NOFILE, limits)
     assert warnings(small) <= before + 1
     assert "Exception in callback" not in small.gateway.log
+
+
+def test_a_stranger_cannot_say_two_hosts(site: Any) -> None:
+    """A proxy before the gateway may look at one of them, and the gateway at the other."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\nHost: another\r\n\r\n"
+    with connected(site, 1, request) as (opened,):
+        assert status(opened) == 400
+
+
+def test_a_user_cannot_hold_a_start_by_a_body_that_does_not_come(small: Any) -> None:
+    """It has half a minute, whatever arrives meanwhile."""
+    began = time.monotonic()
+    with connected(small, 1, head("bob-token", 100)) as (opened,):
+        opened.setblocking(False)
+        while not is_closed(opened):
+            with contextlib.suppress(OSError):
+                opened.send(b" ")
+            assert time.monotonic() - began < 90
+            select.select([opened], [], [], 2)
+    assert refused(small) == "bad_json"
+
+
+def test_the_limit_of_files_is_raised_at_the_start(make_site: Any, hub: Any) -> None:
+    """A process begins with 1,024 on most machines, which is fewer than a hundred kernels."""
+    ours = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, ours[1]), ours[1]))
+    try:
+        site = make_site(hub)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, ours)
+    assert resource.prlimit(site.gateway.pid, resource.RLIMIT_NOFILE) == (ours[1], ours[1])

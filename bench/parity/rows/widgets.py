@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.parity.behaviour import behaviour, shows
+from bench.parity.page import Late
 
 if TYPE_CHECKING:
     from bench.parity.page import Message, Page
@@ -32,10 +33,13 @@ def comm(page: Page, kind: str, number: int = 1, seconds: float = 30) -> Message
     """Return the page's n-th message of a kind of comm when it is here."""
 
     def arrived() -> list[Message]:
-        return [one for one in page.messages if one["msg_type"] == f"comm_{kind}"][number - 1 : number]
+        return [one for one in page.messages if one["msg_type"] == f"comm_{kind}"]
 
-    found: Message = page.wait(arrived, f"comm_{kind}", seconds)[0]
-    return found
+    try:
+        found: list[Message] = page.wait(lambda: arrived()[number - 1 :], f"comm_{kind}", seconds)
+    except Late as late:
+        raise Late(f"{late}: {len(arrived())} of {number}, among {len(page.messages)} messages") from late
+    return found[0]
 
 
 def sent(message: Message) -> Any:
