@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from doubles import FakeHub, eventually, user_model
-from kernelpod.gateway.audit import MOST_CHARACTERS, MOST_DENIALS, AuditLine
+from kernelpod.audit import MOST_CHARACTERS, MOST_DENIALS, AuditLine
 
 FORGED = '\n{"schema": 1}\n2026-01-01T00:00:00.000Z INFO kernelpod: forged\x1b[2J\r\x85\u2028\u202e'
 BODIES: dict[str, dict[str, Any]] = {

@@ -13,11 +13,11 @@ import click
 from pydantic import BaseModel
 
 from kernelpod import errors
+from kernelpod.audit import AuditLine
 from kernelpod.cli.main import main
 from kernelpod.cli.settings import NOTE, settings_markdown, settings_schema, tables
 from kernelpod.courses import model, theme
 from kernelpod.courses.model import HubFile
-from kernelpod.gateway.audit import AuditLine
 from kernelpod.homes.volumes import Volume
 from kernelpod.kernelspecs.linting.kinds import KINDS
 from kernelpod.kernelspecs.model import KernelJson

@@ -27,7 +27,7 @@ def settings(stack: Stack) -> dict[str, Any]:
             }
         ],
         "gateway": {"port": stack.ports["gateway"], "stop_kernels_on_exit": True},
-        "audit": {"file": str(stack.audit)},
+        "audit": {"file": str(stack.audit), "hub_file": str(stack.audit)},
         "servers": {"gateway_url": stack.gateway_url},
         "kernelspecs": {"path": str(stack.folder / "kernelspecs")},
         "policy": {"uid": 1000 if switch else os.getuid(), "gid": 100 if switch else os.getgid()},

@@ -11,11 +11,11 @@ from pathlib import Path
 import requests
 import websocket
 
+from kernelpod.audit import AuditLine
 from kernelpod.base.names import server_log
 from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, new_session, wait_until
 from kernelpod.demo.processes import descendants, reap, slowness
 from kernelpod.demo.scene import Scene, equal
-from kernelpod.gateway.audit import AuditLine
 
 FOLDER = "Meine Übung"
 
@@ -272,14 +272,14 @@ def admin_revokes_mallory(scene: Scene) -> None:
 
 
 def audit_log_tells(scene: Scene) -> None:
-    """The audit log tells of starts, stops, denials and the gateway's crash; each line fits the schema."""
+    """The audit log tells of logins, starts, stops, denials and the gateway's crash; each line fits the schema."""
     texts = scene.stack.audit.read_text(encoding="ascii").splitlines()
     lines = [AuditLine.model_validate_json(text) for text in texts]
     told = {(line.action, line.outcome, line.who.name if line.who else None) for line in lines}
     wanted: set[tuple[str, str, str | None]] = {
         ("start", "done", "alice"), ("stop", "done", "alice"), ("restart", "done", "alice"),
         ("connect", "denied", "bob"), ("read", "denied", None), ("takeover", "done", ""), ("adopt", "done", ""),
-        ("revoke", "done", "kernelpod-admin"),
+        ("revoke", "done", "kernelpod-admin"), ("login", "done", "alice"), ("server_start", "done", "alice"),
     }  # fmt: skip
     equal(sorted(map(str, wanted - told)), [])
 

@@ -17,10 +17,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import stream_request_body
 
 from kernelpod import __version__
+from kernelpod.audit import AuditLog
 from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
 from kernelpod.base.logs import escape_logs
 from kernelpod.errors import KernelpodError, SettingsError
-from kernelpod.gateway.audit import AuditLog
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.door import Door, Guests, most_connections
 from kernelpod.gateway.encryption import check_encryption
@@ -85,7 +85,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         check_encryption(settings)
         self.settings = settings
         self._failure: Exception | None = None
-        self.audit = AuditLog(settings.audit)
+        self.audit = AuditLog(settings.audit.enabled, settings.audit.file)
         self.runtime = make_runtime(settings)
 
     def init_configurables(self) -> None:

@@ -17,8 +17,8 @@ from jupyter_server.services.kernels.handlers import KernelActionHandler
 from tornado import web
 
 from kernelpod import __version__
+from kernelpod.audit import About
 from kernelpod.errors import BadRequest, Denied, NotFound, TooMany, UserError, access_revoked
-from kernelpod.gateway.audit import About
 from kernelpod.gateway.channels.page import ChannelsPage
 from kernelpod.gateway.kernelspec_pages import KernelSpecPage, KernelSpecsPage, LogoPage
 from kernelpod.gateway.proven import HUB_PREFIX, JsonPage, OwnKernel, Proven

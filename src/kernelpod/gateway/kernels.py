@@ -18,8 +18,8 @@ from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.ioloop import PeriodicCallback
 
+from kernelpod.audit import ITSELF, Actor, AuditLog
 from kernelpod.errors import UserError, kernel_not_found
-from kernelpod.gateway.audit import ITSELF, Actor, AuditLog
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.proxy import DirectProxy, in_background

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from tornado import web
 from tornado.iostream import IOStream
 
+from kernelpod.audit import About, Action, Actor, Party
 from kernelpod.errors import (
     BadRequest,
     HubUnavailable,
@@ -21,7 +22,6 @@ from kernelpod.errors import (
     access_revoked,
     kernel_not_found,
 )
-from kernelpod.gateway.audit import About, Action, Actor, Party
 from kernelpod.gateway.services import Services
 from kernelpod.start.identity import Owner
 from kernelpod.start.prover import MAX_TOKEN_LENGTH, Proof, Prover

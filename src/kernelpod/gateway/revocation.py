@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 
 from tornado import web
 
+from kernelpod.audit import About, Actor
 from kernelpod.errors import Denied, NotFound
-from kernelpod.gateway.audit import About, Actor
 from kernelpod.gateway.proven import Proven
 from kernelpod.gateway.proxy import in_background
 from kernelpod.gateway.services import Services

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kernelpod.audit import AuditLog
 from kernelpod.courses.course_access import CourseAccess
 from kernelpod.courses.resolver import CourseResolver
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied
-from kernelpod.gateway.audit import AuditLog
 from kernelpod.gateway.door import Guests
 from kernelpod.gateway.kernels import DirectMappingKernelManager
 from kernelpod.gateway.metrics import Metrics

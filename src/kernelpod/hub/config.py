@@ -17,6 +17,7 @@ from kernelpod.courses.logo import RosterWithLogo
 from kernelpod.courses.resolver import CourseResolver
 from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
+from kernelpod.hub.audit import write_audit_log
 from kernelpod.hub.logins.allowlist import with_allow_list
 from kernelpod.hub.pages.theme import add_variables, show_theme, template_folder
 from kernelpod.hub.servicetokens import end_former_tokens
@@ -40,6 +41,7 @@ def configure(c: Any, settings: Settings, hub_name: str = "") -> None:
     hub = settings.hub(hub_name)
     end_former_tokens((hub.service, servers.admin_service(hub), servers.CULLER))
     _grant(c, settings, hub)
+    write_audit_log(c, settings, hub)
     for name, value in servers.subdomains(hub).items():
         c.JupyterHub[name] = value
     if settings.culling.idle_seconds:

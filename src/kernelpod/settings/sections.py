@@ -84,13 +84,17 @@ class Gateway(Section):
 
 
 class Audit(Section):
-    """The gateway's audit log: one line of JSON for each start, stop, denial, takeover and change of rights."""
+    """The audit log: one line of JSON for each start, stop, denial, takeover, login and change of rights."""
 
     enabled: bool = True
     """Whether the audit log is written."""
     file: Path | None = None
     """File that lines are appended to; it may be moved away at any time. Absent: the gateway's standard output.
     Its other messages go to the standard error output."""
+    hub_file: Path | None = None
+    """The same for what is done at the hubs, such as logins and changes of users' rights, which each hub writes
+    itself. It may be the same file, if hub and gateway run under one user id. Absent: the hub's standard output.
+    """
 
 
 # A pod's user namespace has the ids from 0 to this one.

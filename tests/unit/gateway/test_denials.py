@@ -11,9 +11,8 @@ import pytest
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 
-from kernelpod.gateway import audit
-from kernelpod.gateway.audit import MOST_DENIALS, Actor, AuditLog, Party
-from kernelpod.settings.sections import Audit
+from kernelpod import audit
+from kernelpod.audit import MOST_DENIALS, Actor, AuditLog, Party
 
 ALICE = Actor(Party(hub="hub", kind="user", name="alice"))
 BOB = Actor(Party(hub="hub", kind="user", name="bob"))
@@ -41,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def written(clock: Clock, tmp_path: Path) -> Any:
     """Return an audit log; its `lines` are who was denied, the code, and how many were left out before."""
     file = tmp_path / "audit.jsonl"
-    made: Any = AuditLog(Audit(file=file))
+    made: Any = AuditLog(enabled=True, file=file)
 
     def lines() -> list[tuple[str | None, str, int]]:
         read = [json.loads(line) for line in file.read_text().splitlines()]

@@ -24,11 +24,11 @@ from tornado.routing import Router
 from tornado.tcpclient import TCPClient
 from tornado.web import Application, RequestHandler, stream_request_body
 
+from kernelpod.audit import Action
 from kernelpod.base.addresses import split_address
 from kernelpod.base.headers import FORWARDED_FOR, LEADS
 from kernelpod.base.logs import Seldom
 from kernelpod.errors import GatewayUnavailable, UserError
-from kernelpod.gateway.audit import Action
 from kernelpod.gateway.proven import HUB_PREFIX, Proven, bearer_token, path_of, prover_of
 from kernelpod.gateway.services import Services
 from kernelpod.gateway.standby.leadership import Leadership

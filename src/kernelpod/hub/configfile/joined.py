@@ -73,6 +73,7 @@ def _by_name(ours: list[dict[str, Any]], given: list[dict[str, Any]]) -> list[di
 _JOINS: dict[str, tuple[Any, Join]] = {
     "services": ([], _by_name),
     "load_roles": ([], _by_name),
+    "tornado_settings": ({}, lambda ours, given: {**ours, **given}),
     "custom_scopes": ({}, lambda ours, given: {**ours, **given}),
     "extra_user_scopes": (set(), lambda ours, given: {*ours, *given}),
 }

@@ -1,4 +1,4 @@
-"""The audit log: one line of JSON for each start, stop, denial, takeover, and change of rights.
+"""The audit log: one line of JSON for each start, stop, denial, takeover, login, and change of rights.
 
 The form is stable: docs/audit.md explains it, docs/audit.schema.json is made from `AuditLine`. Texts of users are
 cut, and everything but ASCII is escaped.
@@ -23,7 +23,6 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from kernelpod.errors import SettingsError
-from kernelpod.settings.sections import Audit
 from kernelpod.start.identity import Owner
 from kernelpod.start.record import KernelRecord
 
@@ -37,7 +36,9 @@ COMPLAINT_SECONDS = 60
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 Action = Literal[
-    "start", "stop", "restart", "interrupt", "connect", "read", "die", "takeover", "adopt", "withdraw", "revoke"
+    "start", "stop", "restart", "interrupt", "connect", "read", "die", "takeover", "adopt", "withdraw", "revoke",
+    "login", "server_start", "server_stop", "token_new", "token_end", "user_change", "group_change",
+    "share_change", "hub_stop",
 ]  # fmt: skip
 Outcome = Literal["done", "denied", "failed"]
 
@@ -90,6 +91,7 @@ class About:
     owner: Owner | None = None
     kernel_id: str | None = None
     kernelspec: str | None = None
+    what: str | None = None
 
     @classmethod
     def kernel(cls, record: KernelRecord) -> About:
@@ -114,12 +116,14 @@ class AuditLine(BaseModel):
     `interrupt` are written only if they are denied or an admin's. `die`: a kernel ended from outside.
     `takeover`: a gateway has started; it writes `adopt` for each kernel that it found. `withdraw`: a websocket
     was closed because its user lost the right to it. `revoke`: an admin ended all that a user has here; there is
-    a `stop` for each kernel."""
+    a `stop` for each kernel. What follows `revoke` in this list is done at a hub, and written by the hub: a change
+    by the API or a page. `server_start` and `server_stop` are what was asked for."""
     outcome: Outcome
     """`denied`: the request was refused, nothing happened. `failed`: it was allowed but did not work."""
     code: str = Field(pattern="^[a-z_]{1,40}$")
     """`ok`, a code of errors.md, or why the gateway acted: `idle`, `server_gone`, `gateway_stopped`, `revoked`.
-    `aborted`: the client of a start hung up. `unfinished`: something of a revoked user still ends."""
+    `aborted`: the client of a start hung up. `unfinished`: something of a revoked user still ends. Of a hub:
+    `not_logged_in`, `forbidden`, `not_found`, `refused`, `hub_error`."""
     who: Party | None
     """Who acted; for `withdraw`, who lost the right. Null if the caller could not be authenticated."""
     address: Text | None
@@ -128,12 +132,14 @@ class AuditLine(BaseModel):
     admin: bool
     """Whether somebody acted, or tried to, on what is not theirs; if it is `done`, as an admin."""
     owner: Party | None
-    """Owner of the kernel, or the user who is revoked; null if there is neither, or the kernel asked for does not
-    exist."""
+    """Owner of the kernel, the user who is revoked, or whose server, token or right is changed; null if there is
+    none, or the kernel asked for does not exist. Of a login that failed: the name that was tried."""
     kernel_id: Text | None
     """Id of the kernel."""
     kernelspec: Text | None
     """The kernelspec, with its profile, as `<kernelspec>.<profile>`."""
+    what: Text | None
+    """At a hub: the server's name, the group, the token's id, or what of a user is changed."""
     kernels: int | None = Field(ge=0)
     """For `takeover`: how many kernels were found. For `revoke`: how many ended, without prewarmed ones."""
     left_out: int = Field(ge=0)
@@ -180,15 +186,15 @@ class Denials:
 class AuditLog:
     """Where audit lines go: to a file, to the standard output, or nowhere."""
 
-    def __init__(self, settings: Audit) -> None:
-        """Raise SettingsError if the file cannot be written."""
-        self._enabled, self._file, self._complained = settings.enabled, settings.file, float("-inf")
+    def __init__(self, enabled: bool, file: Path | None, setting: str = "audit.file") -> None:
+        """Raise SettingsError, which names the setting, if the file cannot be written."""
+        self._enabled, self._file, self._complained = enabled, file, float("-inf")
         self._denials = Denials(time.monotonic)
         if self._enabled and self._file:
             try:
                 _append(self._file, b"")
             except OSError as error:
-                raise SettingsError(f"audit.file {self._file} cannot be written: {error.strerror}") from error
+                raise SettingsError(f"{setting} {self._file} cannot be written: {error.strerror}") from error
 
     def write(
         self,
@@ -221,6 +227,7 @@ class AuditLog:
             owner=Party.of(owner) if owner else None,
             kernel_id=known.kernel_id,
             kernelspec=known.kernelspec,
+            what=known.what,
             kernels=kernels,
             left_out=0,
         )
