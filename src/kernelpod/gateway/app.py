@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 # that takes longer, the connection is closed.
 BODY_SLACK = 64
 BODY_SECONDS = 30
+# How much later than this one another gateway may see a renewed certificate: kubelets copy Secrets once a minute.
+SYNC_SECONDS = 150
 HUB_CHECK_SECONDS = 5
 # How long what is under way may take when another gateway is to lead.
 FINISH_SECONDS = 10
@@ -293,7 +295,8 @@ def certificate_of(gateway: Gateway) -> Certificate | None:
     if gateway.cert_file is None:
         return None
     try:
-        return Certificate(gateway.cert_file, gateway.key_file)
+        delay = SYNC_SECONDS if gateway.replicated else 0
+        return Certificate(gateway.cert_file, gateway.key_file, delay)
     except OSError as error:
         said = f"gateway.cert_file {gateway.cert_file} and key_file {gateway.key_file} cannot be used: {error}"
         raise SettingsError(said) from error

@@ -28,7 +28,8 @@ class Gateway(Section):
     """Port to listen on; 0 picks a free port."""
     cert_file: Path | None = None
     """Certificate with which the gateway serves HTTPS (PEM, with those of intermediate authorities). It is read
-    again when it has been renewed. Absent: HTTP."""
+    again when it has been renewed, and used at once, or where gateways are several when each of them has it.
+    Absent: HTTP."""
     key_file: Path | None = None
     """The certificate's private key."""
     replicated: bool = False

@@ -74,7 +74,7 @@ class Forwarding(Router):
         """`cert` is the certificate of all these gateways if they serve HTTPS."""
         self.pages, self.services, self._part, self._cert = pages, services, leadership, cert
         self._tunnels: dict[asyncio.Task[None], tuple[IOStream, Leader]] = {}
-        # The other gateways may use the last one for a moment longer.
+        # The other gateways serve the last one until each of them has the new one.
         self._certificates: deque[bytes] = deque(maxlen=2)
         if cert is not None:
             self._read_certificate(cert)
