@@ -123,8 +123,9 @@ def _render_deployment(file: Path, out: Path | None, *, offline: bool) -> None:
     denied = as_networks([server]) if offline else denied_addresses(cluster, server)
     files = folder_files(cluster, deployment, denied)
     if offline and "deny" not in (deployment.values.get("networkPolicy") or {}):
+        by_name = "" if denied else f"the NFS server {server}, "
         click.echo(
-            "warning: kernels may reach the cluster's nodes and API servers: list their addresses in "
+            f"warning: kernels may reach {by_name}the cluster's nodes and API servers: list their addresses in "
             f"values.networkPolicy.deny of {file}, or leave out --offline",
             err=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import socket
 import tempfile
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -24,12 +25,16 @@ from kernelpod.errors import SettingsError
 from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
 
+NFS_PORT = 2049
 DEPLOYED = "kernelpod-deployed"
 """Secret in the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
 
 
 def denied_addresses(cluster: Cluster, nfs_server: str) -> list[str]:
-    """Return the CIDR blocks that kernels and servers must not reach: NFS server, nodes and API servers."""
+    """Return the CIDR blocks that kernels and servers must not reach: NFS server, nodes and API servers.
+
+    Raises ClusterError if the NFS server's name is not found from this machine.
+    """
     nodes = [
         address["address"]
         for node in cluster.items("nodes")
@@ -38,7 +43,21 @@ def denied_addresses(cluster: Cluster, nfs_server: str) -> list[str]:
     ]
     slices = cluster.items("endpointslices", "default", "kubernetes.io/service-name=kubernetes")
     servers = [address for one in slices for endpoint in one["endpoints"] for address in endpoint["addresses"]]
-    return as_networks([nfs_server, *nodes, *servers])
+    return as_networks([*addresses_of(nfs_server), *nodes, *servers])
+
+
+def addresses_of(nfs_server: str) -> list[str]:
+    """Return the addresses of the NFS server, given by name or address. Raises ClusterError if there are none."""
+    if _is_address(nfs_server):
+        return [nfs_server]
+    try:
+        found = socket.getaddrinfo(nfs_server, NFS_PORT, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ClusterError(
+            f"nfs.server: this machine does not find the name {nfs_server}, so the network policies cannot keep "
+            "kernels from its addresses. Give the server's address, or put its name into /etc/hosts here."
+        ) from error
+    return sorted({str(place[0]).partition("%")[0] for *_, place in found})
 
 
 def as_networks(hosts: list[str]) -> list[str]:

@@ -48,7 +48,8 @@ class Nfs(Section):
     """The NFS server and its folders."""
 
     server: Server
-    """Address or name of the NFS server, as the nodes reach it."""
+    """Address or name of the NFS server, as the nodes reach it. `deploy` must find the name, too: its addresses
+    are denied to kernels."""
     homes: AbsolutePath = "/home/nfs_share/claim"
     """Exported folder of the homes."""
     kernelspecs: AbsolutePath | None = None

@@ -62,8 +62,18 @@ def test_the_addresses_of_nfs_server_nodes_and_api_servers_are_denied() -> None:
         kubectl_get_endpointslices={"items": [{"endpoints": [{"addresses": ["10.1.1.1", "fd00::1"]}]}]},
     )
     denied = ["10.1.1.1/32", "fd00::1/128"]
-    assert install.denied_addresses(tools.cluster(), "nfs.example.org") == denied
     assert install.denied_addresses(tools.cluster(), "203.0.113.7") == ["203.0.113.7/32", *denied]
+    loopback = ["127.0.0.1/32", "::1/128"]
+    assert install.denied_addresses(tools.cluster(), "localhost") in [
+        [*made, *denied] for made in (loopback, loopback[:1], loopback[1:])
+    ]
+
+
+@pytest.mark.parametrize("name", ["nfs.invalid", "a" * 64 + ".invalid", "a..b"])
+def test_an_nfs_server_whose_name_is_not_found_is_refused(name: str) -> None:
+    """Its addresses would not be denied to kernels."""
+    with pytest.raises(ClusterError, match=r"nfs\.server: this machine does not find the name .* /etc/hosts"):
+        install.addresses_of(name)
 
 
 def test_tokens_that_exist_are_never_made_anew() -> None:
