@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from kernelpod.base import shipped, yamltext
+from kernelpod.base.names import lease_name
 from kernelpod.deploy import hubsecrets, overlay, rendered
 from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
 from kernelpod.deploy.internaltls import TlsSecret
@@ -44,6 +45,19 @@ def denied_addresses(cluster: Cluster, nfs_server: str) -> list[str]:
     slices = cluster.items("endpointslices", "default", "kubernetes.io/service-name=kubernetes")
     servers = [address for one in slices for endpoint in one["endpoints"] for address in endpoint["addresses"]]
     return as_networks([*addresses_of(nfs_server), *nodes, *servers])
+
+
+def check_lease(cluster: Cluster, deployment: Deployment) -> None:
+    """Check that a gateway that runs knows of the lease if there are to be several. Raises ClusterError."""
+    if (deployment.values.get("replicaCount") or 1) < 2:
+        return
+    ours = f"app.kubernetes.io/instance={deployment.release}"
+    runs = cluster.items("deployments", deployment.namespaces.gateway, ours)
+    if runs and not cluster.get("lease", lease_name(deployment.release), deployment.namespaces.kernels):
+        raise ClusterError(
+            "values.replicaCount: the gateway that runs is of a version without a lease, and would go on to end "
+            "kernels beside new ones. Upgrade with replicaCount: 1 first, and then to several."
+        )
 
 
 def addresses_of(nfs_server: str) -> list[str]:

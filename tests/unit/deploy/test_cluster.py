@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -67,6 +68,29 @@ def test_the_addresses_of_nfs_server_nodes_and_api_servers_are_denied() -> None:
     assert install.denied_addresses(tools.cluster(), "localhost") in [
         [*made, *denied] for made in (loopback, loopback[:1], loopback[1:])
     ]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "runs", "lease", "refused"),
+    [
+        (2, True, False, True),
+        (2, True, True, False),
+        (2, False, False, False),
+        (1, True, False, False),
+        (None, True, False, False),
+    ],
+)
+def test_several_gateways_do_not_follow_one_without_a_lease(
+    replicas: int | None, runs: bool, lease: bool, refused: bool
+) -> None:
+    there = {"kubectl_get_deployments": {"items": [{}] if runs else []}}
+    if lease:
+        there["kubectl_get_lease"] = {"kind": "Lease"}
+    tools = Answers(**there)
+    values = {} if replicas is None else {"replicaCount": replicas}
+    with pytest.raises(ClusterError, match="replicaCount: 1 first") if refused else nullcontext():
+        install.check_lease(tools.cluster(), deployment(values=values))
+    assert all("kernels" in " ".join(asked) for asked in tools.asked if "lease" in asked)
 
 
 @pytest.mark.parametrize("name", ["nfs.invalid", "a" * 64 + ".invalid", "a..b"])
