@@ -185,7 +185,10 @@ def home_missing(
 
     `by_admin` is for homes that the hub may not create according to the settings.
     """
-    remedy = "It is created when your server starts. Restart your server; if it is still missing, ask an admin."
+    remedy = (
+        "It is created when your server starts. Restart your server; if it is still missing, ask an admin to run "
+        "`kernelpod homes make`."
+    )
     if by_admin:
         remedy = "An admin must create it: the hub creates no folders here (homes.create_local)."
     return StartFailed("home_missing", f"Your {what} {lacks}. {remedy}", detail=detail)

@@ -15,7 +15,7 @@ def test_what_is_missing_and_what_to_do_is_said() -> None:
     said = home_missing("home folder '/homes/alice'", detail="for the log")
     assert said.message == (
         "Your home folder '/homes/alice' does not exist yet. It is created when your server starts. "
-        "Restart your server; if it is still missing, ask an admin."
+        "Restart your server; if it is still missing, ask an admin to run `kernelpod homes make`."
     )
     assert (said.code, said.detail) == ("home_missing", "for the log")
 

@@ -43,10 +43,14 @@ On the NFS server run there: mkdir -p -m 0770 ${folder#/courses/} && chown $uid:
   fi
 done
 if [ -L "$home" ]; then fail "The home $path is a symbolic link; an admin must replace it with a folder."; fi
+if [ -e "$home" ] && [ ! -d "$home" ]; then fail "The home $path is not a folder; an admin must move it away."; fi
 case $home in */) case $(stat -c %a "$home") in *7) exit 0 ;; esac ;; esac
 owner=$(stat -c %u "$home" 2>/dev/null)
 if [ "$owner" = "$uid" ]; then exit 0; fi
 fix="On the NFS server run: mkdir -p -m 0700 $path && chown $uid:$gid $path (for all users: kernelpod homes make)"
+case $owner in 65534 | 4294967294) fail "The home $path belongs to nobody here (user id $owner). If it does not \
+on the NFS server, this node and the server name users differently (NFS 4): give both the same Domain in \
+/etc/idmapd.conf, or mount with nfsvers=3. If it does: chown -R $uid:$gid $path" ;; esac
 if [ -n "$owner" ] && [ "$owner" != 0 ]; then
   fail "The home $path belongs to user id $owner, but this user has $uid. On the NFS server run: \
 chown -R $uid:$gid $path"

@@ -59,6 +59,13 @@ def test_missing_homes_are_made_once_with_owner_and_mode(root: Path) -> None:
     assert [(one.state, one.owner, one.mode) for one in again] == [("ok", ALICE.uid, "700")] * 4
 
 
+def test_a_home_of_nobody_may_have_lost_its_owner_on_the_way() -> None:
+    found = FoundHome(at("theirs"), "foreign", 65534, "700")
+    assert found.sentence("/homes").endswith(
+        "give this machine and the server the same Domain in /etc/idmapd.conf"
+    )
+
+
 @as_root
 def test_what_belongs_to_somebody_else_is_left_alone(root: Path) -> None:
     (root / "theirs").mkdir()

@@ -173,6 +173,23 @@ def test_somebody_elses_folder_and_a_link_are_not_taken(tmp_path: Path) -> None:
     assert "belongs to user id 4242, but this user has 1000" in done.stderr
 
 
+@pytest.mark.parametrize("nobody", [65534, 4294967294])
+def test_a_home_of_nobody_may_be_one_whose_owner_is_lost_on_the_way(tmp_path: Path, nobody: int) -> None:
+    """NFS 4 sends names: without the same domain on both sides everybody's files are nobody's."""
+    (tmp_path / "alice").mkdir()
+    done = make_home(tmp_path / "alice", 1000, before=f"stat() {{ echo {nobody}; }}\n")
+    assert done.returncode == 1
+    assert f"belongs to nobody here (user id {nobody})" in done.stderr
+    assert "the same Domain in /etc/idmapd.conf" in done.stderr
+
+
+def test_a_file_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "alice").touch()
+    done = make_home(tmp_path / "alice", os.getuid())
+    assert (done.returncode, "is not a folder" in done.stderr) == (1, True)
+    assert (tmp_path / "alice").is_file()
+
+
 @pytest.mark.parametrize(
     ("policy", "seconds"),
     [

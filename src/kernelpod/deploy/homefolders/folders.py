@@ -36,6 +36,14 @@ _BREAKS = frozenset("\n\r\0")
 _LOOK, _USAGE = (Path(__file__).with_name(f"{name}.sh") for name in ("look", "usage"))
 
 
+# The user id of nobody, with 16 bits and with 32.
+NOBODY = (65534, 2**32 - 2)
+OF_NOBODY = (
+    ", if it is nobody's there, too; else NFS 4 loses the owner on the way: give this machine and the server the "
+    "same Domain in /etc/idmapd.conf"
+)
+
+
 @dataclass(frozen=True)
 class FoundHome:
     """What is there in place of a wanted home."""
@@ -58,7 +66,7 @@ class FoundHome:
             "unowned": f"belongs to root; `kernelpod homes make` gives it to {ids}",
             "open": f"can be entered by others (mode {self.mode}); chmod 0700 {path}, if that is not meant",
             "foreign": f"belongs to user id {self.owner}, but this user has {self.home.uid}; on the NFS server: "
-            f"chown -R {ids} {path}",
+            f"chown -R {ids} {path}" + (OF_NOBODY if self.owner in NOBODY else ""),
             "link": "is a symbolic link; replace it by the folder",
             "no_folder": "is not a folder; move it away",
             "above_link": f"is below a symbolic link; replace {above} by the folder that it names",
