@@ -265,3 +265,23 @@ def test_spares_and_those_that_were_taken_are_what_they_were_after_a_takeover(pa
     assert set(after.ids()) == {begun, spare}
     assert after.model(spare)["session"]["path"] == "look.ipynb"
     assert after.start("warm-pod") == waits
+
+
+def test_a_page_is_told_that_the_gateway_which_ends_is_replaced(pair: Pair) -> None:
+    """Clients that know the status of "service restart" (1012) connect again at once."""
+    leader = pair.leader
+    kernel_id = pair.at(leader).start()
+    with pair.at(leader).channels(kernel_id) as page:
+        leader.stop(signal.SIGTERM)
+        assert page.closed_with() == (1012, "the gateway is being replaced")
+
+
+def test_metrics_of_all_of_them_add_up(pair: Pair) -> None:
+    """The one that stands by listens to a kernel, and counts none."""
+    pair.notebook()
+
+    def running(gateway: GatewayProcess) -> list[float]:
+        text = Caller(gateway.url, "metrics-token").ask("GET", "/metrics").text
+        return [float(line.split()[-1]) for line in text.splitlines() if line.startswith("kernelpod_kernels{")]
+
+    assert (sum(running(pair.leader)), sum(running(pair.other))) == (1, 0)
