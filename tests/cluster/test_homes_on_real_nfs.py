@@ -77,6 +77,49 @@ def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Sit
     assert on(FILER, "stat", "-c", "%u:%g", f"/srv{site.export}/alice/back") == f"{UID}:{GID}\n"
 
 
+@pytest.mark.usefixtures("server")
+def test_a_listing_on_the_other_node_is_right_when_it_is_asked_for(site: Site) -> None:
+    """Linux asks the server when a folder is opened, whatever its cache holds."""
+    with site.alice.channels(site.alice.start()) as channels:
+        channels.run("import os; os.makedirs('listed', exist_ok=True); print(os.listdir('listed'))")
+        for number in range(20):
+            in_server(site, f"open('/home/jovyan/listed/{number}', 'w').close()")
+            assert channels.run(f"print('{number}' in os.listdir('listed'))") == "True\n"
+        in_server(site, "import os; [os.remove(f'/home/jovyan/listed/{number}') for number in range(20)]")
+        assert channels.run("print(os.listdir('listed'))") == "[]\n"
+
+
+KEPT_OPEN = """
+import os
+os.mkdir('folder')
+kept = open('folder/kept', 'w+')
+kept.write('before'); kept.flush()
+"""
+
+
+def test_a_file_that_is_removed_while_it_is_open_is_there_until_it_is_closed(site: Site) -> None:
+    """The client renames it meanwhile, so that its folder cannot be removed yet."""
+    with site.alice.channels(site.alice.start()) as channels:
+        channels.run(f"{KEPT_OPEN}\nos.remove('folder/kept')")
+        assert channels.run("print([name[:4] for name in os.listdir('folder')])") == "['.nfs']\n"
+        assert channels.run("kept.write(' and after'); kept.seek(0); print(kept.read())") == "before and after\n"
+        assert channels.finish(channels.start("os.rmdir('folder')")).error == "OSError"
+        assert channels.run("kept.close(); os.rmdir('folder'); print(os.path.exists('folder'))") == "False\n"
+
+
+@pytest.mark.usefixtures("server")
+def test_a_file_that_the_other_node_removes_while_it_is_open_is_said_to_be_gone(site: Site) -> None:
+    with site.alice.channels(site.alice.start()) as channels:
+        channels.run(f"{KEPT_OPEN}\nos.fsync(kept.fileno())")
+        in_server(site, "import os; os.remove('/home/jovyan/folder/kept'); os.rmdir('/home/jovyan/folder')")
+        said = "try:\n    os.pread(kept.fileno(), 6, 0); os.fstat(kept.fileno()); print('here')\n"
+        said += "except OSError as error:\n    print(error.strerror)"
+        assert channels.run(said) in ("Stale file handle\n", "here\n")
+        assert channels.run("print(os.path.exists('folder/kept'))") == "False\n"
+        channels.finish(channels.start("kept.close()"))
+        assert channels.run("open('next', 'w').write('works'); print(open('next').read())") == "works\n"
+
+
 LINES = """
 import fcntl
 def add(who):

@@ -242,11 +242,12 @@ def _kubelet_frozen(scene: Scene) -> None:
     """The kernels go on, and the cluster hears nothing of them."""
 
     def send(signum: str) -> None:
-        script = f'for one in $(pgrep -f "node kubelet"); do kill -{signum} "$one"; done'
+        # The brackets keep the shell, whose command line has the pattern in it, from being meant as well.
+        script = f'for one in $(pgrep -f "[n]ode kubelet"); do kill -{signum} "$one"; done'
         on(NODE_OF_KERNELS, "sh", "-c", script)
 
-    send("STOP")
     try:
+        send("STOP")
         time.sleep(scene.random.uniform(1, 15))
     finally:
         send("CONT")
