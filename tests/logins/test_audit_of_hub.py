@@ -104,6 +104,14 @@ def test_a_login_and_one_that_fails(audited: Audited) -> None:
     assert failed["address"] == done["address"] == "127.0.0.1"
 
 
+def test_what_is_only_looked_at_is_not_in_it(audited: Audited, bob: Browser) -> None:
+    for path in ("/hub/home", "/hub/logo", "/hub/static/css/style.min.css", "/hub/nothing", "/hub/api/info"):
+        bob.get(path)
+    bob.call("DELETE", "/users/bob/tokens/none")
+    assert [line[1] for line in audited.told(1)] == ["token_end"]
+    assert "could not be written into the audit log" not in audited.hub.log
+
+
 def test_servers_started_by_a_page_and_stopped_by_an_admin(audited: Audited, alice: Browser, bob: Browser) -> None:
     bob.get("/hub/spawn")
     eventually(lambda: alice.call("GET", "/users/bob").json()["server"], what="bob's server runs")

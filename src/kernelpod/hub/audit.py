@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from jupyterhub import orm
+from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.log import log_request
 
 from kernelpod.audit import About, Action, Actor, AuditLog, Outcome, Party
@@ -90,6 +91,8 @@ def _audited(audit: AuditLog, hub: str, log_before: Callable[[Any], None]) -> Ca
 
 def acts(handler: Any) -> Iterator[Act]:
     """Yield what a request that was answered has done."""
+    if not isinstance(handler, BaseHandler):  # static files
+        return
     request, status = handler.request, handler.get_status()
     path = request.path.removeprefix(handler.hub.base_url.rstrip("/"))
     user = _name(handler)
