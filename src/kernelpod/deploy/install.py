@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import socket
 import tempfile
@@ -27,6 +28,8 @@ from kernelpod.findings.sentences import sentences
 from kernelpod.settings.sections import Settings
 
 NFS_PORT = 2049
+# Nodes that are asked for their configuration; a large cluster has the same on all.
+MOST_ASKED = 10
 DEPLOYED = "kernelpod-deployed"
 """Secret in the hub's namespace for `rollback`: `current` and `previous` objects, and the gateway's `revision`."""
 
@@ -58,6 +61,26 @@ def check_lease(cluster: Cluster, deployment: Deployment) -> None:
             "values.replicaCount: the gateway that runs is of a version without a lease, and would go on to end "
             "kernels beside new ones. Upgrade with replicaCount: 1 first, and then to several."
         )
+
+
+def pid_warnings(cluster: Cluster) -> list[str]:
+    """Return a warning if kubelets let a pod take all process ids of its node, as far as they can be asked."""
+    names = [node["metadata"]["name"] for node in cluster.items("nodes")][:MOST_ASKED]
+    if not (unlimited := [name for name in names if _has_no_pid_limit(cluster, name)]):
+        return []
+    more = f" and {len(unlimited) - 1} more" if len(unlimited) > 1 else ""
+    return [
+        f"node {unlimited[0]}{more}: one kernel can take all process ids there; set podPidsLimit, such as 4096, "
+        "in the kubelet's configuration"
+    ]
+
+
+def _has_no_pid_limit(cluster: Cluster, node: str) -> bool:
+    try:
+        said = json.loads(cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/configz", seconds=15))
+        return int(said["kubeletconfig"]["podPidsLimit"]) <= 0
+    except (ClusterError, ValueError, KeyError, TypeError):
+        return False  # the node is away, or who deploys may not ask it
 
 
 def addresses_of(nfs_server: str) -> list[str]:

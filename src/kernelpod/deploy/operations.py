@@ -104,7 +104,7 @@ class _Planned(NamedTuple):
     tls: list[TlsSecret]
     """The Secrets of `internal_tls`."""
     warnings: list[str]
-    """What the file's own values for Zero to JupyterHub change that is risky."""
+    """What is risky: the file's own values for Zero to JupyterHub, and nodes without a limit of processes."""
 
 
 def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
@@ -124,7 +124,7 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
     for made in (*storage, rendered.gateway_storage(deployment), rendered.kernels_storage(deployment)):
         volumes.check_ours(cluster, made)
     zero = deployment.hub.install == "z2jh"
-    warnings = z2jh.warnings(deployment, completed.settings) if zero else []
+    warnings = [*install.pid_warnings(cluster), *(z2jh.warnings(deployment, completed.settings) if zero else ())]
     hubs = {one.name: _planned_hub(cluster, one, completed, denied, tls) for one in deployment.hubs()}
     return _Planned(values, completed.settings, denied, hubs, tls, warnings)
 

@@ -93,6 +93,30 @@ def test_several_gateways_do_not_follow_one_without_a_lease(
     assert all("kernels" in " ".join(asked) for asked in tools.asked if "lease" in asked)
 
 
+def kubelet(limit: object) -> dict[str, Any]:
+    return {"kubeletconfig": {"podPidsLimit": limit}}
+
+
+@pytest.mark.parametrize(
+    ("said", "warned"),
+    [
+        ([4096, 4096], ""),
+        ([-1, 4096], "node n0: one kernel"),
+        ([4096, -1, -1], "node n1 and 1 more: one kernel"),
+        (["", 4096], ""),
+        ([None], ""),
+    ],
+)
+def test_nodes_without_a_limit_of_processes_are_named(said: list[Any], warned: str) -> None:
+    nodes = {"items": [{"metadata": {"name": f"n{number}"}} for number in range(len(said))]}
+    tools = Answers(kubectl_get_nodes=nodes)
+    for number, limit in enumerate(said):
+        asked = f"kubectl get --raw /api/v1/nodes/n{number}/proxy/configz"
+        tools.answers[asked] = kubelet(limit) if limit != "" else ""
+    warnings = install.pid_warnings(tools.cluster())
+    assert [text.startswith(warned) for text in warnings] == ([True] if warned else [])
+
+
 @pytest.mark.parametrize("name", ["nfs.invalid", "a" * 64 + ".invalid", "a..b"])
 def test_an_nfs_server_whose_name_is_not_found_is_refused(name: str) -> None:
     """Its addresses would not be denied to kernels."""
