@@ -139,6 +139,7 @@ def while_busy(side: Side) -> Any:
 def two_pages(side: Side) -> Any:
     kernel_id, one = side.any_kernel_page()
     other = side.page(kernel_id)
+    other.run("pass")  # so that it hears the kernel
     one.run(COMM)
     comm_id = comm(other, "open")["content"]["comm_id"]
     other.ask("comm_msg", {"comm_id": comm_id, "data": {}}, buffers=[b"\x01"])
