@@ -161,8 +161,8 @@ test-upgrade: env ## upgrade a deployment of an earlier commit on the test clust
 	KERNELPOD_UPGRADE_FROM=$(CURDIR)/.cache/earlier $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_upgrade.py
 	git worktree remove --force .cache/earlier
 
-chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...
-	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FAULTS=$(if $(SMALL),60,1000) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
+chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...; ONLY=PART of their names
+	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_ONLY="$(ONLY)" KERNELPOD_CHAOS_FAULTS=$(if $(SMALL),60,1000) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
 
 test-cluster-kernels:
 	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults and not upgrade"
