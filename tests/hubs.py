@@ -58,9 +58,14 @@ def cleaned(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for file in (*folder.glob("homes/*/pid"), *folder.glob("hub/jupyterhub-proxy.pid")):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(file.read_text(encoding="utf-8")), signal.SIGKILL)
+        kill_left(*folder.glob("homes/*/pid"), *folder.glob("hub/jupyterhub-proxy.pid"))
+
+
+def kill_left(*files: Path) -> None:
+    """Kill the processes whose ids are in these files, as far as they are still there."""
+    for file in files:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int(file.read_text(encoding="utf-8")), signal.SIGKILL)
 
 
 class Hub:
@@ -111,6 +116,7 @@ class Hub:
 
     def __exit__(self, *_: object) -> None:
         ended(self.process)
+        kill_left(self.folder / "jupyterhub-proxy.pid")  # a hub with internal TLS does not always end it
 
     @property
     def log(self) -> str:
