@@ -179,16 +179,15 @@ def access_revoked() -> NotProven:
 
 
 def home_missing(
-    what: str, *, lacks: str = "does not exist yet", by_admin: bool = False, detail: str = ""
+    what: str, *, lacks: str = "does not exist yet", by_admin: bool = False, makes: str = "", detail: str = ""
 ) -> StartFailed:
     """Return the error for a missing home: "Your `what` `lacks`", followed by what the user can do.
 
-    `by_admin` is for homes that the hub may not create according to the settings.
+    `by_admin` is for homes that the hub may not create according to the settings; `makes` is the command with
+    which an admin makes it.
     """
-    remedy = (
-        "It is created when your server starts. Restart your server; if it is still missing, ask an admin to run "
-        "`kernelpod homes make`."
-    )
+    ask = f"ask an admin to run `{makes}`" if makes else "ask an admin"
+    remedy = f"It is created when your server starts. Restart your server; if it is still missing, {ask}."
     if by_admin:
         remedy = "An admin must create it: the hub creates no folders here (homes.create_local)."
     return StartFailed("home_missing", f"Your {what} {lacks}. {remedy}", detail=detail)

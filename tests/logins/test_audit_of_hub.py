@@ -160,6 +160,19 @@ def test_an_admin_changes_users_and_groups(audited: Audited, alice: Browser) -> 
     ]
 
 
+def test_a_long_request_hides_nothing(audited: Audited, alice: Browser, bob: Browser) -> None:
+    alice.call("POST", "/users", json={"usernames": ["frank"]})
+    for who in (alice, bob):
+        xsrf = next(str(one.value) for one in who.cookies if one.name == "_xsrf" and one.path == "/hub/")
+        headers = {"X-XSRFToken": xsrf, "Content-Type": "application/json"}
+        long = '{"admin": true' + " " * 100_000 + "}"
+        who.request("PATCH", "/hub/api/users/frank", data=long, headers=headers)
+    assert [(*line[:3], line[3], line[4]) for line in audited.told(3)[1:]] == [
+        ("alice", "user_change", "frank", "admin=true", "done"),
+        ("bob", "user_change", "frank", None, "denied"),
+    ]
+
+
 def test_who_tries_what_is_not_theirs(audited: Audited, bob: Browser) -> None:
     bob.call("PATCH", "/users/bob", json={"admin": True})
     bob.call("DELETE", "/users/alice/server")

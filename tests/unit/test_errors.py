@@ -12,12 +12,13 @@ SOURCE = Path(kernelpod.__file__).parent
 
 
 def test_what_is_missing_and_what_to_do_is_said() -> None:
-    said = home_missing("home folder '/homes/alice'", detail="for the log")
+    said = home_missing("home folder '/homes/alice'", makes="kernelpod homes make", detail="for the log")
     assert said.message == (
         "Your home folder '/homes/alice' does not exist yet. It is created when your server starts. "
         "Restart your server; if it is still missing, ask an admin to run `kernelpod homes make`."
     )
     assert (said.code, said.detail) == ("home_missing", "for the log")
+    assert home_missing("home, the claim c,").message.endswith("if it is still missing, ask an admin.")
 
 
 def test_a_home_that_the_hub_does_not_make_is_the_admins() -> None:

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 # Users of one request that have a line of their own.
 MOST_USERS = 50
-MOST_BODY_BYTES = 64 * 1024
+# A request that was refused is read up to this size. JupyterHub has read the others whole: nothing hides in them.
+MOST_REFUSED_BYTES = 64 * 1024
 _SERVER = r"/api/users/(?P<user>[^/]+)/servers?(?:/(?P<what>[^/]*))?"
 _SHARE = r"/api/share(?:s|-codes)/(?P<user>[^/]+)(?:/(?P<what>[^/]*))?"
 _ACTS: tuple[tuple[str, str, Action], ...] = (
@@ -73,7 +74,6 @@ def write_audit_log(c: Any, settings: Settings, hub: Hub) -> None:
 
 
 def _audited(audit: AuditLog, hub: str, log_before: Callable[[Any], None]) -> Callable[[Any], None]:
-
     def log_and_audit(handler: Any) -> None:
         log_before(handler)
         try:
@@ -120,7 +120,7 @@ def _has_begun(handler: Any, status: int) -> bool:
 
 def _of_each(act: Act, body: bytes) -> Iterator[Act]:
     """Yield an act for each user that the body names, and one if it names none."""
-    said = _object(body)
+    said = _object(body) if act.status < 400 or len(body) <= MOST_REFUSED_BYTES else {}
     users = said.get("usernames" if act.action == "user_change" else "users")
     if act.action == "user_change" and act.user:
         changed = ", ".join(f"{key}={json.dumps(said[key])}" for key in ("admin", "name") if key in said)
@@ -129,7 +129,7 @@ def _of_each(act: Act, body: bytes) -> Iterator[Act]:
         what = act.what or ("admin=true" if said.get("admin") is True else None)
         for name in users[:MOST_USERS]:
             yield Act(act.action, act.status, str(name), what)
-        if more := len(users) - MOST_USERS if len(users) > MOST_USERS else 0:
+        if (more := len(users) - MOST_USERS) > 0:
             yield Act(act.action, act.status, None, f"{what or ''} and {more} more users".strip())
     else:
         yield act
@@ -137,7 +137,7 @@ def _of_each(act: Act, body: bytes) -> Iterator[Act]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(body) if len(body) <= MOST_BODY_BYTES else {}
+        said = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

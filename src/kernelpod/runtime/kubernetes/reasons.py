@@ -99,7 +99,7 @@ def refused(message: str) -> Ended:
 
 
 def _no_home(plan: KernelPlan, detail: str) -> Ended:
-    said = home_missing(f"home folder {plan.mounts.home.path!r}", detail=detail)
+    said = home_missing(f"home folder {plan.mounts.home.path!r}", makes="kernelpod homes make", detail=detail)
     return Ended(said.message, said.code, said.detail)
 
 
