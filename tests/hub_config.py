@@ -12,7 +12,7 @@ from kernelpod.hub.config import configure
 from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.settings.loading import FILE_VARIABLE, load
 
-c = get_config()  # noqa: F821 - JupyterHub provides it
+c = get_config()  # type: ignore[name-defined] # noqa: F821 - JupyterHub provides it
 
 if file := os.environ.get(FILE_VARIABLE):
     configure(c, load(Path(file)))

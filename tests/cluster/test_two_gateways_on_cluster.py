@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import tempfile
@@ -73,7 +74,7 @@ def started(make_site: Any, hub: Any, need: Any) -> Iterator[Pair]:
     admin = os.environ.get("KUBECONFIG", "")
     need(admin.endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
     folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
-    with Between(Path(admin), folder) as between:
+    with Between(Path(admin), folder, random.Random(1)) as between:
         hub.users["own-token"] = user_model("kernelpod", kind="service")
         hubs = [{"api_url": hub.api_url, "token": "own-token"}]
         way = {"kubeconfig": str(between.kubeconfig), "sections": {"hubs": hubs}}

@@ -6,15 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from installation import SECONDS, Installed
 
 ROOT = Path(__file__).parents[2]
 UV = [str(ROOT / "tools" / "environment"), "--uv"]
-SECONDS = 300
 
 # Answers as a cluster with one node and nothing deployed would; `kustomize` shows what of ours it was given.
 KUBECTL = """#!/bin/sh
@@ -24,28 +23,6 @@ case "$*" in
   "kustomize "*) cd "$2/../base" && cat deployment.yaml && for f in [n-z]*.yaml; do echo --- && cat $f; done ;;
 esac
 """
-
-
-@dataclass(frozen=True)
-class Installed:
-    """The environment of the wheel, and a folder that is far from the checkout."""
-
-    environment: Path
-    elsewhere: Path
-
-    def run(self, *words: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
-        """What `kernelpod` does with these words."""
-        variables = {"PATH": path, "HOME": str(self.elsewhere), "LANG": "C.UTF-8"}
-        return subprocess.run(
-            [str(self.environment / "bin" / "kernelpod"), *words],
-            cwd=self.elsewhere, env=variables, capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
-
-    def said(self, *words: str, path: str = "/usr/bin:/bin") -> str:
-        """What it prints, having worked."""
-        done = self.run(*words, path=path)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 def uv(*words: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
-    from conftest import Installed
+    from installation import Installed
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [

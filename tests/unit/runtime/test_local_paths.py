@@ -71,7 +71,7 @@ def test_a_command_enters_its_folder_or_says_that_it_cannot(
         ours,
         theirs,
         subprocess.Popen(
-            enter(f"{tmp_path}/{folder}", argv), stdin=theirs, stdout=subprocess.PIPE, cwd=tmp_path
+            enter(f"{tmp_path}/{folder}", argv), stdin=theirs.fileno(), stdout=subprocess.PIPE, cwd=tmp_path
         ) as process,
     ):
         ours.settimeout(60)

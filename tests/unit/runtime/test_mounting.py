@@ -63,7 +63,7 @@ def test_nothing_is_opened_or_made_below_a_link(
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (root / link).rename(root / "away")
     (root / link).symlink_to(elsewhere)
-    for attempt in (open_below, lambda *where: make_below(*where, 0o700, (1000, 100))):
+    for attempt in (open_below, lambda base, path: make_below(base, path, 0o700, (1000, 100))):
         with pytest.raises(NotADirectoryError):
             attempt(str(root), f"{link}/made-by-a-test")
     assert list(elsewhere.iterdir()) == []

@@ -62,7 +62,7 @@ def test_a_page_gets_what_jupyter_server_would_send(
 ) -> None:
     frames = sent(kernel, kind, CONTENTS[kind], buffers=buffers)
     theirs = ZMQStreamHandler.__new__(ZMQStreamHandler)
-    theirs.session = Session(key=b"a-key-of-the-kernel")
+    theirs.__dict__["session"] = Session(key=b"a-key-of-the-kernel")
     wanted = theirs._reserialize_reply(list(frames), channel="iopub")
     made = to_page("iopub", from_kernel(gateway, frames))
     assert made.binary is bool(buffers)
