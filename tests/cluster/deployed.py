@@ -177,6 +177,11 @@ class Deployed:
         """Return the names of the pods in the namespace of `gateway`, `kernels` or `hub`."""
         return kube.names("pods", self.namespaces[where])
 
+    def gateways_said(self) -> str:
+        """Return the logs of all gateways; any of them may be the one that leads."""
+        space = self.namespaces["gateway"]
+        return "\n".join(kube.kubectl("logs", name, "-n", space) for name in self.pods("gateway"))
+
     def kernel_pods(self, user: str) -> list[dict[str, Any]]:
         """Return the pods of a user's kernels."""
         return kube.items("pods", self.namespaces["kernels"], f"{LABEL_USER}={user_slug(user)}")

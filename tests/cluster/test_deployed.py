@@ -233,7 +233,7 @@ def test_kernels_of_a_deleted_user_are_ended(site: Deployed) -> None:
     wait_until(lambda: carol.hub("DELETE", "/users/erin", ok=(204, 400)).status_code == 204, "her deletion")
     wait_until(lambda: "jupyter-erin" not in site.pods("hub"), "the end of erin's server")
     wait_until(lambda: not site.kernel_pods("erin"), "the end of erin's kernel")
-    said = kube.kubectl("logs", "deployment/kernelpod", "-n", site.namespaces["gateway"])
+    said = site.gateways_said()
     assert f"kernel {answer.json()['id']} of hub:erin is ended: its server is gone" in said, said[-3000:]
     del site.browsers["erin"]
 

@@ -132,7 +132,7 @@ def test_all_are_new_and_in_use_and_none_is_printed(site: Encrypting, before: Be
     assert site.routes(now["proxy_token"]) == "200"
     for value in (*before.secrets.values(), *now.values(), now["crypt_key"].split(";")[0]):
         assert value not in before.said
-    gateway = kube.kubectl("logs", "deployment/kernelpod", "-n", site.namespaces["gateway"])
+    gateway = site.gateways_said()
     assert "does not know the gateway's own token" not in gateway
 
 
@@ -169,7 +169,7 @@ def test_the_gateway_asks_with_the_new_token(site: Encrypting, before: Before) -
     )
     site.browsers.pop("alice").close()
     wait_until(lambda: not site.kernel_pods("alice"), "the end of alice's kernels")
-    said = kube.kubectl("logs", "deployment/kernelpod", "-n", site.namespaces["gateway"])
+    said = site.gateways_said()
     assert f"kernel {started.json()['id']} of hub:alice is ended: its server is gone" in said, said[-3000:]
 
 
