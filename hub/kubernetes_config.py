@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.hub.authorities import copy_authorities
-from kernelpod.hub.config import configure, use_course_allow_list, use_proxy
+from kernelpod.hub.config import configure, use_course_allow_list, use_proxy, use_revoke_page
 from kernelpod.hub.configfile.traits import configure_from
 from kernelpod.hub.spawners.pod import configure_kubespawner
 from kernelpod.settings.loading import FILE_VARIABLE, load
@@ -30,3 +30,4 @@ except FindingsError as error:
 copy_authorities(c)
 use_proxy(c)
 use_course_allow_list(c)
+use_revoke_page(c)

@@ -155,14 +155,16 @@ def test_only_the_gateway_reaches_kernels_and_only_on_their_ports(helm: Helm) ->
     assert rule["ports"] in [one["ports"] for one in gateway_policy(objects)["spec"]["egress"]]
 
 
-def test_the_gateway_is_reached_by_servers_and_by_who_reads_metrics(helm: Helm) -> None:
+def test_the_gateway_is_reached_by_servers_the_hub_and_who_reads_metrics(helm: Helm) -> None:
     objects = helm.objects(VALUES["kernelspecs-volume"])
     (rule,) = gateway_policy(objects)["spec"]["ingress"]
-    gateways, servers, metrics = rule["from"]
+    gateways, servers, hub, metrics = rule["from"]
     assert "namespaceSelector" not in gateways  # its own
     assert gateways["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
     assert servers["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "teaching"}
     assert servers["podSelector"]["matchLabels"] == {"component": "singleuser-server"}
+    assert hub["namespaceSelector"] == servers["namespaceSelector"]
+    assert hub["podSelector"]["matchLabels"] == {"component": "hub"}
     assert metrics["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
     assert rule["ports"] == [{"protocol": "TCP", "port": 8888}]
 

@@ -56,7 +56,8 @@ GIVEN = {
 TRAFFIC: dict[str, tuple[Peer, Peer, int, bool]] = {
     "a server asks the gateway": (SERVER, GATEWAY, 8888, True),
     "a server asks another port of the gateway": (SERVER, GATEWAY, 9999, False),
-    "the hub asks the gateway": (HUB, GATEWAY, 8888, False),
+    "the hub asks the gateway": (HUB, GATEWAY, 8888, True),
+    "the hub asks another port of the gateway": (HUB, GATEWAY, 9999, False),
     "a kernel asks the gateway": (KERNEL, GATEWAY, 8888, False),
     "a stranger asks the gateway": (STRANGER, GATEWAY, 8888, False),
     "something outside asks the gateway": (OUTSIDE, GATEWAY, 8888, False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import threading
@@ -185,3 +186,15 @@ def test_a_revoked_user_has_nothing(site: Apart, tmp_path: Path) -> None:
     again.spawn()
     lines = site.gateways_said()
     assert '"revoke' in lines, lines[-3000:]
+
+
+def test_an_admin_revokes_on_the_hubs_page(site: Deployed) -> None:
+    site.kernel("alice", "revoked-again.ipynb").close()
+    page = site.browser(ADMIN).submit("/hub/kernelpod/revoke", user="alice").text
+    told = dict(re.findall(r'data-step="(\w+)" data-outcome="(\w+)"', page))
+    assert told == dict.fromkeys(("logins", "tokens", "servers", "gateway"), "done"), page
+    wait_until(lambda: not site.kernel_pods("alice"), "the end of alice's kernels")
+    wait_until(lambda: "jupyter-alice" not in site.pods("hub"), "the end of alice's server")
+    site.browsers.pop("alice").close()
+    lines = [line for line in site.gateways_said().splitlines() if '"revoke"' in line]
+    assert f'"name": "{ADMIN}"' in lines[-1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kernelpod.demo.config import USERS
+from kernelpod.demo.config import ADMIN, USERS
 from kernelpod.demo.places import kept_folder
 from kernelpod.demo.stack import Stack, running_stack
 from kernelpod.runtime.local.network import has_way_out
@@ -66,6 +66,7 @@ def table(stack: Stack) -> str:
         "open": stack.url,
         "users": ", ".join(USERS),
         "password": stack.password,
+        "admin": f"{ADMIN}, password {stack.admin_password}",
         "isolation": isolation(stack),
         "homes": str(stack.homes),
         "settings": str(stack.settings_file),

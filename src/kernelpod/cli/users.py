@@ -14,18 +14,13 @@ from pydantic import SecretStr
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.demo.places import settings_of_running_demo
 from kernelpod.errors import SettingsError
-from kernelpod.hub.revocation import Revocation, Step
+from kernelpod.hub.revocation import WHAT, Revocation, Step
 from kernelpod.hub.servers import gateway_url as url_for_servers
 from kernelpod.settings.hubs import MAX_TOKEN_BYTES, Hub
 from kernelpod.settings.loading import default_file
 
 TOKEN_VARIABLE = "KERNELPOD_ADMIN_TOKEN"  # noqa: S105 - a name
 MARKS = {"done": "done", "failed": "FAIL", "planned": "plan"}
-WHAT = {
-    "tokens": "tokens at the hub",
-    "servers": "servers",
-    "gateway": "kernels, starts and websockets at the gateway",
-}
 
 
 @click.group()

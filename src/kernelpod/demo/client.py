@@ -93,14 +93,16 @@ class Browser:
     def login(self, password: str) -> None:
         """Log in with the hub's form."""
         self._get(f"{self.url}/hub/login")
-        form = {"username": self.name, "password": password, "_xsrf": self._xsrf(f"{self.url}/hub/")}
-        answer = self.session.post(
-            f"{self.url}/hub/login", data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False
-        )
+        answer = self.submit("/hub/login", username=self.name, password=password)
         if answer.status_code != 302:
             raise KernelpodError(f"login of {self.name} answered {answer.status_code}")
         # The login ends the token against forged requests. The next page sets a new one.
         self._get(f"{self.url}/hub/home")
+
+    def submit(self, path: str, **form: str) -> requests.Response:
+        """Return what the hub answers to a form of one of its pages, which does not lead elsewhere."""
+        form["_xsrf"] = self._xsrf(f"{self.url}/hub/")
+        return self.session.post(f"{self.url}{path}", data=form, timeout=TIMEOUT_SECONDS, allow_redirects=False)
 
     def spawn(self, **options: str) -> None:
         """Start the user's server with these options of the form, and return when it serves Lab's page."""

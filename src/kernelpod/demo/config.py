@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kernelpod.demo.stack import Stack
 
 USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org", "mallory")
+ADMIN = "carol"
 
 
 def settings(stack: Stack) -> dict[str, Any]:
@@ -55,13 +56,21 @@ def hub_config(stack: Stack) -> str:
         "ConfigurableHTTPProxy.api_url": f"http://127.0.0.1:{stack.ports['proxy-api']}",
         "ConfigurableHTTPProxy.pid_file": f"{stack.state}/proxy.pid",
         "SharedPasswordAuthenticator.user_password": stack.password,
+        "SharedPasswordAuthenticator.admin_password": stack.admin_password,
+        "Authenticator.admin_users": {ADMIN},
         "Authenticator.allowed_users": set(USERS),
         "SandboxSpawner.log_folder": str(stack.logs_folder),
         "Spawner.start_timeout": 60,
     }
+    # Admins of the hub have the other scopes that this needs.
+    revoking = {"name": "revokes-users", "users": [ADMIN], "scopes": ["custom:kernelpod:admin"]}
     first = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
-    last = "from kernelpod.hub.config import use_course_allow_list\nuse_course_allow_list(c)"
-    return "\n".join([first, *(f"c.{name} = {value!r}" for name, value in values.items()), last, ""])
+    last = (
+        f"c.JupyterHub.load_roles.append({revoking!r})",
+        "from kernelpod.hub.config import use_revoke_page",
+        "use_revoke_page(c)",
+    )
+    return "\n".join([first, *(f"c.{name} = {value!r}" for name, value in values.items()), *last, ""])
 
 
 def _base_python(environment: Path) -> Path:

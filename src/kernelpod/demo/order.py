@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kernelpod.demo import scenario
+from kernelpod.demo import admins, scenario
 from kernelpod.demo.scene import Scene
 
 
@@ -46,10 +46,15 @@ SCENARIO = (
     Check(scenario.survives_gateway_crash, (scenario.kernel_starts_in_folder,)),
     Check(scenario.command_lines_hold_no_secret),
     Check(scenario.server_stop_takes_kernels, (scenario.file_of_server_seen_by_kernel,)),
-    Check(scenario.admin_revokes_mallory),
+    Check(admins.admin_revokes_mallory),
+    Check(admins.admin_revokes_on_the_hubs_page, (admins.admin_revokes_mallory,)),
     Check(
-        scenario.audit_log_tells,
-        (scenario.survives_gateway_crash, scenario.server_stop_takes_kernels, scenario.admin_revokes_mallory),
+        admins.audit_log_tells,
+        (
+            scenario.survives_gateway_crash,
+            scenario.server_stop_takes_kernels,
+            admins.admin_revokes_on_the_hubs_page,
+        ),
     ),
     Check(scenario.logs_hold_no_secret, (scenario.kernel_starts_in_folder,)),
 )

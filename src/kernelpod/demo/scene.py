@@ -12,6 +12,7 @@ import requests
 from kernelpod.base.names import server_log, user_slug
 from kernelpod.demo.client import TIMEOUT_SECONDS, Browser, Kernel
 from kernelpod.demo.logs import end_of_log
+from kernelpod.demo.processes import slowness
 from kernelpod.demo.stack import Stack
 from kernelpod.errors import KernelpodError
 
@@ -27,7 +28,8 @@ class Scene:
     secrets: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.secrets |= {self.stack.password, self.stack.service_token, self.stack.admin_token}
+        stack = self.stack
+        self.secrets |= {stack.password, stack.admin_password, stack.service_token, stack.admin_token}
 
     def browser(self, name: str) -> Browser:
         """Return the browser of a user, logged in and with a running server.
@@ -99,3 +101,9 @@ def equal(found: Any, wanted: Any) -> None:
     """Raise AssertionError showing both unless they are equal."""
     if found != wanted:
         raise AssertionError(f"found {found!r}, wanted {wanted!r}")
+
+
+def took_at_most(seconds: float, took: float, said: str = "") -> None:
+    """Raise AssertionError if something took longer, on a machine that has nothing else to do."""
+    if took > seconds and took > seconds * (slow := slowness()):
+        raise AssertionError(f"took {took:.1f} s, on a machine that is {slow:.1f} times slower than quiet: {said}")

@@ -50,6 +50,7 @@ class Stack:
     """Why there is no sandbox. Empty if there is one."""
     ports: dict[str, int]
     password: str
+    admin_password: str
     service_token: str
     admin_token: str
     subdomains: bool = False
@@ -140,7 +141,7 @@ class Stack:
         raise KernelpodError(f"the demo's {name} did not start; {self._last_words(name)}")
 
     def _last_words(self, name: str) -> str:
-        hidden = (self.password, self.service_token, self.admin_token)
+        hidden = (self.password, self.admin_password, self.service_token, self.admin_token)
         return end_of_log(self.logs_folder / f"{name}.log", hidden)
 
     def revoke(self, user: str) -> str:
@@ -228,6 +229,7 @@ def running_stack(
             no_sandbox=_why_no_sandbox(),
             ports=cleanup.enter_context(_held_ports()),
             password=secrets.token_urlsafe(9),
+            admin_password=secrets.token_urlsafe(24),  # JupyterHub wants 32 characters
             service_token=secrets.token_hex(32),
             admin_token=secrets.token_hex(32),
             subdomains=subdomains,

@@ -19,6 +19,7 @@ from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.log import log_request
 
 from kernelpod.audit import About, Action, Actor, AuditLog, Outcome, Party
+from kernelpod.hub.pages.revoke import PLACE
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 from kernelpod.start.identity import Owner
@@ -99,7 +100,9 @@ def acts(handler: Any) -> Iterator[Act]:
     if handler.hub.cookie_name in getattr(handler, "_new_cookie", ()) and user and status < 400:
         yield Act("login", 200, user)
     elif _LOGIN.fullmatch(path) and status >= 400:
-        yield Act("login", status, _asked_as(handler))
+        yield Act("login", status, _argument(handler, "username"))
+    elif request.method == "POST" and path == PLACE:
+        yield Act("revoke", status, _argument(handler, "user"))
     elif (spawned := _SPAWN.fullmatch(path)) and _has_begun(handler, status):
         owner, server = (unquote(text) if text else None for text in spawned.groups())
         shown_again = request.method == "POST" and status == 200  # the form, with what is wrong
@@ -143,9 +146,9 @@ def _object(body: bytes) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _asked_as(handler: Any) -> str | None:
-    """Return the name that somebody tried to log in with."""
-    said = handler.request.body_arguments.get("username")
+def _argument(handler: Any, name: str) -> str | None:
+    """Return a field of the form that was sent, such as the name that somebody tried to log in with."""
+    said = handler.request.body_arguments.get(name)
     return said[-1].decode("utf-8", "replace") if said else None
 
 

@@ -1,8 +1,9 @@
 """Configures a JupyterHub so that its users' servers start their kernels through the gateway.
 
-from kernelpod.hub.config import configure, use_course_allow_list
+from kernelpod.hub.config import configure, use_course_allow_list, use_revoke_page
 configure(c, load(Path("/etc/kernelpod/settings.yaml")))
 use_course_allow_list(c)
+use_revoke_page(c)
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from kernelpod.errors import SettingsError
 from kernelpod.hub import servers
 from kernelpod.hub.audit import write_audit_log
 from kernelpod.hub.logins.allowlist import with_allow_list
-from kernelpod.hub.pages.theme import add_variables, show_theme, template_folder
+from kernelpod.hub.logins.mixed import mixed
+from kernelpod.hub.pages.revoke import PLACE, WithRevokePage, reach
+from kernelpod.hub.pages.theme import add_variables, show_theme, template_folder, use_templates
 from kernelpod.hub.servicetokens import end_former_tokens
 from kernelpod.hub.spawners.base import KernelpodSpawner, identity_of
 from kernelpod.settings.hubs import Hub
@@ -84,6 +87,20 @@ def use_course_allow_list(c: Any, templates: str = "") -> None:
     if resolver := c.KernelpodSpawner.courses():
         c.JupyterHub.authenticator_class = with_allow_list(c.JupyterHub.authenticator_class, resolver)
         show_theme(c, resolver, templates or template_folder())
+
+
+def use_revoke_page(c: Any, templates: str = "") -> None:
+    """Give the hub the page on which admins revoke a user. Call it after the authenticator has been chosen.
+
+    `templates` is the folder of Kernelpod's templates, if it is not in this package.
+    """
+    settings, hub = c.KernelpodSpawner.settings, c.KernelpodSpawner.of_hub
+    authority = c.PodSpawner.get("gateway_ca_file") or settings.servers.gateway_ca_file
+    c.JupyterHub.authenticator_class = mixed(
+        WithRevokePage, c.JupyterHub.authenticator_class, reach=reach(settings, hub, authority)
+    )
+    use_templates(c, templates or template_folder())
+    add_variables(c, {"revoke_page": PLACE.removeprefix("/")})
 
 
 def _grant(c: Any, settings: Settings, hub: Hub) -> None:

@@ -29,7 +29,13 @@ STOP_SECONDS = 20
 LOOK_SECONDS = 0.2
 AT_ONCE = 8
 
-Name = Literal["tokens", "servers", "gateway"]
+Name = Literal["logins", "tokens", "servers", "gateway"]
+WHAT: dict[Name, str] = {
+    "logins": "logins of browsers",
+    "tokens": "tokens at the hub",
+    "servers": "servers",
+    "gateway": "kernels, starts and websockets at the gateway",
+}
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,33 @@ class Api:
         return request
 
 
+class AtGateway:
+    """What a user has at the gateway, and the end of it."""
+
+    def __init__(self, gateway: Api, name: str) -> None:
+        """`gateway` asks with the token of an admin of the user's hub."""
+        self._gateway, self._path = gateway, f"/users/{quote(name, safe='')}/revoke"
+        self._ended = 0
+
+    def count(self) -> int:
+        """Return how many kernels, starts and websockets there are. Raises NotDoneError."""
+        return sum(self._ask("GET")["has"].values())
+
+    def end(self) -> int:
+        """End them. Return how many this has ended so far. Raises NotDoneError if some are still ending."""
+        answer = self._ask("POST")
+        self._ended += sum(answer["had"].values())
+        if left := sum(answer["left"].values()):
+            raise NotDoneError(f"{left} of {self._ended} kernels and starts are still ending")
+        return self._ended
+
+    def _ask(self, method: str) -> Any:
+        try:
+            return self._gateway.ask(method, self._path)
+        except UnknownUserError as error:
+            raise NotDoneError("the gateway has no page for it; is servers.gateway_url right?") from error
+
+
 class Revocation:
     """The revocation of one user."""
 
@@ -112,10 +145,10 @@ class Revocation:
         self._name, self._path = name, f"/users/{quote(name, safe='')}"
         self._needed = servers.admin_scopes(settings, hub)
         self._hub = Api(f"the hub {hub.name}", hub.api_url, token, hub.ca_file, (hub.cert_file, hub.key_file))
-        self._gateway = Api("the gateway", f"{gateway_url}/api", token, settings.servers.gateway_ca_file)
+        gateway = Api("the gateway", f"{gateway_url}/api", token, settings.servers.gateway_ca_file)
+        self._at_gateway = AtGateway(gateway, name)
         self._tokens: set[str] = set()
         self._servers: set[str] = set()
-        self._at_gateway = 0
         self._unknown = False
 
     def plan(self) -> list[Step]:
@@ -124,7 +157,7 @@ class Revocation:
         return self._known([
             self._step("tokens", self._list_tokens, "planned"),
             self._step("servers", self._list_servers, "planned"),
-            self._step("gateway", lambda: self._count_at_gateway("GET", "has"), "planned"),
+            self._step("gateway", self._at_gateway.count, "planned"),
         ])  # fmt: skip
 
     def run(self) -> list[Step]:
@@ -132,11 +165,11 @@ class Revocation:
         self._check_token()
         tokens = self._step("tokens", self._delete_tokens)
         with ThreadPoolExecutor() as pool:
-            pool.submit(self._step, "gateway", self._end_at_gateway)
+            pool.submit(self._step, "gateway", self._at_gateway.end)
             stop = self._step("servers", self._stop_servers)
         if tokens.outcome == "done":  # a server that was starting may have got a token, and by it a kernel
             tokens = self._step("tokens", self._delete_tokens)
-        return self._known([tokens, stop, self._step("gateway", self._end_at_gateway)])
+        return self._known([tokens, stop, self._step("gateway", self._at_gateway.end)])
 
     def _check_token(self) -> None:
         try:
@@ -214,16 +247,3 @@ class Revocation:
         place = f"servers/{quote(server, safe='')}" if server else "server"
         with contextlib.suppress(UnknownUserError):  # it has just ended
             self._hub.ask("DELETE", f"{self._path}/{place}")
-
-    def _end_at_gateway(self) -> int:
-        return self._count_at_gateway("POST", "had")
-
-    def _count_at_gateway(self, method: str, key: str) -> int:
-        try:
-            answer = self._gateway.ask(method, f"{self._path}/revoke")
-        except UnknownUserError as error:
-            raise NotDoneError("the gateway has no page for it; is servers.gateway_url right?") from error
-        self._at_gateway += sum(answer[key].values())
-        if left := sum(answer.get("left", {}).values()):
-            raise NotDoneError(f"{left} of {self._at_gateway} kernels and starts are still ending")
-        return self._at_gateway

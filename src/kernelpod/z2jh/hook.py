@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from kernelpod.base.logs import escape_logs
-from kernelpod.hub.config import know_courses, server_entitlements, use_course_allow_list
+from kernelpod.hub.config import know_courses, server_entitlements, use_course_allow_list, use_revoke_page
 from kernelpod.hub.spawners.pod import PodSpawner
 from kernelpod.settings.loading import load
 
 
 def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) -> None:
-    """Let the courses file control servers and logins of the chart's hub. The values configure everything else.
+    """Let the courses file control servers and logins of the chart's hub, and admins revoke users on a page.
+
+    The values configure everything else.
 
     `templates` is the folder of this package's templates in the hub's pod, where the package is a zip archive.
 
@@ -27,3 +29,4 @@ def configure_zero(c: Any, settings_file: str, hub_name: str, templates: str) ->
         server_entitlements(settings, hub, spawner).mounts.home.path
     )
     use_course_allow_list(c, templates)
+    use_revoke_page(c, templates)

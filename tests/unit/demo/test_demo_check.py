@@ -158,6 +158,7 @@ def test_a_folder_is_used_again(tmp_path: Path) -> None:
         no_sandbox="none",
         ports=dict.fromkeys(stack.WISHED_PORTS, 1),
         password="x",
+        admin_password="w",
         service_token="y",
         admin_token="z",
     )

@@ -180,7 +180,7 @@ def test_the_hub_keeps_the_last_good_logo_and_says_what_is_wrong(
 
 
 def test_packed_templates_are_those_of_the_folder() -> None:
-    assert set(templates()) == {"admin.html", "login.html", "page.html"}
+    assert set(templates()) == {"admin.html", "login.html", "page.html", "revoke.html"}
     assert '{% extends "templates/page.html" %}' in templates()["page.html"]
 
 

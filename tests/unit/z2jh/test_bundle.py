@@ -81,7 +81,7 @@ async def page(name):
     stock = DictLoader({"templates/admin.html": "{% extends 'page.html' %}", "templates/page.html":
         "{% block stylesheet %}{% endblock %}{% block announcement %}{% endblock %}"})
     loader = ChoiceLoader([stock, FileSystemLoader(c.JupyterHub.template_paths)])
-    given = {key: value(None) for key, value in c.JupyterHub.template_vars.items()}
+    given = {key: value(None) if callable(value) else value for key, value in c.JupyterHub.template_vars.items()}
     environment = Environment(loader=loader, autoescape=True, enable_async=True)
     return await environment.get_template(name).render_async(given)
 asyncio.run(main())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
 from jupyterhub.utils import maybe_future
-from traitlets.config import Config
 
 from kernelpod.courses.resolver import CourseResolver
+from kernelpod.hub.logins.mixed import mixed
 
 
 class CourseAllowList(Authenticator):
@@ -39,14 +38,5 @@ class CourseAllowList(Authenticator):
 
 
 def with_allow_list(authenticator: Any, resolver: CourseResolver) -> type:
-    """Return the authenticator's class with CourseAllowList mixed in, under its own name.
-
-    `authenticator` is what `JupyterHub.authenticator_class` may be: a class, the name of an entry point, an import
-    path, or an empty section of a configuration. Raises TraitError if the class does not exist.
-    """
-    config = Config()
-    if authenticator:
-        config.JupyterHub.authenticator_class = authenticator
-    chosen: Any = JupyterHub(config=config).authenticator_class
-    body = {"resolver": resolver, "__doc__": chosen.__doc__, "__module__": chosen.__module__}
-    return type(chosen.__name__, (CourseAllowList, chosen), body)
+    """Return the authenticator's class with CourseAllowList mixed in. Raises TraitError."""
+    return mixed(CourseAllowList, authenticator, resolver=resolver)

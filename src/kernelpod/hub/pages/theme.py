@@ -24,11 +24,15 @@ def show_theme(c: Any, resolver: CourseResolver, folder: str) -> None:
 
     Templates and variables of the admin take precedence. May be called again after more were added to `c`.
     """
-    paths = _so_far(c.JupyterHub.template_paths, [])
-    # JupyterHub appends its own folder.
-    c.JupyterHub.template_paths = [*(path for path in paths if path != folder), folder]
+    use_templates(c, folder)
     ours = {name: _current(resolver, told) for name, told in _TOLD.items()}
     add_variables(c, ours)
+
+
+def use_templates(c: Any, folder: str) -> None:
+    """Let the hub's pages be those of a folder, behind those of the admin and before JupyterHub's own."""
+    paths = _so_far(c.JupyterHub.template_paths, [])
+    c.JupyterHub.template_paths = [*(path for path in paths if path != folder), folder]
 
 
 def add_variables(c: Any, ours: dict[str, Any]) -> None:
