@@ -6,7 +6,6 @@ last activity are read here, so opening a page waits for nothing.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from collections import deque
@@ -21,19 +20,18 @@ from kernelpod.gateway.channels.budget import Part, Shrink
 from kernelpod.gateway.channels.comeback import Comeback, Comebacks
 from kernelpod.gateway.channels.computing import Computing
 from kernelpod.gateway.channels.ends import Ends
+from kernelpod.gateway.channels.hearing import Hearing
 from kernelpod.gateway.channels.output import Output
 from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.probe import Probe
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
-from kernelpod.gateway.channels.sockets import CHANNELS, KernelSockets, OpenSocket
+from kernelpod.gateway.channels.sockets import CHANNELS, WITNESS, KernelSockets, OpenSocket
 from kernelpod.gateway.channels.subscriber import Close, Count, Subscriber, Write
 from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
 
 IDENTITY_BYTES = 32
-# How long after its first sign of life an adopted kernel may leave the gateway's question unanswered.
-UNHEARD_SECONDS = 5
 Heard = Callable[[str], None]
 
 
@@ -57,11 +55,12 @@ class KernelConnection:
         self._requests = Requests()
         self._ends = Ends(self.probe.answered, self._end_state, self._voice.lost, self._end_unanswered)
         self.computing = Computing()
+        self._hearing = Hearing(self._requests, self.computing, self.probe, self._sockets, self._open_anew)
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
         self._part = new_part(self._shrink)
-        self._dead, self._heard_answer, self._speaks = "", False, True
+        self._dead, self._speaks = "", True
         self._comebacks = Comebacks(self._reply)
 
     # The kernel's starts
@@ -71,10 +70,11 @@ class KernelConnection:
         self.hold()
         self._part.close()
         self._part = self._new_part(self._shrink)
-        self._dead, self._heard_answer = "", False
+        self._dead = ""
         self.computing.clear()
         self.probe.forget()
         self._ends.close()
+        self._hearing.close()
         self._open_socket, self._speaks = open_socket, not listening
         self._comebacks = Comebacks(self._reply)
         # The same for every gateway: the next one gets the replies to what this one has asked.
@@ -91,18 +91,15 @@ class KernelConnection:
         self._sockets.open_more()
 
     def _open_anew(self) -> None:
-        """Connect with another identity, if the kernel still takes this one for that of the last gateway.
-
-        ZeroMQ without ROUTER_HANDOVER ignores a connection whose identity is in use, for as long as it lasts.
-        """
-        if not (self._heard_answer or self._dead):
-            log.warning("kernel %s does not hear this gateway and is connected anew", self._kernel_id)
-            self.end_requests(sentences.LOCKED_OUT)
-            self._heard_answer = True
-            self._sockets.open(self._open_socket, uuid.uuid4().hex.encode())
+        """Connect with another identity, because the kernel takes this one for that of another gateway."""
+        log.warning("kernel %s does not hear this gateway and is connected anew", self._kernel_id)
+        self.end_requests(sentences.LOCKED_OUT)
+        self._hearing.heard = True
+        self._sockets.open(self._open_socket, uuid.uuid4().hex.encode())
 
     def close(self) -> None:
         """Close the sockets. Pages stay."""
+        self._hearing.close()
         self._sockets.close()
         self._ends.close()
         self._part.close()
@@ -163,7 +160,7 @@ class KernelConnection:
 
         A kernel that has not answered yet was found again, and so had pages at the gateway before.
         """
-        if not (self._heard_answer or self._dead):
+        if not (self._hearing.heard or self._dead):
             self._output.expect_return()
         held, self._held, self._held_bytes = self._held or (), None, 0
         for session, message in held:
@@ -194,6 +191,7 @@ class KernelConnection:
                 self._comebacks.asked_in_order(session, message.msg_id)
             self._resize()
             self._sockets.send(message.channel, wire.signed(self._session, message.parts))
+            self._hearing.watch()
 
     def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> str:
         """Send a request of the gateway itself and return its id."""
@@ -217,7 +215,7 @@ class KernelConnection:
             self._seldom.say(logging.ERROR, "a message on %s could not be passed on", channel, exc_info=True)
 
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
-        self._heard_answer = True
+        self._hearing.heard |= channel != WITNESS
         parent_id = message.parent().get("msg_id")
         if self.probe.replied(parent_id, message):
             return
@@ -255,8 +253,8 @@ class KernelConnection:
             self._ends.hear(parent_id, told)
             if state == "busy":
                 self._requests.read(str(parent_id))
-            elif state == "idle" and self._speaks and not self._heard_answer:
-                asyncio.get_running_loop().call_later(UNHEARD_SECONDS, self._open_anew)
+            elif state == "idle" and self._speaks and not self._hearing.heard:
+                self._hearing.watch()
         if self._output.returning:
             self._comebacks.outcomes.hear(message)
         self._heard(state)

@@ -83,6 +83,12 @@ class Probe:
         if wait:
             await asyncio.wait({asked.reply}, timeout=INTERRUPT_SECONDS)
 
+    def question(self, channel: str) -> asyncio.Future[None]:
+        """Ask the kernel once, and return what is done when it answers."""
+        asked = _asked()
+        self._ask(channel, "kernel_info_request", asked)
+        return asked.reply
+
     def replied(self, msg_id: object, message: FromKernel) -> bool:
         """Note a reply of the kernel, and return whether it answers one of these requests."""
         if not isinstance(msg_id, str) or not (asked := self._open.get(msg_id)):

@@ -50,6 +50,16 @@ class Requests:
             while msg_id in unread:
                 self.unread_bytes -= unread.pop(next(iter(unread)))
 
+    @property
+    def unread(self) -> str:
+        """The id of the oldest message on the shell that the kernel may not have read; "" if there is none."""
+        return next(iter(self._unread["shell"]), "")
+
+    @property
+    def newest_unread(self) -> str:
+        """The id of the newest one; "" if there is none."""
+        return next(reversed(self._unread["shell"]), "")
+
     def asked(self, msg_id: str) -> Request | None:
         """Return a request that has no reply yet."""
         return self._open.get(msg_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import zmq
@@ -13,6 +14,8 @@ from kernelpod.gateway.channels.outputqueue import OutputQueue
 from kernelpod.gateway.channels.stream import MessageStream
 
 CHANNELS = ("shell", "iopub", "stdin", "control")
+# A second connection to the shell.
+WITNESS = "witness"
 # Pauses before a kernel that was cut off is connected again.
 PAUSE_SECONDS = (0.01, 5.0)
 # The other end speaks another security mechanism, or has another key.
@@ -56,6 +59,13 @@ class KernelSockets:
                 self._pauses[channel] = back_off(*PAUSE_SECONDS)
                 self._connect(channel, 0)
 
+    def connect_witness(self, wanted: bool) -> None:
+        """Make a second connection to the shell, of another identity, or close it."""
+        if WITNESS in self._streams:
+            self._close(WITNESS)
+        if wanted:
+            self.open_more((WITNESS,))
+
     def close(self) -> None:
         """Close all sockets, after what has arrived is received."""
         for channel in list(self._streams):
@@ -68,7 +78,8 @@ class KernelSockets:
 
     def _connect(self, channel: str, pause: float) -> None:
         """Make a socket, which is connected after a pause. What is sent before waits in it."""
-        socket, address = self._open_socket(channel, self._identity)
+        own = ("shell", uuid.uuid4().hex.encode()) if channel == WITNESS else (channel, self._identity)
+        socket, address = self._open_socket(*own)
         if channel == "iopub":
             self._output = OutputQueue(socket)
         try:

@@ -34,6 +34,8 @@ EXEC_PROTOCOL = "v4.channel.k8s.io"
 EXEC_STATUS_CHANNEL = 3
 # The API server sends a bookmark about every minute. A connection without data for this long is dead.
 SILENCE_SECONDS = 150
+# How often it is looked whether this gateway may act again.
+FENCE_SECONDS = 0.1
 # Transient HTTP statuses: the server is overloaded or unavailable, and the same request may succeed later.
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
 TRY_AGAIN_SECONDS = (0.2, 5.0)
@@ -182,6 +184,11 @@ class ApiServer:
             raise ApiRefusedError(error.status, "", error.message) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             raise _silence("EXEC", path, error) from error
+
+    async def until_not_fenced(self) -> None:
+        """Return once this process may change the cluster. If another gateway leads, the process ends instead."""
+        while self.is_fenced():  # noqa: ASYNC110 - time alone changes it as well
+            await asyncio.sleep(FENCE_SECONDS)
 
     def _require_not_fenced(self, method: str, path: str) -> None:
         if self.is_fenced():

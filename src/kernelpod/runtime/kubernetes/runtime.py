@@ -91,6 +91,8 @@ class KubernetesRuntime:
             try:
                 await self._create(manifest, plan)
                 ip = await address_of(name, plan, self._watch, self._troubles)
+                # Connecting would take the kernel from the gateway that leads, if that is another one by now.
+                await self._api.until_not_fenced()
             except BaseException:
                 self._removal.remove(name, plan)
                 raise

@@ -37,11 +37,15 @@ class Kernel:
             socket.linger = 0
             socket.bind(f"ipc://{folder}/{name}")
 
-    async def heard(self, channel: str = "shell") -> tuple[list[bytes], dict[str, Any]]:
-        """Return the sender and the content of the next message."""
+    async def heard_raw(self, channel: str = "shell") -> list[bytes]:
+        """Return the frames of the next message."""
         while not self.sockets[channel].poll(0):  # noqa: ASYNC110 - a socket of another library
             await asyncio.sleep(0.01)
-        return self.session.feed_identities(self.sockets[channel].recv_multipart())
+        return self.sockets[channel].recv_multipart()
+
+    async def heard(self, channel: str = "shell") -> tuple[list[bytes], dict[str, Any]]:
+        """Return the sender and the content of the next message."""
+        return self.session.feed_identities(await self.heard_raw(channel))
 
     def say(self, channel: str, kind: str, content: dict[str, Any], parent: Any, ident: Any = None) -> None:
         message = self.session.msg(kind, content=content, parent=parent)

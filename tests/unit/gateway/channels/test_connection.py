@@ -13,7 +13,7 @@ pytest.importorskip("enterprise_gateway", reason="the base package has no gatewa
 
 import zmq
 
-from kernelpod.gateway.channels import connection, sockets
+from kernelpod.gateway.channels import sockets
 from unit.gateway.channels.conftest import Rig
 
 
@@ -152,42 +152,6 @@ def test_a_kernel_that_closes_its_connections_is_connected_later_each_time(play:
         assert 2 <= len(made) <= 12, made
 
     play(scene)
-
-
-def test_a_kernel_that_ignores_the_identity_of_the_last_gateway_is_connected_anew(
-    play: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "UNHEARD_SECONDS", 0.1)
-
-    async def scene(rig: Rig) -> None:
-        rig.connection.open(rig.open_socket)
-        rig.connection.release()
-        (identity, *_), _ = await asyncio.wait_for(asked_and_heard(rig), 20)
-        page, _ = rig.page("one")
-        rig.ask("one", "lost")
-        cell = {"header": {"msg_id": "old", "msg_type": "execute_request"}}
-        for state in ("busy", "idle"):
-            rig.kernel.say("iopub", "status", {"execution_state": state}, cell)
-        lost = await page.until(lambda got: got["msg_type"] == "execute_reply")
-        assert lost["parent_header"]["msg_id"] == "lost"
-        assert "did not hear" in lost["content"]["evalue"]
-        await rig.parent()
-        rig.ask("one", "next")
-        (other, *_), parent = await rig.parent()
-        assert (parent["header"]["msg_id"], other == identity) == ("next", False)
-
-    play(scene)
-
-
-async def asked_and_heard(rig: Rig) -> tuple[list[bytes], dict[str, Any]]:
-    """Ask the kernel something, and return it once the kernel's output arrives, too."""
-    page, _ = rig.page("first")
-    rig.ask("first", "first")
-    heard = await rig.parent()
-    while not page.got:
-        rig.kernel.say("iopub", "stream", {"name": "stdout", "text": "x"}, None)
-        await asyncio.sleep(0.01)
-    return heard
 
 
 def test_a_kernel_that_prints_faster_than_it_is_read_does_not_keep_its_sockets_open(

@@ -1,0 +1,152 @@
+"""A kernel that no longer hears the gateway, because another gateway has or had its identity."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
+
+import zmq
+
+from kernelpod.gateway.channels import connection, hearing
+from unit.gateway.channels.conftest import Rig
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(hearing, "PAUSE_SECONDS", (0.1, 0.2))
+    monkeypatch.setattr(hearing, "ORDER_SECONDS", 0.2)
+    return None
+
+
+async def answer(rig: Rig, *, cells: bool = True) -> None:
+    """Answer all that is heard, as an idle kernel."""
+    while True:
+        ident, parent = await rig.parent()
+        kind = parent["header"]["msg_type"]
+        if kind == "kernel_info_request" or cells:
+            for state in ("busy", "idle"):
+                rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
+            rig.kernel.say("shell", kind.replace("_request", "_reply"), {"status": "ok"}, parent, ident)
+
+
+async def replied(rig: Rig, page: Any, msg_id: str) -> dict[str, Any]:
+    """Return the content of the reply to a cell."""
+    del rig
+    said = await page.until(
+        lambda got: got["msg_type"] == "execute_reply" and got["parent_header"]["msg_id"] == msg_id
+    )
+    return dict(said["content"])
+
+
+def identity(rig: Rig) -> bytes:
+    """Return the identity with which the gateway has connected."""
+    return rig.connection._sockets._identity
+
+
+def stolen(rig: Rig) -> None:
+    """Connect with the gateway's identity, as a gateway does that was replaced, and end."""
+    thief, address = rig.open_socket("shell", identity(rig))
+    thief.connect(address)
+    thief.send_multipart([b"hello"])
+    thief.close(linger=1000)
+
+
+def with_handover(rig: Rig) -> None:
+    """Give an identity to the latest connection that has it, as ipykernel does."""
+    rig.kernel.sockets["shell"].setsockopt(zmq.ROUTER_HANDOVER, 1)
+
+
+def test_a_gateway_whose_identity_was_taken_connects_anew(play: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(rig: Rig) -> None:
+        with_handover(rig)
+        await rig.ready()
+        before = identity(rig)
+        stolen(rig)
+        while (await rig.kernel.heard_raw())[-1] != b"hello":
+            pass
+        answering = asyncio.ensure_future(answer(rig))
+        page, _ = rig.page("one")
+        rig.ask("one", "lost")
+        assert "did not hear" in (await replied(rig, page, "lost"))["evalue"]
+        rig.ask("one", "next")
+        assert (await replied(rig, page, "next"))["status"] == "ok"
+        assert identity(rig) != before
+        answering.cancel()
+
+    play(scene)
+    assert caplog.text.count("does not hear this gateway and is connected anew") == 1
+
+
+def test_a_kernel_that_ignores_the_identity_of_the_last_gateway_is_connected_anew(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        own = rig.connection._session.sign([b"kernelpod"])[: connection.IDENTITY_BYTES]
+        last, address = rig.open_socket("shell", own)
+        last.connect(address)
+        last.send_multipart([b"hello"])
+        await rig.kernel.heard_raw()
+        rig.connection.open(rig.open_socket)
+        rig.connection.release()
+        answering = asyncio.ensure_future(answer(rig))
+        page, _ = rig.page("one")
+        rig.ask("one", "lost")
+        assert "did not hear" in (await replied(rig, page, "lost"))["evalue"]
+        rig.ask("one", "next")
+        assert (await replied(rig, page, "next"))["status"] == "ok"
+        answering.cancel()
+        last.close(linger=0)
+
+    play(scene)
+
+
+def test_a_kernel_that_answers_nobody_is_not_given_up(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        before = identity(rig)
+        page, _ = rig.page("one")
+        rig.ask("one", "late")
+        await asyncio.sleep(1)  # long enough to be asked several times
+        answering = asyncio.ensure_future(answer(rig))
+        assert (await replied(rig, page, "late"))["status"] == "ok"
+        assert identity(rig) == before
+        answering.cancel()
+
+    play(scene)
+
+
+def test_a_kernel_that_computes_is_not_asked(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        rig.ask("one", "long")
+        ident, parent = await rig.parent()
+        rig.kernel.say("iopub", "status", {"execution_state": "busy"}, parent)
+        await page.until(lambda got: "busy" in str(got))
+        rig.ask("one", "waits")
+        _, waiting = await rig.parent()
+        assert waiting["header"]["msg_id"] == "waits"
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(rig.parent(), 1)
+        rig.kernel.say("shell", "execute_reply", {"status": "ok"}, parent, ident)
+        assert (await replied(rig, page, "long"))["status"] == "ok"
+
+    play(scene)
+
+
+def test_what_a_kernel_reads_without_a_word_counts_as_read_once_it_answers(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        before = identity(rig)
+        rig.page("one")
+        rig.ask("one", "c", kind="comm_msg")
+        answering = asyncio.ensure_future(answer(rig, cells=False))
+        while rig.connection._requests.unread_bytes:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+        assert identity(rig) == before
+        answering.cancel()
+
+    play(scene)
