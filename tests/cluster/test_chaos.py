@@ -22,7 +22,7 @@ from typing import Any
 import kube
 import pytest
 from chaos.between import Between
-from chaos.faults import ASKED_FOR, FAULTS, LONGEST_SECONDS, MEMORY_LIMIT_BYTES, OF_MACHINES, OF_ONE_NODE, Scene
+from chaos.faults import FAULTS, LONGEST_SECONDS, MEMORY_LIMIT_BYTES, OF_MACHINES, OF_ONE_NODE, Scene
 from chaos.users import BOUND_SECONDS, Tally, User
 from cluster_machines import ON_THEIR_NODE
 from rig.layout import Layout
@@ -117,7 +117,6 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
     for user in scene.users:
         user.start()
     faults = {**FAULTS, **(OF_MACHINES if MACHINES_ARE_THERE else OF_ONE_NODE)}
-    faults |= ASKED_FOR if ONLY else {}
     names = [name for name in faults if ONLY in name]
     happened: Counter[str] = Counter()
     slowest = 0.0

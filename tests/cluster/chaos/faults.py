@@ -287,6 +287,7 @@ FAULTS: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "both gateways are killed": (2, _both_killed),
     "a gateway is frozen": (3, _frozen),
     "the API server refuses gateways": (2, _between("refuse")),
+    "the API server refuses one gateway": (2, _one_cut_off),
     "the API server answers with errors": (2, _between("errors")),
     "what gateways write meets conflicts": (1, _between("conflicts")),
     "answers of the API server are lost": (2, _between("lose answers")),
@@ -309,11 +310,6 @@ FAULTS: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "etcd stops": (0.5, _component("etcd")),
 }
 """The faults by name, each with how often it happens beside the others."""
-
-ASKED_FOR: dict[str, tuple[float, Callable[[Scene], None]]] = {
-    "the API server refuses one gateway": (3, _one_cut_off),
-}
-"""Those that happen only where they are asked for by name: one promise in some sixty of them is still broken."""
 
 OF_ONE_NODE: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "kubelet stops": (1, _component("kubelet")),

@@ -14,21 +14,16 @@ from typing import Any
 import pytest
 
 from doubles import eventually
-from kernelpod.runtime.local.cgroups import ControlGroups
+from kernelpod.runtime.local.cgroups import ControlGroups, Limits
 from kernelpod.runtime.local.local_paths import enter
 from kernelpod.runtime.local.runtime import DEFAULT_PATH
-from kernelpod.start.plan import KernelPlan
-from plans import a_plan as any_plan
 
 UNIT = "system.slice/kernelpod.service"
 OWN = f"0::/{UNIT}/gateway\n"
 ALL = frozenset(("cpu", "memory", "pids"))
 
 
-def a_plan() -> KernelPlan:
-    made = any_plan()
-    small = made.resources.model_copy(update={"memory_limit_bytes": 2**30, "cpu_limit_millicores": 1500})
-    return made.model_copy(update={"resources": small})
+LIMITS = Limits(memory_bytes=2**30, cpu_millicores=1500)
 
 
 @pytest.fixture
@@ -43,7 +38,8 @@ def mounted(tmp_path: Path) -> Path:
 
 
 def test_groups_that_were_delegated_are_found(mounted: Path) -> None:
-    assert ControlGroups.delegated(OWN, mounted) == ControlGroups(mounted / UNIT, frozenset(("memory", "pids")))
+    found = ControlGroups.delegated(own=OWN, mounted=mounted)
+    assert found == ControlGroups(mounted / UNIT, frozenset(("memory", "pids")))
     assert (mounted / UNIT / "cgroup.subtree_control").read_text() in ("+cpu", "+memory", "+pids")
 
 
@@ -61,18 +57,31 @@ def test_groups_that_were_delegated_are_found(mounted: Path) -> None:
 )
 def test_what_was_not_delegated_is_left_alone(own: str, mounted: Path) -> None:
     before = sorted(mounted.rglob("*"))
-    assert ControlGroups.delegated(own, mounted) is None
+    assert ControlGroups.delegated(own=own, mounted=mounted) is None
     assert sorted(mounted.rglob("*")) == before
 
 
 def test_without_controllers_nothing_is_limited(mounted: Path) -> None:
     (mounted / UNIT / "cgroup.controllers").write_text("cpuset io\n")
     (mounted / UNIT / "gateway" / "cgroup.controllers").write_text("\n")
-    assert ControlGroups.delegated(OWN, mounted) is None
+    assert ControlGroups.delegated(own=OWN, mounted=mounted) is None
 
 
-def test_limits_are_those_of_the_plan(tmp_path: Path) -> None:
-    ControlGroups(tmp_path, ALL).make("one", a_plan())
+def test_a_hub_has_groups_of_its_own(mounted: Path) -> None:
+    (mounted / UNIT / "gateway").rename(mounted / UNIT / "hub")
+    asked = {"own": f"0::/{UNIT}/hub\n", "mounted": mounted}
+    assert ControlGroups.delegated(**asked) is None
+    servers = ControlGroups.delegated("hub", "server-", **asked)
+    assert servers == ControlGroups(mounted / UNIT, frozenset(("memory", "pids")), "server-")
+
+
+def test_without_a_limit_only_processes_are_limited(tmp_path: Path) -> None:
+    ControlGroups(tmp_path, ALL, "server-").make("one", Limits(None, None))
+    assert [file.name for file in (tmp_path / "server-one").iterdir()] == ["pids.max"]
+
+
+def test_limits_are_those_that_are_given(tmp_path: Path) -> None:
+    ControlGroups(tmp_path, ALL).make("one", LIMITS)
     written = {file.name: file.read_text() for file in (tmp_path / "kernel-one").iterdir()}
     assert written == {
         "memory.max": str(2**30),
@@ -80,7 +89,7 @@ def test_limits_are_those_of_the_plan(tmp_path: Path) -> None:
         "pids.max": "4096",
         "cpu.max": "150000 100000",
     }
-    ControlGroups(tmp_path, frozenset(("pids",))).make("two", a_plan())
+    ControlGroups(tmp_path, frozenset(("pids",))).make("two", LIMITS)
     assert [file.name for file in (tmp_path / "kernel-two").iterdir()] == ["pids.max"]
 
 
@@ -116,7 +125,7 @@ def real(tmp_path: Path) -> Iterator[ControlGroups]:
 
 
 def test_processes_and_what_they_start_end_with_their_group(real: ControlGroups) -> None:
-    real.make("one", a_plan())
+    real.make("one", LIMITS)
     command = ["sh", "-c", "read x; sleep 1000 & echo $!; wait"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
         assert one.stdin
@@ -137,7 +146,7 @@ def test_processes_and_what_they_start_end_with_their_group(real: ControlGroups)
 
 def test_only_groups_of_nobody_are_swept(real: ControlGroups) -> None:
     for name in ("left", "kept"):
-        real.make(name, a_plan())
+        real.make(name, LIMITS)
     (real.folder / "gateway").mkdir()
     real.sweep(["kept"])
     assert sorted(one.name for one in real.folder.iterdir() if one.is_dir()) == ["gateway", "kernel-kept"]
@@ -147,7 +156,7 @@ def test_only_groups_of_nobody_are_swept(real: ControlGroups) -> None:
 def test_a_limit_that_linux_refuses_leaves_no_group(real: ControlGroups) -> None:
     """Here the controllers are not enabled, so that their files are not there."""
     with pytest.raises(OSError, match=r"Permission denied|No such file"):
-        ControlGroups(real.folder, ALL).make("one", a_plan())
+        ControlGroups(real.folder, ALL).make("one", LIMITS)
     assert not (real.folder / "kernel-one").exists()
 
 

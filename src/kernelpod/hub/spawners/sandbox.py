@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import os
 import posixpath
 import signal
@@ -20,15 +22,27 @@ from traitlets import Unicode, default
 
 import kernelpod
 from kernelpod.base.freeports import HeldPort, hold_port
-from kernelpod.base.names import server_log
-from kernelpod.errors import UserError, home_missing
+from kernelpod.base.names import server_log, user_slug
+from kernelpod.errors import StartFailed, UserError, home_missing
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
+from kernelpod.runtime.local.cgroups import ControlGroups, Limits
 from kernelpod.runtime.local.folders import make_below, open_below
 from kernelpod.runtime.local.mounting import Bind, home_escapes
 from kernelpod.runtime.local.processes import payload_pid
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.start.entitlements import Entitlements
+
+_NO_LIMITS = "The server's limits of memory and CPU cannot be set. An admin can find why in the hub's log."
+
+
+@functools.cache
+def server_groups() -> ControlGroups | None:
+    """Return the control groups of servers; None if none were delegated to the hub."""
+    groups = ControlGroups.delegated("hub", "server-")
+    if groups is not None:
+        groups.sweep(())
+    return groups
 
 
 class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
@@ -92,7 +106,31 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         with prepared(sandbox, server, sandboxed=self.sandboxed) as command, self._log_file() as output:
             self.cmd = command.words
             self.popen_kwargs.update(output, pass_fds=command.descriptors)
+            await self._make_group()
             return await super().start()
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop the server, and end whatever is left of it."""
+        await super().stop(now)
+        if groups := server_groups():
+            await asyncio.to_thread(groups.remove, self._group)
+
+    @property
+    def _group(self) -> str:
+        """The name of the server's control group."""
+        return "-".join(user_slug(one) for one in (self.user.name, self.name) if one)
+
+    async def _make_group(self) -> None:
+        """Limit what all processes of the server take together. Raises StartFailed."""
+        if (groups := server_groups()) is None:
+            return
+        await asyncio.to_thread(groups.remove, self._group)  # of a server that has ended by itself
+        cpu = None if self.cpu_limit is None else round(1000 * self.cpu_limit)
+        try:
+            groups.make(self._group, Limits(self.mem_limit, cpu))
+        except OSError as error:
+            self.log.error("the limits of a server cannot be set in %s: %s", groups.folder, error)
+            raise StartFailed("kernel_start_failed", _NO_LIMITS) from error
 
     def clear_state(self) -> None:
         """Forget the server that has ended, and release its port."""
@@ -156,9 +194,16 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
                 raise home_missing(f"folder {path!r}", lacks=lacks) from error
 
     def make_preexec_fn(self, name: str) -> Any:
-        """Return a function for the new process. It sets the usual umask, whatever the hub's is."""
+        """Return a function for the new process: the usual umask, whatever the hub's is, and its control group."""
         del name
-        return lambda: os.umask(0o022)
+        group, groups = self._group, server_groups()
+
+        def begin() -> None:
+            os.umask(0o022)
+            if groups is not None:
+                groups.enter(group)
+
+        return begin
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Return the environment with the user's name, home and shell."""

@@ -22,7 +22,7 @@ from kernelpod.base.addresses import join_address, on_this_machine
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel, exited, out_of_memory
-from kernelpod.runtime.local.cgroups import ControlGroups
+from kernelpod.runtime.local.cgroups import ControlGroups, Limits
 from kernelpod.runtime.local.lease import FileLease
 from kernelpod.runtime.local.local_paths import (
     OPEN_NETWORK,
@@ -152,7 +152,8 @@ class LocalRuntime:
             made = prepared(self._sandbox(plan, folder), argv, sandboxed=self._sandboxed)
             command = await asyncio.to_thread(stack.enter_context, made)
             if self._groups:
-                self._groups.make(folder.name, plan)
+                has = plan.resources
+                self._groups.make(folder.name, Limits(has.memory_limit_bytes, has.cpu_limit_millicores))
             return await spawn(
                 command,
                 env={"PATH": self._search_path(), **plan.env, "HOME": self._place(plan.mounts.home)},
