@@ -89,6 +89,7 @@ def measure(peers: Sequence[Peer], *, small: bool, kernels_alive: int | None) ->
         rows += measures.streaming(peers, kernels, size)
         rows += measures.starting(peers, size)
         flood = measures.flooded(peers, kernels, size)
+        rows += measures.long_streaming(peers, kernels, size)  # the last, since it binds the kernels
         for peer in peers:
             peer.stop()
         rows += [*measures.many_kernels(peers, size), *flood]

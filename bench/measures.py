@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bench.flood import flooding
+from bench.ours import OursPeer
 from bench.peers import BarePeer, GatewayPeer
 from bench.processes import BenchError, cpu_percent, resident_megabytes
 from bench.table import Goal
@@ -31,6 +32,13 @@ for number in range({count}):
     display({{"text/plain": f"line {{number:06}} " + "x" * 60}}, raw=True)
 """
 STREAM_SECONDS = 30
+# The core is one that this process may use as well.
+ON_ONE_CORE = """
+import os
+core = max(os.sched_getaffinity(0))
+for task in os.listdir("/proc/self/task"):
+    os.sched_setaffinity(int(task), {core})
+"""
 
 
 class HttpPeer(Protocol):
@@ -53,6 +61,7 @@ class Size:
     warm_up: int = 20
     flooded_rounds: int = 40
     messages: int = 3000
+    long_messages: int = 20_000
     starts: int = 3
     kernels: int = 30
     listings: int = 200
@@ -60,7 +69,7 @@ class Size:
     idle_seconds: float = 5.0
 
 
-SMALL = Size(1, 1, 20, 5, 10, 200, 1, 3, 20, 1, 1.0)
+SMALL = Size(1, 1, 20, 5, 10, 200, 1000, 1, 3, 20, 1, 1.0)
 
 
 def execute_p50(channel: Channel, rounds: int) -> float:
@@ -87,18 +96,38 @@ def streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> lis
     A kernel drops messages if its readers are too slow. Lost output is counted. If the status idle is lost, the
     cell never ends for its client, and the attempt counts as failed.
     """
+    name = "output streaming"
+    return [_streaming(name, peers, kernels, size.turns, size.messages, Goal("stock", 2.5, at_least=True))]
+
+
+def long_streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[Measure]:
+    """Measure the same with more messages, for kernels that are bound to one core, and without stock.
+
+    A kernel that prints hands each message from one of its threads to another, which is slower on two cores. On
+    which ones they run is decided anew in each turn, and would decide which peer is faster.
+    """
+    few = [peer for peer in peers if isinstance(peer, (BarePeer, OursPeer))]
+    for peer in few:
+        with closing(peer.address(kernels[peer.name]).open()) as channel:
+            channel.execute(ON_ONE_CORE)
+    name = "output streaming, kernel on one core"
+    return [_streaming(name, few, kernels, size.turns, size.long_messages, Goal("bare", at_least=True))]
+
+
+def _streaming(
+    name: str, peers: Sequence[Peer], kernels: dict[str, str], turns: int, messages: int, goal: Goal
+) -> Measure:
     lost: dict[str, int] = {}
 
     def take(peer: Peer) -> float:
-        outcome = persist(peer, lambda: stream(peer, kernels[peer.name], size.messages))
-        lost[peer.name] = lost.get(peer.name, 0) + size.messages - outcome.outputs
+        outcome = persist(peer, lambda: stream(peer, kernels[peer.name], messages))
+        lost[peer.name] = lost.get(peer.name, 0) + messages - outcome.outputs
         return outcome.outputs / outcome.seconds
 
-    taken = in_turns(peers, size.turns, "output streaming (messages/s)", take)
-    note = ", ".join(f"{name} lost {count}" for name, count in lost.items() if count)
-    note = f"output streaming: of {size.messages * size.turns} messages {note}" if note else ""
-    goals = Goal("stock", 2.5, at_least=True), Goal("bare", at_least=True)
-    return [row("output streaming", "messages/s", taken, goal, note) for goal in goals]
+    taken = in_turns(peers, turns, f"{name} (messages/s)", take)
+    note = ", ".join(f"{peer} lost {count}" for peer, count in lost.items() if count)
+    note = f"{name}: of {messages * turns} messages {note}" if note else ""
+    return row(name, "messages/s", taken, goal, note)
 
 
 def stream(peer: Peer, kernel_id: str, messages: int) -> Outcome:
