@@ -89,7 +89,11 @@ def measure(peers: Sequence[Peer], *, small: bool, kernels_alive: int | None) ->
         rows += measures.streaming(peers, kernels, size)
         rows += measures.starting(peers, size)
         flood = measures.flooded(peers, kernels, size)
-        rows += measures.long_streaming(peers, kernels, size)  # the last, since it binds the kernels
+        # The last, since it binds the kernels; without the others, which are not idle even when nobody uses them.
+        few = measures.without_stock(peers)
+        for peer in set(peers) - set(few):
+            peer.stop()
+        rows += measures.long_streaming(few, kernels, size)
         for peer in peers:
             peer.stop()
         rows += [*measures.many_kernels(peers, size), *flood]

@@ -100,18 +100,22 @@ def streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> lis
     return [_streaming(name, peers, kernels, size.turns, size.messages, Goal("stock", 2.5, at_least=True))]
 
 
+def without_stock(peers: Sequence[Peer]) -> list[Peer]:
+    """Return Kernelpod and the bare kernel, as far as they are among these."""
+    return [peer for peer in peers if isinstance(peer, (BarePeer, OursPeer))]
+
+
 def long_streaming(peers: Sequence[Peer], kernels: dict[str, str], size: Size) -> list[Measure]:
-    """Measure the same with more messages, for kernels that are bound to one core, and without stock.
+    """Measure the same with more messages, for kernels that are bound to one core.
 
     A kernel that prints hands each message from one of its threads to another, which is slower on two cores. On
     which ones they run is decided anew in each turn, and would decide which peer is faster.
     """
-    few = [peer for peer in peers if isinstance(peer, (BarePeer, OursPeer))]
-    for peer in few:
+    for peer in peers:
         with closing(peer.address(kernels[peer.name]).open()) as channel:
             channel.execute(ON_ONE_CORE)
     name = "output streaming, kernel on one core"
-    return [_streaming(name, few, kernels, size.turns, size.long_messages, Goal("bare", at_least=True))]
+    return [_streaming(name, peers, kernels, size.turns, size.long_messages, Goal("bare", at_least=True))]
 
 
 def _streaming(

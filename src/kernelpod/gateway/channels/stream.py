@@ -15,6 +15,10 @@ import zmq
 
 # How long a socket may keep the event loop from everything else.
 TURN_SECONDS = 0.001
+# A socket that has so many messages in this time is flooded. It is read at intervals until it is not, because a
+# look costs more than a message, and the kernel needs the processor as well.
+FLOOD_MESSAGES, FLOOD_SECONDS = 15, 0.01
+REST_SECONDS = 0.002
 
 
 class MessageStream:
@@ -26,6 +30,7 @@ class MessageStream:
         self._receive = receive
         self._waiting: deque[Sequence[bytes]] = deque()
         self._soon = False
+        self._flooded, self._counted, self._counted_since = False, 0, 0.0
         self._loop = asyncio.get_running_loop()
         self._descriptor = int(socket.get(zmq.FD))
         self._loop.add_reader(self._descriptor, self._turn)
@@ -65,9 +70,26 @@ class MessageStream:
         self._soon = False
         until = self._loop.time() + TURN_SECONDS
         while not self.closed and self._pass_one():
+            self._counted += 1
             if self._loop.time() > until:
                 self._look_again()
                 break
+        if not (self.closed or self._soon) and self._is_flooded():
+            self._loop.remove_reader(self._descriptor)
+            self._soon = True
+            self._loop.call_later(REST_SECONDS, self._turn_after_rest)
+
+    def _is_flooded(self) -> bool:
+        now = self._loop.time()
+        if now - self._counted_since > FLOOD_SECONDS:
+            self._flooded = self._counted >= FLOOD_MESSAGES
+            self._counted, self._counted_since = 0, now
+        return self._flooded
+
+    def _turn_after_rest(self) -> None:
+        if not self.closed:
+            self._loop.add_reader(self._descriptor, self._turn)
+            self._turn()
 
     def _pass_one(self) -> bool:
         """Send or receive one message. If none can be, the descriptor tells of the next that can."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 import zmq
@@ -16,15 +17,16 @@ PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]]:
-    """Two connected sockets whose queues hold few messages."""
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]]:
+    """Two connected sockets whose queues hold few messages, or as many as a test says."""
+    most = getattr(request, "param", 2)
     with zmq.Context() as context:
         ends = context.socket(zmq.DEALER), context.socket(zmq.DEALER)
         address = f"inproc://{uuid.uuid4()}"
         for end in ends:
             end.setsockopt(zmq.LINGER, 0)
-            end.setsockopt(zmq.SNDHWM, 2)
-            end.setsockopt(zmq.RCVHWM, 2)
+            end.setsockopt(zmq.SNDHWM, most)
+            end.setsockopt(zmq.RCVHWM, most)
         ends[0].bind(address)
         ends[1].connect(address)
         yield ends
@@ -101,6 +103,50 @@ async def test_a_flood_leaves_turns_to_others(
     await until(looks)
     assert len(seen) > 500
     stream.close()
+
+
+@pytest.mark.parametrize("pair", [100], indirect=True)
+async def test_a_flooded_socket_is_read_at_intervals(
+    pair: tuple[zmq.Socket[bytes], zmq.Socket[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "FLOOD_MESSAGES", 0)
+    monkeypatch.setattr(stream_module, "REST_SECONDS", 0.3)
+    loop = asyncio.get_running_loop()
+    heard: list[tuple[float, bytes]] = []
+    stream = MessageStream(pair[0], lambda frames: heard.append((loop.time(), frames[0])))
+    for number in range(40):
+        pair[1].send(str(number).encode())
+        await asyncio.sleep(0.01)
+    await until(lambda: len(heard) == 40)
+    assert [int(one) for _, one in heard] == list(range(40))
+    turns = 1 + sum(later - earlier > 0.1 for (earlier, _), (later, _) in pairwise(heard))
+    assert turns < 10
+    stream.close()
+
+
+async def test_a_socket_that_is_not_flooded_is_read_at_once(
+    pair: tuple[zmq.Socket[bytes], zmq.Socket[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "FLOOD_MESSAGES", 1000)
+    monkeypatch.setattr(stream_module, "REST_SECONDS", 3600)
+    heard: list[list[bytes]] = []
+    stream = MessageStream(pair[0], heard.append)
+    for number in range(20):
+        await asyncio.sleep(stream_module.FLOOD_SECONDS)
+        pair[1].send(b"message")
+        await until(lambda sent=number + 1: len(heard) == sent)
+    stream.close()
+
+
+async def test_a_stream_may_be_closed_while_it_rests(
+    pair: tuple[zmq.Socket[bytes], zmq.Socket[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "FLOOD_MESSAGES", 0)
+    stream = MessageStream(pair[0], lambda _: None)
+    await until(lambda: stream._flooded)
+    stream.close()
+    await asyncio.sleep(5 * stream_module.REST_SECONDS)
+    assert stream.closed
 
 
 async def test_receiving_may_close_the_stream(pair: tuple[zmq.Socket[bytes], zmq.Socket[bytes]]) -> None:
