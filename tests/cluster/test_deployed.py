@@ -22,12 +22,15 @@ import pytest
 import requests
 import yaml
 from deployed import ADMIN, NFS_SERVER, Deployed, deployed, new_folder
-from tries import TRY, node_and_api_port, service_address, tried
+from tries import TRY, answering, node_and_api_port, service_address, tried
 
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.smoke import hub_answers
 from kernelpod.errors import KernelpodError
 
+# Of Amazon, Google and most others, Azure, Oracle and Alibaba; and the relay of 6to4.
+METADATA = ("169.254.169.254", "168.63.129.16", "192.0.0.192", "100.100.100.200", "192.88.99.1")
+ORDINARY = "203.0.113.7"
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 
 
@@ -261,6 +264,21 @@ def test_kernels_and_servers_reach_only_what_they_may(site: Deployed) -> None:
     script = base64.b64encode(TRY.format(places=json.dumps(places)).encode()).decode()
     said = site.browser("alice").terminal(f"echo {script} | base64 -d | python3 -")
     assert tried(said) == ["dropped"] * len(closed) + ["open", "open"]
+
+
+def test_metadata_services_of_clouds_are_not_reached(site: Deployed, need: Any) -> None:
+    """Real packets, to a machine that has these addresses; one like any other of the internet is reached."""
+    need(os.environ["KUBECONFIG"].endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
+    with answering([*METADATA, ORDINARY]) as port:
+        places = [[address, port] for address in (*METADATA, ORDINARY)]
+        for address, _ in places:
+            socket.create_connection((address, port), 5).close()
+        wanted = ["dropped"] * len(METADATA) + ["open"]
+        kernel = site.kernel("alice", "metadata.ipynb")
+        assert tried(kernel.run(TRY.format(places=json.dumps(places)))) == wanted
+        kernel.close()
+        script = base64.b64encode(TRY.format(places=json.dumps(places)).encode()).decode()
+        assert tried(site.browser("alice").terminal(f"echo {script} | base64 -d | python3 -")) == wanted
 
 
 def test_another_users_server_is_not_reached(site: Deployed) -> None:

@@ -103,6 +103,18 @@ def test_homes_are_made_by_ssh_where_root_of_the_nodes_is_nobody(
     site.stop_kernels()
 
 
+@pytest.mark.parametrize("kind", ["nfs", "pvc"])
+def test_the_path_of_an_export_may_have_spaces_and_an_at_sign(
+    make_site: MakeSite, tmp_path: Path, kind: str
+) -> None:
+    site = make_site(kind, filer="/open/of all @2026 ü", patience_seconds=30, scheduling=ON_THEIR_NODE)
+    assert "1 made" in homes_command(site, tmp_path, "make")
+    zoe = site.by("nobody-token")
+    assert zoe.run(zoe.start(), f"{WRITE}\nwrite('mine', 9)") == "written\n"
+    assert on(FILER, "stat", "-c", "%u:%g %s", f"/srv{site.homes}/zoe/mine") == f"{UID}:{GID} 9\n"
+    site.stop_kernels()
+
+
 LOCKED = """
 import sqlite3
 with sqlite3.connect('grades.db') as database:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import kube
 
@@ -21,6 +25,22 @@ def one(place):
 with ThreadPoolExecutor() as pool:
     print(json.dumps(list(pool.map(one, json.loads({places!r})))))
 """
+
+
+@contextmanager
+def answering(addresses: Iterable[str]) -> Iterator[int]:
+    """Let this machine have these addresses. Yields the port on which all of them answer."""
+    with ExitStack() as stack, socket.create_server(("0.0.0.0", 0)) as server:
+        for address in addresses:
+            ip("addr", "add", f"{address}/32", "dev", "lo")
+            stack.callback(ip, "addr", "del", f"{address}/32", "dev", "lo")
+        yield int(server.getsockname()[1])
+
+
+def ip(*words: str) -> None:
+    """Run `ip`. Raises AssertionError with its words if it fails."""
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
 
 
 def tried(said: str) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from doubles import eventually
 from kernelpod.base import podshell, shells
 from kernelpod.base.shells import LocalShell, RemoteError
 from kernelpod.cli.main import main
@@ -132,6 +135,31 @@ def test_what_cannot_be_made_is_said_and_nothing_is_half_made(root: Path, tmp_pa
     (found,) = look(Squashed(), str(root), [ALICE], make=True)
     assert (found.state, list(root.iterdir())) == ("failed", [])
     assert "root_squash" in found.sentence(str(root))
+
+
+MAKES = """
+import sys
+from kernelpod.base.shells import LocalShell
+from kernelpod.deploy.homefolders.folders import look
+from kernelpod.deploy.homefolders.wanted import WantedHome
+homes = [WantedHome(f"h{n}", f"h{n}", int(sys.argv[2]), int(sys.argv[3])) for n in range(3000)]
+look(LocalShell(), sys.argv[1], homes, make=True)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 7, 50])
+def test_what_an_interrupted_run_has_begun_is_completed(root: Path, after: int) -> None:
+    ids = [str(ALICE.uid), str(ALICE.gid)]
+    with subprocess.Popen([sys.executable, "-c", MAKES, str(root), *ids], start_new_session=True) as run:
+        eventually(lambda: len(list(root.iterdir())) >= after, what="it has begun")
+        os.killpg(run.pid, signal.SIGKILL)
+    begun = len(list(root.iterdir()))
+    assert after <= begun < 3000
+    homes = [at(f"h{number}") for number in range(begun + 5)]
+    assert set(states(look(LocalShell(), str(root), homes, make=True))) <= {"ok", "made", "owned"}
+    for home in homes:
+        made = (root / home.path).stat()
+        assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (home.uid, home.gid, 0o700)
 
 
 def test_two_that_make_the_same_homes_at_once_make_each_once(root: Path) -> None:
