@@ -7,12 +7,14 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 import requests
 import yaml
 
+from doubles import eventually
 from hubs import LIGHT_SERVER, Browser, Hub, cleaned, example, start_server
 
 PASSWORD = "only for this test"
@@ -121,19 +123,22 @@ def carol(hub: Hub) -> Iterator[Browser]:
         yield browser
 
 
-def revoke(browser: Browser, user: str, **form: str) -> requests.Response:
-    """Press the button of the page."""
-    page = browser.get(f"{PAGE}?user=somebody")
+def revoke(
+    browser: Browser, user: str, *, place: str = PAGE, omit: bool = False, **form: str
+) -> requests.Response:
+    """Press the button of the page; with `omit`, the form does not say whom it is about."""
+    page = browser.get(PAGE)
     if not page.ok:
         return page
-    hidden = re.search(r'name="_xsrf" value="([^"]+)"', page.text)
+    hidden = re.search(r'xsrf_token: "([^"]+)"', page.text)
     assert hidden, page.text
-    return browser.post(PAGE, data={"user": user, "_xsrf": hidden[1], **form})
+    about = {} if omit else {"user": user}
+    return browser.post(place, data={**about, "_xsrf": hidden[1], **form})
 
 
 def told(page: requests.Response) -> dict[str, tuple[str, int]]:
     """Return of each step its outcome and count."""
-    assert page.status_code == 200, page.text
+    assert page.status_code in (200, 502), page.text
     found = re.findall(r'data-step="(\w+)" data-outcome="(\w+)".*?<td[^>]*>(\d+)</td>', page.text, re.DOTALL)
     return {step: (outcome, int(count)) for step, outcome, count in found}
 
@@ -174,14 +179,29 @@ def test_the_token_for_the_gateway_ends_with_the_request(
     assert gateway.tokens[-1] not in hub.log
 
 
+def last_line(hub: Hub) -> tuple[Any, ...]:
+    """Return who has revoked whom last and how that ended, by the hub's audit log."""
+    lines = (hub.folder.parent / "audit.jsonl").read_text(encoding="ascii").splitlines()
+    told = [line for line in map(json.loads, lines) if line["action"] == "revoke"]
+    return (told[-1]["who"]["name"], told[-1]["owner"]["name"], told[-1]["outcome"]) if told else ()
+
+
 def test_the_audit_log_of_the_hub_tells_who_revoked_whom(hub: Hub, alice: Browser, carol: Browser) -> None:
     assert alice.user == "alice"
     revoke(carol, "alice")
-    lines = [
-        json.loads(line) for line in (hub.folder.parent / "audit.jsonl").read_text(encoding="ascii").splitlines()
-    ]
-    line = next(one for one in reversed(lines) if one["action"] == "revoke")
-    assert (line["who"]["name"], line["owner"]["name"], line["outcome"]) == ("carol", "alice", "done")
+    eventually(lambda: last_line(hub) == ("carol", "alice", "done"), what="the audit log tells")
+
+
+def test_only_the_form_says_who_is_revoked(alice: Browser, carol: Browser) -> None:
+    page = revoke(carol, "alice", place=f"{PAGE}?user=bob", omit=True)
+    assert page.status_code == 400
+    assert alice.user == "alice"
+
+
+def test_a_name_that_nobody_has_is_said(carol: Browser) -> None:
+    page = revoke(carol, "Nobody")
+    assert "The hub has no user Nobody" in page.text
+    assert "was revoked" not in page.text
 
 
 def test_a_user_of_whom_the_hub_knows_nothing(gateway: Gateway, carol: Browser) -> None:
@@ -209,7 +229,10 @@ def test_a_gateway_that_is_away_is_said_and_the_rest_ends(
         page = revoke(carol, "alice")
     finally:
         gateway.hub_url = kept
+    assert page.status_code == 502
     assert told(page)["gateway"] == ("failed", 0)
+    assert "Not everything that alice has is ended" in page.text
+    eventually(lambda: last_line(hub) == ("carol", "alice", "failed"), what="the audit log tells")
     assert "the gateway at" in page.text
     assert "does not answer" in page.text
     assert "Revoke alice again" in page.text

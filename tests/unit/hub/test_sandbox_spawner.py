@@ -58,3 +58,18 @@ def test_the_port_of_a_server_is_held_until_it_has_ended() -> None:
     again = hold_port(port)
     assert again.number == port
     again.release()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(("alice", "bob"), ("alice-bob", "")), (("a-b", "c"), ("a", "b-c")), (("a", ""), ("A", ""))]
+)
+def test_no_two_servers_have_the_same_control_group(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Starting a server ends what is left in its group."""
+
+    def group(user: str, server: str) -> str:
+        made = spawner("none", os.getuid())
+        made.user = SimpleNamespace(name=user, groups=[])
+        made.orm_spawner = SimpleNamespace(name=server, server=None)
+        return str(made._group)
+
+    assert group(*one) != group(*other)

@@ -25,7 +25,7 @@ from kernelpod.gateway.channels.output import Output
 from kernelpod.gateway.channels.output_rate import OutputRate
 from kernelpod.gateway.channels.probe import Probe
 from kernelpod.gateway.channels.requests import Request, Requests, request_of
-from kernelpod.gateway.channels.sockets import CHANNELS, WITNESS, KernelSockets, OpenSocket
+from kernelpod.gateway.channels.sockets import CHANNELS, KernelSockets, OpenSocket
 from kernelpod.gateway.channels.subscriber import Close, Count, Subscriber, Write
 from kernelpod.settings.sections import Gateway
 
@@ -53,9 +53,9 @@ class KernelConnection:
         self.probe = Probe(kernel_id, self.ask)
         self._sockets = KernelSockets(self._receive, self._connected_again, self.probe.refused)
         self._requests = Requests()
-        self._ends = Ends(self.probe.answered, self._end_state, self._voice.lost, self._end_unanswered)
         self.computing = Computing()
         self._hearing = Hearing(self._requests, self.computing, self.probe, self._sockets, self._open_anew)
+        self._ends = Ends(self._hearing.answered, self._end_state, self._voice.lost, self._end_unanswered)
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
@@ -68,6 +68,7 @@ class KernelConnection:
     def open(self, open_socket: OpenSocket, *, listening: bool = False) -> None:
         """Connect to a new start of the kernel, or only listen to it. Messages of pages wait until `release`."""
         self.hold()
+        self._sockets.close()
         self._part.close()
         self._part = self._new_part(self._shrink)
         self._dead = ""
@@ -93,14 +94,15 @@ class KernelConnection:
     def _open_anew(self) -> None:
         """Connect with another identity, because the kernel takes this one for that of another gateway."""
         log.warning("kernel %s does not hear this gateway and is connected anew", self._kernel_id)
+        self._sockets.close()
+        self._ends.close()
         self.end_requests(sentences.LOCKED_OUT)
-        self._hearing.heard = True
         self._sockets.open(self._open_socket, uuid.uuid4().hex.encode())
 
     def close(self) -> None:
         """Close the sockets. Pages stay."""
-        self._hearing.close()
         self._sockets.close()
+        self._hearing.close()
         self._ends.close()
         self._part.close()
 
@@ -215,7 +217,7 @@ class KernelConnection:
             self._seldom.say(logging.ERROR, "a message on %s could not be passed on", channel, exc_info=True)
 
     def _receive_answer(self, channel: str, message: wire.FromKernel) -> None:
-        self._hearing.heard |= channel != WITNESS
+        self._hearing.hear(channel)
         parent_id = message.parent().get("msg_id")
         if self.probe.replied(parent_id, message):
             return

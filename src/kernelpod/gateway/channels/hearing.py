@@ -27,8 +27,10 @@ log = logging.getLogger(__name__)
 # How long something may be unread before the kernel is asked, and how far apart it is asked at most.
 PAUSE_SECONDS = (5.0, 60.0)
 ANSWER_SECONDS = 10.0
-# The gateway's own question was sent before the witness's. Its answer may come so much later.
+# The gateway's own question was sent before the witness's. Its answer may come so much later, and later still if
+# large messages are on their way before it.
 ORDER_SECONDS = 1.0
+SLOWEST_BYTES_PER_SECOND = 1_000_000
 
 
 class Hearing:
@@ -46,7 +48,8 @@ class Hearing:
         self._requests, self._computing, self._probe, self._sockets = requests, computing, probe, sockets
         self._deaf = deaf
         self.heard = False
-        """Whether the kernel has answered anything."""
+        """Whether the kernel has answered anything, or the last question that somebody waits for."""
+        self._answers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._check: asyncio.Task[None] | None = None
         self._pauses: Iterator[float] = back_off(*PAUSE_SECONDS)
@@ -60,9 +63,21 @@ class Hearing:
             self._check.cancel()
         self._timer = self._check = None
 
+    def hear(self, channel: str) -> None:
+        """Note an answer; what comes by the gateway's own connection shows that the kernel hears it."""
+        if channel != WITNESS:
+            self.heard = True
+            self._answers += 1
+
+    async def answered(self) -> None:
+        """Return when the kernel answers a question that is asked now, if need be by another connection."""
+        self.heard = False
+        self.watch()
+        await self._probe.answered()
+
     def watch(self) -> None:
         """Look after a while whether the kernel has read what it was sent."""
-        if self._timer is None and self._check is None:
+        if self._timer is None and self._check is None and self._sockets.has("shell"):
             self._pauses = back_off(*PAUSE_SECONDS)
             self._look_later()
 
@@ -80,27 +95,29 @@ class Hearing:
 
     def _doubt(self) -> str:
         """Return what the kernel may not have heard; "" if there is nothing."""
-        return self._requests.unread or ("" if self.heard else "the first question")
+        return self._requests.unread or ("" if self.heard else "a question")
 
     async def _ask_witness(self) -> None:
-        """Ask the kernel by both connections. What it has not read when it answers the first, it has not heard."""
-        before = self._requests.newest_unread
+        """Ask the kernel by both connections. Its answer says also that it has read what was sent before."""
+        newest, doubt, answers = self._requests.newest_unread, self._doubt(), self._answers
+        late = ORDER_SECONDS + self._requests.unread_bytes / SLOWEST_BYTES_PER_SECOND
         try:
             self._sockets.connect_witness(True)
             own, others = self._probe.question("shell"), self._probe.question(WITNESS)
             await asyncio.wait({own, others}, timeout=ANSWER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({own}, timeout=ORDER_SECONDS if others.done() else 0)
-            is_deaf = others.done() and not own.done()
+            await asyncio.wait({own}, timeout=late if others.done() else 0)
+            # Anything else that comes by the own connection shows as well that the kernel hears it.
+            is_deaf = others.done() and answers == self._answers and doubt == self._doubt()
+            if is_deaf and not self._computing:
+                self.heard = True  # by the next connection
+                self._deaf()
         except zmq.ZMQError:  # no socket is left
             log.exception("it is not known whether the kernel hears the gateway")
-            return self._look_later()
+            own = None
         finally:
             self._sockets.connect_witness(False)
             self._check = None
-        if own.done():
-            self._requests.read(before)
-        if is_deaf and not self._computing:
-            self._deaf()
-        elif self._doubt():
+        if own is not None and own.done():
+            self._requests.read(newest)
+        if self._doubt() and self._sockets.has("shell"):
             self._look_later()
-        return None

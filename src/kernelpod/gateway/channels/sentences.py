@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 TOO_MUCH = "Too much waits for the kernel, which is busy. Run this cell again later."
-LOCKED_OUT = "The kernel did not hear this request, because another gateway was connected to it. Run it again."
+LOCKED_OUT = (
+    "Another gateway was connected to the kernel: the kernel did not hear this request, or its answer is lost. "
+    "Run it again."
+)
 UNANSWERED = "The kernel ended this request without an answer, as when it was interrupted just then. Run it again."
 MAY_BE_LOST = "\n[Output of this cell may be lost on its way from the kernel.]\n"
 

@@ -59,6 +59,10 @@ class KernelSockets:
                 self._pauses[channel] = back_off(*PAUSE_SECONDS)
                 self._connect(channel, 0)
 
+    def has(self, channel: str) -> bool:
+        """Return whether there is a socket to this channel."""
+        return channel in self._streams
+
     def connect_witness(self, wanted: bool) -> None:
         """Make a second connection to the shell, of another identity, or close it."""
         if WITNESS in self._streams:

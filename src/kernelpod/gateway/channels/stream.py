@@ -31,6 +31,7 @@ class MessageStream:
         self._waiting: deque[Sequence[bytes]] = deque()
         self._soon = False
         self._flooded, self._counted, self._counted_since = False, 0, 0.0
+        self._resting = False
         self._loop = asyncio.get_running_loop()
         self._descriptor = int(socket.get(zmq.FD))
         self._loop.add_reader(self._descriptor, self._turn)
@@ -68,6 +69,8 @@ class MessageStream:
 
     def _turn(self) -> None:
         self._soon = False
+        if self._resting:
+            return
         until = self._loop.time() + TURN_SECONDS
         while not self.closed and self._pass_one():
             self._counted += 1
@@ -76,7 +79,7 @@ class MessageStream:
                 break
         if not (self.closed or self._soon) and self._is_flooded():
             self._loop.remove_reader(self._descriptor)
-            self._soon = True
+            self._resting = True
             self._loop.call_later(REST_SECONDS, self._turn_after_rest)
 
     def _is_flooded(self) -> bool:
@@ -87,6 +90,7 @@ class MessageStream:
         return self._flooded
 
     def _turn_after_rest(self) -> None:
+        self._resting = False
         if not self.closed:
             self._loop.add_reader(self._descriptor, self._turn)
             self._turn()

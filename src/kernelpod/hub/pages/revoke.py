@@ -27,6 +27,8 @@ from kernelpod.settings.sections import Settings
 
 PLACE = "/kernelpod/revoke"
 TOKEN_SECONDS = 120
+# How long a start that is cancelled has to take back what it has asked for, as in JupyterHub's own API.
+CANCEL_SECONDS = 1.0
 # How long a server that is starting or stopping is waited for.
 PENDING_SECONDS = 10.0
 
@@ -78,7 +80,7 @@ class RevokePage(BaseHandler):
     @web.authenticated
     async def post(self) -> None:
         """End what the user has."""
-        name = self.get_argument("user")
+        name = self.get_body_argument("user")
         await self._show(name, await self._revoke(name))
 
     async def prepare(self) -> None:
@@ -93,14 +95,22 @@ class RevokePage(BaseHandler):
                 403, f"You cannot revoke users: you lack the scopes {', '.join(lacks)}. The hub's configuration "
                 "gives them to the users of the role kernelpod-admin."
             )  # fmt: skip
-        if user.name == self.get_argument("user", ""):
+        asked = self.get_body_argument if self.request.method == "POST" else self.get_argument
+        if user.name == asked("user", ""):
             raise web.HTTPError(400, "You cannot revoke yourself. Another admin can.")
 
     async def _show(self, name: str, steps: list[Step]) -> None:
-        lines = [(step, WHAT[step.step]) for step in steps]
-        planned = bool(steps) and all(step.outcome == "planned" for step in steps)
+        failed = any(step.outcome == "failed" for step in steps)
+        if failed:
+            self.set_status(502)  # which the hub's audit log tells as well
+        nothing = bool(steps) and not any(step.count for step in steps) and not failed
         shown = self.render_template(
-            "revoke.html", revoked=name, lines=lines, planned=planned, asked=self.request.method == "GET"
+            "revoke.html",
+            revoked=name,
+            lines=[(step, WHAT[step.step]) for step in steps],
+            done=self.request.method == "POST",
+            failed=failed,
+            nothing=nothing and self.find_user(name) is None,
         )
         self.finish(await shown)
 
@@ -127,6 +137,7 @@ class RevokePage(BaseHandler):
             first = asyncio.ensure_future(_at_gateway(gateway.end))
             stopped = await self._stop_servers(user) if user else Step("servers", "done", 0, "")
             await first
+            user = self.find_user(name)  # may be deleted meanwhile
             if user:  # a server that was starting may have got a token, and by it a kernel
                 tokens += self._end_tokens(user.orm_user)
             ended = await _at_gateway(gateway.end)
@@ -159,7 +170,8 @@ class RevokePage(BaseHandler):
         """Stop a server, also one that starts. Raises TimeoutError or RuntimeError if that takes too long."""
         spawner = user.spawners[name]
         if spawner.pending == "spawn" and (starting := spawner._spawn_future):
-            starting.cancel()  # as JupyterHub's own API does
+            starting.cancel()
+            await asyncio.sleep(CANCEL_SECONDS)
         late = f"server {name!r} is pending"
         await exponential_backoff(lambda: not spawner.pending, late, timeout=PENDING_SECONDS)
         if spawner.active:

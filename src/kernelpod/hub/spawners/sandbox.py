@@ -117,8 +117,8 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
 
     @property
     def _group(self) -> str:
-        """The name of the server's control group."""
-        return "-".join(user_slug(one) for one in (self.user.name, self.name) if one)
+        """The name of the server's control group. No slug has a dot, so that no two servers have one name."""
+        return ".".join(user_slug(one) for one in (self.user.name, self.name) if one)
 
     async def _make_group(self) -> None:
         """Limit what all processes of the server take together. Raises StartFailed."""

@@ -12,7 +12,7 @@ pytest.importorskip("enterprise_gateway", reason="the base package has no gatewa
 
 import zmq
 
-from kernelpod.gateway.channels import connection, hearing
+from kernelpod.gateway.channels import connection, ends, hearing
 from unit.gateway.channels.conftest import Rig
 
 
@@ -20,6 +20,7 @@ from unit.gateway.channels.conftest import Rig
 def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(hearing, "PAUSE_SECONDS", (0.1, 0.2))
     monkeypatch.setattr(hearing, "ORDER_SECONDS", 0.2)
+    monkeypatch.setattr(hearing, "ANSWER_SECONDS", 0.2)
     return None
 
 
@@ -72,7 +73,7 @@ def test_a_gateway_whose_identity_was_taken_connects_anew(play: Any, caplog: pyt
         answering = asyncio.ensure_future(answer(rig))
         page, _ = rig.page("one")
         rig.ask("one", "lost")
-        assert "did not hear" in (await replied(rig, page, "lost"))["evalue"]
+        assert "Another gateway was connected" in (await replied(rig, page, "lost"))["evalue"]
         rig.ask("one", "next")
         assert (await replied(rig, page, "next"))["status"] == "ok"
         assert identity(rig) != before
@@ -94,7 +95,7 @@ def test_a_kernel_that_ignores_the_identity_of_the_last_gateway_is_connected_ane
         answering = asyncio.ensure_future(answer(rig))
         page, _ = rig.page("one")
         rig.ask("one", "lost")
-        assert "did not hear" in (await replied(rig, page, "lost"))["evalue"]
+        assert "Another gateway was connected" in (await replied(rig, page, "lost"))["evalue"]
         rig.ask("one", "next")
         assert (await replied(rig, page, "next"))["status"] == "ok"
         answering.cancel()
@@ -109,11 +110,80 @@ def test_a_kernel_that_answers_nobody_is_not_given_up(play: Any) -> None:
         before = identity(rig)
         page, _ = rig.page("one")
         rig.ask("one", "late")
-        await asyncio.sleep(1)  # long enough to be asked several times
+        asked = [
+            (await rig.parent())[1]["header"]["msg_id"] for _ in range(6)
+        ]  # both connections, again and again
+        assert asked[0] == "late"
+        rig.ask("one", "later")
         answering = asyncio.ensure_future(answer(rig))
-        assert (await replied(rig, page, "late"))["status"] == "ok"
+        assert (await replied(rig, page, "later"))["status"] == "ok"
         assert identity(rig) == before
         answering.cancel()
+
+    play(scene)
+
+
+def test_a_kernel_that_works_off_what_has_waited_is_not_given_up(play: Any) -> None:
+    """The gateway's own question is behind all that waits, and the witness's is not. No state is heard."""
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        before = identity(rig)
+        page, _ = rig.page("one")
+        cells = [f"cell{number}" for number in range(20)]
+        for cell in cells:
+            rig.ask("one", cell)
+        waiting = [await rig.parent() for _ in range(len(cells) + 2)]
+        own = waiting[0][0]
+        waiting.sort(key=lambda one: (one[0] == own, one[1]["header"]["msg_type"] == "kernel_info_request"))
+        for ident, parent in waiting:
+            kind = parent["header"]["msg_type"]
+            rig.kernel.say("shell", kind.replace("_request", "_reply"), {"status": "ok"}, parent, ident)
+            await asyncio.sleep(0.05)
+        for cell in cells:
+            assert (await replied(rig, page, cell))["status"] == "ok", cell
+        assert identity(rig) == before
+
+    play(scene)
+
+
+def test_an_answer_that_went_to_another_gateway_is_missed(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends, "LATE_SECONDS", 0.1)
+
+    async def scene(rig: Rig) -> None:
+        with_handover(rig)
+        await rig.ready()
+        page, _ = rig.page("one")
+        rig.ask("one", "taken")
+        _, parent = await rig.parent()
+        rig.kernel.say("iopub", "status", {"execution_state": "busy"}, parent)
+        await page.until(lambda got: "busy" in str(got))
+        stolen(rig)
+        while (await rig.kernel.heard_raw())[-1] != b"hello":
+            pass
+        answering = asyncio.ensure_future(answer(rig))
+        rig.kernel.say("iopub", "status", {"execution_state": "idle"}, parent)
+        assert "its answer is lost" in (await replied(rig, page, "taken"))["evalue"]
+        answering.cancel()
+
+    play(scene)
+
+
+def test_nothing_is_watched_after_the_kernel_has_ended(play: Any) -> None:
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        rig.page("one")
+        rig.ask("one", "cell")
+        _, parent = await rig.parent()
+        for state in ("busy", "idle"):
+            rig.kernel.say("iopub", "status", {"execution_state": state}, parent)
+        await asyncio.sleep(0.05)
+        rig.connection.die("It is over.")
+        rig.ask("one", "after")
+        await asyncio.sleep(1)
+        assert rig.connection._hearing._timer is None
+        assert rig.connection._hearing._check is None
+        assert rig.connection._sockets._streams == {}
 
     play(scene)
 
