@@ -70,8 +70,8 @@ def run(folder: Path) -> None:
         return made
 
     def with_an_admin(stack: demo.Stack) -> str:
-        lines = ["c.Authenticator.admin_users = {'root2'}", hub_config(stack), *servers()]
-        return "\n".join([f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}", *lines])
+        lines = [hub_config(stack), "c.Authenticator.admin_users = {'root2'}", *servers()]
+        return "\n".join([*lines, f"c.SharedPasswordAuthenticator.admin_password = {ADMIN!r}"])
 
     config.settings, config.hub_config = with_courses, with_an_admin
     hosts = bool(os.environ.get("KERNELPOD_SUBDOMAINS"))

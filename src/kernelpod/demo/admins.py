@@ -41,12 +41,12 @@ def admin_revokes_on_the_hubs_page(scene: Scene) -> None:
     scene.browsers.pop("mallory").close()
     scene.kernels.pop("mallory").close()
     mallory, kernel = scene.browser("mallory"), scene.kernel("mallory")
-    carol = Browser(scene.stack.url, ADMIN)
-    carol.login(scene.stack.admin_password)
+    admin = Browser(scene.stack.url, ADMIN)
+    admin.login(scene.stack.admin_password)
     began = time.monotonic()
-    page = carol.submit("/hub/kernelpod/revoke", user="mallory").text
+    page = admin.submit("/hub/kernelpod/revoke", user="mallory").text
     took_at_most(5, time.monotonic() - began, page)
-    carol.close()
+    admin.close()
     told = re.findall(r'data-step="(\w+)" data-outcome="(\w+)"', page)
     equal(told, [(step, "done") for step in ("logins", "tokens", "servers", "gateway")])
     equal([path for path in scene.starts() if path.name.startswith(kernel.kernel_id.replace("-", ""))], [])

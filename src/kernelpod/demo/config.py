@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kernelpod.demo.stack import Stack
 
 USERS = ("alice", "bob", "john.doe", "ünal", "a@b.org", "mallory")
-ADMIN = "carol"
+ADMIN = "ada"
 
 
 def settings(stack: Stack) -> dict[str, Any]:
@@ -67,7 +67,8 @@ def hub_config(stack: Stack) -> str:
     first = f"load_subconfig({str(stack.checkout / 'hub' / 'jupyterhub_config.py')!r})"
     last = (
         f"c.JupyterHub.load_roles.append({revoking!r})",
-        "from kernelpod.hub.config import use_revoke_page",
+        "from kernelpod.hub.config import use_course_allow_list, use_revoke_page",
+        "use_course_allow_list(c)",
         "use_revoke_page(c)",
     )
     return "\n".join([first, *(f"c.{name} = {value!r}" for name, value in values.items()), *last, ""])
