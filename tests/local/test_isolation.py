@@ -97,9 +97,7 @@ def test_the_files_of_a_kernel_are_private(site: Any) -> None:
     site.alice.start()
     (folder,) = site.gateway.state_dir.iterdir()
     modes = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.rglob("*.json")}
-    names = ("record.json", "connection.json", "process.json", "c/connection.json")
-    assert modes == dict.fromkeys(names, 0o600)
-    assert (folder / "c").stat().st_mode & 0o777 == 0o700
+    assert modes == dict.fromkeys(("record.json", "connection.json", "process.json", "kernel.json"), 0o600)
     key = json.loads((folder / "c" / "connection.json").read_text(encoding="utf-8"))["key"]
     assert key not in site.gateway.log
     assert key not in (folder / "record.json").read_text(encoding="utf-8")
@@ -195,10 +193,13 @@ def test_a_kernel_cannot_redirect_the_next_gateway(make_site: Any) -> None:
 import json
 path = "/run/kernelpod/connection.json"
 forged = {**json.load(open(path)), "transport": "tcp", "ip": "127.0.0.1", "shell_port": 9}
-json.dump(forged, open(path, "w"))
+try:
+    json.dump(forged, open(path, "w"))
+except OSError as error:
+    print(error.strerror)
 x = 7
 """
-    own.alice.run(kernel_id, code)
+    assert own.alice.run(kernel_id, code) == "Read-only file system\n"
     own.gateway.stop(signal.SIGKILL)
     own.gateway.start()
     assert own.alice.run(kernel_id, "print(x)") == "7\n"

@@ -93,7 +93,7 @@ class Scene:
 
     def note_keys(self) -> None:
         """Add the keys of all running kernels to the secrets."""
-        for file in (self.stack.state / "k").glob("*/c/connection.json"):
+        for file in (self.stack.state / "k").glob("*/connection.json"):
             self.secrets.add(json.loads(file.read_text(encoding="utf-8"))["key"])
 
 

@@ -1,8 +1,7 @@
 """Runs each kernel as a sandboxed process on this machine.
 
-Each start has a folder `<state_dir>/<kernel id>-<incarnation>`. It holds `record.json`, `connection.json` and
-`process.json` (0600) for the gateway, and `c/` (0700, the kernel's uid) with the kernel's own connection file and
-the ipc sockets. There is no other state: the next gateway finds the kernel by this folder.
+Each start has a folder `<state_dir>/<kernel id>-<incarnation>`, see `startfolder`. There is no other state: the
+next gateway finds the kernel by this folder.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
 import signal
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from kernelpod.base.addresses import join_address, on_this_machine
 from kernelpod.errors import KernelpodError, StartFailed
 from kernelpod.homes.mounts import Mount
 from kernelpod.runtime.interface import Ended, RunningKernel, exited, out_of_memory
+from kernelpod.runtime.local import startfolder
 from kernelpod.runtime.local.cgroups import ControlGroups, Limits
 from kernelpod.runtime.local.lease import FileLease
 from kernelpod.runtime.local.local_paths import (
@@ -32,21 +31,20 @@ from kernelpod.runtime.local.local_paths import (
     refuse_without_network,
 )
 from kernelpod.runtime.local.mounting import Bind
-from kernelpod.runtime.local.network import free_ports, has_way_out, warn_without_way_out
+from kernelpod.runtime.local.network import has_way_out, warn_without_way_out
 from kernelpod.runtime.local.processes import Process, Transcript, find_process
-from kernelpod.runtime.local.records import read_kernel, seen_kernels, write_kernel, write_taken
+from kernelpod.runtime.local.records import read_kernel, seen_kernels, write_taken
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.runtime.local.spawning import Spawned, spawn
 from kernelpod.runtime.local.statedir import kernel_folders, make_state_dir, try_remove, write_private
 from kernelpod.settings.runtimes import Local
-from kernelpod.start.connection import Connection, ConnectionKeys, new_connection
+from kernelpod.start.connection import ConnectionKeys
 from kernelpod.start.plan import KernelPlan
 from kernelpod.start.record import KernelRecord
 from kernelpod.start.session import Session
 
 log = logging.getLogger(__name__)
 
-INSIDE = "/run/kernelpod"
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 KILL_TIMEOUT_SECONDS = 10
 SWEEP_WAIT_SECONDS = 10
@@ -128,10 +126,14 @@ class LocalRuntime:
         refuse_what_needs_a_pod(plan)
         if self._sandboxed and self._settings.network == "own":
             refuse_without_network(plan)
-        connection = self._connection(plan, folder, keys)
-        await asyncio.to_thread(self._write, record, connection, folder, spare)
+        connection = startfolder.new_connection_in(folder, plan, keys)
+        await asyncio.to_thread(
+            startfolder.make, folder, record, connection, spare=spare, sandboxed=self._sandboxed
+        )
         spawned = await self._spawn(plan, folder)
         try:
+            if spawned.root:
+                startfolder.lead_into(folder, spawned.root)
             write_private(folder / "process.json", json.dumps(spawned.process.identity()))
         except BaseException:
             spawned.process.kill()
@@ -144,8 +146,8 @@ class LocalRuntime:
 
     async def _spawn(self, plan: KernelPlan, folder: Path) -> Spawned:
         """Start the plan's command in its home, from where it enters its working directory."""
-        inside = f"{INSIDE if self._sandboxed else folder / 'c'}/connection.json"
-        argv = [word.replace("{connection_file}", inside) for word in plan.argv]
+        file = startfolder.connection_file(folder, sandboxed=self._sandboxed)
+        argv = [word.replace("{connection_file}", file) for word in plan.argv]
         argv = enter(plan.working_dir if self._sandboxed else on_disk(plan, plan.working_dir), argv)
         with contextlib.ExitStack() as stack:
             # In a thread, since the storage may be slow.
@@ -182,7 +184,7 @@ class LocalRuntime:
                 continue
             except (OSError, ValueError) as error:
                 log.warning("removing %s, left by an incomplete start: %s", folder.name, type(error).__name__)
-                if stray := find_process(str(folder / "c")):
+                if stray := find_process(startfolder.mark(folder)):
                     await asyncio.to_thread(stray.end)
                 process = None
             if process is None:
@@ -274,29 +276,11 @@ class LocalRuntime:
     def _place(self, mount: Mount) -> str:
         return mount.mount_path if self._sandboxed else mount.path
 
-    def _connection(self, plan: KernelPlan, folder: Path, keys: ConnectionKeys | None) -> Connection:
-        """Return the connection from the gateway's view: ipc sockets in the kernel's folder, or free ports."""
-        if plan.transport == "ipc":
-            return new_connection("ipc", str(folder / "c" / "s"), [1, 2, 3, 4, 5], plan.address, keys)
-        return new_connection("tcp", "127.0.0.1", free_ports(5), plan.address, keys)
-
-    def _write(self, record: KernelRecord, connection: Connection, folder: Path, spare: bool) -> None:
-        plan = record.plan
-        folder.mkdir()
-        folder.chmod(0o711)  # regardless of the umask: without a sandbox, the kernel's uid must reach `c/`
-        private = folder / "c"
-        private.mkdir(mode=0o700)
-        write_kernel(folder, record, connection, spare=spare)
-        seen = connection.at(f"{INSIDE}/s") if self._sandboxed and plan.transport == "ipc" else connection
-        write_private(private / "connection.json", seen.to_json())
-        if os.getuid() == 0:
-            for path in (private, private / "connection.json"):
-                os.chown(path, plan.uid, plan.gid)
-
     def _sandbox(self, plan: KernelPlan, folder: Path) -> Sandbox:
         system = tuple(Bind(path, path, read_only=True) for path in self._settings.read_only_paths)
         return Sandbox(
-            system=(*system, Bind(str(folder / "c"), INSIDE)),
+            system=(*system, startfolder.bound(folder)),
+            in_memory=startfolder.INSIDE,
             mounts=plan.mounts,
             uid=plan.uid,
             gid=plan.gid,

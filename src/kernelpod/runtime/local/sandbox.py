@@ -25,6 +25,7 @@ from kernelpod.runtime.local.seccomp import MACHINES, program
 CHECK_TIMEOUT_SECONDS = 10
 # What may lie in /tmp, and in /dev/shm, of a sandbox without a memory limit.
 FILES_IN_MEMORY_BYTES = 1024**3
+SMALL_BYTES = 1024**2
 MOST_PROCESSES = 4096
 
 # Files of /etc that programs need. Password hashes, keys and the configuration of services are left out.
@@ -68,6 +69,8 @@ class Sandbox:
     memory_limit_bytes: int | None = None
     shm_bytes: int | None = None
     own_network: bool = False
+    in_memory: str | None = None
+    """A folder that is a small file system in memory, which the process may write in."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +149,22 @@ def _namespaces() -> list[str]:
 def _system(sandbox: Sandbox) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc(), "--proc", "/proc", "--dev", "/dev"]
     size = sandbox.memory_limit_bytes or FILES_IN_MEMORY_BYTES
-    for place, most in (("/tmp", size), ("/dev/shm", sandbox.shm_bytes or size)):  # noqa: S108 - the sandbox's own
-        words += ["--size", str(most), "--perms", "1777", "--tmpfs", place]
+    places = {"/tmp": size, "/dev/shm": sandbox.shm_bytes or size}  # noqa: S108 - the sandbox's own
+    if sandbox.in_memory:
+        places[sandbox.in_memory] = SMALL_BYTES
+    for place, most in places.items():
+        words += [*_parents(place), "--size", str(most), "--perms", "1777", "--tmpfs", place]
     return words
 
 
+def _parents(place: str) -> list[str]:
+    # bubblewrap creates parent folders with mode 0700, which only root could enter.
+    above = reversed(PurePosixPath(place).parents[:-1])
+    return [word for parent in above for word in ("--perms", "0755", "--dir", str(parent))]
+
+
 def _bound(bind: Bind) -> list[str]:
-    words = []
-    # bubblewrap creates parent folders of a bind with mode 0700, which only root could enter.
-    for parent in reversed(PurePosixPath(bind.target).parents[:-1]):
-        words += ["--perms", "0755", "--dir", str(parent)]
+    words = _parents(bind.target)
     how = ("--ro-bind" if bind.read_only else "--bind") + ("-fd" if isinstance(bind.source, int) else "")
     return [*words, how, str(bind.source), bind.target]
 

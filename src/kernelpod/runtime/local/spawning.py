@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
+from pathlib import Path
 
 from kernelpod.runtime.local.local_paths import NOT_ENTERED
 from kernelpod.runtime.local.network import attach
@@ -31,6 +32,8 @@ class Spawned:
     process: Process
     transcript: Transcript
     entered: bool
+    root: Path | None = None
+    """The root folder of its sandbox, as this machine sees it; None without a sandbox, or if it has ended."""
 
 
 async def spawn(
@@ -66,8 +69,10 @@ async def spawn(
     ticks = start_ticks_of(pid) if pid else None
     if pid is None or ticks is None:
         # Without a sandbox. Or it failed, or the command has ended: the outer process's exit code tells which.
-        pid, ticks = popen.pid, start_ticks_of(popen.pid) or 0
-    return Spawned(Process(pid, ticks, sandboxed, popen), transcript, answer != NOT_ENTERED)
+        outer = Process(popen.pid, start_ticks_of(popen.pid) or 0, sandboxed, popen)
+        return Spawned(outer, transcript, answer != NOT_ENTERED)
+    inner = Process(pid, ticks, sandboxed, popen)
+    return Spawned(inner, transcript, answer != NOT_ENTERED, Path(f"/proc/{pid}/root"))
 
 
 def _inside(sandbox: int | None) -> list[int]:
