@@ -79,13 +79,14 @@ class SpawningHub:
     def write(self, courses: dict[str, Any]) -> None:
         self.file.write_text(yaml.safe_dump(courses), encoding="utf-8")
 
-    def spawner(self, name: str, **options: Any) -> Any:
+    def spawner(self, name: str, kind: Any = None, **options: Any) -> Any:
         from jupyterhub.objects import Hub, Server
 
         from kernelpod.hub.spawners.pod import PodSpawner
 
         user = SimpleNamespace(name=name, groups=[], url="/u/", escaped_name=name, id=1, server=None)
-        made = PodSpawner(config=self.config, hub=Hub(), user=user, _mock=True)
+        how = {} if kind else {"_mock": True}
+        made = (kind or PodSpawner)(config=self.config, hub=Hub(), user=user, **how)
         made.orm_spawner = SimpleNamespace(user_options=options, name="", state={}, server=None)
         made.user_options = options
         made.server = Server()
@@ -146,6 +147,34 @@ async def test_a_size_may_have_shared_memory_and_the_next_one_has_none_of_it(hub
     assert pod["spec"]["volumes"][-1]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
     spawner.user_options = {"profile": "ml", "size": LARGE}
     assert "emptyDir" not in str((await hub.pod(spawner))["spec"]["volumes"])
+
+
+GIB = 2**30
+USUAL: dict[str, Any] = {"profile": "ml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "limits"),
+    [
+        ("alice", {**USUAL, "size": LARGE}, (4 * GIB, 4)),
+        ("alice", {**USUAL, "size": "no such size"}, (GIB, 1)),
+        ("alice", {"profile": "stats", "size": LARGE}, (GIB, 1)),
+        ("bob", USUAL, (3 * GIB, 2)),
+    ],
+)
+async def test_a_server_on_one_machine_has_the_limits_of_its_course(
+    hub: SpawningHub, name: str, options: dict[str, Any], limits: tuple[int, float]
+) -> None:
+    from kernelpod.hub.spawners.sandbox import SandboxSpawner
+
+    spawner = hub.spawner(name, SandboxSpawner, **options)
+    spawner.mem_limit, spawner.cpu_limit = "512M", 0.5
+    await spawner.run_pre_spawn_hook()
+    spawner._take_limits()
+    assert (spawner.mem_limit, spawner.cpu_limit) == limits
+    spawner.course_access = None
+    spawner._take_limits()
+    assert (spawner.mem_limit, spawner.cpu_limit) == (512 * 2**20, 0.5)
 
 
 async def test_what_the_hub_keeps_is_what_the_wish_came_to(hub: SpawningHub) -> None:

@@ -44,6 +44,17 @@ def settled(made: list[dict[str, Any]], one: Membership, wish: Mapping[str, Any]
     return {**kept, "profile": one.course, "semester": one.semester}
 
 
+def chosen(made: list[dict[str, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the traits that the profile and the choices of settled `user_options` give a server."""
+    profile = next(profile for profile in made if profile["slug"] == options["profile"])
+    traits = dict(profile["kubespawner_override"])
+    for key, option in profile["profile_options"].items():
+        choices = option["choices"]
+        usual = next(choice for choice in choices.values() if choice["default"])
+        traits |= choices.get(options.get(key), usual)["kubespawner_override"]
+    return traits
+
+
 def _profile(hub: HubFile, name: str, mine: list[Membership]) -> dict[str, Any]:
     course, semesters = hub.courses[name], [one.semester for one in mine]
     images = {title: {"image": image} for title, image in course.images.items()}

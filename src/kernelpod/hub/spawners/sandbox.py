@@ -26,6 +26,7 @@ from kernelpod.base.names import server_log, user_slug
 from kernelpod.errors import StartFailed, UserError, home_missing
 from kernelpod.homes.mounts import UserMounts
 from kernelpod.hub.spawners.base import KernelpodSpawner, NotSpawnedError
+from kernelpod.hub.spawners.profiles import chosen, profiles
 from kernelpod.runtime.local.cgroups import ControlGroups, Limits
 from kernelpod.runtime.local.folders import make_below, open_below
 from kernelpod.runtime.local.mounting import Bind, home_escapes
@@ -33,6 +34,7 @@ from kernelpod.runtime.local.processes import payload_pid
 from kernelpod.runtime.local.sandbox import Sandbox, prepared, require_sandbox
 from kernelpod.start.entitlements import Entitlements
 
+LIMITS = ("mem_limit", "cpu_limit")
 _NO_LIMITS = "The server's limits of memory and CPU cannot be set. An admin can find why in the hub's log."
 
 
@@ -49,6 +51,8 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
     """Runs a user's server with only their own mounts. The user needs no account on the machine."""
 
     _port: HeldPort | None = None
+    _usual_limits: dict[str, Any] | None = None
+    """The configured LIMITS, because a spawner is used again for another course."""
 
     @property
     def mounts(self) -> UserMounts:
@@ -89,6 +93,7 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
         has = self.entitlements
         self._ensure_folders(has)
         self.notebook_dir = self.home
+        self._take_limits()
         # The server listens seconds later. Until it ends, nobody else gets its port.
         self._port = hold_port()
         self.port = self._port.number
@@ -108,6 +113,17 @@ class SandboxSpawner(KernelpodSpawner, LocalProcessSpawner):
             self.popen_kwargs.update(output, pass_fds=command.descriptors)
             await self._make_group()
             return await super().start()
+
+    def _take_limits(self) -> None:
+        """Take the limits of memory and CPU of the server's course; no more of its profile is of use here."""
+        if self._usual_limits is None:
+            self._usual_limits = {name: getattr(self, name) for name in LIMITS}
+        limits = self._usual_limits
+        if self.course_access is not None:
+            mine = self.courses().memberships(self.user.name)
+            limits = chosen(profiles(self.course_access.hub, mine), self.user_options)
+        for name in LIMITS:
+            setattr(self, name, limits[name])
 
     async def stop(self, now: bool = False) -> None:
         """Stop the server, and end whatever is left of it."""
