@@ -306,10 +306,18 @@ def test_a_server_of_another_course_sees_nothing_of_the_first_and_the_exam_nothi
     kernel.close()
 
 
-def test_from_an_exams_server_only_hub_gateway_and_dns_are_reached_and_from_its_kernel_nothing(
-    two: TwoHubs,
-) -> None:
-    """By real packets; the server's open ones show that packets go out at all."""
+NAMES = """
+import socket
+for name in ("hub", "kernelpod.GATEWAY", "kubernetes.default.svc.cluster.local", "kernelpod.example.org"):
+    try:
+        print(socket.gethostbyname(name))
+    except OSError:
+        print('unknown')
+"""
+
+
+def test_from_an_exams_server_only_hub_and_gateway_are_reached_and_from_its_kernel_nothing(two: TwoHubs) -> None:
+    """By real packets; the server's open ones show that packets go out at all. It cannot ask for names either."""
     kernel = two.exam("alice").start_notebook("net.ipynb", "python-pod")
     two.exam("dave").start_notebook("net.ipynb", "python-pod").close()
     others = [pod["status"]["podIP"] for pod in two.kernel_pods("dave")]
@@ -327,12 +335,14 @@ def test_from_an_exams_server_only_hub_gateway_and_dns_are_reached_and_from_its_
         # An address of documentation (RFC 5737) stands for the internet: the rig counts what leaves.
         ["198.51.100.7", 80],
     ]
-    code = TRY.format(places=json.dumps([dns, gateway, hub, *closed]))
+    code = TRY.format(places=json.dumps([gateway, hub, dns, *closed]))
     server, reached = tried(two.in_server(two.exam_name, "alice", code)), tried(kernel.run(code))
     assert others
-    assert server == ["open", "open", "open", *("dropped" for _ in closed)]
+    assert server == ["open", "open", "dropped", *("dropped" for _ in closed)]
     assert reached == ["dropped" for _ in server]
     kernel.close()
+    names = NAMES.replace("GATEWAY", two.namespaces["gateway"])
+    assert two.in_server(two.exam_name, "alice", names).split() == [hub[0], gateway[0], "unknown", "unknown"]
 
 
 def test_into_the_exam_leads_no_way_from_elsewhere(two: TwoHubs) -> None:

@@ -81,7 +81,7 @@ class DeployedHub(Section):
     courses_nfs: tuple[NfsFolder, ...] = ()
     """NFS folders that the courses file may mount, such as `[{server: 10.0.0.9, root: /export/scans}]`."""
     internet: bool = True
-    """Whether servers can reach the internet. Set it to false for exams."""
+    """Whether servers can reach the internet. Set it to false for exams; they cannot ask for names then either."""
     allow_from: tuple[IPvAnyNetwork, ...] = ()
     """Networks of clients that may connect, such as `[192.0.2.0/24]`. Empty: all. The smoke test fails unless they
     include the machine that deploys. With an ingress, configure the restriction there."""

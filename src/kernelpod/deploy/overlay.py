@@ -57,6 +57,9 @@ def hub_overlay(one: OneHub, settings_text: str, denied: list[str], certificates
     if deployment.hub.https_secret:
         files = {"ssl_cert": f"{TLS_PLACE}/tls.crt", "ssl_key": f"{TLS_PLACE}/tls.key"}
         config = merged({"JupyterHub": files}, config)
+    if not deployment.hub.internet:
+        # Whoever answers a question for a name anywhere in the internet hears it.
+        config = merged({"PodSpawner": {"dns": False}}, config)
     config_text = yamltext.dump(merged(config, internaltls.hub_traits(one)))
     read = f"{settings_text}{config_text}{certificates}"
     overlay = {
@@ -138,6 +141,8 @@ def _networks(one: OneHub, denied: list[str]) -> list[dict[str, Any]]:
         made.append(_step("NetworkPolicy", name, "replace", f"/spec/{direction}", rules))
     internet = hubnetworks.internet(denied) if one.deployment.hub.internet else []
     made.append(_step("NetworkPolicy", "servers-to-internet", "replace", "/spec/egress", internet))
+    if not one.deployment.hub.internet:
+        made.append(_step("NetworkPolicy", "servers-to-dns", "replace", "/spec/egress", []))
     return made
 
 

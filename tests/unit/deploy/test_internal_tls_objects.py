@@ -76,7 +76,7 @@ def test_each_hub_makes_its_certificates_from_authorities_of_its_own(number: int
     assert hub["internal_ssl"] is True
     assert hub["trusted_alt_names"] == ["DNS:hub", f"DNS:hub.{one.name}"]
     assert made["KubeSpawner"]["hub_connect_url"] == "https://hub:8081"
-    assert made["PodSpawner"] == {"gateway_ca_file": f"{PLACE}/gateway-ca.crt"}
+    assert made["PodSpawner"]["gateway_ca_file"] == f"{PLACE}/gateway-ca.crt"
     authorities = hub["external_ssl_authorities"]
     assert authorities.pop("services-ca") == {"cert": f"{PLACE}/gateway-ca.crt"}
     assert authorities == {

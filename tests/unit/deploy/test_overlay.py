@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
@@ -174,11 +175,12 @@ def test_a_further_hub_has_its_own_folder_token_and_files_and_an_exam_no_interne
     }
     assert mounts["/run/secrets/kernelpod-exam"]["name"] == "service-token"
     assert "/run/secrets/kernelpod" not in mounts
-    assert policy(made, "servers-to-internet") == {
-        "podSelector": {"matchLabels": {"component": "singleuser-server"}},
-        "policyTypes": ["Egress"],
-        "egress": [],
-    }
+    nothing = {"policyTypes": ["Egress"], "egress": []}
+    servers = {"podSelector": {"matchLabels": {"component": "singleuser-server"}}}
+    for name in ("servers-to-internet", "servers-to-dns"):
+        assert policy(made, name) == {**servers, **nothing}
+    config = made["Secret", "hub-config"]["data"]["config.yaml"]
+    assert yaml.safe_load(base64.b64decode(config))["PodSpawner"] == {"dns": False}
     assert made["Service", "proxy-public"]["spec"]["ports"][0]["port"] == 80
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from kubespawner import KubeSpawner
-from traitlets import Unicode
+from traitlets import Bool, Unicode
 
+from kernelpod.errors import KernelpodError
 from kernelpod.hub import servers
 from kernelpod.hub.spawners.base import FOLDERS_STATUS, KernelpodSpawner, NotSpawnedError
+from kernelpod.hub.spawners.knownhosts import NO_DNS, host_aliases
 from kernelpod.hub.spawners.profiles import profiles
 from kernelpod.pods import server as pods
 from kernelpod.pods.parts import restricted, shared_memory
@@ -88,6 +90,12 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         help="With JupyterHub.internal_ssl: file of the authorities by which servers check the gateway (PEM), as "
         f"the hub sees it. Servers find it as {GATEWAY_AUTHORITY} beside their certificate.",
     )
+    dns = Bool(
+        True,
+        config=True,
+        help="Whether servers can ask for names. Without, they have the addresses of hub and gateway only, and no "
+        "network policy should allow them DNS.",
+    )
     _plain: dict[str, Any] | None = None
     """The configured values of PROFILE_TRAITS, because a spawner is used again after a failed start."""
 
@@ -116,11 +124,19 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
         ours, server = server_fields(self.settings, has.mounts, ids, has.to_make), pod.spec.containers[0]
         for part, fields in ((pod.metadata, ours.metadata), (pod.spec, ours.spec), (server, ours.container)):
             _add(part, fields)
+        if not self.dns:
+            _add(pod.spec, {**NO_DNS, "hostAliases": await self._known_hosts()})
         if self.shm:
             volume, mount = shared_memory(self.shm)
             pod.spec.volumes.append(volume)
             server.volume_mounts.append(mount)
         return pod
+
+    async def _known_hosts(self) -> list[dict[str, Any]]:
+        try:
+            return await host_aliases((self.hub_connect_url, self.settings.servers.gateway_url))
+        except KernelpodError as error:
+            raise NotSpawnedError(str(error), 503) from error
 
     def get_secret_manifest(self, owner_reference: Any) -> Any:
         """Return KubeSpawner's Secret of the server's certificate, with the authorities that the server trusts.
