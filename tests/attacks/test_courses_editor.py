@@ -63,6 +63,18 @@ def test_a_courses_editor_cannot_mount_what_the_settings_do_not_name(
 
 
 @pytest.mark.parametrize(
+    ("server", "root"),
+    [("nfs2.example.org", "/export/courses"), ("10.0.0.6", "/data/x"), ("10.0.0.5", "/export/courses"),
+     ("nfs.example.org", "/data")],
+)  # fmt: skip
+def test_a_courses_editor_cannot_mount_a_named_folder_of_another_server(
+    tmp_path: Path, server: str, root: str
+) -> None:
+    path = written(tmp_path, {"folder": {"path": "x", "mount_path": "/x"}}, storage=storage(server, root))
+    assert "courses may not mount" in said(path)
+
+
+@pytest.mark.parametrize(
     ("server", "root", "mounted"),
     [
         ("NFS.Example.org.", "/export/courses", "nfs.example.org"),

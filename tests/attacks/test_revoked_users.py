@@ -172,7 +172,7 @@ def test_a_revoked_user_cannot_use_a_request_that_was_proven_before(site: Any) -
 
 def test_a_revoked_user_cannot_come_in_by_an_answer_under_way(site: Any, own_hub: FakeHub) -> None:
     """The hub said that the token is good, and then deleted it."""
-    site.admin.ids()
+    revoked(site, "alice")  # so that the gateway asks the hub anew
     own_hub.mode, asked = "late", own_hub.asked
     with ThreadPoolExecutor() as pool:
         request = pool.submit(refused, site)

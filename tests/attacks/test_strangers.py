@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from doubles import eventually
+from kernelpod.gateway.door import PAUSE_SECONDS
 
 MEGABYTE = 1024 * 1024
 GATEWAY = {"max_connections": 40, "max_connections_per_user": 8, "max_starts_per_user": 3}
@@ -148,6 +149,7 @@ def test_a_stranger_cannot_fill_the_log_where_files_run_out(small: Any) -> None:
     try:
         with connected(small, 3, b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n") as opened:
             eventually(lambda: "no connection can be accepted" in small.gateway.log, what="it is said")
+            time.sleep(3 * PAUSE_SECONDS)  # in which it would be said again
             resource.prlimit(small.gateway.pid, resource.RLIMIT_NOFILE, limits)
             assert list(map(status, opened)) == [200, 200, 200]
     finally:

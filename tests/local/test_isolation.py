@@ -163,8 +163,8 @@ def test_memory_is_limited(site: Any) -> None:
         assert channels.run("print(1)") == "1\n"
 
 
-def test_a_kernel_that_links_its_socket_to_anothers_hears_nothing_of_it(site: Any) -> None:
-    """Bob knows where alice's output socket lies and makes his own a link to it; the gateway follows links."""
+def linked(site: Any) -> tuple[str, str]:
+    """Return alice's kernel and bob's, who knows where hers has its output and makes his own a link to it."""
     hers, his = site.alice.start(), site.bob.start()
     folders = {folder.name[:32]: folder for folder in site.gateway.state_dir.iterdir()}
     target = folders[hers.replace("-", "")] / "c" / "s-2"
@@ -172,18 +172,36 @@ def test_a_kernel_that_links_its_socket_to_anothers_hears_nothing_of_it(site: An
         f"import os; os.remove('/run/kernelpod/s-2'); os.symlink({str(target)!r}, '/run/kernelpod/s-2'); print(1)"
     )
     assert site.bob.run(his, link) == "1\n"
+    return hers, his
+
+
+def heard(spy: Any, alice: Any) -> bytes:
+    """Return what one page is sent while another's cells print a secret."""
+    for _ in range(5):
+        alice.run("print('secret of alice')")
+    spy.socket.settimeout(1)
+    frames = b""
+    with contextlib.suppress(websocket.WebSocketTimeoutException):
+        while True:
+            frames += spy.socket.recv_frame().data
+    return frames
+
+
+def test_a_kernel_that_links_its_socket_to_anothers_hears_nothing_of_it(site: Any) -> None:
+    hers, his = linked(site)
     # As a header of its own: the client library would not bear that the gateway chooses none.
     asks_for_v1 = replace(site.bob, headers={"Sec-WebSocket-Protocol": "v1.kernel.websocket.jupyter.org"})
     for bob in (site.bob, asks_for_v1):
         with bob.channels(his) as spy, site.alice.channels(hers) as alice:
-            for _ in range(5):
-                alice.run("print('secret of alice')")
-            spy.socket.settimeout(1)
-            heard = b""
-            with contextlib.suppress(websocket.WebSocketTimeoutException):
-                while True:
-                    heard += spy.socket.recv_frame().data
-            assert b"secret of alice" not in heard
+            assert b"secret of alice" not in heard(spy, alice)
+
+
+def test_nor_does_it_by_the_next_gateway_which_follows_the_link(mortal: Any) -> None:
+    hers, his = linked(mortal)
+    mortal.gateway.stop(signal.SIGKILL)
+    mortal.gateway.start()
+    with mortal.bob.channels(his) as spy, mortal.alice.channels(hers) as alice:
+        assert b"secret of alice" not in heard(spy, alice)
 
 
 def test_a_kernel_cannot_redirect_the_next_gateway(make_site: Any) -> None:

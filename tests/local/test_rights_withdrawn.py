@@ -84,6 +84,8 @@ def test_a_user_made_again_under_the_same_name_gets_no_kernel(alice: Any, rights
     assert alice.run(kernel_id, "print(1)") == "1\n"
     for later in ({"created": "2026-02-01T00:00:00.000000Z"}, {}):
         own_hub.users["alice-token"] = user_model("alice", **later)
+        before = own_hub.asked
+        eventually(lambda before=before: alice.ids() != [""] and own_hub.asked > before, what="the hub is asked")
         eventually(lambda: alice.ids() == [], what="the kernel is another user's")
         assert refused(alice, kernel_id) == (404, "kernel_not_found")
         assert alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 404

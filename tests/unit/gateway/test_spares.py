@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from plans import a_plan
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
+from kernelpod.errors import StartFailed
 from kernelpod.gateway.spares import Spares
 from kernelpod.start.record import KernelRecord
+from kernelpod.start.start import Reservation
 
 
 class NoKernels:
@@ -81,6 +83,45 @@ async def test_a_spare_that_has_not_begun_ends_with_the_gateway(spares: Spares) 
     spares.add(a_plan())
     await spares.close()
     assert spares.owners() == {}
+
+
+async def test_a_start_that_takes_a_spare_counts_once_while_that_is_listed() -> None:
+    """Its place then has the spare's id; a start that takes none has its own again."""
+    plan = a_plan()
+    place, counted = Reservation(plan.owner, plan.kernel_id), []
+
+    class Proxy:
+        async def take(self, session: Any) -> None:
+            assert session is None
+
+    class Spare:
+        def __init__(self, kernel_id: str) -> None:
+            self.record = KernelRecord(plan=plan.model_copy(update={"kernel_id": kernel_id}))
+            self.process_proxy, self.spare = Proxy(), True
+
+        async def answered(self, deadline: float) -> None:
+            assert deadline
+
+        async def discard(self) -> None:
+            self.spare = False
+
+    class Kernels:
+        refuses = False
+
+        async def admit(self, kernel: Any) -> None:
+            counted.append(place.kernel_id == kernel.record.kernel_id)
+            if self.refuses:
+                raise StartFailed("kernel_start_failed", "it cannot be listed")
+
+    kernels: Any = Kernels()
+    spares = Spares(kernels, seconds=60)
+    spares.adopt([cast("Any", Spare("0" * 32))])
+    taken = await spares.take(plan, None, place)
+    assert (taken and taken.kernel_id, counted) == ("0" * 32, [True])
+    kernels.refuses = True
+    spares.adopt([cast("Any", Spare("1" * 32))])
+    assert await spares.take(plan, None, place) is None
+    assert (place.kernel_id, counted) == (plan.kernel_id, [True, True])
 
 
 @pytest.mark.parametrize(("age", "left"), [(0, 900), (600, 300), (5000, 0), (-50, 900)])

@@ -61,7 +61,7 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 class SpawningHub:
     """A hub's configuration with courses, and the spawners it makes."""
 
-    def __init__(self, folder: Path, courses: dict[str, Any], **sections: Any) -> None:
+    def __init__(self, folder: Path, courses: dict[str, Any], user_ids: str = "", **sections: Any) -> None:
         from traitlets.config import Config
 
         from kernelpod.hub.config import configure
@@ -70,7 +70,10 @@ class SpawningHub:
         self.file = folder / "courses.yaml"
         self.write(courses)
         volume = {"kind": "nfs", "server": "10.0.0.5"}
-        hub = {"courses": str(self.file), "courses_nfs": [{"server": "10.0.0.5", "root": "/c"}]}
+        hub: dict[str, Any] = {"courses": str(self.file), "courses_nfs": [{"server": "10.0.0.5", "root": "/c"}]}
+        if user_ids:
+            (folder / "passwd").write_text(user_ids, encoding="utf-8")
+            hub["user_ids"] = str(folder / "passwd")
         given = {"hubs": [hub], "homes": {"root": "/h", "volume": volume}, **sections}
         self.config = Config()
         configure(self.config, Settings.model_validate(given))
@@ -293,6 +296,16 @@ async def test_the_admin_s_own_hook_runs_and_one_that_raises_ends_the_start(hub:
     spawner.pre_spawn_hook = lambda _: 1 / 0
     with pytest.raises(ZeroDivisionError):
         await spawner.run_pre_spawn_hook()
+
+
+async def test_who_has_no_user_id_is_refused_before_anything_of_the_server_is_made(tmp_path: Path) -> None:
+    """Its claim, for instance."""
+    from kernelpod.hub.spawners.base import NotSpawnedError
+
+    hub = SpawningHub(tmp_path, COURSES, user_ids="bob:x:1001:1001::/home/bob:/bin/sh\n")
+    with pytest.raises(NotSpawnedError, match="no user id of your own"):
+        await hub.spawner("alice", profile="ml").run_pre_spawn_hook()
+    await hub.spawner("bob", profile="ml").run_pre_spawn_hook()
 
 
 async def test_an_exam_has_its_own_home_no_terminals_and_no_configuration_of_the_user(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path: Path) -> None:
     )
     (said,) = said_of(tmp_path, given)
     assert "user_password: expected a unicode string, not a value of type int" in said
+    assert "8675309" not in said
 
 
 @hub

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kernelpod.errors import StartFailed
 from kernelpod.homes.mounts import Mount, UserMounts
 from kernelpod.homes.volumes import Volume
+from kernelpod.runtime.local import folders
 from kernelpod.runtime.local.folders import make_below, open_below
 from kernelpod.runtime.local.mounting import opened_mounts
 
@@ -66,7 +69,38 @@ def test_nothing_is_opened_or_made_below_a_link(
     for attempt in (open_below, lambda base, path: make_below(base, path, 0o700, (1000, 100))):
         with pytest.raises(NotADirectoryError):
             attempt(str(root), f"{link}/made-by-a-test")
+    with pytest.raises(NotADirectoryError):
+        make_below(str(root), link, 0o700, (1000, 100))
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["another's folder", "link"])
+def test_what_somebody_puts_into_the_place_of_a_folder_that_was_just_made_stays_theirs(
+    root: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making it and opening it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(0o755)
+    make, given = folders._make, []
+
+    def made(name: str, mode: int, above: int) -> bool:
+        was_made = make(name, mode, above)
+        os.rename(name, "away", src_dir_fd=above, dst_dir_fd=above)
+        if kind == "link":
+            os.symlink(theirs, name, dir_fd=above)
+        else:
+            os.mkdir(name, dir_fd=above)
+        return was_made
+
+    owner = 0 if kind == "link" else 4711
+    with monkeypatch.context() as patched:
+        patched.setattr(folders, "_make", made)
+        patched.setattr(os, "getuid", lambda: 0)
+        patched.setattr(os, "fstat", lambda _: SimpleNamespace(st_uid=owner))
+        patched.setattr(os, "fchown", lambda *told: given.append(told))
+        with pytest.raises(OSError, match="new") if kind == "link" else nullcontext():
+            make_below(str(root), "new", 0o700, (1000, 100))
+    assert given == []
 
 
 def test_a_folder_is_made_with_its_parents_and_given_to_its_user(root: Path) -> None:

@@ -63,10 +63,11 @@ def test_links_are_removed_and_not_followed(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_link_is_left(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "diary").touch()
     (tmp_path / "kernel").symlink_to("home")
     with pytest.raises(NotADirectoryError):
         remove(tmp_path / "kernel")
-    assert (tmp_path / "home").exists()
+    assert (tmp_path / "home" / "diary").exists()
 
 
 def test_folders_that_nobody_may_read(tmp_path: Path) -> None:

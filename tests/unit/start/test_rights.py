@@ -158,6 +158,8 @@ def test_a_user_made_again_is_another_owner(owner: Any, caller: Any, *, same: bo
     assert one.is_same_as(Owner(hub="h", kind="user", name="alice", created=caller)) is same
     assert not one.is_same_as(Owner(hub="h", kind="user", name="bob", created=caller))
     assert not one.is_same_as(Owner(hub="h", kind="service", name="alice", created=caller))
+    assert not one.is_same_as(Owner(hub="other", kind="user", name="alice", created=caller))
+    assert not one.may_be(Owner(hub="other", kind="user", name="alice", created=caller))
 
 
 def test_who_may_be_the_same_counts_for_the_limits() -> None:
