@@ -277,7 +277,12 @@ def _remove(cluster: Cluster, *spaces: str) -> None:
 
 def _remove_ours(cluster: Cluster, space: str) -> None:
     if manifests := cluster.read_secret(install.DEPLOYED, space).get("current"):
-        cluster.kubectl("delete", "--ignore-not-found", "-f", "-", given=manifests, seconds=REMOVE_SECONDS)
+        delete = ("delete", "--ignore-not-found", "-f", "-")
+        # Claims go when no pod uses them, and servers stay away when no hub starts them.
+        cluster.kubectl(*delete, "--wait=false", given=manifests, seconds=REMOVE_SECONDS)
+        for pods in ("component=hub", "component=singleuser-server"):
+            cluster.kubectl("delete", "pods", "-n", space, "-l", pods, seconds=REMOVE_SECONDS)
+        cluster.kubectl(*delete, given=manifests, seconds=REMOVE_SECONDS)
     ours = ",".join(f"{key}={value}" for key, value in rendered.MANAGED.items())
     cluster.kubectl("delete", "secrets,persistentvolumeclaims", "-n", space, "-l", ours, seconds=REMOVE_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from typing import Any
@@ -103,6 +104,20 @@ def test_zero_to_jupyterhub_is_uninstalled_and_its_servers_end(labels: dict[str,
     assert done[0] == "helm uninstall hub -n hub --ignore-not-found --wait --timeout 300s"
     assert done[1].startswith("kubectl delete pods -n hub -l component=singleuser-server")
     assert ("kubectl delete namespace hub --wait=true" in done) is bool(labels)
+
+
+def test_in_a_namespace_made_by_hand_servers_end_before_the_claims_that_they_use_are_waited_for() -> None:
+    """Nobody else ends them there: a claim would stay, and its deletion hang."""
+    tools = ClusterOf({"gateway": MANAGED, "hub": {}})
+    tools.secrets["kernelpod-deployed"] = {"current": base64.b64encode(b"kind: Deployment\n").decode()}
+    done = destroyed(tools)
+    assert [words for words in done if " hub" in words or words.endswith("-f -")] == [
+        "kubectl delete pods -n hub -l component=hub",
+        "kubectl delete pods -n hub -l component=singleuser-server",
+        "kubectl delete --ignore-not-found -f -",
+        f"kubectl delete secrets,persistentvolumeclaims -n hub -l {','.join(map('='.join, MANAGED.items()))}",
+    ]
+    assert done[0] == "kubectl delete --ignore-not-found -f - --wait=false"
 
 
 def test_a_release_of_the_same_name_that_an_admin_installed_stays() -> None:
