@@ -197,6 +197,18 @@ class Deployed:
         assert done.returncode == 0, done.stderr
 
 
+def certificate(folder: Path, names: str) -> None:
+    """Write an authority, and a certificate that it has signed, into a folder; names are such as `IP:10.0.0.1`."""
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
+    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+    named = ["-addext", f"subjectAltName={names}"]
+    # Python 3.13 and newer refuse an authority without key usage, as RFC 5280 does.
+    authority = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    for name, more in (("ca", authority), ("tls", [*signed, *named])):
+        out = ["-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}", "-days", "2"]
+        subprocess.run([*request, *out, *more], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
 @contextmanager
 def deployed(site: Site) -> Iterator[Site]:
     """Deploy, and remove all of it afterwards."""

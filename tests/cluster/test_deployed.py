@@ -21,7 +21,7 @@ import kube
 import pytest
 import requests
 import yaml
-from deployed import ADMIN, NFS_SERVER, Deployed, deployed, new_folder
+from deployed import ADMIN, NFS_SERVER, Deployed, certificate, deployed, new_folder
 from tries import TRY, answering, node_and_api_port, service_address, tried
 
 from kernelpod.demo.client import Browser, wait_until
@@ -380,18 +380,6 @@ def test_a_hub_whose_namespace_was_deleted_by_hand_comes_back(site: Deployed) ->
     assert "freed" not in site.succeeded("deploy", "--dry-run")
 
 
-def certificate(folder: Path, address: str) -> None:
-    """Write an authority, and a certificate of an address that it has signed, into a folder."""
-    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"]
-    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
-    named = ["-addext", f"subjectAltName=IP:{address}"]
-    # Python 3.13 and newer refuse an authority without key usage, as RFC 5280 does.
-    authority = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-    for name, more in (("ca", authority), ("tls", [*signed, *named])):
-        out = ["-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}", "-days", "2"]
-        subprocess.run([*request, *out, *more], cwd=folder, check=True, capture_output=True, timeout=60)
-
-
 def test_people_come_by_https_with_the_certificate_of_a_secret(
     site: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,7 +389,7 @@ def test_people_come_by_https_with_the_certificate_of_a_secret(
     asked = f"kubectl create secret tls hub-tls -n {space} --cert=tls.crt --key=tls.key"
     assert site.run("upgrade", "--yes").stderr.rstrip().endswith(f"Run:\n  {asked}")
     assert hub_answers(site.url)
-    certificate(tmp_path, str(urlsplit(site.url).hostname))
+    certificate(tmp_path, f"IP:{urlsplit(site.url).hostname}")
     subprocess.run(asked.split(), cwd=tmp_path, check=True, timeout=60)
     done = site.run("upgrade", "--yes")
     assert done.returncode == 1

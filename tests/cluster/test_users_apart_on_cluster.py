@@ -14,11 +14,12 @@ from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
+import kube
 import pytest
 import yaml
 from click.testing import CliRunner
 from cluster_site import IMAGES
-from deployed import ADMIN, Deployed, deployed, new_folder
+from deployed import ADMIN, Deployed, certificate, deployed, new_folder
 from tries import service_address
 
 from kernelpod.cli.main import main
@@ -49,7 +50,7 @@ class Forwarded(BaseRequestHandler):
     def handle(self) -> None:
         """Pass bytes on both ways until one side has ended."""
         service = service_address("proxy-public", self.server.namespace)
-        with socket.create_connection((service, 80), 30) as there:
+        with socket.create_connection((service, 443), 30) as there:
             there.settimeout(None)
             back = threading.Thread(target=passed_on, args=(there, self.request), daemon=True)
             back.start()
@@ -70,7 +71,7 @@ def passed_on(source: socket.socket, target: socket.socket) -> None:
 
 
 class Apart(Deployed):
-    """A deployment with subdomains and user ids."""
+    """A deployment with subdomains, a wildcard certificate and user ids."""
 
     port = 0
 
@@ -87,7 +88,8 @@ class Apart(Deployed):
         # The role of docs/hub.md, "Revoking a user".
         role = {"name": "kernelpod-admin", "users": [ADMIN]}
         data["hub"]["config"]["JupyterHub"] = {"load_roles": [role]}
-        data["hub"] |= {"url": f"http://hub.localhost:{self.port}", "subdomains": True, "user_ids": "passwd"}
+        url = f"https://hub.localhost:{self.port}"
+        data["hub"] |= {"url": url, "subdomains": True, "https_secret": "wildcard", "user_ids": "passwd"}
         self.file.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
 
     def publish(self) -> None:
@@ -96,10 +98,15 @@ class Apart(Deployed):
         self.files.mkdir()
         lines = [f"{name}:x:{uid}:{gid}::/home/{name}:/bin/sh\n" for name, (uid, gid) in IDS.items()]
         (self.files / "passwd").write_text("".join(lines), encoding="utf-8")
+        certificate(self.folder, "DNS:hub.localhost,DNS:*.hub.localhost,IP:127.0.0.1")
+        space, pair = self.namespaces["hub"], (f"--cert={self.folder}/tls.crt", f"--key={self.folder}/tls.key")
+        kube.kubectl("create", "namespace", space)
+        kube.kubectl("create", "secret", "tls", "wildcard", "-n", space, *pair)
 
     def remove(self) -> None:
         """Remove everything, whatever state it is in."""
         super().remove()
+        kube.kubectl("delete", "namespace", self.namespaces["hub"], "--ignore-not-found")
         shutil.rmtree(self.files)
 
 
@@ -116,13 +123,15 @@ def forwarded(namespace: str) -> Iterator[int]:
 def site(need: Any) -> Iterator[Apart]:
     need(shutil.which("kubectl") and os.environ.get("KUBECONFIG"), "a cluster", "make test-cluster")
     apart = Apart(new_folder(), "pvc")
-    with forwarded(apart.namespaces["hub"]) as apart.port, deployed(apart):
-        yield apart
+    with pytest.MonkeyPatch.context() as patched, forwarded(apart.namespaces["hub"]) as apart.port:
+        patched.setenv("SSL_CERT_FILE", str(apart.folder / "ca.crt"))
+        with deployed(apart):
+            yield apart
 
 
 def test_each_server_has_a_host(site: Apart) -> None:
     alice, bob = site.server("alice"), site.server("bob")
-    assert [alice.server, bob.server] == [f"http://{name}.hub.localhost:{site.port}" for name in ("alice", "bob")]
+    assert [alice.server, bob.server] == [f"https://{name}.hub.localhost:{site.port}" for name in ("alice", "bob")]
     # By it, a logout at the hub ends the logins at all servers. It opens nothing.
     shared = {cookie.name for cookie in alice.session.cookies if cookie.domain_specified}
     assert shared <= {"jupyterhub-session-id"}
@@ -167,7 +176,8 @@ def test_a_revoked_user_has_nothing(site: Apart, tmp_path: Path) -> None:
     assert site.kernel_pods("alice")
     bob = site.kernel("bob", "kept.ipynb")
     token = site.browser(ADMIN).hub("POST", f"/users/{ADMIN}/tokens", {"note": "mine"}, ok=(201,)).json()["token"]
-    settings = {"hubs": [{"api_url": f"http://127.0.0.1:{site.port}/hub/api"}]}
+    hub = {"api_url": f"https://127.0.0.1:{site.port}/hub/api", "ca_file": os.environ["SSL_CERT_FILE"]}
+    settings = {"hubs": [hub]}
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     (tmp_path / "token").write_text(token, encoding="utf-8")
     gateway = f"http://{service_address('kernelpod', site.namespaces['gateway'])}:8888"

@@ -46,6 +46,10 @@ def _dialled(url: str) -> str:
     return parts._replace(netloc=f"127.0.0.1:{parts.port}" if parts.port else "127.0.0.1").geturl()
 
 
+def _named(host: str | bytes | None) -> str | None:
+    return urlsplit(f"//{host}").hostname if isinstance(host, str) else None
+
+
 class _HubAdapter(HTTPAdapter):
     """Connects as browsers do, which know names below `localhost`.
 
@@ -61,6 +65,16 @@ class _HubAdapter(HTTPAdapter):
         answer = super().send(sent, *given, **named)
         answer.request, answer.url = request, request.url or ""
         return answer
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, *given: Any, **named: Any
+    ) -> tuple[Any, Any]:
+        """Ask for the certificate of the host that the URL names, and check it by that."""
+        made = super().build_connection_pool_key_attributes(request, *given, **named)
+        where, how = dict(made[0]), dict(made[1])
+        if (host := _named(request.headers.get("Host"))) and where["scheme"] == "https":
+            how |= {"server_hostname": host, "assert_hostname": host}
+        return where, how
 
     def init_poolmanager(self, *given: Any, **named: Any) -> None:
         """Use Python's own TLS context. SSL_CERT_FILE may name another authority."""
@@ -197,6 +211,7 @@ class Browser:
                     address,
                     cookie=self._cookies(url),
                     host=urlsplit(url).netloc,
+                    sslopt={"server_hostname": urlsplit(url).hostname},
                     origin=self.server,
                     timeout=TIMEOUT_SECONDS,
                 )
