@@ -21,7 +21,7 @@ from rig.machines.machine import FILER
 from doubles import eventually
 
 pytestmark = pytest.mark.usefixtures("machines")
-SMALL = "/small"
+SMALL, QUOTA = "/small", "/quota"
 WRITE = """
 def write(name, size):
     try:
@@ -34,28 +34,28 @@ def write(name, size):
 """
 
 
-def exported(options: str) -> None:
-    """Export the small file system, in place of an earlier export of it."""
-    on(FILER, "exportfs", "-o", f"{options},no_subtree_check,no_root_squash,fsid=77", f"*:{SMALL}")
+def exported(options: str, path: str = SMALL, number: int = 77) -> None:
+    """Export a file system, in place of an earlier export of it."""
+    on(FILER, "exportfs", "-o", f"{options},no_subtree_check,no_root_squash,fsid={number}", f"*:{path}")
 
 
 @contextmanager
-def small_file_system() -> Iterator[None]:
-    """Export a file system with room for a few files, of which nothing is left in the end."""
-    on(FILER, "mkdir", "-p", f"/srv{SMALL}")
-    on(FILER, "mount", "-t", "tmpfs", "-o", "size=4m,mode=0755", "small", f"/srv{SMALL}")
+def file_system(path: str, options: str, number: int) -> Iterator[None]:
+    """Export a file system of its own, of which nothing is left in the end."""
+    on(FILER, "mkdir", "-p", f"/srv{path}")
+    on(FILER, "mount", "-t", "tmpfs", "-o", f"mode=0755,{options}", "small", f"/srv{path}")
     try:
-        exported("rw,sync")
+        exported("rw,sync", path, number)
         yield
     finally:
-        on(FILER, "exportfs", "-u", f"*:{SMALL}", check=False)
-        on(FILER, "umount", "--lazy", f"/srv{SMALL}")
+        on(FILER, "exportfs", "-u", f"*:{path}", check=False)
+        on(FILER, "umount", "--lazy", f"/srv{path}")
 
 
 @pytest.fixture(scope="module")
 def small_site(make_site: MakeSite) -> Iterator[Site]:
-    """A gateway with homes on the small file system."""
-    with small_file_system():
+    """A gateway with homes on a file system with room for a few files."""
+    with file_system(SMALL, "size=4m", 77):
         yield make_site(filer=SMALL, patience_seconds=30, scheduling=ON_THEIR_NODE)
 
 
@@ -150,6 +150,23 @@ def test_a_full_export_is_said(site: Site) -> None:
         on(FILER, "rm", f"/srv{SMALL}/filling")
         # Linux's client may give a file the error of what was written to it before, once.
         eventually(lambda: channels.run("write('much', 100_000)") == "written\n", what="there is room again")
+
+
+def test_a_used_up_quota_is_said_and_hits_nobody_else(make_site: MakeSite) -> None:
+    """In the cell, as with a full export; the NFS server counts by uid, and other users' ids have room."""
+    with file_system(QUOTA, "size=64m,usrquota,usrquota_block_hardlimit=4m", 78):
+        site = make_site(filer=QUOTA, patience_seconds=30, scheduling=ON_THEIR_NODE)
+        with site.alice.channels(site.alice.start()) as channels:
+            assert channels.run(f"{WRITE}\nwrite('much', 8_000_000)") == "Disk quota exceeded\n"
+            refused = site.bob.post().json()  # has the same uid
+            assert (refused["code"], "Delete files" in refused["message"]) == ("disk_full", True), refused
+            others = f"/srv{QUOTA}/of-others"
+            on(FILER, "install", "-d", "-o", "4711", others)
+            write = ("sh", "-c", f"head -c 1M /dev/zero >{others}/file")
+            on(FILER, "setpriv", "--reuid", "4711", "--clear-groups", *write)
+            channels.run("import os; os.remove('much')")
+            eventually(lambda: channels.run("write('some', 9)") == "written\n", what="there is room again")
+        site.stop_kernels()
 
 
 def test_a_read_only_export_is_said_in_the_cell_and_kernels_start(site: Site) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import kube
 import pytest
@@ -13,6 +17,8 @@ from rig.machines.machine import FILER
 from doubles import eventually
 
 pytestmark = pytest.mark.usefixtures("machines")
+# How long an NFS server is away at least; `make test-outage` says more.
+OUTAGE_SECONDS = float(os.environ.get("KERNELPOD_OUTAGE_SECONDS", "0"))
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +37,14 @@ def site(whole_site: Site) -> Iterator[Site]:
     whole_site.stop_kernels()
 
 
-@pytest.fixture
-def server(site: Site) -> Iterator[None]:
-    """A pod on the other node with alice's home, in the place of her server."""
-    home = {"name": "home", "nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
+@contextmanager
+def on_the_other_node(site: Site, home: dict[str, Any], sub_path: str = "") -> Iterator[None]:
+    """Run a pod with a home of the given volume, in the place of a user's server."""
     container = {
         "name": "server",
         "image": IMAGES.format("kernel-python"),
         "command": ["sleep", "infinity"],
-        "volumeMounts": [{"name": "home", "mountPath": "/home/jovyan"}],
+        "volumeMounts": [{"name": "home", "mountPath": "/home/jovyan", "subPath": sub_path}],
     }
     spec = {
         "nodeName": NODE_OF_SERVERS.name,
@@ -47,13 +52,20 @@ def server(site: Site) -> Iterator[None]:
         "securityContext": {"runAsUser": UID, "runAsGroup": GID},
         "terminationGracePeriodSeconds": 0,
         "containers": [container],
-        "volumes": [home],
+        "volumes": [{"name": "home", **home}],
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "server"}, "spec": spec}
     kube.kubectl("create", "-n", site.namespace, "-f", "-", given=pod)
     kube.kubectl("wait", "-n", site.namespace, "pod/server", "--for=condition=Ready", "--timeout=100s")
     yield
     kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s")
+
+
+@pytest.fixture
+def server(site: Site) -> Iterator[None]:
+    """A pod on the other node with alice's home."""
+    with on_the_other_node(site, {"nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}):
+        yield
 
 
 def in_server(site: Site, code: str) -> str:
@@ -157,13 +169,37 @@ def test_what_two_nodes_write_under_locks_is_all_there(site: Site, way: str) -> 
         assert in_server(site, f"{way}\nprint(count())") == "100\n"
 
 
+def test_two_nodes_share_a_home_by_nfs_3(make_site: MakeSite) -> None:
+    """What is saved is there at once; what both write under locks is all there: `rpc.statd` runs on the nodes."""
+    options = {"mount_options": ("nfsvers=3",), "patience_seconds": 30, "scheduling": ON_THEIR_NODE}
+    site = make_site("pvc", filer="/open", **options)
+    claim = {"persistentVolumeClaim": {"claimName": "homes"}}
+    with on_the_other_node(site, claim, "alice"), site.alice.channels(site.alice.start()) as channels:
+        for number in range(5):
+            in_server(site, f"open('/home/jovyan/ü', 'w').write('{number}')")
+            assert channels.run("print(open('/home/jovyan/ü').read())") == f"{number}\n"
+            channels.run(f"open('/home/jovyan/back', 'w').write('{number}')")
+            assert in_server(site, "print(open('/home/jovyan/back').read())") == f"{number}\n"
+        mounted = "print(*(line.split()[2] for line in open('/proc/mounts') if line.split()[1] == '/home/jovyan'))"
+        assert (channels.run(mounted), in_server(site, mounted)) == ("nfs\n", "nfs\n")
+        for way in (LINES, ROWS):
+            adding = channels.start(f"{way}\nadd('kernel')")
+            in_server(site, f"{way}\nadd('server')")
+            assert channels.finish(adding).text == ""
+            assert channels.run("print(count())") == "100\n"
+    site.stop_kernels()
+
+
 def test_a_kernel_outlives_its_server_of_homes_and_loses_nothing(site: Site) -> None:
     """It computes on; what it writes waits until the server is back."""
     kernel = site.alice.start()
     with site.alice.channels(kernel) as channels:
         channels.run("import os; kept = open('kept', 'w'); kept.write('x'); kept.flush(); os.fsync(kept.fileno())")
         with without_power(FILER):
+            until = time.monotonic() + OUTAGE_SECONDS
             assert channels.run("print(sum(range(10)))") == "45\n"
+            while time.monotonic() < until:
+                assert channels.run("import time; time.sleep(1); print(sum(range(10)))") == "45\n"
             writing = channels.start("open('late', 'w').write('y'); print(open('kept').read())")
         assert channels.finish(writing, 120).text == "x\n"
     assert on(FILER, "cat", f"/srv{site.export}/alice/kept", f"/srv{site.export}/alice/late") == "xy"
@@ -183,9 +219,13 @@ def test_a_kernel_is_deleted_while_its_server_of_homes_is_away(site: Site) -> No
     """The gateway does not wait for the server. The node ends the pod's rest when it is back."""
     kernel = site.alice.start()
     assert site.alice.run(kernel, "print(open('kept', 'w').write('x' * 9))") == "9\n"
+    until = time.monotonic() + OUTAGE_SECONDS
     with without_power(FILER):
         assert site.alice.ask("DELETE", f"kernels/{kernel}").status_code == 204
         assert (site.alice.ids(), site.leftovers()) == ([], [])
+        eventually(
+            lambda: time.monotonic() > until, OUTAGE_SECONDS + 60, what="the server was away for long enough"
+        )
     mounts = lambda: on(NODE_OF_KERNELS, "cat", "/proc/mounts")  # noqa: E731
     eventually(lambda: f"{site.export}/alice" not in mounts(), 180, what="the node has unmounted the home")
     assert site.alice.run(site.alice.start(), "import os; print(os.path.getsize('kept'))") == "9\n"

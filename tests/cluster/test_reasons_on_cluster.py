@@ -96,6 +96,19 @@ def test_a_kernel_that_its_memory_limit_ended_is_dead_and_says_why(site: Site, s
     assert site.alice.run(kernel, "print('again')") == "again\n"
 
 
+def test_a_kernel_that_fills_the_nodes_disk_is_ended_and_says_why(site: Site) -> None:
+    """The node measures pods at intervals."""
+    sizes = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+    stanza = {"image": IMAGES.format("kernel-python"), "resources": {**sizes, "ephemeral_storage": "48Mi"}}
+    kernel, other = site.alice.start(site.spec("small-disk", stanza)), site.alice.start()
+    with site.alice.channels(kernel) as channels:
+        channels.start("print(open('/tmp/much', 'wb').write(bytes(2**27)))")
+        model = eventually(lambda: dead(site, kernel), 120, what="the kernel is reported dead")
+    assert "ephemeral" in model["reason"], model
+    eventually(lambda: len(site.leftovers()) == 2, what="nothing is left but the other kernel's pod and Secret")
+    assert site.alice.run(other, "print('goes on')") == "goes on\n"
+
+
 def test_a_pod_deleted_by_hand_is_dead_and_says_why(site: Site) -> None:
     kernel, other = site.alice.start(), site.alice.start()
     labelled = f"kernelpod.io/kernel-id={kernel}"

@@ -9,6 +9,7 @@ import pytest
 from rig import lifecycle
 from rig.enforcer import with_address
 from rig.layout import Layout, RigError
+from rig.machines import machine
 from rig.machines.linux import newest_first
 from rig.machines.machine import MACHINES
 
@@ -18,6 +19,18 @@ def test_only_so_many_nodes_can_be_made(nodes: int, tmp_path: Path) -> None:
     with pytest.raises(RigError, match=rf"a cluster of {nodes} nodes cannot be made: say --nodes 1 to 3"):
         lifecycle.up(Layout(tmp_path / "state", tmp_path / "cache"), nodes)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "no device"])
+def test_without_tap_devices_nothing_is_begun(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "TUN", tmp_path / "tun")
+    if there:
+        (tmp_path / "tun").mkdir()
+    with pytest.raises(RigError, match=r"need tap devices.*--nodes 1"):
+        lifecycle.up(Layout(tmp_path / "state", tmp_path / "cache"), 2)
+    assert not (tmp_path / "state").exists()
 
 
 def test_the_newest_source_that_runs_everywhere_is_tried_first() -> None:

@@ -84,6 +84,8 @@ def up(layout: Layout, nodes: int = 1) -> None:
     """
     if not 1 <= nodes <= 1 + len(NODES):
         raise RigError(f"a cluster of {nodes} nodes cannot be made: say --nodes 1 to {1 + len(NODES)}")
+    if nodes > 1:
+        machine.require_tap()
     with locked(layout):
         archives = build(layout)
         wanted = [FILER, *NODES[: nodes - 1]] if nodes > 1 else []

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from .. import binaries
 from ..api import Api
-from ..layout import NODE_IP, SOURCES, Layout
+from ..layout import NODE_IP, SOURCES, Layout, RigError
 from ..processes import Component
 from ..shell import run, succeeds
 from . import disk, linux
 
 BOOT = Path(__file__).with_name("boot")
 KUBELET_PORT = 10250
+TUN = Path("/dev/net/tun")
 CONNECTION_LOST = 255  # ssh's own exit code
 GRACE_SECONDS = 10  # of the NFS server: how long a client that was away keeps its locks
 
@@ -96,6 +97,18 @@ def _listens(address: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def require_tap() -> None:
+    """Raise RigError, which says what to do, if this machine cannot have network devices for machines."""
+    try:
+        TUN.open("r+b", buffering=0).close()
+    except OSError as error:
+        said = f"nodes with kernels of their own need tap devices, and {TUN} cannot be opened ({error.strerror}): "
+        raise RigError(
+            f"{said}`modprobe tun` on the machine, and in a container `--device {TUN} --cap-add NET_ADMIN`; "
+            "or bring up one node, `--nodes 1`"
+        ) from error
 
 
 def connect(machine: Machine) -> None:
