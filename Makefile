@@ -164,6 +164,9 @@ test-upgrade: env ## upgrade a deployment of an earlier commit on the test clust
 	KERNELPOD_UPGRADE_FROM=$(CURDIR)/.cache/earlier $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_upgrade.py
 	git worktree remove --force .cache/earlier
 
+test-outage: env ## let kernels compute, and end, while their NFS server is away, on the test cluster with NODES=3: SECONDS=600
+	KERNELPOD_OUTAGE_SECONDS=$(or $(SECONDS),600) $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_homes_on_real_nfs.py -k "outlives or deleted" --timeout=3600
+
 chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...; ONLY=PART of their names
 	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_ONLY="$(ONLY)" KERNELPOD_CHAOS_FAULTS=$(if $(SMALL),60,1000) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
 
@@ -210,6 +213,9 @@ test-wheel: env-gateway ## test an admin's commands with the built package, alon
 bench-local: env ## benchmark against stock Enterprise Gateway, in one run; JSON=FILE writes the table, SMALL=1 is a short run
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
+bench-nodes: env ## measure on the test cluster with NODES=3 starts on another node, and a gateway killed beside kernels of all; JSON=FILE, SMALL=1
+	$(CLUSTER) run -- .venv/bin/python -m bench.nodes $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
+
 bench-homes: env ## measure on the test cluster with NODES=3 how soon changes to homes are seen on another node, by mount options; JSON=FILE, SMALL=1
 	$(CLUSTER) run -- env PYTHONPATH=tests/cluster .venv/bin/python -m bench.homes $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
@@ -253,5 +259,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-upgrade chaos
-.PHONY: deploy upgrade rollback status smoke destroy bench-cluster bench-homes specs-sync bench-specs bench-courses
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-upgrade test-outage chaos
+.PHONY: deploy upgrade rollback status smoke destroy bench-cluster bench-homes bench-nodes specs-sync bench-specs bench-courses

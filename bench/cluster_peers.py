@@ -192,6 +192,7 @@ class OursOnCluster(ClusterPeer):
     kernel_name, returning_name, prewarmed = "python-pod", "warm-pod", 1
     account = service = "kernelpod"
     gateway_labels = "app.kubernetes.io/component=gateway"
+    replicas = 1
 
     def install(self) -> None:
         hub = FakeHub(self.homes.server)
@@ -204,6 +205,7 @@ class OursOnCluster(ClusterPeer):
         nfs = {"server": self.homes.server}
         values = {
             "image": {"repository": OUR_GATEWAY, "tag": "test"},
+            "replicaCount": self.replicas,
             "kernels": {"namespace": {"name": self.kernels, "create": False}},
             "kernelspecs": {
                 "source": "volume",
@@ -225,12 +227,15 @@ class OursOnCluster(ClusterPeer):
         """Return no variables: home, uid and namespace follow from the authenticated user."""
         return {}
 
+    def kernelspecs(self) -> dict[str, dict[str, Any]]:
+        """Return what each kernelspec says of its pods, besides image and resources."""
+        return {self.kernel_name: {"prewarm": 0}, self.returning_name: {"prewarm": self.prewarmed}}
+
     def _publish(self) -> None:
         """Publish the shipped kernelspec with the test's image and the same resources as the other peers."""
-        spec = json.loads((ROOT / "kernelspecs" / self.kernel_name / "kernel.json").read_bytes())
-        stanza = {"image": OUR_KERNEL, "resources": {"requests": REQUESTS}}
-        for name, prewarm in ((self.kernel_name, 0), (self.returning_name, self.prewarmed)):
-            spec["metadata"]["kernelpod"] = {**stanza, "prewarm": prewarm}
+        spec = json.loads((ROOT / "kernelspecs" / OursOnCluster.kernel_name / "kernel.json").read_bytes())
+        for name, more in self.kernelspecs().items():
+            spec["metadata"]["kernelpod"] = {"image": OUR_KERNEL, "resources": {"requests": REQUESTS}, **more}
             folder = self.homes.kernelspecs / "kernelspecs" / name
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")

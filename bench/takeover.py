@@ -28,7 +28,7 @@ from kernelpod.base.headers import COMEBACK, IN_ORDER
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bench.client import WebSocketAddress
     from bench.table import Measure
@@ -208,8 +208,12 @@ def measure(peer: PairPeer, size: Size) -> list[Measure]:
         _listened(peer, kernels)
         pages += _killed(peer, kernels)
         peer.run_again()
+    return figures(pages, f"{size.kernels} kernels, whose cells print and end meanwhile")
+
+
+def figures(pages: Sequence[Page], said: str) -> list[Measure]:
+    """Return the rows of pages whose leader was killed."""
     missing = sum(page.lines != [str(line) for line in range(page.count)] for page in pages)
-    said = f"{size.kernels} kernels, whose cells print and end meanwhile"
     away = sorted(page.away_seconds for page in pages if page.away_seconds)
     return [
         ours("a leader is killed: page without output, p50", "s", away, 2, said),
@@ -233,20 +237,28 @@ def _listened(peer: PairPeer, kernels: Sequence[str]) -> None:
 
 
 def _killed(peer: PairPeer, kernels: Sequence[str]) -> list[Page]:
-    pages = []
-    for number, kernel_id in enumerate(kernels):
-        addresses = []
+    addresses = []
+    for kernel_id in kernels:
+        both = []
         for port in peer.ports:
             peer.port = port
-            addresses.append(peer.address(kernel_id))
-        turned = addresses[number % 2 :] + addresses[: number % 2]
-        pages.append(Page(turned, 30 + 60 * number // len(kernels)))
+            both.append(peer.address(kernel_id))
+        addresses.append(both)
+    return through_a_kill(addresses, peer.kill_leader)
+
+
+def through_a_kill(addresses: Sequence[Sequence[WebSocketAddress]], kill: Callable[[], None]) -> list[Page]:
+    """Return pages, one for each kernel with its address at all gateways; `kill` comes while their cells print."""
+    pages = []
+    for number, both in enumerate(addresses):
+        turned = [*both[number % 2 :], *both[: number % 2]]
+        pages.append(Page(turned, 30 + 60 * number // len(addresses)))
     begun = threading.Barrier(len(pages) + 1)
     with ThreadPoolExecutor(len(pages)) as pool:
         runs = [pool.submit(page.run, begun) for page in pages]
         begun.wait(PATIENCE_SECONDS)
         time.sleep(KILL_AFTER_SECONDS)
-        peer.kill_leader()
+        kill()
         for run in runs:
             run.result()
     return pages
