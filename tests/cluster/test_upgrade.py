@@ -46,6 +46,13 @@ class Upgraded(Deployed):
         """Return the images of the gateways."""
         return [pod["spec"]["containers"][0]["image"] for pod in kube.items("pods", self.namespaces["gateway"])]
 
+    def versions(self) -> set[bool]:
+        """Return whether images of gateways and hub are the earlier ones; both answers while some are."""
+        hubs = kube.items("pods", self.namespaces["hub"], "component=hub")
+        images = [*self.gateways(), *(pod["spec"]["containers"][0]["image"] for pod in hubs)]
+        assert len(images) >= 2, images
+        return {image.endswith(":earlier") for image in images}
+
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Upgraded]:
@@ -74,22 +81,28 @@ def test_kernels_go_on_through_an_upgrade_and_back(site: Upgraded) -> None:
     kernel.run("n = 0")
     counts(site, kernel, 1)
     assert "smoke: passed" in site.succeeded("upgrade", "--yes")
-    assert not any(image.endswith(":earlier") for image in site.gateways())
+    wait_until(lambda: site.versions() == {False}, "this version's gateway and hub")
     counts(site, kernel, 2)
+    site.succeeded("rollback", "--yes")
+    wait_until(lambda: site.versions() == {True}, "the earlier version's gateway and hub")
+    counts(site, kernel, 3)
+    assert "smoke: passed" in site.succeeded("upgrade", "--yes")
+    wait_until(lambda: site.versions() == {False}, "this version's gateway and hub, again")
+    counts(site, kernel, 4)
     site.values = {"replicaCount": 2}
     site.write()
     assert "smoke: passed" in site.succeeded("upgrade", "--yes")
-    counts(site, kernel, 3)
+    counts(site, kernel, 5)
     made = site.kernel("alice", "new.ipynb")
     made.run("n = 0")
     site.succeeded("rollback", "--yes")
     wait_until(lambda: len(site.gateways()) == 1, "the second gateway's end")
-    counts(site, kernel, 4)
+    counts(site, kernel, 6)
     counts(site, made, 1)
     site.values = {}
     site.earlier("upgrade", "--yes")
-    wait_until(lambda: all(image.endswith(":earlier") for image in site.gateways()), "the earlier gateway")
-    counts(site, kernel, 5)
+    wait_until(lambda: site.versions() == {True}, "the earlier version's gateway and hub")
+    counts(site, kernel, 7)
     counts(site, made, 2)
     for one in (kernel, made):
         one.close()
