@@ -29,10 +29,13 @@ with ThreadPoolExecutor() as pool:
 
 @contextmanager
 def answering(addresses: Iterable[str]) -> Iterator[int]:
-    """Let this machine have these addresses. Yields the port on which all of them answer."""
+    """Let this machine have these addresses. Yields the port on which all of them answer.
+
+    Their scope is the machine: one that is global could become the source of somebody's connection, and end it.
+    """
     with ExitStack() as stack, socket.create_server(("0.0.0.0", 0)) as server:
         for address in addresses:
-            ip("addr", "add", f"{address}/32", "dev", "lo")
+            ip("addr", "add", f"{address}/32", "dev", "lo", "scope", "host")
             stack.callback(ip, "addr", "del", f"{address}/32", "dev", "lo")
         yield int(server.getsockname()[1])
 

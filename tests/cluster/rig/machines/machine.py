@@ -112,14 +112,18 @@ def require_tap() -> None:
 
 
 def connect(machine: Machine) -> None:
-    """Make the device that leads to the machine, and its routes, as far as they are missing."""
+    """Make the device that leads to the machine, and its routes, as far as they are missing.
+
+    The routes say which address is this machine's: otherwise a connection begun while a test has added an address
+    would get that one, and end with it.
+    """
     if f" {machine.interface}:" not in run(["ip", "-oneline", "link", "show"]):
         run(["ip", "tuntap", "add", "dev", machine.interface, "mode", "tap"])
     run(["ip", "link", "set", machine.interface, "up"])
-    run(["ip", "route", "replace", f"{machine.address}/32", "dev", machine.interface])
+    run(["ip", "route", "replace", f"{machine.address}/32", "dev", machine.interface, "src", NODE_IP])
     if machine.pods:
         way = ["via", machine.address, "dev", machine.interface, "onlink"]
-        run(["ip", "route", "replace", machine.pods, *way])
+        run(["ip", "route", "replace", machine.pods, *way, "src", NODE_IP])
 
 
 def cut(machine: Machine) -> None:
