@@ -208,16 +208,14 @@ def test_a_kernel_cannot_redirect_the_next_gateway(make_site: Any) -> None:
     own = make_site()
     kernel_id = own.alice.start()
     code = """
-import json
+import json, os
 path = "/run/kernelpod/connection.json"
 forged = {**json.load(open(path)), "transport": "tcp", "ip": "127.0.0.1", "shell_port": 9}
-try:
-    json.dump(forged, open(path, "w"))
-except OSError as error:
-    print(error.strerror)
+os.remove(path)
+json.dump(forged, open(path, "w"))
 x = 7
 """
-    assert own.alice.run(kernel_id, code) == "Read-only file system\n"
+    assert own.alice.run(kernel_id, code) == ""
     own.gateway.stop(signal.SIGKILL)
     own.gateway.start()
     assert own.alice.run(kernel_id, "print(x)") == "7\n"

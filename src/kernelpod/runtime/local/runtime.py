@@ -281,6 +281,7 @@ class LocalRuntime:
         return Sandbox(
             system=(*system, startfolder.bound(folder)),
             in_memory=startfolder.INSIDE,
+            links=startfolder.LINKS,
             mounts=plan.mounts,
             uid=plan.uid,
             gid=plan.gid,

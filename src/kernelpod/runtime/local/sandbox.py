@@ -10,8 +10,8 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from kernelpod.base.missingtools import how_to_install, package_manager
@@ -71,6 +71,8 @@ class Sandbox:
     own_network: bool = False
     in_memory: str | None = None
     """A folder that is a small file system in memory, which the process may write in."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """What symbolic links that it may replace lead to, by their paths."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,14 @@ def _system(sandbox: Sandbox) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc(), "--proc", "/proc", "--dev", "/dev"]
     size = sandbox.memory_limit_bytes or FILES_IN_MEMORY_BYTES
     places = {"/tmp": size, "/dev/shm": sandbox.shm_bytes or size}  # noqa: S108 - the sandbox's own
-    if sandbox.in_memory:
-        places[sandbox.in_memory] = SMALL_BYTES
     for place, most in places.items():
-        words += [*_parents(place), "--size", str(most), "--perms", "1777", "--tmpfs", place]
+        words += ["--size", str(most), "--perms", "1777", "--tmpfs", place]
+    if sandbox.in_memory:
+        # Without the sticky bit, so that the user may replace what bubblewrap, as root, puts there.
+        size_and_mode = ("--size", str(SMALL_BYTES), "--perms", "0777")
+        words += [*_parents(sandbox.in_memory), *size_and_mode, "--tmpfs", sandbox.in_memory]
+    for place, target in sandbox.links.items():
+        words += ["--symlink", target, place]
     return words
 
 

@@ -22,7 +22,8 @@ from kernelpod.start.record import KernelRecord
 INSIDE = "/run/kernelpod"
 """The folder of `c`, as the kernel in a sandbox sees it."""
 PLACE = "c"
-CONNECTION_FILE = "connection.json"
+CONNECTION_FILE, GIVEN_FILE = "connection.json", "given.json"
+LINKS = {f"{INSIDE}/{CONNECTION_FILE}": GIVEN_FILE}
 
 
 def new_connection_in(folder: Path, plan: KernelPlan, keys: ConnectionKeys | None) -> Connection:
@@ -59,8 +60,8 @@ def mark(folder: Path) -> str:
 
 
 def bound(folder: Path) -> Bind:
-    """Return the connection file's place in a sandbox."""
-    return Bind(mark(folder), f"{INSIDE}/{CONNECTION_FILE}", read_only=True)
+    """Return the place in a sandbox that CONNECTION_FILE, which the kernel may write anew, first leads to."""
+    return Bind(mark(folder), f"{INSIDE}/{GIVEN_FILE}", read_only=True)
 
 
 def lead_into(folder: Path, root: Path) -> None:
