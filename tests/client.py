@@ -94,6 +94,12 @@ class Channels:
         )
         return asked
 
+    def begin_running(self, code: str) -> str:
+        """Send code and return the request's id once its lines run; an interrupt before leaves it unanswered."""
+        asked = self.start(f"print('runs', flush=True)\n{code}")
+        self.receive(lambda got: (got["parent_header"].get("msg_id"), got["msg_type"]) == (asked, "stream"))
+        return asked
+
     def finish(self, asked: str, seconds: float = PATIENCE_SECONDS) -> Outcome:
         """Return what became of a request, once its reply and its last output are here."""
         replies: list[dict[str, Any]] = []

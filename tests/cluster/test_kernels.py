@@ -92,7 +92,7 @@ def test_a_kernel_that_is_not_python_runs(site: Site) -> None:
 def test_a_busy_kernel_is_interrupted(site: Site) -> None:
     kernel = site.alice.start()
     with site.alice.channels(kernel) as channels:
-        asked = channels.begin("import time\nwhile True: time.sleep(0.1)")
+        asked = channels.begin_running("import time\nwhile True: time.sleep(0.1)")
         assert site.alice.ask("POST", f"kernels/{kernel}/interrupt").status_code == 204
         assert channels.finish(asked).error == "KeyboardInterrupt"
 
@@ -111,7 +111,7 @@ def test_a_kernel_that_only_knows_signals_is_interrupted_where_exec_is_allowed(m
     site.spec("signal-pod", interrupt_mode="signal")
     kernel = site.alice.start("signal-pod")
     with site.alice.channels(kernel) as channels:
-        asked = channels.begin("import time\nwhile True: time.sleep(0.1)")
+        asked = channels.begin_running("import time\nwhile True: time.sleep(0.1)")
         assert site.alice.ask("POST", f"kernels/{kernel}/interrupt").status_code == 204
         assert channels.finish(asked).error == "KeyboardInterrupt"
         assert channels.run("print('goes on')") == "goes on\n"

@@ -199,7 +199,7 @@ def test_bash_runs_and_is_interrupted(quiet: Stock) -> None:
 def test_interrupt_restart_delete(quiet: Stock) -> None:
     kernel_id = started(quiet)
     with quiet.caller.channels(kernel_id) as channels:
-        asked = channels.begin("import time; time.sleep(60)")
+        asked = channels.begin_running("import time; time.sleep(60)")
         assert quiet.caller.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
         assert channels.finish(asked).error == "KeyboardInterrupt"
         channels.run("kept = 1")

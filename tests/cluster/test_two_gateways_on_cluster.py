@@ -115,7 +115,7 @@ def test_any_of_them_serves_every_kernel(pair: Pair) -> None:
     assert alice(pair.leader).ids() == alice(pair.other).ids() == [kernel_id]
     for gateway in pair.gateways:
         with alice(gateway).channels(kernel_id) as page:
-            asked = page.begin("import time; time.sleep(60)")
+            asked = page.begin_running("import time; time.sleep(60)")
             assert alice(gateway).ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
             assert page.finish(asked).error == "KeyboardInterrupt"
             assert alice(gateway).ask("POST", f"kernels/{kernel_id}/restart").status_code == 200

@@ -62,7 +62,7 @@ def test_it_is_interrupted_restarted_and_deleted_like_any_other(warmed: Any) -> 
     (spare,) = spares(warmed)
     assert warmed.alice.start("warm-pod") == spare
     with warmed.alice.channels(spare) as channels:
-        asked = channels.begin("import time\nwhile True: time.sleep(0.1)")
+        asked = channels.begin_running("import time\nwhile True: time.sleep(0.1)")
         assert warmed.alice.ask("POST", f"kernels/{spare}/interrupt").status_code == 204
         assert channels.finish(asked).error == "KeyboardInterrupt"
         assert warmed.alice.ask("POST", f"kernels/{spare}/restart").status_code == 200

@@ -115,7 +115,7 @@ def test_any_of_them_serves_every_kernel(pair: Pair) -> None:
     assert other.run(kernel_id, "print(x + 1)") == "6\n"
     for caller in (one, other):
         with caller.channels(kernel_id) as page:
-            asked = page.begin("import time; time.sleep(60)")
+            asked = page.begin_running("import time; time.sleep(60)")
             assert caller.ask("POST", f"kernels/{kernel_id}/interrupt").status_code == 204
             assert page.finish(asked).error == "KeyboardInterrupt"
             assert caller.ask("POST", f"kernels/{kernel_id}/restart").status_code == 200
