@@ -16,9 +16,9 @@ from rig.machines.machine import FILER
 
 from doubles import eventually
 
-pytestmark = pytest.mark.usefixtures("machines")
 # How long an NFS server is away at least; `make test-outage` says more.
 OUTAGE_SECONDS = float(os.environ.get("KERNELPOD_OUTAGE_SECONDS", "0"))
+pytestmark = [pytest.mark.usefixtures("machines"), pytest.mark.timeout(400 + OUTAGE_SECONDS)]
 
 
 @pytest.fixture(scope="module")
