@@ -214,7 +214,7 @@ bench-local: env ## benchmark against stock Enterprise Gateway, in one run; JSON
 	.venv/bin/python -m bench.local $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
 bench-nodes: env ## measure on the test cluster with NODES=3 starts on another node, and a gateway killed beside kernels of all; JSON=FILE, SMALL=1
-	$(CLUSTER) run -- .venv/bin/python -m bench.nodes $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
+	$(CLUSTER) run -- env PYTHONPATH=tests/cluster .venv/bin/python -m bench.nodes $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))
 
 bench-homes: env ## measure on the test cluster with NODES=3 how soon changes to homes are seen on another node, by mount options; JSON=FILE, SMALL=1
 	$(CLUSTER) run -- env PYTHONPATH=tests/cluster .venv/bin/python -m bench.homes $(if $(SMALL),--small) $(if $(JSON),--json $(JSON))

@@ -18,6 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster_machines import NODE_OF_KERNELS, NODE_OF_SERVERS, TOLERATED
+
 from bench import cluster_kube as kube
 from bench import cluster_node as node
 from bench import takeover
@@ -31,8 +33,7 @@ from bench.turns import say, wait_quiet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TOLERATED = [{"key": "kernelpod.test/machine", "operator": "Exists"}]
-NODES = ("node1", "node2", "node3")
+NODES = ("node1", NODE_OF_SERVERS.name, NODE_OF_KERNELS.name)
 HERE, THERE = NODES[0], NODES[-1]
 COUNTS, TURNS = (1, 10), 3
 KERNELS, FEW = 30, 3

@@ -11,9 +11,8 @@ from typing import Any
 from rig.layout import Layout
 from rig.machines import machine
 from rig.machines.files import TAINT
-from rig.machines.machine import CONNECTION_LOST, NODES, Machine
+from rig.machines.machine import NODES, Machine
 
-ATTEMPTS = 3
 DOING = "ps -eo pid,stat,wchan:24,etime,args; dmesg | tail -n 20"
 CLUSTER = Path(__file__).with_name("cluster")
 NODE_OF_SERVERS, NODE_OF_KERNELS = NODES
@@ -26,21 +25,19 @@ ON_THEIR_NODE: dict[str, Any] = {
 
 
 def on(where: Machine, *argv: str, check: bool = True, seconds: float = 60) -> str:
-    """Return what a command in a machine prints; it is run again if the connection to the machine is lost.
+    """Return what a command in a machine prints.
 
     Raises AssertionError with the command's words if it fails, and with what the machine does if it takes long.
     """
-    for _attempt in range(ATTEMPTS):
-        try:
-            done = _by_ssh(where, argv, seconds)
-        except subprocess.TimeoutExpired:
-            doing = _by_ssh(where, ["sh", "-c", DOING], seconds).stdout
-            raise AssertionError(
-                f"{where.name}: {argv} takes over {seconds} s. What the machine does:\n{doing}"
-            ) from None
-        if done.returncode != CONNECTION_LOST:
-            break
-    assert not check or done.returncode == 0, f"{where.name}: {argv}: {done.stdout}{done.stderr}"
+    try:
+        done = _by_ssh(where, argv, seconds)
+    except subprocess.TimeoutExpired:
+        doing = _by_ssh(where, ["sh", "-c", DOING], seconds).stdout
+        raise AssertionError(
+            f"{where.name}: {argv} takes over {seconds} s. What the machine does:\n{doing}"
+        ) from None
+    said = f"{where.name}: {argv} exits with {done.returncode}: {done.stdout}{done.stderr}"
+    assert not check or done.returncode == 0, said
     return done.stdout
 
 

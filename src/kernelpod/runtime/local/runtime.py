@@ -253,6 +253,7 @@ class LocalRuntime:
         self._kernels[_key(kernel)] = local
 
         def ended(exit_code: int | None) -> None:
+            startfolder.lead_nowhere(folder)
             if self._groups and self._groups.ran_out_of_memory(folder.name):
                 local.ended = out_of_memory(kernel.record.plan)
             else:

@@ -151,8 +151,7 @@ def _namespaces() -> list[str]:
 def _system(sandbox: Sandbox) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr", *_top_level(), *_etc(), "--proc", "/proc", "--dev", "/dev"]
     size = sandbox.memory_limit_bytes or FILES_IN_MEMORY_BYTES
-    places = {"/tmp": size, "/dev/shm": sandbox.shm_bytes or size}  # noqa: S108 - the sandbox's own
-    for place, most in places.items():
+    for place, most in (("/tmp", size), ("/dev/shm", sandbox.shm_bytes or size)):  # noqa: S108 - the sandbox's own
         words += ["--size", str(most), "--perms", "1777", "--tmpfs", place]
     if sandbox.in_memory:
         # Without the sticky bit, so that the user may replace what bubblewrap, as root, puts there.

@@ -64,6 +64,12 @@ def bound(folder: Path) -> Bind:
     return Bind(mark(folder), f"{INSIDE}/{GIVEN_FILE}", read_only=True)
 
 
+def lead_nowhere(folder: Path) -> None:
+    """Remove the way into a sandbox that has ended: its process id may become that of another user's."""
+    if (folder / PLACE).is_symlink():
+        (folder / PLACE).unlink(missing_ok=True)
+
+
 def lead_into(folder: Path, root: Path) -> None:
     """Make `c` lead into a started sandbox, whose root folder is `root` on this machine."""
     (folder / PLACE).symlink_to(f"{root}{INSIDE}")

@@ -19,7 +19,6 @@ from . import disk, linux
 BOOT = Path(__file__).with_name("boot")
 KUBELET_PORT = 10250
 TUN = Path("/dev/net/tun")
-CONNECTION_LOST = 255  # ssh's own exit code
 GRACE_SECONDS = 10  # of the NFS server: how long a client that was away keeps its locks
 
 
@@ -145,7 +144,7 @@ def mend(machine: Machine) -> None:
 def command(layout: Layout, machine: Machine, argv: Sequence[str]) -> list[str]:
     """Return the command line that runs a command in the machine.
 
-    It exits with CONNECTION_LOST if the machine cannot be reached, or is silent for half a minute.
+    It exits with 255, as ssh does, if the machine cannot be reached, or is silent for half a minute.
     """
     options = ["-i", str(layout.machine(machine.name) / "client_key"), "-q"]
     for option in (
