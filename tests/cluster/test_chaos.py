@@ -144,7 +144,7 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
         finally:
             for turn in turns:
                 turn.release()
-        assert not tally.wrong, told_of(scene)
+        assert not tally.wrong, f"{name}: {told_of(scene)}"
         eventually(lambda before=tally.cells: tally.cells > before + 2, BOUND_SECONDS, what="users go on")
     for user in scene.users:
         user.stopped.set()
@@ -168,7 +168,9 @@ def told_of(scene: Scene) -> str:
     """Return the broken promises, and what the servers of the users and their kernels say of them."""
     told = [*scene.users[0].tally.wrong]
     for user in scene.users:
-        told += [f"--- the server of {user.name}", user.server.log[-4000:]]
+        if any(one.startswith(f"{user.name}:") for one in told):
+            told += [f"--- the server of {user.name}", user.server.log[-4000:]]
+    told += [f"--- gateway {gateway.url}\n{gateway.log[-6000:]}" for gateway in scene.gateways]
     admin = Caller(scene.balancer.url, "admin-token")
     for model in admin.ask("GET", "kernels").json():
         told.append(json.dumps(model))

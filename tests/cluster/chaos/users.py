@@ -81,7 +81,7 @@ class User(threading.Thread):
                 try:
                     self._act()
                 except WrongError as error:
-                    self.tally.wrong.append(f"{self.name}: {error}")
+                    self.tally.wrong.append(f"{self.name}: at {time.strftime('%H:%M:%S')}: {error}")
                     self.stopped.set()
             time.sleep(0.01)
 

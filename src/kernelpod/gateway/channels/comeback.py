@@ -159,15 +159,18 @@ class Comebacks:
         """`reply` is called with a page's session, the reply to one of its cells and the cell's header."""
         self._reply = reply
         self._marks: deque[tuple[float, int]] = deque()
-        self._began = time.monotonic()
+        self._cut_off_at = 0
         self._open: dict[str, set[str]] = {}
         self._questions: dict[str, _Question] = {}
         self.outcomes = Outcomes()
 
+    def cut_off(self, number: int) -> None:
+        """Note that some messages after this one were not heard."""
+        self._cut_off_at = number
+
     def listen_anew(self) -> None:
         """Forget when there were which messages, because some were not heard."""
         self._marks.clear()
-        self._began = time.monotonic()
 
     def mark(self, number: int) -> int:
         """Note the newest message now. Return the newest of those that are too old to be kept."""
@@ -184,10 +187,16 @@ class Comebacks:
         since = self._marks[-1][0] - RECENT_SECONDS if self._marks else 0
         return next((number for at, number in reversed(self._marks) if at <= since), 0)
 
-    def has_heard(self, comeback: Comeback) -> bool:
-        """Return whether all was heard that the kernel has said since the page was cut off."""
-        heard_seconds = min(KEEP_SECONDS, time.monotonic() - self._began)
-        return comeback.away_seconds + UNNOTICED_SECONDS < heard_seconds
+    def has_heard(self, comeback: Comeback, newest: int | None, since: float | None) -> bool:
+        """Return whether all was heard that the kernel has said since the page was cut off.
+
+        `newest` is the number of the last message that the page has had, if it is known; `since` is when this
+        gateway was connected to the kernel's output, by time.monotonic(), None if it is not connected now.
+        """
+        if since is None:
+            return False
+        heard_seconds = min(KEEP_SECONDS, time.monotonic() - since)
+        return (newest or 0) > self._cut_off_at or comeback.away_seconds + UNNOTICED_SECONDS < heard_seconds
 
     def expect(self, session: str, comeback: Comeback, gets: Callable[[int], bool]) -> None:
         """Note which replies a page waits for. It `gets` those with some numbers, which have come."""

@@ -55,7 +55,8 @@ class KernelConnection:
         self._requests = Requests()
         self.computing = Computing()
         self._hearing = Hearing(self._requests, self.computing, self.probe, self._sockets, self._open_anew)
-        self._ends = Ends(self._hearing.answered, self._end_state, self._voice.lost, self._end_unanswered)
+        told = self._end_state, self._voice.lost, self._end_unanswered
+        self._ends = Ends(self._hearing.answered, *told, partial(self._sockets.connect_anew, "iopub"))
         self._held: deque[tuple[str, wire.FromPage]] | None = deque()
         self._held_bytes = 0
         self._new_part = new_part
@@ -108,10 +109,9 @@ class KernelConnection:
 
     def _connected_again(self, channel: str) -> None:
         """Say what is lost after a channel was cut off, as by a message over the limit."""
-        if channel == "iopub" and not self._speaks:
-            self._listen_anew()
-        elif channel == "iopub":
-            self._explain_gap()
+        if channel == "iopub":
+            self._comebacks.cut_off(self._output.last)
+            (self._explain_gap if self._speaks else self._listen_anew)()
         elif channel != "stdin" and (asked := self._requests.asked_on(channel)):
             # What the kernel has not answered when it answers this, it never will.
             self._requests.doubt(asked, self.ask(channel, "kernel_info_request", {}))
@@ -245,14 +245,13 @@ class KernelConnection:
         self.probe.hear_output()
         state, is_state = "", message.msg_type == "status"
         if is_state:
-            parent_id = message.parent().get("msg_id")
+            parent_id, told = message.parent().get("msg_id"), message.content().get("execution_state")
+            self._ends.hear(parent_id, told)
             if self.probe.has_output(parent_id):
                 return
             state = self.computing.hear(message)
-            told = message.content().get("execution_state")
             if told == "idle":
                 self._comebacks.output_ended(str(parent_id))
-            self._ends.hear(parent_id, told)
             if state == "busy":
                 self._requests.read(str(parent_id))
             elif state == "idle" and self._speaks and not self._hearing.heard:
@@ -297,9 +296,8 @@ class KernelConnection:
 
     def has_heard(self, comeback: Comeback) -> bool:
         """Return whether a page of another gateway will get all that the kernel has said since."""
-        return self._output.has_all and (
-            self._output.newest(comeback.had) is not None or self._comebacks.has_heard(comeback)
-        )
+        newest, since = self._output.newest(comeback.had), self._sockets.connected_since("iopub")
+        return self._output.has_all and self._comebacks.has_heard(comeback, newest, since)
 
     def _reply(self, session: str, content: dict[str, Any], parent: bytes) -> None:
         self._voice.say("execute_reply", content, parent, channel="shell", to=session, kept=True)

@@ -4,6 +4,9 @@ A kernel drops output that waits too long, also the last, and output of which no
 The reply comes on another socket, whose queue has room. ipykernel sends no reply if an interrupt comes between the
 last line of a cell and its reply. If only one of the two is here, the kernel is asked a question: what it says to
 that comes after all that it has said before.
+
+After an outage of the network, TCP may send output many seconds later than the reply, which goes another way. As
+long as what the kernel says to the question does not arrive either, nothing is lost yet.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from kernelpod.gateway.channels import wire
 
 # How far apart reply and end may come, as long as nobody asks for the other. Questions are as far apart.
 LATE_SECONDS = 2
+# How long output may be on its way. Then the kernel's output is connected anew, and what is still to come is lost.
+SILENT_SECONDS = 30
 # Requests without an end are remembered up to this number; the oldest are forgotten first.
 MOST_REQUESTS = 10_000
 # No reply to a cell that was aborted is as long as this. Kernels may send such replies without any state.
@@ -38,22 +43,27 @@ class Ends:
 
     def __init__(
         self,
-        ask: Callable[[], Awaitable[None]],
+        ask: Callable[[], Awaitable[bool]],
         end: Callable[[str, bytes], None],
         lose: Callable[[bytes], None],
         answer: Callable[[str], None],
+        listen_anew: Callable[[], None],
     ) -> None:
-        """`ask` returns when the kernel has answered a question. `end` gets msg_id and header of a lost end.
+        """`ask` returns, when the kernel has answered a question, whether its output of that has arrived.
+
+        `end` gets msg_id and header of a lost end.
 
         `lose` gets the header of a cell of which a state is lost, so that its output may be lost, too.
-        `answer` gets the msg_id of a request that has ended without a reply.
+        `answer` gets the msg_id of a request that has ended without a reply. `listen_anew` is called when no
+        output has arrived for too long.
         """
-        self._ask, self._end, self._lose, self._answer = ask, end, lose, answer
+        self._ask, self._end, self._lose, self._answer, self._listen_anew = ask, end, lose, answer, listen_anew
         self._open: dict[str, _Request] = {}
         # The states that this kernel says of requests at all.
         self._says: set[str] = set()
         self._halves: dict[str, asyncio.TimerHandle] = {}
         self._late: list[str] = []
+        self._silent_since = 0.0
         self._search: asyncio.Task[None] | None = None
 
     def expect(self, message: wire.FromPage) -> None:
@@ -65,14 +75,14 @@ class Ends:
                 self.forget(next(iter(self._open)))
 
     def hear(self, msg_id: object, state: object) -> None:
-        """Note the state that the kernel says of a request. A cell that ends and never began has lost output."""
+        """Note the state that the kernel says of any request. A cell that ends and never began has lost output."""
+        if isinstance(state, str):
+            self._says.add(state)
         if not isinstance(msg_id, str) or not (request := self._open.get(msg_id)):
             return
         if state == "busy":
             request.begun = True
-            self._says.add(state)
         elif state == "idle":
-            self._says.add(state)
             if "busy" in self._says and not request.begun:
                 self._lose_output(msg_id)
             request.ended = True
@@ -108,11 +118,10 @@ class Ends:
         """End the requests that have a reply, and forget those that have none: the kernel will say no more."""
         if self._search is not None:
             self._search.cancel()
-        self._search, self._late = None, []
+        self._search, self._late, self._silent_since = None, [], 0.0
         self._end_now([msg_id for msg_id in self._halves if self._open[msg_id].replied])
         for msg_id in list(self._open):
             self.forget(msg_id)
-        self._says.clear()
 
     def _look_for(self, msg_id: str) -> None:
         self._late.append(msg_id)
@@ -123,15 +132,30 @@ class Ends:
         while self._late:
             late, self._late = self._late, []
             with contextlib.suppress(StartFailed):  # a kernel that refuses this connection may take the next one
-                await self._ask()
-                if "idle" in self._says:
-                    for msg_id in late:
-                        self._lose_output(msg_id)
-                self._end_now(late)
-                late = []
+                if not self._may_come(arrives=await self._ask()):
+                    self._end_late(late)
+                    late = []
             self._late += late
             await asyncio.sleep(LATE_SECONDS)
         self._search = None
+
+    def _may_come(self, *, arrives: bool) -> bool:
+        """Return whether what the kernel has said may still be on its way."""
+        if arrives or "idle" not in self._says:
+            self._silent_since = 0.0
+            return False
+        now = asyncio.get_running_loop().time()
+        self._silent_since = self._silent_since or now
+        return now - self._silent_since < SILENT_SECONDS
+
+    def _end_late(self, late: list[str]) -> None:
+        if "idle" in self._says:
+            for msg_id in late:
+                self._lose_output(msg_id)
+        self._end_now(late)
+        if self._silent_since:
+            self._silent_since = 0.0
+            self._listen_anew()
 
     def _end_now(self, msg_ids: list[str]) -> None:
         for msg_id in msg_ids:

@@ -69,11 +69,14 @@ class Hearing:
             self.heard = True
             self._answers += 1
 
-    async def answered(self) -> None:
-        """Return when the kernel answers a question that is asked now, if need be by another connection."""
+    async def answered(self) -> bool:
+        """Return, when the kernel answers a question that is asked now, whether its output arrives.
+
+        If need be it is asked by another connection.
+        """
         self.heard = False
         self.watch()
-        await self._probe.answered()
+        return await self._probe.answered()
 
     def watch(self) -> None:
         """Look after a while whether the kernel has read what it was sent."""

@@ -47,8 +47,8 @@ class Probe:
         self._open: dict[str, _Asked] = {}
         self._outputs = 0
 
-    async def answered(self) -> None:
-        """Return when the kernel answers kernel_info and its output arrives here.
+    async def answered(self) -> bool:
+        """Return, when the kernel answers kernel_info, whether its output arrives here as well, or does not soon.
 
         Raises StartFailed if the kernel does not encrypt. It is asked again: questions are lost with a connection
         that is cut off, output if nobody listens yet.
@@ -66,11 +66,12 @@ class Probe:
             before = self._outputs
             await asyncio.wait({output}, timeout=OUTPUT_SECONDS)
             if output.done():
-                return
+                return True
             # Other output may be what the kernel said before.
             unheard = unheard + 1 if self._outputs == before else 0
             self._ask("shell", "kernel_info_request", asked)
         log.warning("kernel %s answers, but its output does not arrive", self._kernel_id)
+        return False
 
     async def interrupt(self, *, wait: bool) -> None:
         """Interrupt what the kernel computes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
@@ -44,6 +45,7 @@ class KernelSockets:
         self._streams: dict[str, tuple[MessageStream, MessageStream]] = {}
         self._pauses: dict[str, Iterator[float]] = {}
         self._cut_off: set[str] = set()
+        self._since: dict[str, float] = {}
 
     def open(self, open_socket: OpenSocket, identity: bytes, channels: Sequence[str] = CHANNELS) -> None:
         """Connect to a new start of the kernel, and close the sockets to the one before."""
@@ -62,6 +64,16 @@ class KernelSockets:
     def has(self, channel: str) -> bool:
         """Return whether there is a socket to this channel."""
         return channel in self._streams
+
+    def connected_since(self, channel: str) -> float | None:
+        """Return since when a channel is connected, by time.monotonic(); None if it is not."""
+        return self._since.get(channel)
+
+    def connect_anew(self, channel: str, pause: float = 0) -> None:
+        """Connect a channel in place of its connection, which is closed. What has not arrived by then is lost."""
+        self._close(channel)
+        self._connect(channel, pause)
+        self._cut_off.add(channel)
 
     def connect_witness(self, wanted: bool) -> None:
         """Make a second connection to the shell, of another identity, or close it."""
@@ -117,14 +129,15 @@ class KernelSockets:
         if event & REFUSED:
             self._not_encrypted()
         elif event == zmq.EVENT_DISCONNECTED:
-            self._close(channel)
-            self._connect(channel, next(self._pauses[channel]))
-            self._cut_off.add(channel)
-        elif channel in self._cut_off:
-            self._cut_off.discard(channel)
-            self._connected_again(channel)
+            self.connect_anew(channel, next(self._pauses[channel]))
+        else:
+            self._since[channel] = time.monotonic()
+            if channel in self._cut_off:
+                self._cut_off.discard(channel)
+                self._connected_again(channel)
 
     def _close(self, channel: str) -> None:
+        self._since.pop(channel, None)
         stream, monitor = self._streams.pop(channel)
         try:
             stream.receive_waiting(MOST_DRAINED)

@@ -52,11 +52,12 @@ class Kernel:
         self.session.send(self.sockets[channel], message, ident=ident)
 
     async def answer_info(self) -> None:
-        """Answer kernel_info with a state and a reply, as all kernels do."""
+        """Answer kernel_info with a reply between two states, as all kernels do."""
         ident, parts = await self.heard()
         parent = self.session.deserialize(parts)
         self.say("iopub", "status", {"execution_state": "busy"}, parent)
         self.say("shell", "kernel_info_reply", {}, parent, ident)
+        self.say("iopub", "status", {"execution_state": "idle"}, parent)
 
 
 class Page:
@@ -94,6 +95,8 @@ class Rig:
     def __init__(self, folder: Path, context: zmq.Context[zmq.Socket[bytes]], **limits: int) -> None:
         self.context, self.kernel = context, Kernel(folder, context)
         self.states: list[str] = []
+        self.beside: list[asyncio.Future[None]] = []
+        """What goes on beside the scene, and ends with it."""
         session, settings = Session(key=KEY), Gateway.model_validate(limits)
         self.budget = Budget(settings.max_user_backlog_bytes, settings.max_total_backlog_bytes)
         new_part = partial(self.budget.part, "alice")
@@ -151,6 +154,8 @@ def play(tmp_path: Path) -> Callable[..., None]:
             try:
                 await asyncio.wait_for(scene(rig), 60)
             finally:
+                for task in rig.beside:
+                    task.cancel()
                 rig.connection.close()
                 for socket in rig.kernel.sockets.values():
                     socket.close()

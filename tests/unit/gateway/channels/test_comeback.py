@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import zmq
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 
@@ -45,11 +46,15 @@ def end(rig: Any, **error: Any) -> None:
     rig.kernel.say("iopub", "status", {"execution_state": "idle"}, CELL)
 
 
+def kept(rig: Any, text: str) -> bool:
+    """Return whether the connection keeps this output."""
+    return any(text.encode() in entry.frame.data for entry in rig.connection._output._backlog._entries)
+
+
 async def heard(rig: Any, text: str) -> None:
     """Return when the connection has heard this output."""
     for _ in range(1000):
-        backlog = rig.connection._output._backlog
-        if any(text.encode() in entry.frame.data for entry in backlog._entries):
+        if kept(rig, text):
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it was not heard")
@@ -134,14 +139,46 @@ def test_who_was_cut_off_while_listening_has_not_heard_all_and_ends_no_cell(play
             await asyncio.sleep(0.01)
             if not rig.connection.has_heard(Comeback(had=tuple(had))):
                 break
-        print_lines(rig, "c")
-        await heard(rig, '"c"')
+        for _ in range(500):  # until it is connected again
+            print_lines(rig, "c")
+            assert not rig.connection.has_heard(Comeback(had=tuple(had)))
+            await asyncio.sleep(0.01)
+            if kept(rig, '"c"'):
+                break
         assert not rig.connection.has_heard(Comeback(had=tuple(had)))
         take_over(rig)
         page, _ = rig.page("page", had=had)
         await page.until(lambda got: got["content"].get("text") == "c")
         assert set(texts(page)) <= {"b", "c"}
         assert "status" not in page.types()
+
+    play(scene)
+
+
+def test_who_does_not_hear_the_kernel_now_has_not_heard_all(play: Any) -> None:
+    """It knows messages that the page has had, and may be connected again too late for those after them."""
+
+    async def scene(rig: Any) -> None:
+        await listening(rig)
+        print_lines(rig, "a")
+        await heard(rig, '"a"')
+        told = Comeback(had=tuple(one.msg_id for one in rig.connection._output._backlog._entries))
+        rig.connection.speak()
+        rig.kernel.sockets["iopub"].close()
+        for _ in range(1000):
+            if not rig.connection.has_heard(told):
+                break
+            await asyncio.sleep(0.01)
+        rig.kernel.sockets["iopub"] = again = rig.context.socket(zmq.PUB)
+        again.linger = 0
+        again.bind(f"ipc://{rig.kernel.folder}/iopub")
+        for _ in range(1000):
+            print_lines(rig, "b")
+            assert not rig.connection.has_heard(told)
+            if kept(rig, '"b"'):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("it is not connected again")
 
     play(scene)
 

@@ -9,6 +9,8 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
+import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 pytest.importorskip("enterprise_gateway", reason="the base package has no gateway")
 
@@ -99,13 +101,16 @@ def test_an_end_that_comes_late_is_told_once(play: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["execute_request", "complete_request"])
 @pytest.mark.parametrize("lost", ["busy", "idle"])
-def test_a_cell_whose_states_are_lost_says_that_output_may_be(play: Any, kind: str, lost: str) -> None:
+@pytest.mark.parametrize("asked", [["before", "cell"], ["cell"]])
+def test_a_cell_whose_states_are_lost_says_that_output_may_be(
+    play: Any, kind: str, lost: str, asked: list[str]
+) -> None:
     """What a kernel prints before it has read that the gateway listens again goes nowhere."""
 
     async def scene(rig: Rig) -> None:
         await rig.ready()
         page, _ = rig.page("one")
-        for msg_id in ("before", "cell"):
+        for msg_id in asked:
             rig.ask("one", msg_id, kind)
             ident, parent = await rig.parent()
             for state in ("busy", "idle"):
@@ -114,7 +119,7 @@ def test_a_cell_whose_states_are_lost_says_that_output_may_be(play: Any, kind: s
             rig.kernel.say("shell", kind.replace("request", "reply"), {}, parent, ident)
         if lost == "idle":
             await rig.kernel.answer_info()
-        await page.until(lambda _: idles(page) == ["before", "cell"])
+        await page.until(lambda _: idles(page) == asked)
         told = [got["parent_header"]["msg_id"] for got in page.got if "may be lost" in str(got["content"])]
         assert told == (["cell"] if kind == "execute_request" else [])
 
@@ -182,6 +187,72 @@ def test_a_cell_does_not_end_while_its_output_arrives(play: Any, monkeypatch: py
     play(scene)
 
 
+async def half(rig: Rig, page: Page) -> tuple[dict[str, Any], list[int]]:
+    """Run a cell, of which only the first line and the reply arrive. Return its header and a counter of listeners.
+
+    The kernel answers questions; what it says to them on iopub does not arrive either.
+    """
+    listeners: list[int] = []
+
+    async def count() -> None:
+        while True:
+            if monitor.poll(0):
+                listeners.append(parse_monitor_message(monitor.recv_multipart())["event"])
+            await asyncio.sleep(0.01)
+
+    async def answer() -> None:
+        while True:
+            ident, question = await rig.parent()
+            rig.kernel.say("shell", "kernel_info_reply", {}, question, ident)
+
+    rig.ask("one", "cell")
+    ident, parent = await rig.parent()
+    rig.kernel.say("iopub", "status", {"execution_state": "busy"}, parent)
+    rig.kernel.say("iopub", "stream", {"name": "stdout", "text": "first"}, parent)
+    await page.until(lambda got: got["content"].get("text") == "first")
+    monitor = rig.kernel.sockets["iopub"].get_monitor_socket(zmq.EVENT_ACCEPTED)
+    rig.kernel.say("shell", "execute_reply", {}, parent, ident)
+    rig.beside = [asyncio.ensure_future(count()), asyncio.ensure_future(answer())]
+    return parent, listeners
+
+
+def test_output_that_comes_long_after_the_reply_is_waited_for(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a network's outage TCP sends each connection's data at another time."""
+    monkeypatch.setattr(probe, "OUTPUT_SECONDS", 0.01)
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        parent, listeners = await half(rig, page)
+        await asyncio.sleep(4 * (probe.OUTPUT_SECONDS * probe.MOST_QUESTIONS + ends.LATE_SECONDS))
+        assert idles(page) == []
+        rig.kernel.say("iopub", "stream", {"name": "stdout", "text": "last"}, parent)
+        rig.kernel.say("iopub", "status", {"execution_state": "idle"}, parent)
+        await page.until(lambda _: idles(page) == ["cell"])
+        assert [got["content"]["text"] for got in page.got if got["msg_type"] == "stream"] == ["first", "last"]
+        assert listeners == []
+
+    play(scene)
+
+
+def test_output_that_never_comes_is_listened_to_anew(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "OUTPUT_SECONDS", 0.01)
+    monkeypatch.setattr(ends, "SILENT_SECONDS", 0.3)
+
+    async def scene(rig: Rig) -> None:
+        await rig.ready()
+        page, _ = rig.page("one")
+        _, listeners = await half(rig, page)
+        await page.until(lambda _: idles(page) == ["cell"])
+        told = [got["content"]["text"] for got in page.got if got["msg_type"] == "stream"]
+        assert len(told) == 2
+        assert "may be lost" in told[1]
+        await page.until(lambda _: listeners)
+        assert rig.states[-1] == "idle"
+
+    play(scene)
+
+
 @pytest.mark.parametrize("kind", ["execute_request", "complete_request"])
 @pytest.mark.parametrize("comes", [True, False])
 def test_a_request_that_ended_without_a_reply_gets_one(play: Any, kind: str, comes: bool) -> None:
@@ -242,10 +313,11 @@ def test_a_kernel_that_says_no_ends_is_asked_seldom() -> None:
         ended: list[str] = []
         loop = asyncio.get_running_loop()
 
-        async def ask() -> None:
+        async def ask() -> bool:
             asked.append(loop.time())
+            return False
 
-        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None, lambda _: None)
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None, lambda _: None, lambda: None)
         for number in range(200):
             await _late(one, str(number))
             await asyncio.sleep(0.001)
@@ -264,12 +336,13 @@ def test_a_question_that_fails_leaves_later_requests_their_end() -> None:
         # How many questions follow depends on when the second reply is late.
         answers = chain([StartFailed("encryption_unsupported", "no")], repeat(None))
 
-        async def ask() -> None:
+        async def ask() -> bool:
             asked.set()
             if error := next(answers):
                 raise error
+            return False
 
-        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None, lambda _: None)
+        one = ends.Ends(ask, lambda msg_id, _: ended.append(msg_id), lambda _: None, lambda _: None, lambda: None)
         await _late(one, "first")
         await asked.wait()
         await _late(one, "second")
