@@ -160,6 +160,13 @@ class Deployed:
             browser.spawn()
         return browser
 
+    def server_address(self, user: str) -> str:
+        """Return the address of the pod of a user's server, which runs."""
+        self.server(user)
+        found = kube.items("pods", self.namespaces["hub"])
+        (pod,) = [one for one in found if one["metadata"]["name"] == f"jupyter-{user}"]
+        return str(pod["status"]["podIP"])
+
     def kernel(self, user: str, path: str = "a.ipynb") -> Kernel:
         """Return a new kernel of a user."""
         return self.server(user).start_notebook(path, "python-pod")

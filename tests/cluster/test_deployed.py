@@ -22,8 +22,10 @@ import pytest
 import requests
 import yaml
 from deployed import ADMIN, NFS_SERVER, Deployed, certificate, deployed, new_folder
-from tries import TRY, answering, node_and_api_port, service_address, tried
+from rig.netpol import ipv6_of
+from tries import TRY, answering, ipv6, node_and_api_port, service_address, tried
 
+from kernelpod.base.names import LABEL_KERNEL_ID
 from kernelpod.demo.client import Browser, wait_until
 from kernelpod.deploy.smoke import hub_answers
 from kernelpod.errors import KernelpodError
@@ -31,6 +33,17 @@ from kernelpod.errors import KernelpodError
 # Of Amazon, Google and most others, Azure, Oracle and Alibaba; and the relay of 6to4.
 METADATA = ("169.254.169.254", "168.63.129.16", "192.0.0.192", "100.100.100.200", "192.88.99.1")
 ORDINARY = "203.0.113.7"
+METADATA_6 = (
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
+    "2001::1",
+)
+"""Metadata services, and all of IPv4 by translation and tunnels."""
+ORDINARY_6 = "2606:2800::7"
+INTERNAL_6 = "fd12:3456::1"
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(600)]
 
 
@@ -281,12 +294,29 @@ def test_metadata_services_of_clouds_are_not_reached(site: Deployed, need: Any) 
         assert tried(site.browser("alice").terminal(f"echo {script} | base64 -d | python3 -")) == wanted
 
 
+def test_ipv6_opens_nothing_that_is_closed_otherwise(site: Deployed, need: Any) -> None:
+    """Real packets. Kernels and servers with IPv6 as well reach the internet by it, and nothing else."""
+    need(os.environ["KUBECONFIG"].endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
+    server, other = site.server_address("alice"), site.server_address("bob")
+    kernel = site.kernel("alice", "six.ipynb")
+    found = kube.items("pods", site.namespaces["kernels"], f"{LABEL_KERNEL_ID}={kernel.kernel_id}")
+    (own,) = [str(one["status"]["podIP"]) for one in found]
+    with ipv6(own, server, other), answering([*METADATA_6, ORDINARY_6, INTERNAL_6]) as port:
+        places = [[address, port] for address in (*METADATA_6, ORDINARY_6, INTERNAL_6)]
+        for address, _ in places:
+            socket.create_connection((address, port), 5).close()
+        with pytest.raises(ConnectionRefusedError):  # it listens on IPv4 alone, but is there
+            socket.create_connection((ipv6_of(other), 8888), 5)
+        places = [*places, [ipv6_of(other), 8888]]
+        wanted = ["dropped"] * len(METADATA_6) + ["open", "dropped", "dropped"]
+        assert tried(kernel.run(TRY.format(places=json.dumps(places)))) == wanted
+        script = base64.b64encode(TRY.format(places=json.dumps(places)).encode()).decode()
+        assert tried(site.browser("alice").terminal(f"echo {script} | base64 -d | python3 -")) == wanted
+    kernel.close()
+
+
 def test_another_users_server_is_not_reached(site: Deployed) -> None:
-    site.server("bob")
-    (pod,) = [
-        pod for pod in kube.items("pods", site.namespaces["hub"]) if pod["metadata"]["name"] == "jupyter-bob"
-    ]
-    places = [[pod["status"]["podIP"], 8888]]
+    places = [[site.server_address("bob"), 8888]]
     kernel = site.kernel("alice")
     assert tried(kernel.run(TRY.format(places=json.dumps(places)))) == ["dropped"]
     kernel.close()

@@ -44,10 +44,10 @@ def policy(**spec: Any) -> dict[str, Any]:
 
 
 def chains(*policies: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The lines of each pod's chain, without the one that lets a pod reach itself."""
+    """The lines of each pod's chain, without the two that let a pod reach itself."""
     text = rules(policies, PODS, NAMESPACES)
     found = re.findall(r"chain (\w+-\S+) \{\n(.*?)\n    \}", text, re.DOTALL)
-    return {name: [line.strip() for line in body.split("\n")][1:] for name, body in found}
+    return {name: [line.strip() for line in body.split("\n")][2:] for name, body in found}
 
 
 def test_without_policies_no_pod_has_a_chain() -> None:
@@ -79,6 +79,16 @@ def test_isolation(spec: Rule, expected: Mapping[str, Sequence[str]]) -> None:
     assert chains(policy(**spec)) == expected
 
 
+def in_both(side: str, match: str | None) -> list[str]:
+    """The lines for addresses; pods' in both families."""
+    if match is None:
+        return []
+    if match.startswith("{"):
+        six = re.sub(r"10\.88\.0\.(\d)", r"fd00:88::a58:\1", match)
+        return [f"ip {side} {match} return", f"ip6 {side} {six} return"]
+    return [f"{'ip6' if ':' in match else 'ip'} {side} {match.replace('ADDR', side)} return"]
+
+
 @pytest.mark.parametrize(
     ("peer", "match"),
     [
@@ -102,14 +112,17 @@ def test_isolation(spec: Rule, expected: Mapping[str, Sequence[str]]) -> None:
             "0.0.0.0/0 ip ADDR != 10.0.0.0/8 ip ADDR != 10.1.0.0/16",
             id="a block with holes, which may overlap",
         ),
-        pytest.param({"ipBlock": {"cidr": "::/0"}}, None, id="no IPv6 here"),
+        pytest.param(
+            {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7"]}},
+            "::/0 ip6 ADDR != fc00::/7",
+            id="a block of IPv6",
+        ),
     ],
 )
 @pytest.mark.parametrize(("direction", "key", "side"), [("ingress", "from", "saddr"), ("egress", "to", "daddr")])
 def test_peers(peer: Rule, match: str | None, direction: str, key: str, side: str) -> None:
     spec = {"policyTypes": [direction.capitalize()], direction: [{key: [peer]}]}
-    lines = [f"ip {side} {match.replace('ADDR', side)} return"] if match else []
-    assert chains(policy(**spec)) == {f"{direction}-10.88.0.3": [*lines, "drop"]}
+    assert chains(policy(**spec)) == {f"{direction}-10.88.0.3": [*in_both(side, match), "drop"]}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +145,11 @@ def test_ports(port: Rule, line: str | None) -> None:
 def test_a_port_name_in_egress_is_the_receivers() -> None:
     peers = [{"namespaceSelector": {"matchLabels": {"team": "red"}}}]
     spec = {"policyTypes": ["Egress"], "egress": [{"to": peers, "ports": [{"port": "http"}]}]}
-    lines = [f"ip daddr 10.88.0.{n} tcp dport 8888 return" for n in (1, 2)]
+    lines = [
+        f"{family} daddr {{ {prefix}{n} }} tcp dport 8888 return"
+        for n in (1, 2)
+        for family, prefix in (("ip", "10.88.0."), ("ip6", "fd00:88::a58:"))
+    ]
     assert chains(policy(**spec)) == {EGRESS: [*lines, "drop"]}
 
 
@@ -147,8 +164,9 @@ def test_every_peer_goes_with_every_port_and_policies_add_up() -> None:
 
 def test_a_selected_pod_still_reaches_itself() -> None:
     text = rules([policy(policyTypes=["Ingress", "Egress"])], PODS, NAMESPACES)
-    assert "ip saddr 10.88.0.3 return" in text
-    assert "ip daddr 10.88.0.3 return" in text
+    for side in ("saddr", "daddr"):
+        assert f"ip {side} 10.88.0.3 return" in text
+        assert f"ip6 {side} fd00:88::a58:3 return" in text
 
 
 @pytest.mark.parametrize(

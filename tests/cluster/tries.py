@@ -6,10 +6,14 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import kube
+from rig.netpol import ipv6_of
 
+# The node on its link to a pod.
+ROUTER = "fe80::88"
 # In a kernel or a server: prints for each place "open", "refused" or "dropped".
 TRY = """
 import json, socket, sys
@@ -33,17 +37,62 @@ def answering(addresses: Iterable[str]) -> Iterator[int]:
 
     Their scope is the machine: one that is global could become the source of somebody's connection, and end it.
     """
-    with ExitStack() as stack, socket.create_server(("0.0.0.0", 0)) as server:
+    with ExitStack() as stack, _listening() as server:
         for address in addresses:
-            ip("addr", "add", f"{address}/32", "dev", "lo", "scope", "host")
-            stack.callback(ip, "addr", "del", f"{address}/32", "dev", "lo")
+            whole = f"{address}/{128 if ':' in address else 32}"
+            ip("addr", "add", whole, "dev", "lo", "scope", "host")
+            stack.callback(ip, "addr", "del", whole, "dev", "lo")
         yield int(server.getsockname()[1])
 
 
-def ip(*words: str) -> None:
-    """Run `ip`. Raises AssertionError with its words if it fails."""
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 0, done.stderr
+def _listening() -> socket.socket:
+    return socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+
+
+@contextmanager
+def ipv6(*pods: str) -> Iterator[None]:
+    """Let the pods with these addresses have IPv6 as well, as in a cluster with both. The rules know it."""
+    with ExitStack() as stack:
+        forwarding = Path("/proc/sys/net/ipv6/conf/all/forwarding")
+        stack.callback(forwarding.write_text, forwarding.read_text())
+        forwarding.write_text("1")
+        for address in pods:
+            here, there = _link_of(address), _network_of(address)
+            ip("-6", "addr", "add", f"{ROUTER}/64", "dev", here, "nodad")
+            stack.callback(ip, "-6", "addr", "del", f"{ROUTER}/64", "dev", here)
+            ip("-6", "addr", "add", f"{ipv6_of(address)}/128", "dev", "eth0", "nodad", within=there)
+            stack.callback(ip, "-6", "addr", "del", f"{ipv6_of(address)}/128", "dev", "eth0", within=there)
+            ip("-6", "route", "add", "default", "via", ROUTER, "dev", "eth0", within=there)
+            ip("-6", "route", "add", f"{ipv6_of(address)}/128", "dev", here)
+            stack.callback(ip, "-6", "route", "del", f"{ipv6_of(address)}/128", "dev", here)
+        yield
+
+
+def _link_of(pod: str) -> str:
+    """Return the node's end of the link to the pod with this address."""
+    words = ip("-o", "route", "get", pod).split()
+    return words[words.index("dev") + 1]
+
+
+def _network_of(pod: str) -> Path:
+    """Return the network namespace of the pod with this address, by one of its processes."""
+    places: dict[str, Path] = {}
+    for place in Path("/proc").glob("[0-9]*/ns/net"):
+        with suppress(OSError):  # it has just ended
+            places.setdefault(str(place.readlink()), place)
+    for place in places.values():
+        with suppress(AssertionError):
+            if f" {pod}/" in ip("-4", "-o", "addr", within=place):
+                return place
+    raise AssertionError(f"no pod here has the address {pod}")
+
+
+def ip(*words: str, within: Path | None = None) -> str:
+    """Run `ip`, here or in a network namespace, and return what it says. Raises AssertionError if it fails."""
+    enter = ["nsenter", f"--net={within}"] if within else []
+    done = subprocess.run([*enter, "ip", *words], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+    return done.stdout
 
 
 def tried(said: str) -> list[str]:

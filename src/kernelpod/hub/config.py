@@ -119,7 +119,7 @@ def _grant(c: Any, settings: Settings, hub: Hub) -> None:
     admin = settings.identity.admin_scope
     if admin.startswith("custom:"):
         c.JupyterHub.custom_scopes.update({admin: {"description": servers.ADMIN_SCOPE_MEANS}})
-        c.JupyterHub.load_roles.append({"name": "kernelpod-admin", "scopes": [admin, access]})
+        c.JupyterHub.load_roles.append({"name": servers.ADMIN_ROLE, "scopes": [admin, access]})
     if token := hub.admin_token():
         name = servers.admin_service(hub)
         service = {"name": name, "display": False, "api_token": token.get_secret_value()}

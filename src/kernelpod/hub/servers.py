@@ -25,6 +25,8 @@ REVOKING_SCOPES = ("delete:servers", "read:servers", "tokens")
 # Name of the service of JupyterHub's idle culler, and the scopes that it needs to find and stop servers.
 CULLER = "jupyterhub-idle-culler"
 CULLER_SCOPES = ("list:users", "read:servers", "delete:servers")
+# Who may revoke users. It has no members until the hub's configuration names some.
+ADMIN_ROLE = "kernelpod-admin"
 ADMIN_SCOPE_MEANS = "See and stop every kernel of this hub, and revoke its users."
 
 

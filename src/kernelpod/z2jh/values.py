@@ -160,7 +160,7 @@ def _hub(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]
     admin = settings.identity.admin_scope
     if admin.startswith("custom:"):
         config["JupyterHub"] = {"custom_scopes": {admin: {"description": servers.ADMIN_SCOPE_MEANS}}}
-        roles["kernelpod-admin"] = {"scopes": [admin, access]}
+        roles[servers.ADMIN_ROLE] = {"scopes": [admin, access]}
     return {
         # The path at which the gateway asks the hub.
         **({"baseUrl": hub.base_path} if hub.base_path else {}),

@@ -11,6 +11,7 @@ NODE_NAME = "node1"
 NODE_IP = "192.168.77.1"
 POD_CIDR = "10.88.0.0/16"  # of the first node
 CLUSTER_CIDR = "10.88.0.0/13"  # of all nodes
+POD_PREFIX_6 = "fd00:88::"  # with a pod's address at the end, the one that it has where a test gives it IPv6
 SERVICE_CIDR = "10.96.0.0/16"
 API_IP = "10.96.0.1"
 DNS_IP = "10.96.0.10"

@@ -3,12 +3,18 @@
 A pod that a policy selects has a chain for that direction: what an allow rule matches returns from it, the
 rest is dropped at its end. Answers to accepted connections pass. What the node itself sends (kubelet's probes,
 `cluster run`) passes no chain; what pods send to the node (the API server) passes their egress chains.
+
+Pods start without IPv6, which would take a second each. The rules hold for it nevertheless: a pod's address is
+known before a test gives it to the pod.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv6Address
 from typing import Any
+
+from .layout import POD_PREFIX_6
 
 TABLE = "kernelpod"
 Object = Mapping[str, Any]
@@ -31,6 +37,7 @@ table inet {table} {{
     chain input {{
         type filter hook input priority filter; policy accept;
         ct state established,related accept
+        icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
         jump egress
     }}
 {chains}}}
@@ -43,15 +50,17 @@ def rules(policies: Sequence[Object], pods: Sequence[Object], namespaces: Sequen
     labels = {space["metadata"]["name"]: space["metadata"].get("labels", {}) for space in namespaces}
     chains = []
     for direction, side in (("Egress", "saddr"), ("Ingress", "daddr")):
-        jumps = []
+        jumps: dict[str, list[str]] = {"ip": [], "ip6": []}
         for pod in living:
             applying = [policy for policy in policies if _applies(policy, direction, pod)]
             if applying:
                 name = f"{direction.lower()}-{_address(pod)}"
                 allowed = _allowed(applying, direction, pod, living, labels)
                 chains.append(_chain(name, [*allowed, "drop"]))
-                jumps.append(f"{_address(pod)} : jump {name}")
-        chains.append(_chain(direction.lower(), [f"ip {side} vmap {{ {', '.join(jumps)} }}"] if jumps else []))
+                for address in _addresses(pod):
+                    jumps[_family(address)].append(f"{address} : jump {name}")
+        lines = [f"{family} {side} vmap {{ {', '.join(pairs)} }}" for family, pairs in jumps.items() if pairs]
+        chains.append(_chain(direction.lower(), lines))
     return FRAME.format(table=TABLE, chains="".join(chains))
 
 
@@ -62,6 +71,19 @@ def _chain(name: str, lines: Sequence[str]) -> str:
 def _address(pod: Object) -> str:
     address: str = pod["status"]["podIP"]
     return address
+
+
+def _addresses(pod: Object) -> tuple[str, str]:
+    return _address(pod), ipv6_of(_address(pod))
+
+
+def ipv6_of(address: str) -> str:
+    """The IPv6 address of the pod with this address."""
+    return str(IPv6Address(POD_PREFIX_6 + address))
+
+
+def _family(address: str) -> str:
+    return "ip6" if ":" in address else "ip"
 
 
 def _has_own_address(pod: Object) -> bool:
@@ -108,7 +130,8 @@ def _allowed(
 ) -> Iterator[str]:
     """The lines that let pass, of all policies that isolate the pod; they add up."""
     peers_key, side = DIRECTIONS[direction]
-    yield f"ip {side} {_address(pod)} return"  # a pod always reaches itself, through a Service too
+    for address in _addresses(pod):  # a pod always reaches itself, through a Service too
+        yield f"{_family(address)} {side} {address} return"
     for policy in policies:
         for rule in policy["spec"].get(direction.lower()) or ():
             for peer in rule.get(peers_key) or (EVERYTHING,):
@@ -149,8 +172,7 @@ def _lines(
         return
     for receiver in receivers:
         for number in _numbers(receiver, port):
-            match = _peer(peer, chosen, side) if side == "saddr" else [f"ip daddr {_address(receiver)}"]
-            for line in match:
+            for line in _peer(peer, chosen, side) if side == "saddr" else _these([receiver], side):
                 yield _line(line, _port({**port, "port": number}))
 
 
@@ -163,11 +185,18 @@ def _peer(peer: Object, chosen: Sequence[Object], side: str) -> list[str]:
     if not peer:
         return [""]
     if block := peer.get("ipBlock"):
-        if ":" in block["cidr"]:
-            return []  # the cluster has no IPv6
-        holes = [f"ip {side} != {hole}" for hole in block.get("except", ())]  # no set: holes may overlap
-        return [" ".join([f"ip {side} {block['cidr']}", *holes])]
-    return [f"ip {side} {{ {', '.join(_address(pod) for pod in chosen)} }}"] if chosen else []
+        family = _family(block["cidr"])
+        holes = [f"{family} {side} != {hole}" for hole in block.get("except", ())]  # no set: holes may overlap
+        return [" ".join([f"{family} {side} {block['cidr']}", *holes])]
+    return _these(chosen, side)
+
+
+def _these(pods: Sequence[Object], side: str) -> list[str]:
+    """What matches the addresses of these pods: a line for each family; no line for no pods."""
+    if not pods:
+        return []
+    families = zip(*(_addresses(pod) for pod in pods), strict=True)
+    return [f"{_family(both[0])} {side} {{ {', '.join(both)} }}" for both in families]
 
 
 def _port(port: Object) -> str:

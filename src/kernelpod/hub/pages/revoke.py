@@ -93,7 +93,7 @@ class RevokePage(BaseHandler):
         if lacks := [one for one in self.reach.scopes if one not in has and one.partition("!")[0] not in has]:
             raise web.HTTPError(
                 403, f"You cannot revoke users: you lack the scopes {', '.join(lacks)}. The hub's configuration "
-                "gives them to the users of the role kernelpod-admin."
+                f"gives them to the users of the role {servers.ADMIN_ROLE}."
             )  # fmt: skip
         asked = self.get_body_argument if self.request.method == "POST" else self.get_argument
         if user.name == asked("user", ""):
