@@ -14,6 +14,7 @@ import yaml
 from deployed import NFS_SERVER, Deployed, deployed, new_folder
 from provisioner import Provisioner
 
+from kernelpod.base.names import KUBESPAWNER_USER
 from kernelpod.demo.client import wait_until
 
 IDLE_SECONDS = 40
@@ -36,6 +37,17 @@ class Dynamic(Deployed):
         data["settings"]["culling"] = {"idle_seconds": IDLE_SECONDS}
         data["settings"]["homes"] = {"claims": {"size": "1Gi", "storage_class": self.storage_class}}
         self.file.write_text(yaml.safe_dump(data), encoding="utf-8")
+
+    def claim(self, name: str, user: str) -> dict[str, Any]:
+        """Return a claim as KubeSpawner makes it for this user."""
+        about = {"name": name, "namespace": self.namespaces["hub"], "annotations": {KUBESPAWNER_USER: user}}
+        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+        return {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": about,
+            "spec": {**spec, "storageClassName": self.storage_class},
+        }
 
     def volume(self, user: str) -> dict[str, Any]:
         """Return the volume of a user's home."""
@@ -93,6 +105,33 @@ def test_nobody_has_the_claim_of_another(site: Dynamic) -> None:
     assert site.volume_name("alice") not in json.dumps(pod["spec"])
     kernel.close()
     site.browser("bob").stop_server()
+
+
+def test_a_claim_of_an_old_hub_is_found_by_its_former_name(site: Dynamic) -> None:
+    """As KubeSpawner 6 named it. The hub's database is a new one."""
+    user, claim, hub = "john.doe", "claim-john-2edoe", site.namespaces["hub"]
+    kube.kubectl("apply", "-f", "-", given=site.claim(claim, user))
+    kernel = site.kernel(user)
+    kernel.run("open('of before', 'w').write('kept')")
+    assert (site.homes / f"{hub}-{claim}" / "of before").read_text(encoding="utf-8") == "kept"
+    listed = [one["name"] for one in site.server(user).api("GET", "contents").json()["content"]]
+    assert "of before" in listed
+    claims = [one for one in kube.names("persistentvolumeclaims", hub) if "john" in one]
+    assert claims == [claim]
+    kernel.close()
+    site.browser(user).stop_server()
+
+
+def test_a_user_cannot_have_the_claim_that_was_made_for_another(site: Dynamic) -> None:
+    """By its name, it is theirs."""
+    kube.kubectl("apply", "-f", "-", given=site.claim("claim-frank", "f.rank"))
+    frank = site.browser("frank")
+    frank.hub("POST", "/users/frank/server", ok=(201, 202, 400, 409))
+    space = site.namespaces["hub"]
+    said = "Your home, the claim claim-frank, was made for another user."
+    wait_until(lambda: said in kube.kubectl("logs", "deployment/hub", "-n", space), "the hub's refusal")
+    assert "jupyter-frank" not in site.pods("hub")
+    del site.browsers["frank"]
 
 
 def test_a_volume_outside_of_the_homes_is_not_mounted_and_that_is_said(site: Dynamic) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 
 # Never change it: with another prefix the gateway would not find the running kernels.
 PREFIX = "kernelpod.io"
@@ -26,6 +27,8 @@ LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"
 ANNOTATION_ADDRESS = f"{PREFIX}/address"
+# KubeSpawner's annotation of claims and pods: the name of their user.
+KUBESPAWNER_USER = "hub.jupyter.org/username"
 
 USER_SLUG_LENGTH = 48  # KubeSpawner's limit for {username}
 _HASH_LENGTH = 8
@@ -61,6 +64,16 @@ def _readable(name: str, length: int) -> str:
 def user_slug(username: str) -> str:
     """Return KubeSpawner's `{username}` for the hub's raw user name (at most 48 characters)."""
     return safe_slug(username, USER_SLUG_LENGTH)
+
+
+def former_user_slug(username: str) -> str:
+    """Return KubeSpawner's `{username}` before version 7 (its slug_scheme "escape")."""
+    kept = string.ascii_lowercase + string.digits
+    return "".join(one if one in kept else _escaped(one) for one in username)
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"-{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def server_log(username: str) -> str:

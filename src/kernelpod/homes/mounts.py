@@ -48,6 +48,11 @@ class UserMounts(BaseModel):
         """Return all mounts: first the home, then the others in the order of the settings."""
         return (self.home, *self.shared)
 
+    def with_home_claim(self, claim: str) -> UserMounts:
+        """Return the mounts with another claim of the user's own as the home."""
+        volume = self.home.volume.model_copy(update={"claim": claim})
+        return self.model_copy(update={"home": self.home.model_copy(update={"volume": volume})})
+
 
 class StorageSettings(Protocol):
     """The sections of the settings that mounts are computed from."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kernelpod.base.names import user_slug
+from kernelpod.base.names import former_user_slug, user_slug
 from kernelpod.homes.mounts import mounts_for
 from kernelpod.settings.sections import Settings
 
@@ -50,13 +50,14 @@ def test_a_name_has_the_home_that_the_page_says(login: str, user: str, home: str
 @pytest.mark.parametrize("login", [login for login, _, _ in ROWS], ids=[login[:20] for login, _, _ in ROWS])
 def test_the_hub_makes_names_lower_case_and_takes_them(login: str) -> None:
     from jupyterhub.auth import Authenticator
-    from kubespawner.slugs import safe_slug
+    from kubespawner.slugs import escape_slug, safe_slug
 
     authenticator = Authenticator()
     name = authenticator.normalize_username(login)
     assert name == login.lower()
     assert authenticator.validate_username(name)
     assert safe_slug(name, max_length=48) == user_slug(name)
+    assert escape_slug(name) == former_user_slug(name)
 
 
 def test_different_names_have_different_homes() -> None:

@@ -47,6 +47,12 @@ USERS = {
 DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 
+def test_a_former_user_slug_is_that_of_claims_of_old_hubs() -> None:
+    assert names.former_user_slug("john.doe") == "john-2edoe"
+    assert names.former_user_slug("Ünal-1") == "-c3-9cnal-2d1"
+    assert names.former_user_slug("alice") == "alice"
+
+
 @pytest.mark.parametrize(("username", "slug"), USERS.items())
 def test_a_user_slug_is_a_dns_label_that_people_recognise(username: str, slug: str) -> None:
     made = names.user_slug(username)

@@ -231,12 +231,48 @@ async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     return await a_spawner(monkeypatch, made).get_pod_manifest()
 
 
+OWN_CLAIM = {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}
+
+
+class Claims:
+    """An API server with one claim."""
+
+    def __init__(self, name: str, annotations: dict[str, str] | None) -> None:
+        self.name, self.annotations = name, annotations
+
+    async def read_namespaced_persistent_volume_claim(self, name: str, namespace: str) -> Any:
+        assert (name, namespace) == (self.name, "default")
+        return SimpleNamespace(metadata=SimpleNamespace(annotations=self.annotations))
+
+
+@pytest.mark.hub
+@pytest.mark.parametrize("of", ["John.Döe", "jane", None])
+async def test_a_user_cannot_have_the_claim_of_another_whose_old_name_theirs_is(
+    monkeypatch: pytest.MonkeyPatch, of: str | None
+) -> None:
+    """KubeSpawner chooses the name, the former one if there is such a claim; the user's name is written on it."""
+    from kernelpod.hub.spawners.base import NotSpawnedError
+
+    spawner = a_spawner(monkeypatch, settings(homes=OWN_CLAIM))
+    await spawner.load_user_options()
+    assert spawner._state_kubespawner_version == "unknown"  # so KubeSpawner looks for such a claim
+    spawner.pvc_name = "claim--4aohn-2e-44-c3-b6e"
+    spawner.api = Claims(spawner.pvc_name, {"hub.jupyter.org/username": of} if of else None)
+    if of == "jane":
+        with pytest.raises(NotSpawnedError, match="was made for another user"):
+            await spawner.get_pod_manifest()
+    else:
+        volumes = (await spawner.get_pod_manifest()).to_dict()["spec"]["volumes"]
+        assert [one["persistentVolumeClaim"]["claimName"] for one in volumes] == [spawner.pvc_name]
+
+
 @pytest.mark.hub
 async def test_the_claim_that_the_spawner_makes_is_the_one_that_server_and_kernel_mount(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = settings(homes={"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}})
+    made = settings(homes=OWN_CLAIM)
     spawner = a_spawner(monkeypatch, made)
+    spawner.api = Claims(spawner.pvc_name, None)
     claim = spawner.get_pvc_manifest().to_dict()
     home = mounts_for(made, "hub", "John.Döe", ()).home
     assert claim["metadata"]["name"] == home.volume.claim != "claim-john.döe"

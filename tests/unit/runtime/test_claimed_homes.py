@@ -23,7 +23,11 @@ from kernelpod.start.record import KernelRecord, read
 from kernelpod.start.rights import check_plan
 
 DYNAMIC = {"kind": "dynamic", "server": "10.0.0.5", "claim": "claim-{username}"}
-CLAIM: dict[str, Any] = {"metadata": {"uid": "u1"}, "spec": {"volumeName": "pv1"}, "status": {"phase": "Bound"}}
+CLAIM: dict[str, Any] = {
+    "metadata": {"name": "claim-alice", "uid": "u1"},
+    "spec": {"volumeName": "pv1"},
+    "status": {"phase": "Bound"},
+}
 FOLDER: dict[str, Any] = {"nfs": {"server": "10.0.0.5", "path": "/export/hub-claim-alice-pv1"}}
 
 
@@ -148,3 +152,47 @@ def test_a_claim_that_is_not_there_yet_says_what_to_do(claim: Any, code: str, sa
     with pytest.raises(StartFailed, match=said) as error:
         resolved(claim)
     assert error.value.code == code
+
+
+OF_JOHN = "claim-john-2edoe"
+
+
+def of_john(**claims: Any) -> str:
+    """Return the folder that John's kernels mount, of these claims by their ids."""
+    api, found = Answers(None, None), an_identity("john.doe")
+    for uid, name in (("new", user_claim("john.doe")), ("old", OF_JOHN)):
+        place = f"/api/v1/namespaces/hub/persistentvolumeclaims/{name}"
+        api.answers[place] = claims.get(uid, ApiRefusedError(404, "NotFound", "no"))
+        if uid in claims:
+            api.answers[place] = {
+                "metadata": {"name": name, "uid": uid, "annotations": claims[uid]},
+                "spec": {"volumeName": uid},
+                "status": {"phase": "Bound"},
+            }
+            folder = {"nfs": {"server": "10.0.0.5", "path": f"/export/{uid}"}}
+            api.answers[f"/api/v1/persistentvolumes/{uid}"] = volume(folder, uid)
+    made = a_plan(settings=SETTINGS, identity=found)
+    return asyncio.run(on_nfs(made, api)).mounts.home.path
+
+
+def user_claim(name: str) -> str:
+    return f"claim-{names.user_slug(name)}"
+
+
+def test_a_claim_of_an_old_hub_is_found_by_its_former_name() -> None:
+    assert of_john(old={}) == "/export/old"
+    assert of_john(old={names.KUBESPAWNER_USER: "john.doe"}) == "/export/old"
+    assert of_john(old={}, new={}) == "/export/new"
+
+
+def test_without_any_claim_todays_name_is_said() -> None:
+    with pytest.raises(StartFailed, match=f"the claim {user_claim('john.doe')}, does not exist yet"):
+        of_john()
+
+
+@pytest.mark.parametrize("one", ["old", "new"])
+def test_a_user_cannot_have_a_claim_that_was_made_for_another(one: str) -> None:
+    """claim-john-2edoe is, by its name, that of the user john-2edoe."""
+    with pytest.raises(StartFailed, match="it was made for another user") as error:
+        of_john(**{one: {names.KUBESPAWNER_USER: "jane"}})
+    assert error.value.code == "home_not_shared"

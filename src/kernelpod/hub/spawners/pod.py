@@ -14,6 +14,7 @@ from typing import Any
 from kubespawner import KubeSpawner
 from traitlets import Bool, Unicode
 
+from kernelpod.base.names import KUBESPAWNER_USER
 from kernelpod.errors import KernelpodError
 from kernelpod.hub import servers
 from kernelpod.hub.spawners.base import FOLDERS_STATUS, KernelpodSpawner, NotSpawnedError
@@ -115,13 +116,17 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
                 setattr(self, name, deepcopy(value))
             self.profile_list = made
         await super().load_user_options()
+        if self._has_own_claim and not self._pvc_exists:
+            # KubeSpawner looks for claims of its names before version 7 only where it knows of a server of before.
+            self._state_kubespawner_version = "unknown"
 
     async def get_pod_manifest(self) -> Any:
         """Return KubeSpawner's pod with mounts, ids and the init container that makes the home."""
         pod = await super().get_pod_manifest()
         has = self.entitlements
         ids = pods.Ids(has.uid, has.gid, has.supplemental_groups)
-        ours, server = server_fields(self.settings, has.mounts, ids, has.to_make), pod.spec.containers[0]
+        mounts = has.mounts.with_home_claim(await self._own_claim()) if self._has_own_claim else has.mounts
+        ours, server = server_fields(self.settings, mounts, ids, has.to_make), pod.spec.containers[0]
         for part, fields in ((pod.metadata, ours.metadata), (pod.spec, ours.spec), (server, ours.container)):
             _add(part, fields)
         if not self.dns:
@@ -131,6 +136,22 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
             pod.spec.volumes.append(volume)
             server.volume_mounts.append(mount)
         return pod
+
+    @property
+    def _has_own_claim(self) -> bool:
+        """Whether the home is a claim of the user's own, which the gateway looks up as well."""
+        return bool(self.settings.homes.volume.kind == "dynamic")
+
+    async def _own_claim(self) -> str:
+        """Return the name of the user's claim, which exists. Raises NotSpawnedError if it is another user's.
+
+        By its name, claim-a-2eb is that of the user a-2eb; KubeSpawner before version 7 made it for a.b.
+        """
+        claim = await self.api.read_namespaced_persistent_volume_claim(self.pvc_name, self.namespace)
+        if (claim.metadata.annotations or {}).get(KUBESPAWNER_USER, self.user.name) != self.user.name:
+            said = f"Your home, the claim {self.pvc_name}, was made for another user. Tell an admin."
+            raise NotSpawnedError(said, FOLDERS_STATUS)
+        return str(self.pvc_name)
 
     async def _known_hosts(self) -> list[dict[str, Any]]:
         try:

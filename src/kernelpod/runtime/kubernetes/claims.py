@@ -1,6 +1,7 @@
 """Finds the NFS folder behind a home that is a claim in the hub's namespace.
 
-Kernels run in another namespace and cannot mount that claim, but they can mount its NFS folder.
+Kernels run in another namespace and cannot mount that claim, but they can mount its NFS folder. A hub that was set
+up with KubeSpawner 6 or before has claims of other names, which the hub's spawner goes on using, and so does this.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from kernelpod.base.names import KUBESPAWNER_USER, former_user_slug, user_slug
 from kernelpod.errors import StartFailed, home_missing
 from kernelpod.homes.volumes import Volume
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
@@ -21,15 +23,18 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     """Return the plan with the home's NFS folder in place of its claim. Other plans are returned unchanged.
 
     The claim is looked up at every start, since it may have been recreated; records hold the plan with the claim.
-    Raises StartFailed if there is no claim, or if its volume is not a folder below `homes.root`
-    on the NFS server of the settings.
+    Raises StartFailed if there is no claim, if KubeSpawner made it for another user, or if its volume is not a
+    folder below `homes.root` on the NFS server of the settings.
     """
     home = plan.mounts.home
     if home.volume.kind != "dynamic":
         return plan
-    claim, root = home.volume.claim, posixpath.dirname(home.path)
-    claims = f"/api/v1/namespaces/{home.volume.namespace}/persistentvolumeclaims/{claim}"
-    found = await _asked(api, claims, claim)
+    root, user = posixpath.dirname(home.path), plan.owner.name
+    found = await _claim(api, home.volume, user)
+    claim = found["metadata"]["name"]
+    if found["metadata"].get("annotations", {}).get(KUBESPAWNER_USER, user) != user:
+        # As claim-a-2eb is by its name that of the user a-2eb, and was made for a.b.
+        raise _not_shared(claim, "it was made for another user")
     if found.get("status", {}).get("phase") != "Bound":
         raise home_missing(f"home, the claim {claim},", lacks="is not bound to a volume yet")
     volume = await _asked(api, f"/api/v1/persistentvolumes/{found['spec']['volumeName']}", claim)
@@ -41,6 +46,22 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     nfs = Volume(kind="nfs", server=server)
     mounts = plan.mounts.model_copy(update={"home": home.model_copy(update={"path": path, "volume": nfs})})
     return plan.model_copy(update={"mounts": mounts})
+
+
+async def _claim(api: ApiServer, volume: Volume, user: str) -> dict[str, Any]:
+    """Return the user's claim; that of the former name only if there is none of today's, as KubeSpawner does."""
+    claims = f"/api/v1/namespaces/{volume.namespace}/persistentvolumeclaims"
+    former = former_user_slug(user).join(volume.claim.rsplit(user_slug(user), 1))
+    try:
+        return await _asked(api, f"{claims}/{volume.claim}", volume.claim)
+    except StartFailed as error:
+        if error.code != "home_missing" or former == volume.claim:
+            raise
+        missing = error
+    try:
+        return await _asked(api, f"{claims}/{former}", former)
+    except StartFailed as error:
+        raise (missing if error.code == missing.code else error) from None
 
 
 async def _asked(api: ApiServer, path: str, claim: str) -> dict[str, Any]:
