@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from client import Channels
-from doubles import eventually
+from doubles import GatewayProcess, eventually
 
 DIE = "import os; os.kill(os.getpid(), 9)"
 
@@ -89,6 +89,21 @@ def test_the_next_gateway_finds_the_kernels(own: Any, signum: int) -> None:
             assert channels.run("print('x' in globals())") == "False\n"
         assert own.alice.ask("DELETE", f"kernels/{kernel_id}").status_code == 204
     assert own.traces() == []
+
+
+def test_a_gateway_that_cannot_listen_takes_no_kernel(own: Any, tmp_path: Path) -> None:
+    """It would be a second one beside the first, and the kernels' answers would go to it."""
+    kernel_id = own.alice.start()
+    taken = {"ip": "127.0.0.1", "port": int(own.gateway.url.rpartition(":")[2])}
+    second = own.gateway.twin(tmp_path, gateway=taken)
+    try:
+        with pytest.raises(AssertionError, match=rf"cannot listen on 127.0.0.1:{taken['port']} .* in use"):
+            second.start()
+    finally:
+        GatewayProcess.running.remove(second)
+    assert "takeover" not in second.log
+    assert own.alice.run(kernel_id, "print(1)") == "1\n"
+    own.alice.ask("DELETE", f"kernels/{kernel_id}")
 
 
 def test_a_busy_kernel_is_found_busy_and_becomes_idle(own: Any) -> None:

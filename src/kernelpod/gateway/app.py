@@ -13,7 +13,6 @@ from typing import Any
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
 from tornado.ioloop import IOLoop, PeriodicCallback
-from tornado.netutil import bind_sockets
 from tornado.web import stream_request_body
 
 from kernelpod import __version__
@@ -22,7 +21,7 @@ from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
 from kernelpod.base.logs import escape_logs
 from kernelpod.errors import KernelpodError, SettingsError
 from kernelpod.gateway.channels.budget import Budget
-from kernelpod.gateway.door import Door, Guests, most_connections
+from kernelpod.gateway.door import Door, Guests, listening, most_connections
 from kernelpod.gateway.encryption import check_encryption
 from kernelpod.gateway.handlers import ROUTES
 from kernelpod.gateway.hubclient import ask_hub, check_service
@@ -130,6 +129,8 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.listening = Listening(kernels)
         self.leadership = Leadership()
         self._tasks: list[asyncio.Task[None]] = []
+        # Before kernels are connected: a gateway that cannot listen must not take them from the one that does.
+        self._sockets = listening(gateway)
         IOLoop.current().run_sync(self._open)
 
     async def _open(self) -> None:
@@ -211,7 +212,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         )
 
     def init_http_server(self) -> None:
-        """Listen on the address and port in the settings; port 0 picks a free port."""
+        """Serve on the address and port in the settings."""
         gateway = self.settings.gateway
         certificate = certificate_of(gateway)
         self.forwarding = Forwarding(self.web_app, self.services, lambda: self.leadership, gateway.cert_file)
@@ -224,13 +225,12 @@ class KernelpodGateway(EnterpriseGatewayApp):
             body_timeout=BODY_SECONDS,
             idle_connection_timeout=300,
         )
-        sockets = bind_sockets(gateway.port, gateway.ip)
-        self.port = sockets[0].getsockname()[1]
+        self.port = self._sockets[0].getsockname()[1]
         if gateway.replicated:
             self.leadership = Leadership(self.runtime.lease(gateway.ip, self.port))
             self.services.deposed = self.leadership.lost
             self._tasks.append(asyncio.ensure_future(self._stand_by()))
-        self.http_server.add_sockets(sockets)
+        self.http_server.add_sockets(self._sockets)
         if certificate:
             PeriodicCallback(certificate.renew, RENEWAL_SECONDS * 1000).start()
 

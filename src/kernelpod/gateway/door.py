@@ -19,9 +19,10 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
 
 from kernelpod.base.logs import Seldom
-from kernelpod.errors import TooMany
+from kernelpod.errors import SettingsError, TooMany
 from kernelpod.settings.sections import Gateway
 
 log = logging.getLogger(__name__)
@@ -165,6 +166,17 @@ class Door(HTTPServer):
         super().on_close(server_conn)
         if server_conn.stream.closed():
             self._guests.leave(server_conn.stream)
+
+
+def listening(settings: Gateway) -> list[socket.socket]:
+    """Return sockets that listen on the address and port; port 0 picks a free one. Raises SettingsError."""
+    try:
+        return bind_sockets(settings.port, settings.ip)
+    except OSError as error:
+        raise SettingsError(
+            f"The gateway cannot listen on {settings.ip}:{settings.port} (gateway.ip, gateway.port): "
+            f"{error.strerror}. Another gateway may run here: end it, or choose another port."
+        ) from error
 
 
 def most_connections(settings: Gateway) -> int:
