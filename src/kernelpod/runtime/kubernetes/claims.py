@@ -37,7 +37,7 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
         raise _not_shared(claim, "it was made for another user")
     if found.get("status", {}).get("phase") != "Bound":
         raise home_missing(f"home, the claim {claim},", lacks="is not bound to a volume yet")
-    volume = await _asked(api, f"/api/v1/persistentvolumes/{found['spec']['volumeName']}", claim)
+    volume = await _first(api, claim, f"/api/v1/persistentvolumes/{found['spec']['volumeName']}")
     server, path = _folder(volume, found, claim)
     below = path == posixpath.normpath(path) and path.startswith(root.rstrip("/") + "/")
     if server != home.volume.server or not below:
@@ -52,29 +52,24 @@ async def _claim(api: ApiServer, volume: Volume, user: str) -> dict[str, Any]:
     """Return the user's claim; that of the former name only if there is none of today's, as KubeSpawner does."""
     claims = f"/api/v1/namespaces/{volume.namespace}/persistentvolumeclaims"
     former = former_user_slug(user).join(volume.claim.rsplit(user_slug(user), 1))
-    try:
-        return await _asked(api, f"{claims}/{volume.claim}", volume.claim)
-    except StartFailed as error:
-        if error.code != "home_missing" or former == volume.claim:
-            raise
-        missing = error
-    try:
-        return await _asked(api, f"{claims}/{former}", former)
-    except StartFailed as error:
-        raise (missing if error.code == missing.code else error) from None
+    return await _first(api, volume.claim, *(f"{claims}/{name}" for name in dict.fromkeys((volume.claim, former))))
 
 
-async def _asked(api: ApiServer, path: str, claim: str) -> dict[str, Any]:
-    try:
-        return await api.call("GET", path)
-    except ApiRefusedError as error:
-        if error.status == 404:
-            raise home_missing(f"home, the claim {claim},", detail=str(error)) from error
-        said = "the gateway may not read it (the chart grants this if homes.volume.kind is dynamic)"
-        raise _not_shared(claim, said, detail=str(error)) from error
-    except ApiSilentError as error:
-        sentence = "The cluster does not answer. Running kernels continue. Try again in a minute."
-        raise StartFailed("cluster_unavailable", sentence, detail=str(error)) from error
+async def _first(api: ApiServer, claim: str, *paths: str) -> dict[str, Any]:
+    """Return the first of these objects that there is. Raises StartFailed if there is none."""
+    missing = ""
+    for path in paths:
+        try:
+            return await api.call("GET", path)
+        except ApiRefusedError as error:
+            if error.status != 404:
+                said = "the gateway may not read it (the chart grants this if homes.volume.kind is dynamic)"
+                raise _not_shared(claim, said, detail=str(error)) from error
+            missing = missing or str(error)
+        except ApiSilentError as error:
+            sentence = "The cluster does not answer. Running kernels continue. Try again in a minute."
+            raise StartFailed("cluster_unavailable", sentence, detail=str(error)) from error
+    raise home_missing(f"home, the claim {claim},", detail=missing)
 
 
 def _folder(volume: dict[str, Any], claim: dict[str, Any], name: str) -> tuple[str, str]:
