@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,28 @@ def test_ctrl_c_leaves_no_process_and_keeps_the_homes(
     kernel.close()
     alice.close()
     process.send_signal(signum)
+    for _ in range(5):  # whoever is impatient
+        time.sleep(0.1)
+        process.send_signal(signum)
     assert process.wait(timeout=90) == 0
     wait_until(lambda: not traces(folder), "the end of every process of the demo")
     assert (folder / "homes" / "alice" / "stays").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_checks_that_are_ended_leave_no_process(tmp_path: Path, signum: signal.Signals) -> None:
+    command = [sys.executable, "-m", "kernelpod.cli.main", "demo", "--check"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "hub and proxy ready" in line:
+                break
+        process.send_signal(signum)
+        process.communicate(timeout=90)
+        assert process.returncode == 1
+    wait_until(lambda: not traces(tmp_path), "the end of every process of the demo")
+    assert not list(tmp_path.glob("*"))
 
 
 def test_a_gateway_that_is_killed_is_started_again_and_a_cell_goes_on(

@@ -14,6 +14,8 @@ from kernelpod.demo.places import kept_folder
 from kernelpod.demo.stack import Stack, running_stack
 from kernelpod.runtime.local.network import has_way_out
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 
 def _checkout() -> Path:
     return Path(__file__).resolve().parents[3]
@@ -46,18 +48,25 @@ def demo(check: bool, as_json: bool, folder: Path | None, subdomains: bool) -> N
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - began:6.1f} s  {text}", err=True)
 
+    for signum in STOPPING:  # a background job of a script starts with SIGINT ignored
+        signal.signal(signum, _stop)
     if check:
         from kernelpod.demo.check import run_check  # noqa: PLC0415 - needs the demo's HTTP clients
 
         raise SystemExit(run_check(_checkout(), say, as_json=as_json, subdomains=subdomains))
-    for signum in (signal.SIGINT, signal.SIGTERM):  # a background job of a script starts with SIGINT ignored
-        signal.signal(signum, signal.default_int_handler)
     try:
         with running_stack(_checkout(), folder or kept_folder(), say, subdomains=subdomains) as stack:
             click.echo(table(stack))
             stack.keep_running(say)
     except KeyboardInterrupt:
         say("stopped; homes and logs are kept")
+
+
+def _stop(*_: object) -> None:
+    """Raise KeyboardInterrupt, once: whoever is impatient must not keep the demo from ending its processes."""
+    for signum in STOPPING:
+        signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def table(stack: Stack) -> str:

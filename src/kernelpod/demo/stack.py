@@ -188,13 +188,17 @@ class Stack:
 
     def stop(self) -> list[int]:
         """End hub, servers, gateway and kernels, in this order. Return the pids that had to be killed."""
-        for name in ("hub", "gateway"):
-            process = self.processes.get(name)
-            if process is not None and process.poll() is None:
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=STOP_TIMEOUT_SECONDS)
-        return end_descendants()
+        left: list[int] = []
+        try:
+            for name in ("hub", "gateway"):
+                process = self.processes.get(name)
+                if process is not None and process.poll() is None:
+                    process.terminate()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=STOP_TIMEOUT_SECONDS)
+        finally:  # also when this is interrupted
+            left = end_descendants()
+        return left
 
 
 def _ended_by(status: int) -> str:
