@@ -112,7 +112,12 @@ def test_a_gateway_that_is_killed_is_started_again_and_a_cell_goes_on(
     process, folder = demo
     alice = with_server(shown(process))
     before = alice.start_notebook("a.ipynb", "python-pod")
-    cell = before.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\nprint('late')")
+    cell = before.begin(
+        "import os, time\nopen('begun', 'w').close()\n"
+        "while not os.path.exists('go'): time.sleep(0.05)\nprint('late')"
+    )
+    # A cell that the gateway has not passed on when it is killed does not run, and says so on its own page.
+    wait_until((folder / "homes" / "alice" / "begun").exists, "the begin of the cell")
     for _ in range(2):
         (gateway,) = children(process.pid, b"gateway")
         os.kill(gateway, signal.SIGKILL)
