@@ -10,8 +10,19 @@ import pytest
 from kernelpod.settings.sections import Settings
 
 
+class Claims:
+    """An API server with one claim."""
+
+    def __init__(self, name: str, annotations: dict[str, str] | None) -> None:
+        self.name, self.annotations = name, annotations
+
+    async def read_namespaced_persistent_volume_claim(self, name: str, namespace: str) -> Any:
+        assert (name, namespace) == (self.name, "default")
+        return SimpleNamespace(metadata=SimpleNamespace(annotations=self.annotations))
+
+
 def a_spawner(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
-    """Return John.Döe's spawner."""
+    """Return John.Döe's spawner. If homes are claims, theirs exists."""
     from jupyterhub.objects import Hub, Server
     from traitlets.config import Config
 
@@ -26,4 +37,5 @@ def a_spawner(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
     monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_, **__: None)
     spawner = PodSpawner(config=config, hub=Hub(), user=user, _mock=True)
     spawner.server = Server()
+    spawner.api = Claims(spawner.pvc_name, None)
     return spawner

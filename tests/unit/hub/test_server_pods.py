@@ -18,7 +18,7 @@ from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.pods.parts import restricted
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
-from podspawner import a_spawner
+from podspawner import Claims, a_spawner
 
 NFS = {"kind": "nfs", "server": "10.0.0.5"}
 MOUNTS = [
@@ -234,17 +234,6 @@ async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
 OWN_CLAIM = {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}
 
 
-class Claims:
-    """An API server with one claim."""
-
-    def __init__(self, name: str, annotations: dict[str, str] | None) -> None:
-        self.name, self.annotations = name, annotations
-
-    async def read_namespaced_persistent_volume_claim(self, name: str, namespace: str) -> Any:
-        assert (name, namespace) == (self.name, "default")
-        return SimpleNamespace(metadata=SimpleNamespace(annotations=self.annotations))
-
-
 @pytest.mark.hub
 @pytest.mark.parametrize("of", ["John.Döe", "jane", None])
 async def test_a_user_cannot_have_the_claim_of_another_whose_old_name_theirs_is(
@@ -272,7 +261,6 @@ async def test_the_claim_that_the_spawner_makes_is_the_one_that_server_and_kerne
 ) -> None:
     made = settings(homes=OWN_CLAIM)
     spawner = a_spawner(monkeypatch, made)
-    spawner.api = Claims(spawner.pvc_name, None)
     claim = spawner.get_pvc_manifest().to_dict()
     home = mounts_for(made, "hub", "John.Döe", ()).home
     assert claim["metadata"]["name"] == home.volume.claim != "claim-john.döe"
