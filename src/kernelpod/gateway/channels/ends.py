@@ -21,6 +21,7 @@ from kernelpod.gateway.channels import wire
 
 # How far apart reply and end may come, as long as nobody asks for the other. Questions are as far apart.
 LATE_SECONDS = 2
+STATES = ("busy", "idle")
 # How long output may be on its way. Then the kernel's output is connected anew, and what is still to come is lost.
 SILENT_SECONDS = 30
 # Requests without an end are remembered up to this number; the oldest are forgotten first.
@@ -76,7 +77,7 @@ class Ends:
 
     def hear(self, msg_id: object, state: object) -> None:
         """Note the state that the kernel says of any request. A cell that ends and never began has lost output."""
-        if isinstance(state, str):
+        if isinstance(state, str) and state in STATES:
             self._says.add(state)
         if not isinstance(msg_id, str) or not (request := self._open.get(msg_id)):
             return

@@ -305,6 +305,16 @@ async def _late(one: ends.Ends, msg_id: str) -> None:
     await asyncio.sleep(0)
 
 
+def test_what_a_kernel_says_as_its_state_takes_no_memory() -> None:
+    async def ask() -> bool:
+        return True
+
+    one = ends.Ends(ask, lambda _, __: None, lambda _: None, lambda _: None, lambda: None)
+    for state in ("busy", "idle", *map(str, range(100)), ["idle"], {"a": 1}, None):
+        one.hear("nobody asked", state)
+    assert one._says == {"busy", "idle"}
+
+
 def test_a_kernel_that_says_no_ends_is_asked_seldom() -> None:
     """A question is remembered for an hour, so a kernel must not bring about any number of them."""
 
