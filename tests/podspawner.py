@@ -16,8 +16,11 @@ class Claims:
     def __init__(self, name: str, annotations: dict[str, str] | None) -> None:
         self.name, self.annotations = name, annotations
 
-    async def read_namespaced_persistent_volume_claim(self, name: str, namespace: str) -> Any:
+    async def read_namespaced_persistent_volume_claim(
+        self, name: str, namespace: str, *, _request_timeout: float
+    ) -> Any:
         assert (name, namespace) == (self.name, "default")
+        assert _request_timeout > 0
         return SimpleNamespace(metadata=SimpleNamespace(annotations=self.annotations))
 
 

@@ -75,9 +75,9 @@ def _link_of(pod: str) -> str:
 
 
 def _network_of(pod: str) -> Path:
-    """Return the network namespace of the pod with this address, by one of its processes."""
+    """Return the network namespace of the pod with this address, by its first process, which lasts."""
     places: dict[str, Path] = {}
-    for place in Path("/proc").glob("[0-9]*/ns/net"):
+    for place in sorted(Path("/proc").glob("[0-9]*/ns/net"), key=lambda one: int(one.parts[2])):
         with suppress(OSError):  # it has just ended
             places.setdefault(str(place.readlink()), place)
     for place in places.values():

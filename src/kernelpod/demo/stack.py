@@ -188,7 +188,6 @@ class Stack:
 
     def stop(self) -> list[int]:
         """End hub, servers, gateway and kernels, in this order. Return the pids that had to be killed."""
-        left: list[int] = []
         try:
             for name in ("hub", "gateway"):
                 process = self.processes.get(name)

@@ -147,7 +147,9 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
 
         By its name, claim-a-2eb is that of the user a-2eb; KubeSpawner before version 7 made it for a.b.
         """
-        claim = await self.api.read_namespaced_persistent_volume_claim(self.pvc_name, self.namespace)
+        claim = await self.api.read_namespaced_persistent_volume_claim(
+            self.pvc_name, self.namespace, _request_timeout=self.k8s_api_request_timeout
+        )
         if (claim.metadata.annotations or {}).get(KUBESPAWNER_USER, self.user.name) != self.user.name:
             said = f"Your home, the claim {self.pvc_name}, was made for another user. Tell an admin."
             raise NotSpawnedError(said, FOLDERS_STATUS)
