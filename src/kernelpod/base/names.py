@@ -72,6 +72,11 @@ def former_user_slug(username: str) -> str:
     return "".join(one if one in kept else _escaped(one) for one in username)
 
 
+def home_slug(username: str, scheme: str) -> str:
+    """Return the name of a user's folder: KubeSpawner's `{username}` by its scheme "safe" or "escape"."""
+    return former_user_slug(username) if scheme == "escape" else user_slug(username)
+
+
 def _escaped(character: str) -> str:
     return "".join(f"-{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kernelpod.base.names import user_slug
+from kernelpod.base.names import home_slug, user_slug
 from kernelpod.courses.load import Role
 from kernelpod.courses.model import Course, Exchange, ExtraVolume, Folder, HubFile, Storage
 from kernelpod.courses.model import Role as RoleKeys
@@ -75,7 +75,7 @@ def course_mounts(
     plain = mounts_for(settings, hub.hub, username, groups, only)
     home = plain.home
     if template := hub.home_template:
-        sub_path = template.format_map(values)
+        sub_path = template.format_map({**values, "username": home_slug(username, settings.homes.slug)})
         home = home.model_copy(
             update={"sub_path": sub_path, "path": posixpath.join(settings.homes.root, sub_path)}
         )

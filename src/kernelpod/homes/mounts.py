@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from kernelpod.base.names import user_slug
+from kernelpod.base.names import home_slug, user_slug
 from kernelpod.errors import Denied
 from kernelpod.homes.volumes import Homes, SharedMount, Volume
 
@@ -82,22 +82,22 @@ def mounts_for(
     Every path is absolute, normalized (no ".." or "//") and below its root. No two user names share a home,
     because slugs contain no "/" and never collide.
     """
-    values = {"hub": hub, "username": user_slug(username)}
+    values = {"hub": hub, "username": home_slug(username, settings.homes.slug)}
     shared = tuple(
         _shared(mount, values, groups)
         for mount in settings.mounts
         if mount.includes(hub, None if service else username, groups) and (only is None or mount.name in only)
     )
-    return UserMounts(home=_home(settings.homes, values, service=service), shared=shared)
+    volume = settings.homes.volume.of({"hub": hub, "username": user_slug(username)})
+    return UserMounts(home=_home(settings.homes, volume, values, service=service), shared=shared)
 
 
-def _home(homes: Homes, values: dict[str, str], *, service: bool) -> Mount:
+def _home(homes: Homes, volume: Volume, values: dict[str, str], *, service: bool) -> Mount:
     """Return a home: a folder below the root, or the whole of the user's own volume."""
     template = homes.service_path_template if service else homes.path_template
     if template is None:
         raise ValueError("services have no homes")
     sub_path = template.format_map(values)
-    volume = homes.volume.of(values)
     # The folder behind a user's own claim is unknown until the claim is bound, so its name stands for the path.
     below_root = volume.claim if volume.kind != "none" and homes.volume.own else sub_path
     return Mount(

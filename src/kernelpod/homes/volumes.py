@@ -177,6 +177,10 @@ class Homes(Section):
     path_template: PathTemplate = "{username}"
     """Path of a home below `root`. `{username}` is KubeSpawner's slug of the user name, `{hub}` the hub's name. It
     is not used if each user has their own claim, because the whole claim is the home."""
+    slug: Literal["safe", "escape"] = "safe"
+    """How user names become names of folders, in `path_template` and in those of `mounts`: `safe` as KubeSpawner
+    since 7 (Zero to JupyterHub 4.0), such as `jo-doe---0a1b2c3d`; `escape` as before, such as `jo-2edoe`, for
+    existing homes. Claims of users are found by both."""
     service_path_template: PathTemplate | None = None
     """Path of the home of a hub's service, where `{username}` is the slug of the service's name, such as
     `_services/{username}`. It cannot be the path of a user's home. Absent: services have no homes, so they start

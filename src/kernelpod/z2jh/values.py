@@ -57,13 +57,16 @@ def z2jh_values(
     _check(settings, hub)
     values: dict[str, Any] = {
         "hub": _hub(settings, hub, gateway_namespace),
-        "singleuser": _singleuser(settings, hub, gateway_namespace),
+        "singleuser": _singleuser(settings, hub, gateway_namespace, chart_version),
         "cull": _cull(settings),
     }
     if not hub.courses:
-        values = merged(values, pod_values(settings, hub, maps=charts.takes_maps(chart_version)))
+        escaped = charts.escaped_placeholder(chart_version)
+        values = merged(values, pod_values(settings, hub, escaped, maps=charts.takes_maps(chart_version)))
     values["singleuser"]["networkPolicy"]["egress"] += hubnetworks.internet() if internet is None else internet
-    values["hub"]["config"] |= charts.config_for(chart_version, courses=hub.courses is not None)
+    values["hub"]["config"] |= charts.config_for(
+        chart_version, settings.homes.slug, courses=hub.courses is not None
+    )
     if subdomains := servers.subdomains(hub):
         values["hub"]["config"].setdefault("JupyterHub", {}).update(subdomains)
         # The chart starts the proxy by itself and does not tell it about hosts.
@@ -76,7 +79,7 @@ def z2jh_values(
     return values
 
 
-def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[str, Any]:
+def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str, chart_version: str) -> dict[str, Any]:
     # With courses the path of a home depends on more than the user name, so the spawner sets it.
     path = {} if hub.courses else {"KERNEL_PATH": mounts_for(settings, hub.name, STAND_IN, ()).home.path}
     return {
@@ -94,7 +97,8 @@ def _singleuser(settings: Settings, hub: Hub, gateway_namespace: str) -> dict[st
                 "JUPYTER_GATEWAY_AUTH_TOKEN": "$(JUPYTERHUB_API_TOKEN)",
                 **path,
                 **variables(settings),
-            }
+            },
+            charts.escaped_placeholder(chart_version),
         ),
         "networkPolicy": {
             # The chart's own rule allows metadata services of some clouds, and no IPv6.

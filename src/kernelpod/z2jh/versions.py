@@ -20,12 +20,17 @@ def takes_maps(version: str) -> bool:
     return _number(version) >= _VOLUMES_ARE_MAPS
 
 
-def config_for(version: str, *, courses: bool) -> dict[str, Any]:
+def escaped_placeholder(version: str) -> str:
+    """Return KubeSpawner's placeholder of a user's slug by the scheme "escape". Raises SettingsError."""
+    return "{escaped_username}" if _number(version) >= _NAMES_AS_THE_GATEWAY_DOES else "{username}"
+
+
+def config_for(version: str, slug: str, *, courses: bool) -> dict[str, Any]:
     """Return the additional hub configuration for a version of the chart, such as `4.4`.
 
-    KubeSpawner before 7 and the gateway use different home folders for names such as `john.doe`. So with charts
-    before 4.0 only plain names may log in. Raises SettingsError for an invalid version, a chart before 3.3, and
-    courses with a chart before 4.0, whose hub lacks pydantic.
+    KubeSpawner before 7 names the home folders of users such as `john.doe` by the scheme "escape" only. So with
+    charts before 4.0 only plain names may log in, unless that is `homes.slug`. Raises SettingsError for an invalid
+    version, a chart before 3.3, and courses with a chart before 4.0, whose hub lacks pydantic.
     """
     number = _number(version)
     if number >= _NAMES_AS_THE_GATEWAY_DOES:
@@ -34,7 +39,7 @@ def config_for(version: str, *, courses: bool) -> dict[str, Any]:
         raise SettingsError(
             f"chart version {version}: courses need 4.0 or later; use a newer chart, or the hub of hub/manifests"
         )
-    return {"Authenticator": {"username_pattern": PLAIN_NAMES}}
+    return {} if slug == "escape" else {"Authenticator": {"username_pattern": PLAIN_NAMES}}
 
 
 def _number(version: str) -> tuple[int, int]:

@@ -25,11 +25,26 @@ def test_the_home_is_the_slug_below_the_root() -> None:
     assert mounts("john.doe").home.path == f"{ROOT}/john-doe---30f69670"
 
 
+def test_homes_may_have_the_names_that_older_hubs_gave() -> None:
+    data = {"name": "d", "root": "/d", "path_template": "of/{username}", "mount_path": "/d"}
+    made = mounts("jo.doe@example.org", homes={"slug": "escape"}, mounts=[data])
+    assert made.home.path == f"{ROOT}/jo-2edoe-40example-2eorg"
+    assert made.shared[0].path == "/d/of/jo-2edoe-40example-2eorg"
+    assert mounts("alice", homes={"slug": "escape"}).home.path == f"{ROOT}/alice"
+
+
+def test_claims_have_their_names_whatever_homes_are_called() -> None:
+    volume = {"kind": "pvc", "claim": "claim-{username}"}
+    made = [mounts("jo.doe", homes={"slug": slug, "volume": volume}) for slug in ("safe", "escape")]
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("slug", ["safe", "escape"])
 @pytest.mark.parametrize(
     "username", ["../bob", "bob/../../etc", "/etc", "..", ".", "", "a/b", "bob\0", "{hub}", "$(id)"]
 )
-def test_no_name_leads_out_of_the_root(username: str) -> None:
-    home = mounts(username).home
+def test_no_name_leads_out_of_the_root(username: str, slug: str) -> None:
+    home = mounts(username, homes={"slug": slug}).home
     assert home.path == f"{ROOT}/{home.sub_path}"
     assert "/" not in home.sub_path
     assert not {".", "\0", "$", "{"} & set(home.sub_path)

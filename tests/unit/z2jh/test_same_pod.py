@@ -21,6 +21,10 @@ SITES: dict[str, dict[str, Any]] = {
     "homes on a claim": {},
     "homes elsewhere": {"homes": {"root": "/homes", "mount_path": "/home/lab"}},
     "homes on NFS": {"homes": {"root": "/homes", "path_template": "{hub}/{username}", "volume": NFS}},
+    "homes of old names": {
+        "homes": {"root": "/homes", "slug": "escape", "volume": NFS},
+        "mounts": [{"name": "d", "root": "/d", "path_template": "{username}", "mount_path": "/d", "volume": NFS}],
+    },
     "no homes": {"homes": {"volume": {"kind": "none"}}},
     "claims of users": {
         "homes": {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}

@@ -115,6 +115,15 @@ def test_with_an_older_chart_only_those_log_in_whose_home_is_the_same(name: str)
         assert not re.match(pattern, other)
 
 
+def test_with_an_older_chart_all_log_in_where_homes_have_its_names() -> None:
+    settings = Settings.model_validate({**SECTIONS, "homes": {"root": "/homes", "slug": "escape"}})
+    made = z2jh_values(settings, "gateway", chart_version="3.3.8")
+    assert "username_pattern" not in made["hub"]["config"].get("Authenticator", {})
+    assert made["singleuser"]["extraEnv"]["KERNEL_PATH"] == "/homes/{username}"
+    newer = z2jh_values(settings, "gateway", chart_version="4.0.0")
+    assert newer["singleuser"]["extraEnv"]["KERNEL_PATH"] == "/homes/{escaped_username}"
+
+
 @pytest.mark.parametrize(
     ("version", "sections", "said"),
     [
