@@ -15,6 +15,7 @@ from kernelpod.cli.courses import courses
 from kernelpod.cli.demo import demo
 from kernelpod.cli.homes import homes
 from kernelpod.cli.hub import hub
+from kernelpod.cli.importing import import_hub
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.render import render
 from kernelpod.cli.settings import settings
@@ -87,7 +88,19 @@ def completion(shell: str) -> None:
     click.echo(made(main, {}, program, f"_{program.upper()}_COMPLETE").source())
 
 
-for command in (courses, demo, homes, hub, render, settings, specs, submissions, users, *deploy.COMMANDS):
+for command in (
+    courses,
+    demo,
+    homes,
+    hub,
+    import_hub,
+    render,
+    settings,
+    specs,
+    submissions,
+    users,
+    *deploy.COMMANDS,
+):
     main.add_command(command)
 
 

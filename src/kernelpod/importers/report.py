@@ -1,4 +1,4 @@
-"""The result of an import: new files, and a note on each value, with its place in the old configuration."""
+"""The result of an import: new files, the fate of each value of the source, and questions to the admin."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from typing import Any, Literal, NamedTuple
 
 from kernelpod.base import yamltext
 from kernelpod.errors import KernelpodError
-from kernelpod.findings.yamlfile import Keys, Spot, YamlTree
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, dotted, leaves_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-Change = Literal["kept", "changed", "added", "dropped", "warning"]
+Change = Literal["kept", "changed", "added", "dropped", "left", "warning", "question"]
+# What can become of a value of the source.
+FATES: tuple[Change, ...] = ("kept", "changed", "dropped", "left")
+UNKNOWN = "the import has no rule for it, and no new file has it: look whether it is needed"
+_EMPTY = "it is empty: there is nothing to take"
+# What only the admin can decide, by the code that `--accept` takes.
+QUESTIONS = {
+    "homes-move": "users' homes would be other folders",
+    "writable": "a folder that was read-only would be writable",
+    "network-open": "servers or kernels could reach more of the network",
+    "everybody": "more users could log in or start something",
+}
 
 
 class ImportingError(KernelpodError):
@@ -41,21 +52,61 @@ class Note(NamedTuple):
         return {**where, "key": self.key, "change": self.change, "why": self.why}
 
 
+class Question(NamedTuple):
+    """Something that would widen rights or move homes, unless the admin wants it."""
+
+    code: str
+    """A key of QUESTIONS."""
+    note: Note
+
+    def as_text(self) -> str:
+        """Return the question as file:line:column: ..., with what answers it."""
+        return f"{self.note.as_text()}; --accept {self.code} takes it"
+
+
 @dataclass
 class Imported:
     """The new files, by their paths below the new folder, and the notes."""
 
     tree: YamlTree
+    others: list[Note] = field(default_factory=list)
+    """The fates of values that are not in `tree`, such as those around the hub's values."""
     files: dict[str, bytes] = field(default_factory=dict)
     courses: list[str] = field(default_factory=list)
     """Paths of the courses files among them."""
     secret: bool = False
     """Whether the files contain secrets."""
     notes: list[Note] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    unchanged: set[Keys] = field(default_factory=set)
+    """Values of the source that are in a new file as they were."""
+    _said: dict[Keys, Note] = field(default_factory=dict)
 
     def note(self, keys: Keys, change: Change, why: str = "") -> None:
-        """Add a note on a value of the source."""
-        self.notes.append(Note(self.tree.spot(keys), ".".join(map(str, keys)), change, why))
+        """Add a note on a value of the source. A note on a mapping holds for what is in it and has no other."""
+        note = Note(self.tree.spot(keys), dotted(keys), change, why)
+        self.notes.append(note)
+        if change in FATES:
+            self._said.setdefault(keys, note)
+
+    def ask(self, code: str, keys: Keys, why: str) -> None:
+        """Ask the admin about a value of the source; the import needs their answer."""
+        self.questions.append(Question(code, Note(self.tree.spot(keys), dotted(keys), "question", why)))
+
+    def fates(self) -> list[Note]:
+        """Return one note for each value of the source."""
+        found = [self._fate(keys, value) for keys, value in leaves_of(self.tree.data)]
+        return [*found, *self.others]
+
+    def _fate(self, keys: Keys, value: Any) -> Note:
+        """Return the note on a value, or the closest one on what it is in."""
+        spot, key = self.tree.spot(keys), dotted(keys)
+        for length in range(len(keys), -1, -1):
+            if said := self._said.get(keys[:length]):
+                return Note(spot, key, said.change, said.why)
+        if keys in self.unchanged:
+            return Note(spot, key, "kept", "")
+        return Note(spot, key, "dropped", _EMPTY) if value in (None, {}, []) else Note(spot, key, "left", UNKNOWN)
 
     def note_file(self, spot: Spot, change: Change, why: str) -> None:
         """Add a note on another file or a place in it."""
@@ -63,7 +114,7 @@ class Imported:
 
     def write_yaml(self, path: str, data: dict[str, Any]) -> None:
         """Add a YAML file."""
-        head = f"# Made by `kernelpod hub import` of {self.tree.spot(()).file.name}.\n"
+        head = f"# Made by `kernelpod import` of {self.tree.spot(()).file.name}.\n"
         text = yamltext.dump(data, width=110)
         self.files[path] = (head + text).encode()
 

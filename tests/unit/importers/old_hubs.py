@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,23 @@ import yaml
 from click.testing import CliRunner
 
 from kernelpod.cli.main import main
-from kernelpod.importers.hub.values import imported_values
-from kernelpod.importers.report import Imported
+from kernelpod.importers.helm.files import helm_values
+from kernelpod.importers.hub.values import Options, imported_values
+from kernelpod.importers.report import UNKNOWN, Imported
 
 ROOT = Path(__file__).parents[3]
 OLD = ROOT / "tests" / "hub" / "old"
-OPTIONS = {"courses": ["--image", "registry.example/notebook:7", "--kernelspec", "exam-pod"]}
+OPTIONS = {
+    "courses": ["--image", "registry.example/notebook:7", "--kernelspec", "exam-pod"],
+    "demo": ["--chart", "4.2.0"],
+    "classroom": ["--chart", "3.3.7"],
+}
 SERVERS = {"gateway_url": "http://kernelpod.gateway:8888"}
 
 
 def run(*words: object, status: int = 0) -> str:
-    """Return what `kernelpod hub import ...` printed."""
-    done = CliRunner().invoke(main, ["hub", "import", *map(str, words)], catch_exceptions=False)
+    """Return what `kernelpod import ...` printed."""
+    done = CliRunner().invoke(main, ["import", *map(str, words)], catch_exceptions=False)
     assert done.exit_code == status, done.output
     return done.output
 
@@ -47,21 +51,8 @@ def hub_of(folder: Path, hub: dict[str, Any], lists: dict[str, str] | None = Non
 
 
 def unsaid(made: Imported) -> list[str]:
-    """Return what a source says, and no line of the report."""
-    said = {note.key for note in made.notes if note.change != "added" and note.key not in ("server", "server.hub")}
-
-    def told(leaf: str) -> bool:
-        return any(f"{leaf}.".startswith(f"{key}.") or key.startswith(f"{leaf}.") for key in said)
-
-    return [leaf for leaf in leaves("", made.tree.data) if not told(leaf)]
-
-
-def leaves(above: str, value: Any) -> Iterator[str]:
-    if isinstance(value, (dict, list)):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(f"{above}.{key}".lstrip("."), inner)
-    elif value is not None:
-        yield above
+    """Return the values of a source of which nobody knows what became of them."""
+    return [note.key for note in made.fates() if note.why == UNKNOWN]
 
 
 def new_hub(made: Imported) -> dict[str, Any]:
@@ -82,5 +73,5 @@ def values_of(
     """Return what is made of values: all, the new values, the settings."""
     path = folder / "old.yaml"
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
-    made = imported_values(path, keep)
+    made = imported_values(helm_values([path]), Options(keep_secrets=keep))
     return made, yaml.safe_load(made.files["values.yaml"]), yaml.safe_load(made.files.get("settings.yaml", b"{}"))

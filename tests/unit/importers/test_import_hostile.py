@@ -44,7 +44,7 @@ HOSTILE: dict[str, bytes] = {
 def test_what_is_no_configuration_is_a_sentence(tmp_path: Path, name: str, layout: list[str]) -> None:
     (tmp_path / "config.yaml").write_bytes(HOSTILE[name])
     done = CliRunner().invoke(
-        main, ["hub", "import", str(tmp_path), "--to", str(tmp_path / "new"), *layout], catch_exceptions=False
+        main, ["import", str(tmp_path), "--to", str(tmp_path / "new"), *layout], catch_exceptions=False
     )
     if "z2jh-values" in layout and name == "both":
         return  # of these the section that the chart does not have is dropped

@@ -19,6 +19,7 @@ from old_hubs import (
 from kernelpod.cli.main import main
 from kernelpod.courses.roster import Roster
 from kernelpod.importers.courses.hubs import imported_courses
+from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.values import imported_values
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
@@ -50,19 +51,19 @@ def test_what_is_written_passes_the_check(hub: str) -> None:
     assert "warning shared_origin: " in said[0]
 
 
-@pytest.mark.parametrize("name", ["demo", "classroom"])
-def test_the_settings_make_values_that_kernelpod_gives(name: str) -> None:
+@pytest.mark.parametrize(("name", "user"), [("demo", "{username}"), ("classroom", "{escaped_username}")])
+def test_the_settings_make_values_that_kernelpod_gives(name: str, user: str) -> None:
     settings = load(OLD / "made" / name / "settings.yaml").model_dump(mode="json")
     settings |= {"servers": SERVERS, "runtime": {"kubernetes": {"home_check_image": "gateway:1"}}}
     made = z2jh_values(Settings.model_validate(settings), "gateway")["singleuser"]
-    assert made["extraEnv"]["KERNEL_PATH"].endswith("/{username}")
+    assert made["extraEnv"]["KERNEL_PATH"].endswith(f"/{user}")
     assert made["storage"]["type"] == "none"
 
 
 @pytest.mark.parametrize("name", ["courses/config.yaml", "values/demo.yaml", "values/classroom.yaml"])
 def test_nothing_is_lost_without_a_line(name: str) -> None:
     path = OLD / name
-    assert unsaid(imported_courses(path) if path.stem == "config" else imported_values(path)) == []
+    assert unsaid(imported_courses(path) if path.stem == "config" else imported_values(helm_values([path]))) == []
 
 
 def test_users_are_in_the_courses_that_they_were_in() -> None:

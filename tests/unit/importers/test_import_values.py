@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from old_hubs import (
     OLD,
+    OPTIONS,
     notes,
     run,
     unsaid,
@@ -18,7 +19,7 @@ from old_hubs import (
 def test_seed_bug_cull_enable(tmp_path: Path) -> None:
     made, new, settings = values_of(tmp_path, {"cull": {"enable": True, "timeout": 60}})
     assert "cull" not in new
-    assert settings == {"culling": {"idle_seconds": 60}}
+    assert settings["culling"] == {"idle_seconds": 60}
     said = "it is culling.idle_seconds of the settings now, also for kernels"
     assert notes(made, "cull.enable") == notes(made, "cull.timeout") == [("changed", said)]
 
@@ -46,7 +47,7 @@ def test_culling_becomes_the_one_number(
 def test_seed_bug_none_in_capitals(tmp_path: Path) -> None:
     made, new, settings = values_of(tmp_path, {"singleuser": {"storage": {"type": "None"}}})
     assert "singleuser" not in new
-    assert settings == {}
+    assert settings == {"homes": {"volume": {"kind": "none"}}}
     assert notes(made, "singleuser.storage.type")[0][0] == "changed"
 
 
@@ -141,7 +142,7 @@ def test_kernel_path_of_the_command_is_the_root_of_homes(
 )
 def test_a_kernel_path_that_is_no_home_is_told(tmp_path: Path, path: str) -> None:
     made, _, settings = values_of(tmp_path, {"singleuser": {"cmd": ["sh", "-c", f"env KERNEL_PATH={path} x"]}})
-    assert "homes" not in settings
+    assert "root" not in settings["homes"]
     assert notes(made, "singleuser.cmd")[0][0] == "dropped"
 
 
@@ -199,7 +200,7 @@ def test_a_secret_is_never_printed_and_written_only_if_wished(tmp_path: Path, da
 
 
 def test_kept_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
-    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", "--keep-secrets")
+    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", "--keep-secrets", *OPTIONS["demo"])
     assert (tmp_path / "new" / "values.yaml").stat().st_mode & 0o777 == 0o600
 
 

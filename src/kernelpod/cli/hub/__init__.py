@@ -1,11 +1,10 @@
-"""`kernelpod hub`: values, checks, secrets and imports for a JupyterHub."""
+"""`kernelpod hub`: values, checks and secrets for a JupyterHub."""
 
 from __future__ import annotations
 
 import click
 
 from kernelpod.cli.hub.config import check_config
-from kernelpod.cli.hub.importing import import_hub
 from kernelpod.cli.hub.onetime import one_time
 from kernelpod.cli.hub.secrets import hub_secrets
 from kernelpod.cli.hub.values import check_values, values
@@ -21,9 +20,8 @@ def hub() -> None:
       kernelpod hub check-values --settings settings.yaml yours.yaml
       kernelpod hub check-config config.yaml
       kernelpod hub secrets --folder hub-secrets
-      kernelpod hub import old/config.yaml --to hub
     """
 
 
-for command in (values, check_values, check_config, import_hub, hub_secrets, one_time):
+for command in (values, check_values, check_config, hub_secrets, one_time):
     hub.add_command(command)

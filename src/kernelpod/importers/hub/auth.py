@@ -84,7 +84,7 @@ def move_auth(values: Values) -> None:
                 values.move(f"auth.{kind}.{old}", f"hub.config.{_TYPES[kind][1]}.{trait}")
         for keys in _leaves(("auth",), values.pop("auth")):
             values.note(keys, "dropped", "the chart no longer has auth; set what replaces this in hub.config")
-    classes = values.section("hub.config").values()
+    classes = [one for name, one in values.section("hub.config").items() if name.endswith("Authenticator")]
     named = {trait for one in classes if isinstance(one, dict) for trait in one}
     if not any(trait.startswith("allow") for trait in named):
         values.note(

@@ -4,69 +4,119 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from kernelpod.findings.yamlfile import Keys
-from kernelpod.homes.volumes import COURSE_MOUNTS, Homes, SharedMount
+from kernelpod.homes.volumes import Homes
 from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.hub.templates import Slugs
+from kernelpod.importers.hub.volumes import (
+    STORAGE,
+    OldMount,
+    OldVolume,
+    mounts_of,
+    report_volumes,
+    shared_mount,
+    volumes_of,
+)
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")
 _USERNAME = "{username}"
 _GENERATED = "of `kernelpod hub values`"
+# The names of the home's volume in the chart's own values, and of the claim of each user.
+_HOME_VOLUME = "home"
+_CLAIM = "claim-{username}"
+# An export, as the option --nfs names it.
+_EXPORT = re.compile(r"(?P<server>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<root>/.*)\Z")
 
 
-def homes_of(values: Values) -> dict[str, Any]:
-    """Take homes and mounts out of the values; return them as settings: `homes`, `mounts`."""
-    place = values.pop("singleuser.storage.homeMountPath")
-    mounted = place if isinstance(place, str) else Homes().mount_path
-    homes: dict[str, Any] = {"mount_path": place} if isinstance(place, str) else {}
-    if homes:
-        values.note("singleuser.storage.homeMountPath", "changed", "it is homes.mount_path of the settings")
-    elif place is not None:
-        values.note("singleuser.storage.homeMountPath", "dropped", "it is not a path")
-    homes |= _kernel_path(values)
-    mounts = _mounts(values, mounted, homes)
-    _storage(values, homes)
+@dataclass
+class _Homes:
+    """What is known of homes, while the values are read."""
+
+    values: Values
+    slugs: Slugs
+    nfs: str
+    made: dict[str, Any] = field(default_factory=dict)
+    mounts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        return str(self.made.get("mount_path", Homes().mount_path))
+
+
+def homes_of(values: Values, version: str = "", nfs: str = "") -> dict[str, Any]:
+    """Take homes and mounts out of the values; return them as settings: `homes`, `mounts`.
+
+    `version` is the version of the chart that ran with these values. `nfs` is the folder on a server,
+    `SERVER:/FOLDER`, where a storage class makes the claims of users. What would move homes is asked.
+    """
+    homes = _Homes(values, Slugs(values, version), nfs)
+    _mount_path(homes)
+    homes.made |= _kernel_path(values)
+    volumes = volumes_of(values)
+    kind, static = values.get((*STORAGE, "type")), values.section((*STORAGE, "static"))
+    if kind == "static" and _HOME_VOLUME not in volumes:
+        claim = str(static.get("pvcName"))
+        volumes[_HOME_VOLUME] = OldVolume((), {"root": f"/{claim}", "volume": {"kind": "pvc", "claim": claim}})
+    others = _own_home(homes, mounts_of(values, volumes))
+    _storage(homes)
+    for mount in others:
+        _share(homes, mount)
+    report_volumes(values, volumes)
+    if slug := homes.slugs.chosen():
+        homes.made["slug"] = slug
     try:
-        Homes.model_validate(homes)
+        Homes.model_validate(homes.made)
     except ValidationError:
-        values.note(
-            "singleuser.storage", "warning", "it does not give valid homes for the settings; write them yourself"
+        values.note(STORAGE, "warning", "it does not give valid homes for the settings; write them yourself")
+        homes.made = {}
+    return {key: value for key, value in (("homes", homes.made), ("mounts", homes.mounts)) if value}
+
+
+def _mount_path(homes: _Homes) -> None:
+    keys = (*STORAGE, "homeMountPath")
+    if not homes.values.has(keys):
+        return
+    place = homes.values.pop(keys)
+    if isinstance(place, str) and "{" not in place:
+        homes.made["mount_path"] = place
+        homes.values.note(keys, "changed", "it is homes.mount_path of the settings")
+    elif isinstance(place, str):
+        homes.values.note(
+            keys, "dropped", f"it differs by user, and homes.mount_path does not: {Homes().mount_path}"
         )
-        homes = {}
-    return {key: value for key, value in (("homes", homes), ("mounts", mounts)) if value}
+        homes.values.made.ask("homes-move", keys, f"all homes would be mounted at {Homes().mount_path}")
+    else:
+        homes.values.note(keys, "dropped", "it is not a path")
 
 
 def _kernel_path(values: Values) -> dict[str, Any]:
     """Take the command and KERNEL_PATH; return root and template of homes if they contain them."""
-    homes: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     said_command = values.has("singleuser.cmd")
     command = values.pop("singleuser.cmd")
     text = " ".join(map(str, command)) if isinstance(command, list) else str(command or "")
     found = _KERNEL_PATH.search(text)
-    if found and (homes := _split(found["path"])):
-        why = f"homes.root of the settings is {homes['root']}; the values of kernelpod set KERNEL_PATH"
+    if found and (made := _split(found["path"])):
+        why = f"homes.root of the settings is {made['root']}; the values of kernelpod set KERNEL_PATH"
         values.note("singleuser.cmd", "changed", why)
     elif found:
         values.note("singleuser.cmd", "dropped", "KERNEL_PATH does not contain the user name: set homes.root")
     elif said_command:
         values.note("singleuser.cmd", "dropped", f"it would replace the command {_GENERATED}")
-    path = values.pop("singleuser.extraEnv.KERNEL_PATH")
-    if isinstance(path, str):
-        said = _split(path)
-        why = f"homes.root of the settings is {said['root']}" if said else "set homes.root of the settings"
-        values.note(
-            "singleuser.extraEnv.KERNEL_PATH", "changed" if said else "dropped", f"{why}; kernelpod sets it"
-        )
-        homes = homes or said
-    elif path is not None:
-        values.note(
-            "singleuser.extraEnv.KERNEL_PATH", "dropped", "set homes.root of the settings; kernelpod sets it"
-        )
-    return homes
+    keys = ("singleuser", "extraEnv", "KERNEL_PATH")
+    if not values.has(keys):
+        return made
+    path = values.pop(keys)
+    said = _split(path) if isinstance(path, str) else {}
+    why = f"homes.root of the settings is {said['root']}" if said else "set homes.root of the settings"
+    values.note(keys, "changed" if said else "dropped", f"{why}; kernelpod sets it")
+    return made or said
 
 
 def _split(path: str) -> dict[str, Any]:
@@ -82,112 +132,109 @@ def _split(path: str) -> dict[str, Any]:
     return made if first and "$" not in named else {}
 
 
-def _storage(values: Values, homes: dict[str, Any]) -> None:
-    key, kind = "singleuser.storage.type", values.pop("singleuser.storage.type")
-    if kind == "static":
-        values.note(key, "changed", f"it is none now: the volumes {_GENERATED} contain the home")
-        claim = values.pop("singleuser.storage.static.pvcName")
-        template = values.pop("singleuser.storage.static.subPath")
-        _claim(values, "singleuser.storage.static", homes, str(claim), str(template or _USERNAME).strip("/"))
-    elif kind == "dynamic" or (kind is None and "volume" not in homes):
-        why = "kernels cannot mount a claim of each user: move homes to one claim or NFS folder (homes)"
-        values.note(key if kind else "singleuser.storage", "warning", why)
-    elif kind == "None":
-        values.note(key, "changed", f"it is none now, in the values {_GENERATED}")
-    elif kind is not None:
-        values.note(key, "dropped", f"it is none now: the volumes {_GENERATED} contain the home")
-    for beside in ("dynamic", "static", "capacity"):
-        values.drop(f"singleuser.storage.{beside}", "the settings have one claim or NFS folder for all homes")
-
-
-def _claim(values: Values, keys: str | Keys, homes: dict[str, Any], claim: str, template: str) -> None:
-    """Set a claim as the volume of all homes. Only KERNEL_PATH shows which NFS folder is its root."""
-    whole = posixpath.join(homes.get("root", ""), homes.get("path_template", ""))
-    if not whole:
-        why = f"the NFS folder of the claim is unknown: homes.root is {Homes().root}"
-        values.note(keys, "warning", why)
-    elif whole.endswith(f"/{template}"):
-        homes["root"] = whole.removesuffix(f"/{template}")
-    else:
-        values.note(keys, "warning", "servers and kernels had different homes; now both have the server's")
-    homes |= {"path_template": template, "volume": {"kind": "pvc", "claim": claim}}
-    values.note(keys, "changed", f"homes of the settings are {template} on the claim {claim}")
-
-
-def _mounts(values: Values, home: str, homes: dict[str, Any]) -> list[dict[str, Any]]:
-    disks = _items(values, "extraVolumes")
-    volumes = {str(one.get("name")): one for _, one in disks}
-    used, mounts = set(), list[dict[str, Any]]()
-    for number, one in _items(values, "extraVolumeMounts"):
-        keys = ("singleuser", "storage", "extraVolumeMounts", number)
-        used.add(str(one.get("name")))
-        volume = _volume(volumes.get(str(one.get("name")), {}))
-        place, below = str(one.get("mountPath", "")).rstrip("/"), str(one.get("subPath") or "").strip("/")
-        if not volume:
-            values.note(keys, "dropped", "only NFS folders and claims are imported")
-        elif place == home and volume["volume"]["kind"] == "pvc" and "volume" not in homes:
-            _claim(values, keys, homes, volume["volume"]["claim"], below or _USERNAME)
-        elif place == home and "volume" not in homes:
-            homes |= {**volume, "path_template": below or _USERNAME}
-            values.note(keys, "changed", "it is homes of the settings now")
-        elif made := _shared(volume, place, below, bool(one.get("readOnly")), mounts):
-            mounts.append(made)
-            values.note(keys, "changed", f"it is mounts[].{made['name']} of the settings now, also for kernels")
-        else:
-            values.note(
-                keys,
-                "dropped",
-                "another mount has the same mountPath, or a path is invalid; see mounts of the settings",
+def _own_home(homes: _Homes, mounts: list[OldMount]) -> list[OldMount]:
+    """Take the mount at the home's path; return the others."""
+    for mount in mounts:
+        if mount.place != homes.place:
+            continue
+        keys = mount.part.keys
+        template = mount.below or _USERNAME
+        if not mount.below:
+            homes.values.made.ask(
+                "homes-move", keys, "everybody's home was the whole volume; each would be a folder"
             )
-    for number, one in disks:
-        keys = ("singleuser", "storage", "extraVolumes", number)
-        if str(one.get("name")) in used:
-            values.note(keys, "changed" if _volume(one) else "dropped", "see the notes on its mounts")
+        if mount.read_only:
+            homes.values.made.ask("writable", keys, "homes were read-only, and they would be writable")
+        if mount.volume.made["volume"].get("kind") == "pvc":
+            _claim(homes, keys, mount.volume.made["volume"]["claim"], template)
+        elif "root" in mount.volume.made:
+            homes.made |= {**mount.volume.made, "path_template": homes.slugs.template(template, keys)}
+            homes.values.made.note(keys, "changed", "it is homes of the settings now")
         else:
-            values.note(keys, "dropped", "nothing mounts it")
-    values.pop("singleuser.storage.extraVolumes")
-    values.pop("singleuser.storage.extraVolumeMounts")
+            homes.values.made.note(keys, "dropped", "homes are on NFS or on claims")
+        return [one for one in mounts if one is not mount]
     return mounts
 
 
-def _items(values: Values, key: str) -> list[tuple[str | int, dict[str, Any]]]:
-    """Return volumes or mounts: a list, or since 4.0.0 also a mapping."""
-    given = values.get(f"singleuser.storage.{key}")
-    if given is not None and not isinstance(given, (dict, list)):
-        values.note(f"singleuser.storage.{key}", "dropped", "a list was expected here")
-    pairs = given.items() if isinstance(given, dict) else enumerate(given if isinstance(given, list) else [])
-    items = list(pairs)
-    for number, one in items:
-        if not isinstance(one, dict):
-            values.note(("singleuser", "storage", key, number), "dropped", "a mapping of keys was expected here")
-    return [(number, one) for number, one in items if isinstance(one, dict)]
+def _storage(homes: _Homes) -> None:
+    values, key = homes.values, (*STORAGE, "type")
+    said = values.has(key)
+    kind = values.pop(key)
+    found = "volume" in homes.made
+    if kind == "static":
+        static = (*STORAGE, "static")
+        values.note(key, "changed", f"it is none now: the volumes {_GENERATED} contain the home")
+        claim, below = values.pop((*static, "pvcName")), values.pop((*static, "subPath"))
+        if not found:
+            _claim(homes, static, str(claim), str(below or _USERNAME).strip("/"))
+    elif kind == "dynamic" or (kind is None and not found):
+        _dynamic(homes, key if said else None)
+    elif str(kind).lower() == "none":
+        if not homes.made.keys() & {"volume", "root"}:
+            homes.made["volume"] = {"kind": "none"}
+        values.note(
+            key, "changed", f"it is none in the values {_GENERATED}, too; see homes.volume of the settings"
+        )
+    elif said:
+        values.note(key, "dropped", f"it is none now: the volumes {_GENERATED} contain the home")
+    for beside in ("dynamic", "static", "capacity"):
+        values.drop((*STORAGE, beside), "the settings have one claim or NFS folder for all homes")
 
 
-def _volume(volume: dict[str, Any]) -> dict[str, Any]:
-    """Return root and volume for the settings; empty if the volume is neither NFS nor a claim."""
-    nfs, claim = volume.get("nfs"), volume.get("persistentVolumeClaim")
-    if isinstance(nfs, dict):
-        root = posixpath.normpath(str(nfs.get("path")))
-        return {"root": root, "volume": {"kind": "nfs", "server": str(nfs.get("server"))}}
-    if isinstance(claim, dict):
-        name = str(claim.get("claimName"))
-        return {"root": f"/{name}", "volume": {"kind": "pvc", "claim": name}}
-    return {}
+def _dynamic(homes: _Homes, keys: Keys | None) -> None:
+    """Take claims of each user. Kernels reach them only as folders of an NFS server, or in the hub's namespace."""
+    values = homes.values
+    below: Keys = (*STORAGE, "dynamic")
+    claims = {}
+    for old, new in (((*STORAGE, "capacity"), "size"), ((*below, "storageClass"), "storage_class")):
+        if isinstance(values.get(old), str):
+            claims[new] = values.drop(old, f"it is homes.claims.{new} of the settings now", "changed")
+    template = (*below, "pvcNameTemplate")
+    named = values.get(template)
+    claim = homes.slugs.template(named, template) if isinstance(named, str) else _CLAIM
+    values.drop(template, "it is homes.volume.claim of the settings now", "changed")
+    for key in ("volumeNameTemplate", "storageAccessModes"):
+        values.drop((*below, key), "the volume's name says nothing; claims are for several pods (ReadWriteMany)")
+    homes.made["volume"] = {"kind": "pvc", "claim": claim}
+    said = "kernels must run in the hub's namespace, and the storage class must make claims for several pods"
+    if export := _EXPORT.match(homes.nfs):
+        homes.made["volume"] = {"kind": "dynamic", "claim": claim, "server": export["server"].strip("[]")}
+        homes.made["root"] = export["root"]
+        said = "kernels mount the folders of the claims by NFS"
+    else:
+        said += "; if its claims are folders of an NFS server, say --nfs SERVER:/FOLDER instead"
+    if claims:
+        homes.made["claims"] = claims
+    if keys:
+        values.made.note(keys, "changed", "each user's claim is homes.volume of the settings now")
+    values.made.note(keys or STORAGE, "warning", f"a claim for each user, as the chart makes: {said}")
 
 
-def _shared(
-    volume: dict[str, Any], place: str, below: str, read_only: bool, others: list[dict[str, Any]]
-) -> dict[str, Any]:
-    words = re.sub(r"[^a-z0-9]+", "-", posixpath.basename(place).lower()).strip("-")[:20].strip("-")
-    taken = {"home", "connection", "shm", *(one["name"] for one in others)}
-    name = words if words[:1].isalpha() else f"m-{words}".strip("-")
-    if name in taken or name.startswith(COURSE_MOUNTS):
-        name = f"mount-{len(others) + 1}"
-    made: dict[str, Any] = {"name": name, **volume, "mount_path": place, "read_only": read_only}
-    if below:
-        made["path_template"] = below
-    try:
-        SharedMount.model_validate(made)
-    except ValidationError:
-        return {}
-    return {} if place in [one["mount_path"] for one in others] else made
+def _claim(homes: _Homes, keys: Keys, claim: str, template: str) -> None:
+    """Set a claim as the volume of all homes. Only KERNEL_PATH shows which NFS folder is its root."""
+    values, made = homes.values, homes.made
+    whole = posixpath.join(made.get("root", ""), made.get("path_template", ""))
+    if not whole:
+        why = f"the NFS folder of the claim is unknown: homes.root is {Homes().root}"
+        values.made.note(keys, "warning", why)
+    elif whole.endswith(f"/{template}"):
+        made["root"] = whole.removesuffix(f"/{template}")
+    else:
+        values.made.note(keys, "warning", "servers and kernels had different homes; now both have the server's")
+    made |= {"path_template": homes.slugs.template(template, keys), "volume": {"kind": "pvc", "claim": claim}}
+    values.made.note(keys, "changed", f"homes of the settings are {template} on the claim {claim}")
+
+
+def _share(homes: _Homes, mount: OldMount) -> None:
+    claim = mount.volume.made["volume"].get("claim")
+    if claim and claim == homes.made.get("volume", {}).get("claim"):
+        # Another folder of the volume with the homes.
+        mount.volume.made["root"] = homes.made.get("root", Homes().root)
+    template = homes.slugs.template(mount.below, mount.part.keys) if mount.below else ""
+    if made := shared_mount(mount, template, homes.mounts):
+        homes.mounts.append(made)
+        mount.part.note("", "changed", f"it is mounts[].{made['name']} of the settings now, also for kernels")
+    else:
+        why = "another mount has the same mountPath, or a path is invalid; see mounts of the settings"
+        mount.part.note("", "dropped", why)
+    mount.part.drop("mounts of the settings have a path, mount_path and read_only")

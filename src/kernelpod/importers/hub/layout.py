@@ -6,37 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from kernelpod.findings.finding import FindingsError
-from kernelpod.findings.yamlfile import read_tree
+from kernelpod.findings.yamlfile import read_documents
+from kernelpod.importers.helm.nests import nests_in
 from kernelpod.importers.report import ImportingError
 
 Layout = Literal["courses-config", "z2jh-values"]
 CONFIG = "config.yaml"
-# Sections of the chart, of any version.
-SECTIONS = frozenset(
-    {
-        *(
-            "fullnameOverride",
-            "nameOverride",
-            "enabled",
-            "custom",
-            "global",
-            "imagePullSecret",
-            "imagePullSecrets",
-        ),
-        *(
-            "hub",
-            "proxy",
-            "singleuser",
-            "scheduling",
-            "prePuller",
-            "ingress",
-            "httpRoute",
-            "cull",
-            "debug",
-            "rbac",
-        ),
-    }
-)
 
 
 def config_of(source: Path) -> Path:
@@ -50,10 +25,10 @@ def config_of(source: Path) -> Path:
 def guessed(file: Path) -> Layout:
     """Return the layout of a file by its keys. Raises ImportingError if they match no layout or both."""
     try:
-        keys = set(map(str, read_tree(file).data))
+        documents = read_documents(file)
+        courses, values = any("server" in one.data for one in documents), bool(nests_in(file))
     except FindingsError as error:
         raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
-    courses, values = "server" in keys, bool(keys & {*SECTIONS, "auth"})
     if courses == values:
         raise ImportingError(f"{file}: its keys do not show which layout it has; set it with --from")
     return "courses-config" if courses else "z2jh-values"

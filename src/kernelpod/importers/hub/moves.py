@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from kernelpod.findings.yamlfile import Keys
+from kernelpod.findings.yamlfile import Keys, leaves_of
 from kernelpod.importers.report import Change, Imported
 
 
@@ -80,14 +81,41 @@ class Values:
         self.note(path, change, why)
         return value
 
+    def remove(self, keys: Keys) -> None:
+        """Remove a value. In a list it is replaced by "", so that the indexes of other values do not change."""
+        if all(isinstance(key, str) for key in keys):
+            self.pop(keys)
+            return
+        parent: Any = self.data
+        for key in keys[:-1]:
+            parent = parent[key]
+        if isinstance(parent, list):
+            parent[int(keys[-1])] = ""
+        else:
+            del parent[keys[-1]]
+
     def note(self, path: str | Keys, change: Change, why: str = "") -> None:
         """Report what happened to a value, at its original place."""
-        keys = keys_of(path)
+        self.made.note(self.came_from(keys_of(path)), change, why)
+
+    def ask(self, code: str, path: str | Keys, why: str) -> None:
+        """Ask the admin about a value, at its original place."""
+        self.made.ask(code, self.came_from(keys_of(path)), why)
+
+    def came_from(self, keys: Keys) -> Keys:
+        """Return the original place of a value."""
         for length in range(len(keys), 0, -1):
             if keys[:length] in self._began:
-                keys = (*self._began[keys[:length]], *keys[length:])
-                break
-        self.made.note(keys, change, why)
+                return (*self._began[keys[:length]], *keys[length:])
+        return keys
+
+    def unchanged(self) -> Iterator[Keys]:
+        """Yield the original places of values that are still there, as they were."""
+        old = dict(leaves_of(self.made.tree.data))
+        for keys, value in leaves_of(self.data):
+            began = self.came_from(keys)
+            if began in old and type(old[began]) is type(value) and old[began] == value:
+                yield began
 
 
 def keys_of(path: str | Keys) -> Keys:

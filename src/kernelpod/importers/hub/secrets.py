@@ -38,7 +38,7 @@ def leave_out_secrets(values: Values, keep: bool) -> None:
             continue
         made = "the chart generates a new one" if keys in _MADE else f"{_WHERE}; --keep-secrets keeps it"
         values.note(keys, "dropped", f"a secret: {made}")
-        _remove(values, keys)
+        values.remove(keys)
 
 
 def _secrets(keys: Keys, value: Any) -> Iterator[Keys]:
@@ -71,17 +71,3 @@ def _is_word(value: Any) -> bool:
     if isinstance(value, (list, set)):
         return bool(value) and all(_is_word(one) for one in value)
     return not isinstance(value, (bool, dict)) and value not in (None, "")
-
-
-def _remove(values: Values, keys: Keys) -> None:
-    """Remove a value. In a list it is replaced by "", so that the indexes of other values do not change."""
-    if all(isinstance(key, str) for key in keys):
-        values.pop(keys)
-        return
-    parent: Any = values.data
-    for key in keys[:-1]:
-        parent = parent[key]
-    if isinstance(parent, list):
-        parent[int(keys[-1])] = ""
-    else:
-        del parent[keys[-1]]

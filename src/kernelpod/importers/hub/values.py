@@ -2,70 +2,107 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.sentences import sentences
-from kernelpod.findings.yamlfile import read_tree
+from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
+from kernelpod.importers.helm.files import HelmValues, Other
+from kernelpod.importers.helm.nests import SECTIONS
 from kernelpod.importers.hub.auth import move_auth
+from kernelpod.importers.hub.chartkeys import GENERATED, KNOWN, RENAMED
 from kernelpod.importers.hub.homes import homes_of
-from kernelpod.importers.hub.layout import SECTIONS
 from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.secrets import leave_out_secrets
-from kernelpod.importers.report import Imported, ImportingError
+from kernelpod.importers.report import Imported, ImportingError, Note
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
 
-_RENAMED = {
-    # Names before JupyterHub 1.2, and names that people used by mistake.
-    "hub.config.Authenticator.whitelist": "hub.config.Authenticator.allowed_users",
-    "hub.config.Authenticator.allowlist": "hub.config.Authenticator.allowed_users",
-    "hub.config.Authenticator.blacklist": "hub.config.Authenticator.blocked_users",
-    "hub.config.Authenticator.blocklist": "hub.config.Authenticator.blocked_users",
-    "hub.extraConfigMap": "custom",
-    "hub.uid": "hub.containerSecurityContext.runAsUser",
-    "proxy.containerSecurityContext": "proxy.chp.containerSecurityContext",
-    "proxy.networkPolicy": "proxy.chp.networkPolicy",
-    "proxy.pdb": "proxy.chp.pdb",
-}
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
 # The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
+# A value that SOPS has encrypted.
+_ENCRYPTED = re.compile(r"ENC\[\w+,data:")
 _PULL = ("registry", "username", "email", "password")
 
 
-def imported_values(file: Path, keep_secrets: bool = False) -> Imported:
+@dataclass(frozen=True)
+class Options:
+    """What the values do not say."""
+
+    keep_secrets: bool = False
+    """Whether secrets are written into the new values."""
+    version: str = ""
+    """The version of the chart that ran with these values; empty if nobody knows."""
+    nfs: str = ""
+    """`SERVER:/FOLDER` where a storage class makes the claims of users."""
+
+
+def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
     """Return `values.yaml` for use after `kernelpod hub values`, and `settings.yaml`. Raises ImportingError."""
-    try:
-        made = Imported(read_tree(file))
-    except FindingsError as error:
-        raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
+    made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
-    if not values.data.keys() & {*SECTIONS, "auth", "https"}:
-        raise ImportingError(f"{file}: the file has no section of the chart, such as hub or singleuser")
+    _encrypted(values)
+    _nulls(values)
     _strays(values)
-    for old, new in _RENAMED.items():
+    for old, new in RENAMED.items():
         values.move(old, new)
     move_auth(values)
     _pull_secrets(values)
     _hub(values)
-    settings = homes_of(values)
+    _variables(values)
+    settings = homes_of(values, options.version or given.version, options.nfs)
     _environment(values)
     _network(values)
     settings |= _ids(values) | _culling(values)
-    leave_out_secrets(values, keep_secrets)
+    _unknown(values)
+    leave_out_secrets(values, options.keep_secrets)
     _kept(values)
     made.write_yaml("values.yaml", values.data)
     try:
         Settings.model_validate(settings)
     except ValidationError as error:
+        file = given.tree.spot(()).file
         raise ImportingError("\n".join(f"{file}: settings.{one}" for one in sentences(error, Settings))) from error
     if settings:
         made.write_yaml("settings.yaml", settings)
     return made
+
+
+def _other(other: Other) -> Note:
+    """Return the fate of a value that does not count, or is not the hub's."""
+    if other.by is None:
+        return Note(other.spot, other.key, "left", "it is not the hub's; it stays with the chart around it")
+    file, place = other.by
+    return Note(other.spot, other.key, "dropped", f"{file}:{place.line} sets it again")
+
+
+def _encrypted(values: Values) -> None:
+    """Leave encrypted values to the admin."""
+    values.drop(("sops",), "it describes the encryption of the source")
+    for keys, value in list(leaves_of(values.data)):
+        if isinstance(value, str) and _ENCRYPTED.match(value):
+            values.note(
+                keys, "left", "it is encrypted: import the decrypted file, or write it into the new values"
+            )
+            values.remove(keys)
+
+
+def _nulls(values: Values) -> None:
+    """Drop each null, which unsets a default, where the new values would lose something or the hub not start."""
+    for keys, value in list(leaves_of(values.data)):
+        path = dotted(keys)
+        if value is not None or not keys:
+            continue
+        if path in GENERATED:
+            values.drop(keys, "null would remove what `kernelpod hub values` makes there")
+        elif keys[:2] == ("hub", "config"):
+            values.drop(keys, "null: the hub uses its default")
+        elif keys[0] in ("auth", "cull", "https", "imagePullSecret") or len(keys) == 1:
+            values.drop(keys, "null: nothing is set")
 
 
 def _strays(values: Values) -> None:
@@ -74,8 +111,6 @@ def _strays(values: Values) -> None:
     for key in list(values.data):
         if key not in SECTIONS and key != "auth":
             values.drop((key,), "the chart has no such section and would reject it")
-        elif values.data[key] is None:
-            values.data.pop(key)
         elif key in _MAPPINGS and not isinstance(values.data[key], dict):
             values.drop((key,), "a mapping of keys was expected here")
 
@@ -111,6 +146,30 @@ def _hub(values: Values) -> None:
     values.drop("singleuser.initContainers", "it would replace the container that creates homes")
 
 
+def _variables(values: Values) -> None:
+    """Turn a list of variables into a mapping, which is the other form that the chart takes."""
+    keys: Keys = ("singleuser", "extraEnv")
+    given = values.get(keys)
+    if not isinstance(given, list):
+        return
+    values.pop(keys)
+    for number, one in enumerate(given):
+        name = one.get("name") if isinstance(one, dict) else None
+        if not isinstance(name, str) or not {"value", "valueFrom"} & one.keys():
+            values.made.note((*keys, number), "dropped", "a variable needs a name and a value")
+            continue
+        value = one["value"] if "value" in one else {"valueFrom": one["valueFrom"]}
+        values.pop((*keys, name))  # of two variables of one name the last one counts
+        values.put((*keys, name), value, (*keys, number))
+    values.made.note(keys, "changed", "it is a mapping by name now")
+
+
+def _unknown(values: Values) -> None:
+    for section, known in KNOWN.items():
+        for key in [key for key in values.section((section,)) if key not in known]:
+            values.drop((section, key), "the chart has no such key and would refuse the file")
+
+
 def _environment(values: Values) -> None:
     for name, value in list(values.section("singleuser.extraEnv").items()):
         keys = ("singleuser", "extraEnv", name)
@@ -136,12 +195,21 @@ def _network(values: Values) -> None:
         )
         values.drop(f"{policy}.enabled", why)
     if values.has(f"{policy}.egress"):
-        why = f"it would replace the rule to the gateway {_shown(values.get(f'{policy}.egress'))}"
-        values.drop(f"{policy}.egress", why)
+        egress = values.get(f"{policy}.egress")
+        if values.get(f"{policy}.egressAllowRules.nonPrivateIPs") is not False and not _is_open(egress):
+            why = "servers could reach the whole internet; set egressAllowRules.nonPrivateIPs: false in the source"
+            values.ask("network-open", f"{policy}.egress", why)
+        values.drop(f"{policy}.egress", f"it would replace the rule to the gateway {_shown(egress)}")
     if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
         values.drop(
             f"{policy}.egressAllowRules.privateIPs", "the gateway's is the only private address that servers need"
         )
+
+
+def _is_open(egress: Any) -> bool:
+    """Return whether rules let servers reach every address: one of them names no receiver."""
+    rules = [rule for rule in egress if isinstance(rule, dict)] if isinstance(egress, list) else []
+    return any(not rule.get("to") and not rule.get("ports") for rule in rules)
 
 
 def _shown(egress: Any) -> str:
@@ -182,7 +250,8 @@ def _culling(values: Values) -> dict[str, Any]:
 
 def _kept(values: Values) -> None:
     """Report the values that are unchanged."""
+    values.made.unchanged |= set(values.unchanged())
     for section, inner in values.data.items():
-        for keys in [(section, key) for key in inner] if isinstance(inner, dict) else [(section,)]:
+        for keys in [(section, key) for key in inner] if isinstance(inner, dict) and inner else [(section,)]:
             if keys in values.made.tree.spots:
-                values.note(keys, "kept")
+                values.made.notes.append(Note(values.made.tree.spot(keys), dotted(keys), "kept", ""))

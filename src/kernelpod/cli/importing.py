@@ -1,0 +1,190 @@
+"""`kernelpod import`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kernelpod.cli.specs.options import json_option, say_json
+from kernelpod.courses.check import check_courses
+from kernelpod.findings.finding import Finding
+from kernelpod.importers.courses.hubs import imported_courses
+from kernelpod.importers.helm.files import helm_values
+from kernelpod.importers.hub.layout import Layout, config_of, guessed
+from kernelpod.importers.hub.values import Options, imported_values
+from kernelpod.importers.report import FATES, QUESTIONS, UNKNOWN, Imported, ImportingError, Note, Question
+from kernelpod.settings.loading import load
+from kernelpod.settings.sections import Settings
+
+SETTINGS = "settings.yaml"
+REPORT = "import-report.json"
+EXIT_ASKED = 3
+
+
+@click.command("import")
+@click.argument("sources", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--to", "to", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the new files."
+)
+@click.option(
+    "--from",
+    "layout",
+    type=click.Choice(["courses-config", "z2jh-values"]),
+    help="Layout of the source; else guessed from its keys.",
+)
+@click.option("--image", default="", help="courses-config: image of servers where the source's is not fixed.")
+@click.option(
+    "--kernelspec", "kernelspecs", multiple=True, help="courses-config: a kernelspec of exams; repeat for more."
+)
+@click.option("--at", default="", help="z2jh-values: the hub's dotted path in the files; else it is searched.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="z2jh-values: a value that Helm was given."
+)
+@click.option(
+    "--chart", "version", default="", help="z2jh-values: version of the chart that ran with these values."
+)
+@click.option("--nfs", default="", help="z2jh-values: SERVER:/FOLDER where a storage class makes users' claims.")
+@click.option("--keep-secrets", is_flag=True, help="z2jh-values: write secrets into the new values, too.")
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    type=click.Choice(list(QUESTIONS)),
+    help="Answer the questions of a code with yes; repeat for more.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@json_option
+def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...], **source: Any) -> None:
+    """Take over the configuration of another hub at SOURCES, and say what became of each value.
+
+    SOURCES are a config.yaml with server.<hub> and its folders of CSV lists, or files of values of Zero to
+    JupyterHub in Helm's order, also inside of a larger chart's values or of a manifest that deploys the chart.
+    No file is overwritten. The exit status is 1 if the new files still have errors, which are named, and 3 if
+    rights would widen or homes would move: then nothing is written, and --accept CODE takes it.
+
+    \b
+    Examples:
+      kernelpod import /srv/nfs/jupyterhub --to hub --kernelspec exam-pod
+      kernelpod import old-values.yaml production.yaml --chart 3.3.7 --to hub --dry-run
+    """
+    made = _imported(**source)
+    open_questions = [question for question in made.questions if question.code not in accepted]
+    _add_report(made, accepted)
+    _refuse_existing(made, to)
+    with tempfile.TemporaryDirectory() as folder:
+        _write(made, Path(folder))
+        findings = _findings(made, Path(folder))
+        said = [finding.as_text().replace(folder, str(to)) for finding in findings]
+    write = not dry_run and not open_questions
+    if write:
+        _write(made, to)
+    _say(made, said, to, open_questions, written=write, as_json=as_json)
+    if open_questions:
+        raise SystemExit(EXIT_ASKED)
+    raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+def _imported(
+    sources: tuple[Path, ...],
+    layout: Layout | None,
+    image: str,
+    kernelspecs: tuple[str, ...],
+    at: str,
+    settings: tuple[str, ...],
+    version: str,
+    nfs: str,
+    keep_secrets: bool,
+) -> Imported:
+    files = [config_of(source) for source in sources]
+    if (layout or ("z2jh-values" if at else guessed(files[0]))) == "z2jh-values":
+        return imported_values(helm_values(files, settings, at), Options(keep_secrets, version, nfs))
+    if len(files) > 1:
+        raise ImportingError("courses-config is one config.yaml; import others by themselves")
+    return imported_courses(files[0], image, kernelspecs)
+
+
+def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:
+    """Add the whole report to the new files, with the questions and their answers."""
+    report = json.dumps(_report(made, accepted), indent=1, ensure_ascii=False)
+    made.files[REPORT] = f"{report}\n".encode("utf-8", "backslashreplace")
+
+
+def _report(made: Imported, accepted: tuple[str, ...] = ()) -> dict[str, Any]:
+    fates = made.fates()
+    return {
+        "values": {"read": len(fates), **{fate: _count(fates, fate) for fate in FATES}},
+        "questions": [
+            {"code": code, **note.as_dict(), "accepted": code in accepted} for code, note in made.questions
+        ],
+        "fates": [note.as_dict() for note in fates],
+    }
+
+
+def _count(fates: list[Note], fate: str) -> int:
+    return sum(note.change == fate for note in fates)
+
+
+def _refuse_existing(made: Imported, to: Path) -> None:
+    there = [str(to / name) for name in made.files if (to / name).exists() or (to / name).is_symlink()]
+    if there:
+        raise ImportingError(f"{', '.join(there[:5])}: there already; name another folder with --to")
+
+
+def _write(made: Imported, to: Path) -> None:
+    """Write all files, or none."""
+    new: list[Path] = []
+    try:
+        for name, raw in made.files.items():
+            path = to / name
+            new += reversed([parent for parent in path.parents if not parent.exists()])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "xb", opener=_private if made.secret else None) as opened:
+                new.append(path)
+                opened.write(raw)
+    except OSError as error:
+        for path in reversed(new):
+            with contextlib.suppress(OSError):  # a folder that somebody else has filled meanwhile, or none
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise ImportingError(f"{error.filename}: {error.strerror}; nothing was written") from error
+
+
+def _private(name: str, flags: int) -> int:
+    """Open a file that only its owner may read, from the beginning."""
+    return os.open(name, flags, 0o600)
+
+
+def _findings(made: Imported, folder: Path) -> list[Finding]:
+    """Return what `kernelpod courses check` says of the new courses files."""
+    settings = load(folder / SETTINGS) if made.courses else Settings()
+    return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
+
+
+def _say(
+    made: Imported, findings: list[str], to: Path, asked: list[Question], *, written: bool, as_json: bool
+) -> None:
+    files = [str(to / name) for name in made.files]
+    if as_json:
+        accepted = tuple({question.code for question in made.questions} - {question.code for question in asked})
+        notes = [note.as_dict() for note in made.notes]
+        about = {"files": files, "written": written, "notes": notes, "findings": findings}
+        say_json({**about, **_report(made, accepted)})
+        return
+    fates = made.fates()
+    for note in [*made.notes, *(one for one in fates if one.why == UNKNOWN), *made.others]:
+        click.echo(note.as_text())
+    for finding in findings:
+        click.echo(finding)
+    for question in made.questions:
+        click.echo(question.as_text() if question in asked else f"{question.note.as_text()}; accepted")
+    click.echo(f"{len(fates)} values: " + ", ".join(f"{_count(fates, fate)} {fate}" for fate in FATES))
+    if asked:
+        click.echo("nothing was written: the questions above need an answer")
+        return
+    for file in files:
+        click.echo(f"{file} {'written' if written else 'would be written'}")

@@ -1,0 +1,130 @@
+"""Reads several files of values, and single values, in Helm's order: a later one wins."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kernelpod.base.goyaml import plain_scalar
+from kernelpod.findings.finding import START, FindingsError
+from kernelpod.findings.yamlfile import MAX_BYTES, Keys, Spot, YamlTree, dotted, inner_of, leaves_of
+from kernelpod.importers.helm.nests import Nest, nests_in
+from kernelpod.importers.report import ImportingError
+
+_SET = Path("--set")
+_TEMPLATE = "\nthe file looks like a template: render it first, or import what `helm get values` prints"
+# A key of --set: a dot in it has a backslash.
+_KEY = re.compile(r"(?:[^.\\=]|\\.)+")
+
+
+class Other(NamedTuple):
+    """A value that is not in the hub's values as they count."""
+
+    spot: Spot
+    key: str
+    by: Spot | None
+    """Where a later file sets it; None if it is around the hub's values."""
+
+
+@dataclass
+class HelmValues:
+    """The hub's values as Helm gives them to the chart."""
+
+    tree: YamlTree
+    version: str = ""
+    """The chart's version, if a manifest names it."""
+    others: list[Other] = field(default_factory=list)
+
+
+def helm_values(files: Sequence[Path], settings: Sequence[str] = (), at: str = "") -> HelmValues:
+    """Return the values of files and of `KEY=VALUE` settings, as if all were given to Helm in this order.
+
+    `at` is the dotted path of the hub's values in the files; without it they are searched. Keys of settings begin
+    at the hub's values. Raises ImportingError if a file has no values of the chart, or those of several hubs.
+    """
+    made = HelmValues(YamlTree({}, {(): Spot(files[0], START)}))
+    for file in files:
+        nest = _nest(file, at)
+        made.version = nest.version or made.version
+        made.others += [Other(*one, None) for one in _around(nest)]
+        _lay(made, nest.tree)
+    for setting in settings:
+        _lay(made, _set(setting))
+    return made
+
+
+def _nest(file: Path, at: str) -> Nest:
+    try:
+        nests = nests_in(file)
+    except FindingsError as error:
+        said = "\n".join(finding.as_text() for finding in error.findings)
+        raise ImportingError(said + (_TEMPLATE if _is_template(file) else "")) from error
+    if at:
+        nests = [nest for nest in nests if dotted(nest.keys) == at]
+    if len(nests) > 1:
+        places = ", ".join(dotted(nest.keys) or "the top" for nest in nests)
+        raise ImportingError(f"{file}: there are values of several hubs, at {places}; choose one with --at")
+    if not nests:
+        where = f" at {at}" if at else ", such as hub or singleuser"
+        raise ImportingError(f"{file}: the file has no section of the chart{where}")
+    return nests[0]
+
+
+def _is_template(file: Path) -> bool:
+    with contextlib.suppress(OSError), file.open("rb") as opened:
+        return b"{{" in opened.read(MAX_BYTES)
+    return False
+
+
+def _around(nest: Nest) -> Iterator[tuple[Spot, str]]:
+    inside = nest.keys
+    for keys, _ in leaves_of(nest.document.data):
+        if keys[: len(inside)] != inside[: len(keys)]:
+            yield nest.document.spot(keys), dotted(keys)
+
+
+def _lay(made: HelmValues, top: YamlTree) -> None:
+    """Lay values over those of earlier files: mappings are merged, everything else is replaced, also by null."""
+    base, spots = made.tree, dict[Keys, Spot]()
+
+    def copied(tree: YamlTree, value: Any, keys: Keys) -> Any:
+        spots[keys] = tree.spot(keys)
+        for key, inner in inner_of(value):
+            copied(tree, inner, (*keys, key))
+        return value
+
+    def over(old: Any, new: Any, keys: Keys) -> Any:
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            made.others.extend(
+                Other(base.spot(one), dotted(one), top.spot(keys)) for one, _ in leaves_of(old, keys)
+            )
+            return copied(top, new, keys)
+        if keys and not (old and new):  # an empty mapping says nothing beside another one
+            empty, other = (base, top) if not old else (top, base)
+            made.others.append(Other(empty.spot(keys), dotted(keys), other.spot(keys)))
+        spots[keys] = base.spot(keys)
+        whole = {}
+        for key in {**old, **new}:
+            one = (*keys, key)
+            if key in old and key in new:
+                whole[key] = over(old[key], new[key], one)
+            else:
+                whole[key] = copied(*((base, old[key]) if key in old else (top, new[key])), one)
+        return whole
+
+    made.tree = YamlTree(over(base.data, top.data, ()), spots)
+
+
+def _set(setting: str) -> YamlTree:
+    path, found, value = setting.partition("=") if "\\=" not in setting else ("", "", "")
+    keys = tuple(re.sub(r"\\(.)", r"\1", key) for key in _KEY.findall(path))
+    if not found or not keys or any(mark in setting for mark in "[]{},"):
+        raise ImportingError(f"--set {path or setting!r}: write KEY=VALUE with one value; put lists into a file")
+    data: Any = plain_scalar(value)
+    for key in reversed(keys):
+        data = {key: data}
+    return YamlTree(data, {(): Spot(_SET, START)})

@@ -1,0 +1,165 @@
+"""Finds the hub's values in a file: at its top, in a larger chart's values, or in a manifest of the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelpod.base.goyaml import GoLoader
+from kernelpod.findings.finding import START
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, parsed, read_documents
+
+# Sections of the chart, of any version.
+SECTIONS = frozenset(
+    (
+        *(
+            "fullnameOverride",
+            "nameOverride",
+            "enabled",
+            "custom",
+            "global",
+            "imagePullSecret",
+            "imagePullSecrets",
+        ),
+        *(
+            "hub",
+            "proxy",
+            "singleuser",
+            "scheduling",
+            "prePuller",
+            "ingress",
+            "httpRoute",
+            "cull",
+            "debug",
+            "rbac",
+        ),
+    )
+)
+# What is only in values of this chart: these sections with one of these keys.
+_SURE = {
+    "hub": frozenset(
+        (
+            *("config", "extraConfig", "cookieSecret", "db", "services", "loadRoles", "existingSecret", "baseUrl"),
+            *("allowNamedServers", "concurrentSpawnLimit", "extraConfigMap", "extraEnv", "extraFiles"),
+        )
+    ),
+    "singleuser": frozenset(
+        (
+            *(
+                "image",
+                "storage",
+                "profileList",
+                "defaultUrl",
+                "memory",
+                "cpu",
+                "cmd",
+                "cloudMetadata",
+                "extraEnv",
+            ),
+            *("extraFiles", "lifecycleHooks", "startTimeout", "uid", "fsGid", "networkPolicy", "extraPodConfig"),
+        )
+    ),
+    "proxy": frozenset(("secretToken", "chp", "traefik")),
+    "auth": frozenset(("type", "admin", "whitelist", "dummy")),
+}
+_MOST_LEVELS = 6
+# Where manifests have values: by kind, the paths of a mapping or of a text of YAML; `*` is any key or index.
+_MANIFESTS: dict[str, tuple[Keys, ...]] = {
+    "HelmRelease": (("spec", "values"),),
+    "HelmChart": (("spec", "valuesContent"), ("spec", "values")),
+    "HelmChartConfig": (("spec", "valuesContent"),),
+    "Application": (
+        *(("spec", "source", "helm", key) for key in ("valuesObject", "values")),
+        *(("spec", "sources", "*", "helm", key) for key in ("valuesObject", "values")),
+    ),
+    "ConfigMap": (("data", "*"),),
+    "Secret": (("stringData", "*"),),
+    "Kustomization": (("helmCharts", "*", "valuesInline"),),
+}
+# Where these manifests name the chart's version.
+_VERSIONS: dict[str, tuple[Keys, ...]] = {
+    "HelmRelease": (("spec", "chart", "spec", "version"), ("spec", "chart", "version")),
+    "HelmChart": (("spec", "version"),),
+    "Application": (("spec", "source", "targetRevision"), ("spec", "sources", "*", "targetRevision")),
+    "Kustomization": (("helmCharts", "*", "version"),),
+}
+
+
+@dataclass(frozen=True)
+class Nest:
+    """The hub's values in one document."""
+
+    document: YamlTree
+    keys: Keys
+    """Where in the document they are; for a text of YAML, the keys of the text and then those in it."""
+    tree: YamlTree
+    """The values by themselves."""
+    version: str = ""
+    """The chart's version; empty if the document does not name it."""
+
+
+def nests_in(file: Path) -> list[Nest]:
+    """Return where a file has values of the chart. Raises FindingsError if it is not YAML."""
+    return [nest for document in read_documents(file) for nest in _nests(document)]
+
+
+def _nests(document: YamlTree) -> Iterator[Nest]:
+    kind = "Kustomization" if "helmCharts" in document.data else str(document.data.get("kind"))
+    if kind not in _MANIFESTS or ("apiVersion" not in document.data and kind != "Kustomization"):
+        yield from _below(document, document, ())
+        return
+    versions = [value for path in _VERSIONS.get(kind, ()) for _, value in _at(document.data, path)]
+    version = str(versions[0]) if versions else ""
+    for path in _MANIFESTS[kind]:
+        for keys, value in _at(document.data, path):
+            yield from _below(document, _tree(document, keys, value), keys, version)
+
+
+def _below(document: YamlTree, tree: YamlTree, above: Keys, version: str = "") -> Iterator[Nest]:
+    """Yield the values in a mapping that are the chart's, else the mapping if it has one of its keys."""
+    sure = list(_sure(tree.data, ()))
+    if not sure and isinstance(tree.data, dict) and tree.data.keys() & {*SECTIONS, "auth", "https"}:
+        sure = [()]
+    for keys in sure:
+        yield Nest(document, (*above, *keys), rooted(tree, keys), version)
+
+
+def _sure(data: Any, keys: Keys) -> Iterator[Keys]:
+    if not isinstance(data, dict) or len(keys) > _MOST_LEVELS:
+        return
+    if any(isinstance(data.get(key), dict) and known & data[key].keys() for key, known in _SURE.items()):
+        yield keys
+        return
+    for key, value in data.items():
+        yield from _sure(value, (*keys, key))
+
+
+def _at(value: Any, path: Keys, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Yield the values at a path; `*` in it is any key or index."""
+    if not path:
+        yield keys, value
+        return
+    inner = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+    for key in inner if path[0] == "*" else {path[0]} & inner.keys():
+        yield from _at(inner[key], path[1:], (*keys, key))
+
+
+def _tree(document: YamlTree, keys: Keys, value: Any) -> YamlTree:
+    """Return what is at a place: a mapping, or the YAML in a text."""
+    if not isinstance(value, str):
+        return rooted(document, keys)
+    file, place = document.spot(keys)
+    trees = parsed(file, value, GoLoader, above=place.line)
+    return trees[0] if len(trees) == 1 else YamlTree({}, {(): Spot(file, START)})
+
+
+def rooted(tree: YamlTree, keys: Keys) -> YamlTree:
+    """Return a part of a tree as a tree of its own."""
+    data: Any = tree.data
+    for key in keys:
+        data = data[key]
+    length = len(keys)
+    spots = {path[length:]: spot for path, spot in tree.spots.items() if path[:length] == keys}
+    return YamlTree(data, {(): tree.spot(keys), **spots})

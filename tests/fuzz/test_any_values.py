@@ -1,0 +1,79 @@
+"""Imports of any values: each value has exactly one fate, and what is kept is there as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernelpod.findings.yamlfile import dotted, leaves_of
+from kernelpod.importers.helm.files import helm_values
+from kernelpod.importers.hub.chartkeys import KNOWN, RENAMED
+from kernelpod.importers.hub.values import imported_values
+from kernelpod.importers.report import UNKNOWN
+from kernelpod.settings.sections import Settings
+
+_KEYS = sorted(
+    ({part for path in RENAMED for part in path.split(".")} | set().union(*KNOWN.values())) - {*KNOWN, "auth"}
+)
+_STORAGE = (
+    "type",
+    "static",
+    "dynamic",
+    "capacity",
+    "homeMountPath",
+    "extraVolumes",
+    "extraVolumeMounts",
+    "pvcName",
+)
+_WORDS = st.sampled_from(["", "a", "static", "dynamic", "none", "{username}", "/home/jovyan", "null", "x: y", "1"])
+_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(0, 9), st.floats(0, 1), _WORDS)
+_VOLUME_KEYS = (
+    "name",
+    "nfs",
+    "server",
+    "path",
+    "readOnly",
+    "mountPath",
+    "subPath",
+    "subPathExpr",
+    "value",
+    "secret",
+)
+_NAMES = st.sampled_from(
+    [*_KEYS, *_STORAGE, *_VOLUME_KEYS, "Authenticator", "KERNEL_PATH", "allowed_users", "egress"]
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+_FILES = st.dictionaries(
+    st.sampled_from(["hub", "singleuser", "proxy", "auth", "cull", "rbac", "imagePullSecret", "custom", "https"]),
+    st.one_of(_VALUES, st.dictionaries(_NAMES, _VALUES, max_size=5)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(_FILES, _FILES)
+def test_each_value_of_any_files_has_one_fate(
+    tmp_path_factory: pytest.TempPathFactory, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    files = [tmp_path_factory.mktemp("generated") / name for name in ("first.yaml", "second.yaml")]
+    for file, data in zip(files, (first, second), strict=True):
+        file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    made = imported_values(helm_values(files))
+    read = made.fates()
+    assert len(read) == sum(1 for one in (first, second) for _ in leaves_of(one))
+    assert [note.key for note in read if note.why == UNKNOWN] == []
+    Settings.model_validate(yaml.safe_load(made.files.get("settings.yaml", b"{}")))
+    values = yaml.safe_load(made.files["values.yaml"])
+    old = {dotted(keys): value for keys, value in leaves_of(made.tree.data)}
+    there = {dotted(keys): value for keys, value in leaves_of(values)}
+    for note in read:
+        if note.change == "kept":
+            assert there[note.key] == old[note.key]

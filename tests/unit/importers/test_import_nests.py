@@ -1,0 +1,120 @@
+"""Where the hub's values are in files, and which of several files counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelpod.importers.helm.files import HelmValues, helm_values
+from kernelpod.importers.report import ImportingError
+
+HUB = "hub: {config: {Authenticator: {allow_all: true}}}\nsingleuser: {defaultUrl: /lab}\n"
+DATA = {"hub": {"config": {"Authenticator": {"allow_all": True}}}, "singleuser": {"defaultUrl": "/lab"}}
+
+
+def indented(text: str, by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in text.splitlines())
+
+
+def read(folder: Path, *texts: str, **options: Any) -> HelmValues:
+    files = [folder / f"{number}.yaml" for number, _ in enumerate(texts)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+    return helm_values(files, **options)
+
+
+CRD = "apiVersion: x/v1\nkind: {}\nmetadata: {{name: hub}}\n"
+NESTS = {
+    "by itself": (HUB, ""),
+    "beside others": (f"rbac: {{enabled: true}}\njupyterhub:\n{indented(HUB, 2)}", ""),
+    "two levels": (f"basehub:\n  jupyterhub:\n{indented(HUB, 4)}", ""),
+    "called hub": (f"hub:\n{indented(HUB, 2)}", ""),
+    "Flux": (
+        f"{CRD.format('HelmRelease')}spec:\n  chart: {{spec: {{version: 3.3.7}}}}\n  values:\n{indented(HUB, 4)}",
+        "3.3.7",
+    ),
+    "Flux and nested": (f"{CRD.format('HelmRelease')}spec:\n  values:\n    jhub:\n{indented(HUB, 6)}", ""),
+    "Argo": (
+        f"{CRD.format('Application')}spec:\n  source:\n    targetRevision: 4.1.0\n    helm:\n      values: |\n"
+        + indented(HUB, 8),
+        "4.1.0",
+    ),
+    "Argo of several sources": (
+        f"{CRD.format('Application')}spec:\n  sources:\n    - helm:\n        valuesObject:\n{indented(HUB, 10)}",
+        "",
+    ),
+    "K3s": (f"{CRD.format('HelmChart')}spec:\n  version: '4'\n  valuesContent: |-\n{indented(HUB, 4)}", "4"),
+    "kustomize": (
+        f"helmCharts:\n  - name: jupyterhub\n    version: 4.0.0\n    valuesInline:\n{indented(HUB, 6)}",
+        "4.0.0",
+    ),
+    "a ConfigMap": (f"{CRD.format('ConfigMap')}data:\n  values.yaml: |\n{indented(HUB, 4)}  other.txt: a\n", ""),
+    "behind another document": (
+        f"{CRD.format('Namespace')}---\n{CRD.format('HelmRelease')}spec:\n  values:\n{indented(HUB, 4)}",
+        "",
+    ),
+    "JSON": (json.dumps({"USER-SUPPLIED VALUES": None, **DATA}), ""),
+}
+
+
+@pytest.mark.parametrize("name", NESTS)
+def test_the_hub_is_found(tmp_path: Path, name: str) -> None:
+    text, version = NESTS[name]
+    found = read(tmp_path, text)
+    assert {key: found.tree.data[key] for key in DATA} == DATA
+    assert found.version == version
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "defaultUrl" in line)
+    assert found.tree.spot(("singleuser", "defaultUrl")).place.line == line
+
+
+def test_what_is_around_the_hub_is_told(tmp_path: Path) -> None:
+    found = read(tmp_path, NESTS["beside others"][0], NESTS["two levels"][0])
+    assert [(one.key, one.by) for one in found.others if one.by is None] == [("rbac.enabled", None)]
+
+
+def test_a_later_file_wins_and_the_earlier_value_is_told(tmp_path: Path) -> None:
+    first = "hub: {config: {A: {x: [1, 2], b: 1}}, extraEnv: {a: b}}"
+    second = "hub: {config: {A: {x: [3]}, B: {z: 1}}, extraEnv: null}"
+    found = read(tmp_path, first, second, settings=("hub.config.A.b=2", r"singleuser.extraEnv.a\.b=t"))
+    assert found.tree.data == {
+        "hub": {"config": {"A": {"x": [3], "b": 2}, "B": {"z": 1}}, "extraEnv": None},
+        "singleuser": {"extraEnv": {"a.b": "t"}},
+    }
+    assert [one.key for one in found.others] == [
+        "hub.config.A.x.0",
+        "hub.config.A.x.1",
+        "hub.extraEnv.a",
+        "hub.config.A.b",
+    ]
+    assert found.tree.spot(("hub", "config", "A", "x", 0)).file.name == "1.yaml"
+    assert found.tree.spot(("hub", "config", "A", "b")).file.name == "--set"
+
+
+def test_two_hubs_are_a_choice(tmp_path: Path) -> None:
+    text = f"staging:\n{indented(HUB, 2)}prod:\n{indented(HUB, 2)}"
+    with pytest.raises(ImportingError, match="several hubs, at staging, prod; choose one with --at"):
+        read(tmp_path, text)
+    assert read(tmp_path, text, at="prod").tree.data == DATA
+    with pytest.raises(ImportingError, match="no section of the chart at test"):
+        read(tmp_path, text, at="test")
+
+
+@pytest.mark.parametrize("setting", ["a", "=b", "a={1,2}", "a[0]=b", "a=b,c=d", ""])
+def test_a_setting_is_one_value(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(ImportingError, match="write KEY=VALUE with one value"):
+        read(tmp_path, HUB, settings=(setting,))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hub: {config: {{ .Values.config }}}", "looks like a template: render it first"),
+        (f"{CRD.format('Secret')}data:\n  values.yaml: aHViOiB7fQ==\n", "has no section of the chart"),
+    ],
+)
+def test_what_must_be_made_plain_first_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ImportingError, match=said):
+        read(tmp_path, text)
