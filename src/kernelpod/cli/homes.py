@@ -20,6 +20,7 @@ from kernelpod.cli.places import Command, Place, place_options
 from kernelpod.cli.specs.options import json_option, progress, say_json, say_table
 from kernelpod.deploy.homefolders.folders import GOOD, SECONDS, TO_MAKE, FoundHome, look
 from kernelpod.deploy.homefolders.folders import usage as usage_of
+from kernelpod.deploy.homefolders.moves import moves_between, script
 from kernelpod.deploy.homefolders.wanted import HubUsers, Wanted
 from kernelpod.errors import SettingsError
 
@@ -181,6 +182,43 @@ def usage(asked: Asked, as_json: bool) -> None:
     click.echo(f"{len(found)} homes, {_amount(sum(one.size for one in found))}")
     for path in nobodys:
         click.echo(f"{escaped(f'{root}/{path}')} is the home of nobody in the lists of this hub")
+
+
+@homes.command()
+@asked_options
+@click.option(
+    "--new-settings",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="Settings that give other homes.",
+)
+@click.option("--script", "as_script", is_flag=True, help="Print a shell script that renames the folders.")
+@json_option
+def moves(asked: Asked, new_settings: Path, as_script: bool, as_json: bool) -> None:
+    """Show which homes have another place by new settings, and print the script that renames them.
+
+    Nothing is looked at or renamed. The script overwrites no folder and leaves out homes that are not there.
+
+    \b
+    Examples:
+      kernelpod homes moves --settings old.yaml --new-settings new.yaml --list class.txt
+      kernelpod homes moves --settings old.yaml --new-settings new.yaml jo.doe --script > rename.sh
+    """
+    new = load_settings(new_settings)
+    users = dict.fromkeys(home.user for home in asked.wanted.homes)
+    there = HubUsers(new, new.hub(asked.users.hub_name)).homes(users)
+    if refused := {**asked.wanted.refused, **there.refused}:
+        name, said = next(iter(refused.items()))
+        raise SettingsError(f"{escaped(name)}: {said}")
+    found = moves_between(asked.wanted.homes, there.homes)
+    renames = script(found)
+    if as_json:
+        say_json({"moves": [move._asdict() for move in found]})
+    elif as_script:
+        click.echo(renames, nl=False)
+    else:
+        say_table([{"user": one.user, "home now": one.old, "home by the new settings": one.new} for one in found])
+        click.echo(f"{len(found)} of {len(asked.wanted.homes)} homes move")
 
 
 def _say(wanted: Wanted, found: list[FoundHome], root: str, *, as_json: bool, planned: bool = False) -> None:

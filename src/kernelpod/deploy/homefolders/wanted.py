@@ -55,6 +55,11 @@ class HubUsers:
                 raise SettingsError(f"hubs.courses: {hub.courses} cannot be used; run: kernelpod courses check")
 
     @property
+    def hub_name(self) -> str:
+        """Name of the hub."""
+        return self._hub.name
+
+    @property
     def depth(self) -> int | None:
         """How many folders below the root a home is; None if that differs between users."""
         template = self._settings.homes.path_template
