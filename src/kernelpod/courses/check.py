@@ -13,7 +13,8 @@ from kernelpod.courses.logo import read_logo
 from kernelpod.courses.model import MODES
 from kernelpod.courses.roster import list_finding, read_list
 from kernelpod.courses.rules import findings_of
-from kernelpod.courses.userlists import BadList, normal
+from kernelpod.courses.tables import BadList
+from kernelpod.courses.userlists import normal
 from kernelpod.findings.finding import Finding, FindingsError, Place
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.kernelspecs.registries.images import Answer
@@ -90,11 +91,13 @@ def _one_list(
     except (OSError, BadList) as error:
         yield list_finding(path, error)
         return frozenset()
-    for line, said in read.remarks:
-        yield Finding(path, Place(line), said, "warning")
-    if not read.names:
+    for file, names in read.items():
+        for line, said in names.remarks:
+            yield Finding(file, Place(line), said, "warning")
+    users = frozenset(name for names in read.values() for name in names.names)
+    if not users:
         yield Finding(path, Place(), "the list is empty: it names no user", "warning")
-    return read.names
+    return users
 
 
 def _beside(path: Path) -> str:
