@@ -1,8 +1,9 @@
-"""What the commands say of lists of users, when their rows are unclear."""
+"""What the commands say of lists of users: rows that are none, and names that block nobody."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -88,6 +89,53 @@ def test_rows_of_a_folder_have_their_file_and_line(tmp_path: Path) -> None:
     (folder / "b.csv").write_text("Username;Name\n\n;Aran\n", encoding="utf-8")
     path = write(tmp_path, "one", {"courses": {"ml": {"image": "lab:1", "students": "lists"}}})
     assert said(path) == [("b.csv", 3, "warning", "a row without Username was skipped")]
+
+
+NOBODY = "this blocks nobody: no course and no other list of this hub names 'eve'; check the name"
+
+
+def test_a_blocked_name_that_no_list_has_is_a_warning_at_its_line(tmp_path: Path) -> None:
+    folder = tmp_path / "block"
+    folder.mkdir()
+    (folder / "a.csv").write_text("# a\nUsername\nMia\nBob\n", encoding="utf-8")
+    (folder / "b.csv").write_text('Name;Username\n"E\nF";Eve\nC;carol\nD;dora\nE;erin\n', encoding="utf-8")
+    (tmp_path / "staff.csv").write_text("Username\ndora\n", encoding="utf-8")
+    lists = {"block": "block", "admins": ["carol"], "allow": ["erin", "mia", "bob", "dora"]}
+    path = write(tmp_path, "one", {**lists, "courses": {"ml": {**COURSE, "students": ["mia", "bob"]}}})
+    assert said(path) == [("b.csv", 2, "warning", NOBODY)]
+    done = CliRunner().invoke(main, ["courses", "check", str(path)])
+    assert (done.exit_code, f"b.csv:2:1: warning: {NOBODY}" in done.output) == (0, True)
+
+
+def test_a_blocked_name_in_the_courses_file_is_a_warning_at_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("block:\n- mia\n- Eve\ncourses: {ml: {image: 'lab:1', students: [mia]}}\n", encoding="utf-8")
+    assert said(path) == [("one.yaml", 3, "warning", NOBODY)]
+
+
+def test_a_blocked_name_is_compared_as_the_roster_does(tmp_path: Path) -> None:
+    """A list of blocked users matches a name in lower case, too."""
+    course = {**COURSE, "students": ["Eve"]}
+    keys = {"block": ["EVE", "eve"], "lists": {"lower_case": False}, "courses": {"ml": course}}
+    assert [line for _, line, _, _ in said(write(tmp_path, "one", keys))] == [2]
+
+
+def test_no_blocked_name_is_doubted_while_a_list_cannot_be_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "one", {"block": ["eve"], "courses": {"ml": {**COURSE, "students": "ml.csv"}}})
+    assert [level for _, _, level, _ in said(path)] == ["error"]
+    (tmp_path / "ml.csv").write_text("Username\nmia\n", encoding="utf-8")
+    assert said(path) == [("one.yaml", 2, "warning", NOBODY)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [({"courses": {"ml": {"image": "lab:1", "students": ["mia", "bob; eve"]}}}, 6),
+     ({"defaults": {"graders": ["mia bob"]}, "courses": {"ml": COURSE, "stats": COURSE}}, 3)],
+)  # fmt: skip
+def test_an_odd_name_in_the_courses_file_is_a_warning(tmp_path: Path, keys: dict[str, Any], line: int) -> None:
+    ((file, at, level, text),) = said(write(tmp_path, "one", keys))
+    assert (file, at, level) == ("one.yaml", line, "warning")
+    assert "the user name contains " in text
 
 
 @pytest.mark.parametrize("line", ["mia;Aran", "Mia Aran"])
