@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fuzz.made import TEXT, objects, texts
 from kernelpod.courses.load import load_courses
 from kernelpod.courses.model import Lists
-from kernelpod.courses.userlists import BadList, Names, read_names
+from kernelpod.courses.tables import BadList, read_table
+from kernelpod.courses.userlists import Names, normal, odd, read_names
 from kernelpod.errors import KernelpodError
 from kernelpod.findings.finding import FindingsError
 from kernelpod.grading.submissions.manifest import parsed
@@ -51,6 +54,18 @@ def _yaml(made: Any) -> bytes:
     return yaml.safe_dump(made).encode("utf-8", "replace")
 
 
+# Python's csv module reads a line break in a cell as the file has it; here it is \n.
+CELL = st.text(st.sampled_from(' ,;\t\n"#') | st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=9)
+NAME = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=9).filter(
+    lambda name: not odd(name) and name.casefold() != "username"
+)
+FORM = st.fixed_dictionaries(
+    {
+        "delimiter": st.sampled_from(",;\t"),
+        "lineterminator": st.sampled_from(["\n", "\r\n", "\r"]),
+        "quoting": st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    }
+)
 CELLS = st.lists(st.lists(TEXT, min_size=1, max_size=3), min_size=1, max_size=5)
 
 
@@ -66,6 +81,31 @@ def test_a_list_is_names_or_bad(raw: bytes) -> None:
             assert isinstance(read_names(content, Lists()), Names)
         except BadList as error:
             assert len(str(error)) < 2000
+
+
+@given(
+    st.lists(st.tuples(NAME, CELL, CELL, CELL), max_size=5),
+    st.integers(0, 3),
+    FORM,
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_a_table_that_python_has_written_is_read_back(
+    rows: list[tuple[str, ...]], place: int, form: dict[str, Any], encoding: str
+) -> None:
+    table = [
+        (*row[1 : place + 1], row[0], *row[place + 1 :]) for row in [("Username", "A;\nB", "C,\tD", '"E"'), *rows]
+    ]
+    # Without quotation marks this is a comment.
+    assume(form["quoting"] == csv.QUOTE_ALL or not any(row[0].lstrip().startswith("#") for row in table))
+    text = io.StringIO()
+    csv.writer(text, **form).writerows(table)
+    raw = text.getvalue().encode(encoding)
+    titles, read = read_table(raw, "Username")
+    lines = [sum(1 + "".join(row).count("\n") for row in table[:number]) + 1 for number in range(len(table))]
+    assert [(row.line, row.cells) for row in (titles.row, *read)] == [
+        (line, tuple(map(str.strip, row))) for line, row in zip(lines, table, strict=True)
+    ]
+    assert read_names(raw, Lists()).names.keys() == {normal(row[0], Lists()) for row in rows}
 
 
 @given(texts(KERNEL_JSON))

@@ -18,6 +18,9 @@ from kernelpod.base.shells import Shell
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.cli.places import Command, Place, place_options
 from kernelpod.cli.specs.options import json_option, progress, say_json, say_table
+from kernelpod.courses.model import Lists
+from kernelpod.courses.tables import BadList
+from kernelpod.courses.userlists import read_plain
 from kernelpod.deploy.homefolders.folders import GOOD, SECONDS, TO_MAKE, FoundHome, look
 from kernelpod.deploy.homefolders.folders import usage as usage_of
 from kernelpod.deploy.homefolders.moves import moves_between, script
@@ -91,8 +94,8 @@ def asked_options(command: Command) -> Command:
             "--list",
             "list_file",
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="File with a user name on each line. Default, without NAMES: all users that the hub's courses or "
-            "its file of user ids name.",
+            help="File with a user name on each line, or a CSV file as for courses. Default, without NAMES: all "
+            "users that the hub's courses or its file of user ids name.",
         ),
         click.option("--hub", "hub_name", default="", help="Name of the hub, required if there are several."),
         settings_option,
@@ -260,19 +263,17 @@ def _is_planned(one: FoundHome, planned: bool) -> bool:
 
 
 def _listed(path: Path) -> list[str]:
-    """Return the names in a file, without blank lines and comments. Raises SettingsError if there are none."""
+    """Return the users in a file. Raises SettingsError if there are none, or for a line that is no user name."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_LIST_BYTES + 1)
-        if len(raw) > MAX_LIST_BYTES:
-            raise SettingsError(f"--list {path}: the file is larger than {MAX_LIST_BYTES} bytes")
-        text = raw.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        if found := list(read_plain(raw, Lists(max_bytes=MAX_LIST_BYTES)).names):
+            return found
+    except OSError as error:
         raise SettingsError(f"--list {path} cannot be read: {error}") from error
-    lines = [line.strip() for line in text.splitlines()]
-    if not (found := [_normal(line) for line in lines if line and not line.startswith("#")]):
-        raise SettingsError(f"--list {path}: there is no name in it; write one on each line")
-    return found
+    except BadList as error:
+        raise SettingsError(f"--list {path}:{error.line}: {error}") from error
+    raise SettingsError(f"--list {path}: there is no name in it; write one on each line")
 
 
 def _normal(name: str) -> str:

@@ -10,12 +10,13 @@ from kernelpod.base.names import user_slug
 from kernelpod.courses.files import folders_of
 from kernelpod.courses.load import ROLES, Courses, ListUse, load_courses
 from kernelpod.courses.logo import read_logo
-from kernelpod.courses.model import MODES
+from kernelpod.courses.model import MODES, Lists
 from kernelpod.courses.roster import list_finding, read_list
 from kernelpod.courses.rules import findings_of
-from kernelpod.courses.userlists import BadList, normal
+from kernelpod.courses.tables import BadList
+from kernelpod.courses.userlists import normal, odd
 from kernelpod.findings.finding import Finding, FindingsError, Place
-from kernelpod.findings.yamlfile import Keys
+from kernelpod.findings.yamlfile import Keys, Spot
 from kernelpod.kernelspecs.registries.images import Answer
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.origins import shared_origin
@@ -64,37 +65,63 @@ def shared_origins(path: Path, settings: Settings) -> list[Finding]:
 
 
 def _lists(courses: Courses, settings: Settings) -> Iterator[Finding]:
-    read: dict[Path, frozenset[str]] = {}
-    lists, below = courses.hub.lists, folders_of(courses, settings)
+    read: dict[Path, dict[str, Spot] | None] = {}
+    blocked: dict[str, Spot] = {}
+    others: set[str] = set()
+    below = folders_of(courses, settings)
     for use in courses.lists():
-        names = frozenset(normal(name, lists) for name in use.users.names)
+        names = yield from _in_place(courses, use)
         if use.path is not None:
             if use.path not in read:
                 read[use.path] = yield from _one_list(courses, use, use.path, below)
-            names = read[use.path]
+            names = read[use.path] or {}
         for name in sorted(names):
             if user_slug(name) in MODES:
                 said = f"the user {name!r} is left out: a mode has this name, and its folder would be their home"
                 yield courses.finding(use.keys, said, "warning")
+        if use.role == "block":
+            blocked = names
+        else:
+            # As the roster compares names with the list of blocked users.
+            others |= {spelling for name in names for spelling in (name, normal(name, Lists()))}
+    # A list that cannot be read may name the blocked users.
+    if None not in read.values():
+        for name in blocked.keys() - others:
+            said = f"this blocks nobody: no course and no other list of this hub names {name!r}; check the name"
+            yield Finding(*blocked[name], said, "warning")
+
+
+def _in_place(courses: Courses, use: ListUse) -> Generator[Finding, None, dict[str, Spot]]:
+    """Yield the findings in a list that is in the courses file itself; return the places of its users."""
+    spots: dict[str, Spot] = {}
+    for number, name in enumerate(use.users.names):
+        keys = (*use.keys, number)
+        if why := odd(name):
+            said = f"the user name {why}; write each user as an entry of their own, as the hub spells the name"
+            yield courses.finding(keys, said, "warning")
+        spots.setdefault(normal(name, courses.hub.lists), courses.tree.spot(keys))
+    return spots
 
 
 def _one_list(
     courses: Courses, use: ListUse, path: Path, below: Sequence[Path]
-) -> Generator[Finding, None, frozenset[str]]:
-    """Yield the findings in a list; return its users."""
+) -> Generator[Finding, None, dict[str, Spot] | None]:
+    """Yield the findings in a list; return the places of its users, or None if it cannot be used."""
     try:
         read, _ = read_list(path, courses.hub.lists, below)
     except (FileNotFoundError, NotADirectoryError):
         yield courses.finding(use.keys, f"there is no file {path}{_beside(path)}")
-        return frozenset()
+        return None
     except (OSError, BadList) as error:
         yield list_finding(path, error)
-        return frozenset()
-    for line, said in read.remarks:
-        yield Finding(path, Place(line), said, "warning")
-    if not read.names:
+        return None
+    for file, names in read.items():
+        for line, said in names.remarks:
+            yield Finding(file, Place(line), said, "warning")
+    spots = {name: Spot(file, Place(line)) for file, names in read.items() for name, line in names.names.items()}
+    if not spots:
         yield Finding(path, Place(), "the list is empty: it names no user", "warning")
-    return read.names
+    return spots
 
 
 def _beside(path: Path) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernelpod.courses.userlists import BadList
+from kernelpod.courses.tables import BadList
 from kernelpod.settings.sections import Settings
 
 if TYPE_CHECKING:

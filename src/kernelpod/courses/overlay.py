@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelpod.courses.files import OutsideError, opened
-from kernelpod.courses.userlists import BadList
+from kernelpod.courses.tables import BadList
 from kernelpod.findings.finding import unusable
 from kernelpod.findings.yamlfile import Spot, YamlTree, read_tree
 

@@ -23,7 +23,8 @@ from kernelpod.courses.files import folders_of, opened
 from kernelpod.courses.load import Courses, ListUse, load_courses
 from kernelpod.courses.model import MODES, HubFile, Lists
 from kernelpod.courses.rules import findings_of
-from kernelpod.courses.userlists import BadList, Names, normal, read_names
+from kernelpod.courses.tables import BadList
+from kernelpod.courses.userlists import Names, normal, read_names
 from kernelpod.findings.finding import Finding, FindingsError, Place
 from kernelpod.settings.sections import Settings
 
@@ -44,7 +45,7 @@ class _Kept:
     """The last valid version of a list of users, and its current finding."""
 
     signature: Signature = ()
-    good: Names | None = None
+    good: frozenset[str] | None = None
     finding: Finding | None = None
 
 
@@ -173,7 +174,7 @@ class Roster:
             now = _signature_of_list(path, below)
             if now == kept.signature and not again:
                 return False
-            read, last = read_list(path, lists, below)
+            files, last = read_list(path, lists, below)
         except (OSError, BadList) as error:
             finding = list_finding(path, error)
             if kept.finding != finding:
@@ -182,6 +183,7 @@ class Roster:
             kept.finding, kept.signature = finding, ()
             return False
         kept.signature = last if self._settled(last) else ()
+        read = frozenset(name for names in files.values() for name in names.names)
         same = kept.good == read and kept.finding is None
         kept.good, kept.finding = read, None
         return not same
@@ -197,26 +199,22 @@ def list_finding(path: Path, error: OSError | BadList) -> Finding:
     return Finding(path, Place(), f"the list cannot be read: {error.strerror or error}")
 
 
-def read_list(path: Path, lists: Lists, below: Sequence[Path]) -> tuple[Names, Signature]:
-    """Return the users in a file, or in all CSV files of a folder, and the files' signature when they were read.
+def read_list(path: Path, lists: Lists, below: Sequence[Path]) -> tuple[dict[Path, Names], Signature]:
+    """Return the users in a file, or in each CSV file of a folder, and the files' signature when they were read.
 
     `below` are the folders that lists may be in. Raises OSError or BadList.
     """
-    files = _csv_files(path, below)
-    names: set[str] = set()
-    remarks: list[tuple[int, str]] = []
+    read: dict[Path, Names] = {}
     signatures: list[Signature] = []
-    for file in files:
+    for file in _csv_files(path, below):
         raw, signature = _stable(file, lists.max_bytes, below)
         try:
-            read = read_names(raw, lists)
+            read[file] = read_names(raw, lists)
         except BadList as error:
             error.file = str(file)
             raise
-        names |= read.names
-        remarks += [(line, f"{file.name}: {said}" if file != path else said) for line, said in read.remarks]
         signatures.append(signature)
-    return Names(frozenset(names), tuple(remarks)), tuple(one for many in signatures for one in many)
+    return read, tuple(one for many in signatures for one in many)
 
 
 def _csv_files(path: Path, below: Sequence[Path]) -> list[Path]:
@@ -302,4 +300,4 @@ def _names(use: ListUse, lists: Lists, known: dict[Path, _Kept]) -> frozenset[st
     if use.path is None:
         return frozenset(normal(name, lists) for name in use.users.names)
     kept = known.get(use.path)
-    return kept.good.names if kept and kept.good else None
+    return kept.good if kept else None

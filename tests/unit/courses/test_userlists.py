@@ -1,4 +1,4 @@
-"""Lists of users: what people save is read, what is no list is refused whole."""
+"""Lists of users: what people save is read, what is no list is refused whole, with its line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import codecs
 import pytest
 
 from kernelpod.courses.model import Lists
-from kernelpod.courses.userlists import BadList, Names, read_names
+from kernelpod.courses.tables import BadList
+from kernelpod.courses.userlists import Names, read_names, read_plain
 
 
 def names(raw: bytes, **lists: object) -> set[str]:
@@ -20,9 +21,11 @@ GOOD: dict[str, tuple[bytes, set[str]]] = {
     "spaces": (b" Username \n  alice  \n\tbob\n", {"alice", "bob"}),
     "blank lines": (b"\n\nUsername\n\nalice\n\n\nbob", {"alice", "bob"}),
     "duplicates": (b"Username\nalice\nalice\nAlice\n", {"alice"}),
-    "quotes": (b'"Username"\n"alice"\n"b ob"\n', {"alice", "b ob"}),
-    "a doubled quote": (b'Username\n"a""b"\n', {'a"b'}),
+    "quotes": (b'"Username"\n"alice"\n"bob"\n', {"alice", "bob"}),
+    "a doubled quote": (b'Name;Username\n"A ""Al"" B";alice\n', {"alice"}),
     "comments": (b"# made by hand\nUsername\n# none\nalice\n  # more\n", {"alice"}),
+    "comments with quotation marks": (b'Username\n# a, "b\nalice\n', {"alice"}),
+    "comments that a spreadsheet has quoted": (b'Username;Name\nalice;A\n"# b; c";\n"# d";\n', {"alice"}),
     "semicolons": (b"Name;Username;Seat\nAlice A;alice;1\n", {"alice"}),
     "tabs": (b"Name\tUsername\nA\talice\n", {"alice"}),
     "commas": (b'Name,Username\n"A, B",alice\n', {"alice"}),
@@ -78,14 +81,65 @@ def test_another_header_and_exact_case_are_settings() -> None:
     assert names(b"FB02UID\nAlice\n", column="fb02uid", lower_case=False) == {"Alice"}
 
 
-def test_lines_that_name_nobody_are_told() -> None:
-    raw = b"Name;Username\nAlice;alice\nBob;\nCarol\n;\n" + b"x;" + b"y" * 300 + b"\n"
-    read = read_names(raw, Lists())
-    assert read == Names(
-        frozenset({"alice"}),
-        (
-            (3, "a line without Username was skipped"),
-            (4, "a line without Username was skipped"),
-            (6, "a name of more than 255 characters was skipped"),
-        ),
-    )
+def test_rows_that_name_nobody_are_told() -> None:
+    read = read_names(b'Name;Username\n"A\nB";alice\nBob;\n;\nCarol;;\nAlice;ALICE\n', Lists())
+    said = "a row without Username was skipped"
+    assert read == Names({"alice": 2}, ((4, said), (6, said)))
+
+
+# What stands in a cell of names, and what is said of it.
+ODD: dict[str, tuple[str, str]] = {
+    "a semicolon": ("mia;Aran", "contains ';'"),
+    "a quoted comma": ('"mia,aran"', "contains ','"),
+    "a tab": ("mia\taran", "contains a tab"),
+    "a space": ("Mia Aran", "contains a space"),
+    "a hard space": ("mia\u00a0aran", r"contains U\+00A0"),
+    "a line break": ('"mia\naran"', "contains a line break"),
+    "a quotation mark": ('mia"aran', "contains a quotation mark"),
+    "two quotation marks": ('"mia""aran"', "contains a quotation mark"),
+    "a space without width": ("mia\u200b", r"contains U\+200B"),
+    "a mark of writing to the left": ("mia\u202earan", r"contains U\+202E"),
+    "a soft hyphen": ("mia\u00adaran", r"contains U\+00AD"),
+    "a byte order mark": ("\ufeffmia", r"contains U\+FEFF"),
+    "a lost letter": ("m\ufffda", r"contains U\+FFFD"),
+    "a comment behind": ("mia # gone", "contains a space"),
+    "too long": ("m" * 256, "is longer than 255 characters"),
+}
+
+
+@pytest.mark.parametrize(("cell", "said"), ODD.values(), ids=ODD)
+def test_what_is_probably_no_name_is_refused_with_its_line(cell: str, said: str) -> None:
+    with pytest.raises(BadList, match=f"the user name in this row {said}; write the name alone") as caught:
+        names(f"Username\n\nbob\n{cell}\n".encode())
+    assert caught.value.line == 4
+
+
+def test_letters_of_windows_are_no_names() -> None:
+    with pytest.raises(BadList, match=r"contains U\+008A"):
+        names("Username\n\u0160ime\n".encode("cp1252"))
+
+
+def test_a_commented_name_in_another_column_is_refused() -> None:
+    with pytest.raises(BadList, match="begins with '#'") as caught:
+        names(b"Seat;Username\n1;mia\n2;#bob\n")
+    assert caught.value.line == 3
+
+
+PLAIN: dict[str, tuple[bytes, list[str]]] = {
+    "a name on each line": (b"# all\nmia\n\n Bob \n# none\nmia\n", ["mia", "bob"]),
+    "quotes": (b'"mia"\n', ["mia"]),
+    "nobody": (b"# none\n", []),
+    "a list of users": (b"Name;Username\nAran;mia\n", ["mia"]),
+}
+
+
+@pytest.mark.parametrize(("raw", "made"), PLAIN.values(), ids=PLAIN)
+def test_a_file_of_plain_names_or_a_list_is_read(raw: bytes, made: list[str]) -> None:
+    assert list(read_plain(raw, Lists()).names) == made
+
+
+@pytest.mark.parametrize("line", ["mia;Aran", "mia,Aran", "mia\tAran", "Mia Aran"])
+def test_a_plain_line_that_is_no_name_is_refused(line: str) -> None:
+    with pytest.raises(BadList, match="the user name in this row contains") as caught:
+        read_plain(f"bob\n{line}\n".encode(), Lists())
+    assert caught.value.line == 2

@@ -45,6 +45,26 @@ def test_a_list_of_several_columns_is_not_changed_by_guessing(tmp_path: Path) ->
         imported_courses(hub_of(tmp_path, {}, lists))
 
 
+@pytest.mark.parametrize(
+    ("text", "copied"),
+    [
+        ('"FB02UID\n(login)"\nalice\n', "Username\nalice\n"),
+        ("FB02UID;;\nalice;;\n", "Username;;\nalice;;\n"),
+        ("#;Nachname;Username\n1;Aran;alice\n", "#;Nachname;Username\n1;Aran;alice\n"),
+    ],
+)
+def test_titles_of_a_list_are_a_record_and_no_line(tmp_path: Path, text: str, copied: str) -> None:
+    lists = {"nbgrader/teaching/ml.csv": text, "users/blocklist/all.csv": "Username\neve\n"}
+    made = imported_courses(hub_of(tmp_path, {}, lists))
+    assert made.files["lists/teaching/ml.csv"].decode() == copied
+
+
+def test_a_row_with_too_many_cells_stops_the_import(tmp_path: Path) -> None:
+    lists = {"nbgrader/teaching/ml.csv": "Username;Name\n\nalice;Aran;3\n"}
+    with pytest.raises(ImportingError, match=r"ml\.csv:3:1: .*this row has 3 cells, but line 1 has 2 titles"):
+        imported_courses(hub_of(tmp_path, {}, lists))
+
+
 def test_seed_bug_course_id_taken_literally(tmp_path: Path) -> None:
     made = imported_courses(hub_of(tmp_path, mounts(("/srv/sheets", "sheets/course_id"))))
     assert new_hub(made)["defaults"]["mounts"]["sheets"]["path"] == "sheets/{course}"

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from kernelpod.courses.model import Lists
-from kernelpod.courses.userlists import BadList, normal, read_names
+from kernelpod.courses.tables import BadList
+from kernelpod.courses.userlists import normal, read_names
 from kernelpod.errors import SettingsError
 from kernelpod.hub.logins import codes
 
@@ -153,7 +154,7 @@ def _chosen(users: Path, lists: Lists, only: tuple[str, ...]) -> list[str]:
             f"{users}: the hub does not accept user names with a slash, nor '.' and '..': {', '.join(unusable)}"
         )
     wanted = {normal(name.strip(), lists) for name in only}
-    if strangers := sorted(wanted - found.names):
+    if strangers := sorted(wanted - found.names.keys()):
         raise SettingsError(f"--only: not in {users}: {', '.join(strangers)}")
     names = sorted(wanted or found.names)
     if not names:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import stat
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernelpod.courses.model import Lists
-from kernelpod.courses.userlists import BadList, read_names, titles_of, with_title
+from kernelpod.courses.tables import BadList, titles_of, with_title
+from kernelpod.courses.userlists import read_names
 from kernelpod.findings.finding import START, Place, unusable
 from kernelpod.findings.yamlfile import Spot
 from kernelpod.importers.report import Imported
@@ -28,8 +30,7 @@ class _Copy:
     raw: bytes
     line: int
     title: str
-    alone: bool
-    """Whether the list has only this column."""
+    """The title of the column of user names."""
 
 
 @dataclass
@@ -77,7 +78,7 @@ class OldLists:
     def names(self, path: str) -> frozenset[str]:
         """Return the users of an imported list."""
         copy = self._copies[path]
-        return read_names(copy.raw, Lists(column=copy.title)).names
+        return frozenset(read_names(copy.raw, Lists(column=copy.title)).names)
 
     def finish(self) -> str:
         """Add the copies to the new files; return the title of the column of user names in all of them."""
@@ -89,22 +90,17 @@ class OldLists:
                 self.made.files[path] = copy.raw
                 said = f"copied to {path}" + (f"; lists.column is {title!r}" if title != USERNAME else "")
                 self.made.note_file(spot, "kept", said)
-            elif copy.alone:
-                self.made.files[path] = with_title(copy.raw, title)
+            else:
+                self.made.files[path] = with_title(copy.raw, copy.title, title)
                 said = f"copied to {path}; the column {copy.title!r} is renamed to {title!r}, as in other lists"
                 self.made.note_file(spot, "changed", said)
-            else:
-                said = f"the lists have different column titles, and this one has several; rename it to {title!r}"
-                raise unusable(copy.source, said, spot.place)
         return title
 
     def _read(self, source: Path) -> _Copy:
         raw = _raw(source, self.root)
         try:
-            line, titles = titles_of(raw)
-            title = next((one for one in titles if one.casefold() == USERNAME.casefold()), "")
-            if not title and len(titles) == 1 and _TITLE.search(titles[0]):
-                title = titles[0]
+            line, _, titles = found.row if (found := titles_of(raw, USERNAME)) else (1, 1, (USERNAME,))
+            title = _title(titles)
             if not title:
                 seen = ", ".join(titles)[:80]
                 said = f"the first line must name the column of user names {USERNAME!r}; it is {seen!r}"
@@ -112,7 +108,15 @@ class OldLists:
             read_names(raw, Lists(column=title))
         except BadList as error:
             raise unusable(source, str(error), Place(error.line)) from error
-        return _Copy(source, raw, line, title, len(titles) == 1)
+        return _Copy(source, raw, line, title)
+
+
+def _title(titles: Iterable[str]) -> str:
+    """Return the title of the column of user names; empty if there is none."""
+    named = [title for title in titles if title]
+    if usual := [title for title in named if title.casefold() == USERNAME.casefold()]:
+        return usual[0]
+    return named[0] if len(named) == 1 and _TITLE.search(named[0]) else ""
 
 
 def _csv(folder: Path) -> list[Path]:
