@@ -36,6 +36,8 @@ class Channels:
 
     def __init__(self, socket: websocket.WebSocket) -> None:
         self.socket, self.session = socket, uuid.uuid4().hex
+        # By the ids of this page's requests, messages that came while another one was waited for.
+        self._others: dict[str, list[dict[str, Any]]] = {}
 
     def send(self, channel: str, kind: str, content: dict[str, Any]) -> str:
         """Send a message and return its id."""
@@ -49,6 +51,7 @@ class Channels:
         }
         whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel}
         self.socket.send(json.dumps({**whole, "buffers": []}))
+        self._others[str(header["msg_id"])] = []
         return str(header["msg_id"])
 
     def receive(
@@ -107,7 +110,10 @@ class Channels:
         idle: list[bool] = []
 
         def take(got: dict[str, Any]) -> bool:
-            if got["parent_header"].get("msg_id") == asked:
+            parent = got["parent_header"].get("msg_id")
+            if parent in self._others:
+                self._others[parent].append(got)
+            elif parent == asked:
                 content = got["content"]
                 if got["msg_type"] == "execute_reply":
                     replies.append(content)
@@ -117,7 +123,12 @@ class Channels:
                     idle.append(True)
             return bool(replies and idle)
 
-        self.receive(take, seconds)
+        # A cell's reply and its output come on two channels: output of the next cell may be here before it.
+        if not any(take(got) for got in self._others.pop(asked, [])):
+            try:
+                self.receive(take, seconds)
+            except AssertionError as error:
+                raise AssertionError(f"{error}; replies {replies}, idle {bool(idle)}, text {texts}") from error
         return Outcome(replies[0], "".join(texts))
 
     def run(self, code: str, seconds: float = PATIENCE_SECONDS) -> str:

@@ -17,8 +17,13 @@ DAY = timedelta(days=1)
 QUICK = {"cache_seconds": 0.5, "negative_cache_seconds": 0.1, "stale_seconds": 600, "recheck_seconds": 0.5}
 
 
-# So that what the gateway starts has the right time.
-_FORGET = "import os; os.environ.pop('LD_PRELOAD', None)"
+# So that what the gateway starts has the right time. With the library Linux refuses time.sleep, which waits for a
+# point in time; other ways to wait work.
+_FORGET = """
+import os, threading, time
+os.environ.pop("LD_PRELOAD", None)
+time.sleep = lambda seconds: threading.Event().wait(seconds) and None
+"""
 
 
 class Clock:
