@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from kernelpod.cli.specs.options import json_option, say_json
+from kernelpod.cli.specs.options import json_option, say_json, say_table
 from kernelpod.courses.check import check_courses
 from kernelpod.findings.finding import Finding
 from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
+from kernelpod.importers.hub.preview import Row, preview
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.report import FATES, QUESTIONS, UNKNOWN, Imported, ImportingError, Note, Question
 from kernelpod.settings.loading import load
@@ -58,6 +59,9 @@ EXIT_ASKED = 3
     type=click.Choice(list(QUESTIONS)),
     help="Answer the questions of a code with yes; repeat for more.",
 )
+@click.option(
+    "--preview", "user", default="", metavar="USER", help="z2jh-values: show what this user has, before and after."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @json_option
 def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...], **source: Any) -> None:
@@ -71,9 +75,9 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
     \b
     Examples:
       kernelpod import /srv/nfs/jupyterhub --to hub --kernelspec exam-pod
-      kernelpod import old-values.yaml production.yaml --chart 3.3.7 --to hub --dry-run
+      kernelpod import old-values.yaml production.yaml --chart 3.3.7 --to hub --dry-run --preview jo.doe
     """
-    made = _imported(**source)
+    made, rows = _imported(**source)
     open_questions = [question for question in made.questions if question.code not in accepted]
     _add_report(made, accepted)
     _refuse_existing(made, to)
@@ -84,6 +88,8 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
     write = not dry_run and not open_questions
     if write:
         _write(made, to)
+    if rows and not as_json:
+        say_table([row._asdict() for row in rows])
     _say(made, said, to, open_questions, written=write, as_json=as_json)
     if open_questions:
         raise SystemExit(EXIT_ASKED)
@@ -100,13 +106,17 @@ def _imported(
     version: str,
     nfs: str,
     keep_secrets: bool,
-) -> Imported:
+    user: str,
+) -> tuple[Imported, list[Row]]:
+    """Return the import, and what a user has before and after."""
     files = [config_of(source) for source in sources]
     if (layout or ("z2jh-values" if at else guessed(files[0]))) == "z2jh-values":
-        return imported_values(helm_values(files, settings, at), Options(keep_secrets, version, nfs))
-    if len(files) > 1:
-        raise ImportingError("courses-config is one config.yaml; import others by themselves")
-    return imported_courses(files[0], image, kernelspecs)
+        given = helm_values(files, settings, at)
+        made = imported_values(given, Options(keep_secrets, version, nfs))
+        return made, preview(given, made, version, user) if user else []
+    if len(files) > 1 or user:
+        raise ImportingError("courses-config is one config.yaml, without --preview; import others by themselves")
+    return imported_courses(files[0], image, kernelspecs), []
 
 
 def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import Homes
 from kernelpod.importers.hub.moves import Values
@@ -22,6 +23,7 @@ from kernelpod.importers.hub.volumes import (
     shared_mount,
     volumes_of,
 )
+from kernelpod.settings.sections import Settings
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")
@@ -225,13 +227,25 @@ def _claim(homes: _Homes, keys: Keys, claim: str, template: str) -> None:
     values.made.note(keys, "changed", f"homes of the settings are {template} on the claim {claim}")
 
 
+def _refused(homes: _Homes, mount: dict[str, Any]) -> str:
+    """Return why the settings take no such mount beside these homes; empty if they do."""
+    try:
+        Settings.model_validate({"homes": homes.made, "mounts": [mount]})
+    except ValidationError as error:
+        return sentences(error, Settings)[0].removeprefix(": ")
+    return ""
+
+
 def _share(homes: _Homes, mount: OldMount) -> None:
     claim = mount.volume.made["volume"].get("claim")
     if claim and claim == homes.made.get("volume", {}).get("claim"):
         # Another folder of the volume with the homes.
         mount.volume.made["root"] = homes.made.get("root", Homes().root)
     template = homes.slugs.template(mount.below, mount.part.keys) if mount.below else ""
-    if made := shared_mount(mount, template, homes.mounts):
+    made = shared_mount(mount, template, homes.mounts)
+    if made and (why := _refused(homes, made)):
+        mount.part.note("", "dropped", why)
+    elif made:
         homes.mounts.append(made)
         mount.part.note("", "changed", f"it is mounts[].{made['name']} of the settings now, also for kernels")
     else:

@@ -1,7 +1,6 @@
 """Shows what a user has before and after an import, side by side.
 
-What was is read from the source by itself, and not from what the import made of it, so that a mistake of the import
-shows.
+What was is read from the source by itself, and not from what the import made of it: a mistake of the import shows.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def _old_mounts(values: Any, version: str, user: str) -> dict[str, str]:
         source = posixpath.join(_source(volume), below).rstrip("/")
         inner = next((one for one in volume.values() if isinstance(one, dict)), {})
         read_only = mount.get("readOnly") or inner.get("readOnly") or {"configMap", "secret"} & volume.keys()
-        found[place] = f"{source} (read-only)" if read_only else source
+        found.setdefault(place, f"{source} (read-only)" if read_only else source)
     return found
 
 
@@ -82,7 +81,7 @@ class _Names:
 
     def __init__(self, version: str, user: str) -> None:
         major = int(version.lstrip("v").split(".")[0]) if version.lstrip("v")[:1].isdigit() else 0
-        usual = user_slug(user) if major >= 4 else former_user_slug(user)  # noqa: PLR2004 - see Slugs
+        usual = user_slug(user) if major >= 4 else former_user_slug(user)
         unknown = f"{usual} or {user_slug(user)}" if not major and usual != user_slug(user) else usual
         self._values = {
             "username": unknown,
