@@ -215,9 +215,10 @@ def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], v
     # The instance is not initialised, so that no observer or default of the class runs.
     make: Any = kind.__new__
     stand_in = make(kind)
-    stand_in._cross_validation_lock = True
+    stand_in._cross_validation_lock, stand_in.notify_change = True, lambda _: None
     try:
-        trait._validate(stand_in, value)
+        # As the hub does: for lists and sets this takes one text as the only item.
+        trait.set(stand_in, value)
     except TraitError as error:
         said = str(error)
         if _SECRET.search(name) or "\n" in said or " expected " in said or not isinstance(value, str):
