@@ -45,6 +45,7 @@ MISTAKES = {
     "JupyterHub: {ip: 5}": "JupyterHub.ip: expected a unicode string, not a value of type int",
     "Authenticator: {allowed_users: 5}": "allowed_users: expected a set, not a value of type int",
     "JupyterHub: {load_roles: readers}": "JupyterHub.load_roles: each entry is a mapping with a name",
+    "rbac: {}\nbasehub: {jupyterhub: {hub: {}}}": "basehub.jupyterhub: the chart's values are nested here",
     "JupyterHub: {db_url: [mysql://u:p@x/y]}": "db_url: expected a unicode string, not a value of type list",
     "Authenticator: {allowed_users: [1234]}": "YAML does not read 1234 as text; put the name in quotes",
     "Authenticator: {admin_users: [no]}": "YAML does not read False as text; put the name in quotes",

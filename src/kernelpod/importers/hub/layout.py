@@ -5,38 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from kernelpod.base.chartkeys import SECTIONS
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import read_tree
 from kernelpod.importers.report import ImportingError
 
 Layout = Literal["courses-config", "z2jh-values"]
 CONFIG = "config.yaml"
-# Sections of the chart, of any version.
-SECTIONS = frozenset(
-    {
-        *(
-            "fullnameOverride",
-            "nameOverride",
-            "enabled",
-            "custom",
-            "global",
-            "imagePullSecret",
-            "imagePullSecrets",
-        ),
-        *(
-            "hub",
-            "proxy",
-            "singleuser",
-            "scheduling",
-            "prePuller",
-            "ingress",
-            "httpRoute",
-            "cull",
-            "debug",
-            "rbac",
-        ),
-    }
-)
 
 
 def config_of(source: Path) -> Path:

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelpod.base.chartkeys import SECTIONS
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import read_tree
 from kernelpod.importers.hub.auth import move_auth
 from kernelpod.importers.hub.homes import homes_of
-from kernelpod.importers.hub.layout import SECTIONS
 from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.secrets import leave_out_secrets
 from kernelpod.importers.report import Imported, ImportingError
