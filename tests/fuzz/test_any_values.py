@@ -9,15 +9,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernelpod.base.chartkeys import KEYS
 from kernelpod.findings.yamlfile import dotted, leaves_of
 from kernelpod.importers.helm.files import helm_values
-from kernelpod.importers.hub.chartkeys import KNOWN, RENAMED
+from kernelpod.importers.hub.chartkeys import RENAMED
 from kernelpod.importers.hub.values import imported_values
 from kernelpod.importers.report import UNKNOWN
 from kernelpod.settings.sections import Settings
 
 _KEYS = sorted(
-    ({part for path in RENAMED for part in path.split(".")} | set().union(*KNOWN.values())) - {*KNOWN, "auth"}
+    ({part for path in RENAMED for part in path.split(".")} | set().union(*KEYS.values())) - {*KEYS, "auth"}
 )
 _STORAGE = (
     "type",

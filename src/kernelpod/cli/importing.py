@@ -14,6 +14,7 @@ import click
 from kernelpod.cli.specs.options import json_option, say_json, say_table
 from kernelpod.courses.check import check_courses
 from kernelpod.findings.finding import Finding
+from kernelpod.findings.yamlfile import read_values
 from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
@@ -22,9 +23,16 @@ from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.report import FATES, QUESTIONS, UNKNOWN, Imported, ImportingError, Note, Question
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.overrides import overrides
+from kernelpod.z2jh.values import z2jh_values
 
 SETTINGS = "settings.yaml"
+VALUES = "values.yaml"
 REPORT = "import-report.json"
+_UNKNOWN_YET = {
+    "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+    "runtime": {"kubernetes": {"home_check_image": "gateway:0"}},
+}
 EXIT_ASKED = 3
 
 
@@ -170,9 +178,13 @@ def _private(name: str, flags: int) -> int:
 
 
 def _findings(made: Imported, folder: Path) -> list[Finding]:
-    """Return what `kernelpod courses check` says of the new courses files."""
-    settings = load(folder / SETTINGS) if made.courses else Settings()
-    return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
+    """Return what `kernelpod courses check` and `kernelpod hub check-values` say of the new files."""
+    settings = load(folder / SETTINGS) if (folder / SETTINGS).exists() else Settings()
+    if VALUES not in made.files:
+        return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
+    # What only the admin knows of the cluster, and no value depends on.
+    complete = settings.model_dump(mode="json") | _UNKNOWN_YET
+    return overrides(z2jh_values(Settings.model_validate(complete), "gateway"), read_values(folder / VALUES))
 
 
 def _say(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kernelpod.errors import SettingsError
+from kernelpod.settings.origins import listed_users
 
 _LISTS = ("allowed_users", "admin_users")
 
@@ -17,7 +18,7 @@ def check_names(config: dict[str, Any], others: Iterable[str | None] = ()) -> No
     A hub does not start if one of its users does not match. Raises SettingsError, which names all that do not.
     """
     sections = {name: traits for name, traits in config.items() if isinstance(traits, dict)}
-    names = {str(name) for traits in sections.values() for key in _LISTS for name in traits.get(key) or ()}
+    names = {name for traits in sections.values() for key in _LISTS for name in listed_users(traits.get(key))}
     names |= {name for name in others if name}
     for section, traits in sections.items():
         pattern = traits.get("username_pattern") or ""

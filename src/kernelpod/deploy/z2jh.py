@@ -67,7 +67,7 @@ def values(deployment: Deployment, settings: Settings, denied: list[str], passwo
 def warnings(deployment: Deployment, settings: Settings) -> list[str]:
     """Return what the file's own values change that is risky. Raises SettingsError if they break the hub."""
     theirs = YamlTree(_given(deployment), {(): Spot(Path(), START)})
-    found = overrides(_generated(deployment, settings, []), theirs)
+    found = overrides(_generated(deployment, settings, []), theirs, deployment.hub.z2jh.version)
     if wrong := [f"  {one.text}" for one in found if one.level == "error"]:
         raise SettingsError("\n".join(["The file's hub.config or hub.z2jh.values would break the hub:", *wrong]))
     return [one.text for one in found if one.level == "warning"]

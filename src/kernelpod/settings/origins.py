@@ -28,12 +28,15 @@ def has_several_users(names: Collection[str], config: Mapping[str, Any]) -> bool
     """
     given = [traits for name, traits in config.items() if str(name).endswith("Authenticator")]
     traits = {str(key): value for section in given if isinstance(section, dict) for key, value in section.items()}
-    listed = {str(one) for key in _NAMED for one in _listed(traits.get(key))}
+    listed = {name for key in _NAMED for name in listed_users(traits.get(key))}
     by_rule = any(
         value and key not in _NAMED and key.startswith(("allow", "admin_")) for key, value in traits.items()
     )
     return by_rule or len({*names, *listed}) != 1
 
 
-def _listed(names: Any) -> Collection[Any]:
-    return names if isinstance(names, list | set | tuple) else ()
+def listed_users(names: Any) -> list[str]:
+    """Return the names in a list or set of users. As for JupyterHub, one text is a list of one."""
+    if isinstance(names, str):
+        return [names]
+    return [str(name) for name in names] if isinstance(names, list | set | tuple) else []

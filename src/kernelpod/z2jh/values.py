@@ -32,6 +32,8 @@ from kernelpod.z2jh.podvalues import STAND_IN, per_user, pod_values
 PLACE = "/usr/local/share/jupyterhub"
 TEMPLATES = f"{PLACE}/kernelpod-templates"
 COURSES_FILES = "courses-files"
+# With courses: the block of hub.extraConfig that loads this package.
+OUR_BLOCK = "90-kernelpod"
 GATEWAY_LABELS = {"app.kubernetes.io/name": "kernelpod", "app.kubernetes.io/component": "gateway"}
 GATEWAY_PORT = 8888
 HUB_PORT = 8081
@@ -214,7 +216,7 @@ def _courses(settings: Settings, hub: Hub, file: Path) -> dict[str, Any]:
         },
         "extraConfig": {
             # The chart runs these scripts in the order of their names.
-            "90-kernelpod": "import sys\n"
+            OUR_BLOCK: "import sys\n"
             f"sys.path.insert(0, {code!r})\n"
             "from kernelpod.z2jh.hook import configure_zero\n"
             f"configure_zero(c, {f'{PLACE}/kernelpod-settings.yaml'!r}, {hub.name!r}, {TEMPLATES!r})\n"

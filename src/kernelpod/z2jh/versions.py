@@ -17,12 +17,12 @@ PLAIN_NAMES = "^[a-z][a-z0-9]{0,47}$"
 
 def takes_maps(version: str) -> bool:
     """Return whether the chart takes mappings of volumes in place of lists. Raises SettingsError."""
-    return _number(version) >= _VOLUMES_ARE_MAPS
+    return number_of(version) >= _VOLUMES_ARE_MAPS
 
 
 def escaped_placeholder(version: str) -> str:
     """Return KubeSpawner's placeholder of a user's slug by the scheme "escape". Raises SettingsError."""
-    return "{escaped_username}" if _number(version) >= _NAMES_AS_THE_GATEWAY_DOES else "{username}"
+    return "{escaped_username}" if number_of(version) >= _NAMES_AS_THE_GATEWAY_DOES else "{username}"
 
 
 def config_for(version: str, slug: str, *, courses: bool) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def config_for(version: str, slug: str, *, courses: bool) -> dict[str, Any]:
     charts before 4.0 only plain names may log in, unless that is `homes.slug`. Raises SettingsError for an invalid
     version, a chart before 3.3, and courses with a chart before 4.0, whose hub lacks pydantic.
     """
-    number = _number(version)
+    number = number_of(version)
     if number >= _NAMES_AS_THE_GATEWAY_DOES:
         return {}
     if courses:
@@ -42,7 +42,8 @@ def config_for(version: str, slug: str, *, courses: bool) -> dict[str, Any]:
     return {} if slug == "escape" else {"Authenticator": {"username_pattern": PLAIN_NAMES}}
 
 
-def _number(version: str) -> tuple[int, int]:
+def number_of(version: str) -> tuple[int, int]:
+    """Return the first two numbers of a version. Raises SettingsError for an invalid one, and one before 3.3."""
     found = _VERSION.match(version)
     if found is None:
         raise SettingsError(f"chart version {version!r}: write a version such as {NEWEST} or 4.0.0")

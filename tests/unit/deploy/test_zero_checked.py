@@ -48,6 +48,7 @@ def test_our_own_smoke_user_may_log_in_at_every_chart() -> None:
         ({"z2jh": OLD, "admin_users": ["a-b"]}, None, "a-b: these names"),
         ({"z2jh": OLD}, "smoke-test", "smoke-test: these names"),
         ({"z2jh": OLD, "config": {"GitHubOAuthenticator": {"allowed_users": ["x.y"]}}}, None, "x.y: these names"),
+        ({"z2jh": OLD, "config": {"LDAPAuthenticator": {"admin_users": "x.y"}}}, None, "x.y: these names"),
         ({"config": {"Authenticator": {"username_pattern": "^b"}}}, None, "alice, kernelpodsmoke: these names"),
         ({"config": {"Authenticator": {"username_pattern": "("}}}, None, "no regular expression"),
         ({"z2jh": OLD, "users": ["Alice"]}, None, ""),

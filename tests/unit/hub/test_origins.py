@@ -18,6 +18,7 @@ HOST = "JupyterHub: {subdomain_host: 'https://h.org'}"
     [
         ("Authenticator: {allowed_users: [alice, bob]}", [1]),
         ("Authenticator: {allowed_users: [alice]}", []),
+        ("Authenticator: {allowed_users: alice}", []),
         ("Authenticator: {allowed_users: [alice], allow_all: true}", [1]),
         (HOST, []),
         (f"proxy: {{}}\nhub:\n  config: {{{HOST}}}", []),

@@ -43,7 +43,9 @@ MISTAKES = {
     "c.JupyterHub.ip: 1.2.3.4": "class and trait are two levels in YAML: JupyterHub: {ip: ...}",
     "JupyterHub: [ip]": "JupyterHub: a section is a mapping of traits: JupyterHub: {trait: value}",
     "JupyterHub: {ip: 5}": "JupyterHub.ip: expected a unicode string, not a value of type int",
-    "Authenticator: {allowed_users: alice}": "allowed_users: expected a set, not a value of type str",
+    "Authenticator: {allowed_users: 5}": "allowed_users: expected a set, not a value of type int",
+    "JupyterHub: {load_roles: readers}": "JupyterHub.load_roles: each entry is a mapping with a name",
+    "rbac: {}\nbasehub: {jupyterhub: {hub: {}}}": "basehub.jupyterhub: the chart's values are nested here",
     "JupyterHub: {db_url: [mysql://u:p@x/y]}": "db_url: expected a unicode string, not a value of type list",
     "Authenticator: {allowed_users: [1234]}": "YAML does not read 1234 as text; put the name in quotes",
     "Authenticator: {admin_users: [no]}": "YAML does not read False as text; put the name in quotes",
@@ -220,6 +222,39 @@ PodSpawner: {start_timeout: 300}
 @hub
 def test_of_what_is_right_nothing_is_said(tmp_path: Path) -> None:
     assert said_of(tmp_path, RIGHT) == []
+
+
+@hub
+@pytest.mark.parametrize(
+    ("section", "trait", "value"),
+    [
+        ("Authenticator", "allowed_users", "mia"),
+        ("Authenticator", "admin_users", "mia"),
+        ("Spawner", "server_token_scopes", "self"),
+        ("KubeSpawner", "supplemental_gids", "100"),
+        ("JupyterHub", "extra_user_scopes", "read:hub"),
+        ("JupyterHub", "trusted_alt_names", "DNS:hub"),
+        ("KubeSpawner", "volumes", "home"),
+        ("KubeSpawner", "environment", "A"),
+        ("JupyterHub", "load_groups", "staff"),
+    ],
+)
+def test_a_text_in_the_place_of_a_list_is_taken_as_the_hub_takes_it(
+    tmp_path: Path, section: str, trait: str, value: str
+) -> None:
+    from traitlets import TraitError
+    from traitlets.config import Config
+
+    from kernelpod.hub.configfile.classes import installed
+
+    kind = installed().find("KubeSpawner" if section == "Spawner" else section)
+    assert kind
+    kind = type("Mine", (kind,), {"_mock": True}) if section.endswith("Spawner") else kind
+    try:
+        made = getattr(kind(config=Config({section: {trait: value}})), trait)
+    except TraitError:
+        made = None
+    assert (said_of(tmp_path, f"{section}: {{{trait}: {value!r}}}") == []) == (made is not None)
 
 
 @hub

@@ -11,8 +11,9 @@ import pytest
 import yaml
 from old_hubs import run, unsaid
 
+from kernelpod.base.chartkeys import KEYS
 from kernelpod.importers.helm.files import helm_values
-from kernelpod.importers.hub.chartkeys import KNOWN, RENAMED
+from kernelpod.importers.hub.chartkeys import RENAMED
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.report import QUESTIONS, Imported
 from kernelpod.settings.sections import Settings
@@ -245,7 +246,7 @@ def test_a_key_of_an_older_chart_gets_its_new_name(tmp_path: Path, old: str, new
         found = found[key]
     assert found == {"a": "b"}
     section, _, key = new_place.partition(".")
-    assert section not in KNOWN or key.split(".")[0] in KNOWN[section]
+    assert section not in KEYS or key.split(".")[0] in KEYS[section]
 
 
 def test_a_key_that_the_chart_would_refuse_is_dropped(tmp_path: Path) -> None:

@@ -7,24 +7,9 @@ from typing import Any
 
 import pytest
 
-# Traits of KubeSpawner by the value below `singleuser` that sets them.
-TRAITS = {
-    "cmd": "cmd",
-    "start_timeout": "startTimeout",
-    "uid": "uid",
-    "fs_gid": "fsGid",
-    "allow_privilege_escalation": "allowPrivilegeEscalation",
-    "environment": "extraEnv",
-    "extra_labels": "extraLabels",
-    "extra_annotations": "extraAnnotations",
-    "tolerations": "extraTolerations",
-    "extra_pod_config": "extraPodConfig",
-    "init_containers": "initContainers",
-    "extra_resource_guarantees": "extraResource.guarantees",
-    "extra_resource_limits": "extraResource.limits",
-    "volumes": "storage.extraVolumes",
-    "volume_mounts": "storage.extraVolumeMounts",
-}
+from kernelpod.hub.needs.judge import at
+from kernelpod.hub.needs.traits import SPAWNER
+from kernelpod.z2jh.overrides import TRAITS
 
 
 def chart_spawner(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], user: Any) -> Any:
@@ -34,12 +19,10 @@ def chart_spawner(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], user:
     from traitlets.config import Config
 
     c = Config()
-    for trait, path in TRAITS.items():
-        value: Any = values["singleuser"]
-        for key in path.split("."):
-            value = (value or {}).get(key)
-        if value is not None:
-            c.KubeSpawner[trait] = value
+    for path, (kind, trait, rank) in TRAITS.items():
+        value = at(values, tuple(path.split(".")))
+        if kind == "Spawner" and value is not None:
+            c["Spawner" if rank == SPAWNER else "KubeSpawner"][trait] = value
     for section, traits in values["hub"]["config"].items():
         c[section].update(traits)
     monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)

@@ -105,8 +105,6 @@ DANGERS: list[tuple[str, Any, str, str]] = [
     ("hub/config/KubeSpawner/extra_container_config/workingDir", "/srv", "warning", "replaces a field"),
     ("hub/config/KubeSpawner/enable_user_namespaces", True, "error", "do not hold in other namespaces"),
     ("hub/config/Spawner/cmd", ["start.sh"], "error", "Unknown"),
-    ("hub/config/Spawner/environment", {"MINE": "a"}, "error", "the generated variables are lost"),
-    ("hub/config/PodSpawner/uid", 4000, "error", "different ids"),
     ("singleuser/extraEnv", None, "error", "the generated variables are lost"),
     ("singleuser/extraPodConfig/volumes", [{"name": "x"}], "error", "replaces the home"),
     ("singleuser/initContainers", {"mine": {"name": "mine"}}, "error", "one of them creates homes"),

@@ -23,8 +23,8 @@ NEEDS_JUPYTERHUB = (
 def check_config(file: Path, settings_file: Path | None, as_json: bool) -> None:
     """Check a hub's configuration by class and trait (the file of KERNELPOD_HUB_CONFIG). Exit 1 for errors.
 
-    FILE may also be values for Zero to JupyterHub or the file of `kernelpod deploy`. Of these, the section
-    `hub.config` is checked. Settings that give servers hosts of their own are taken into account.
+    What servers and kernels need is compared with the settings. FILE may also be the file of `kernelpod deploy` or
+    values for Zero to JupyterHub. Of these, the section `hub.config` is checked; check-values checks all values.
 
     \b
     Examples:
@@ -32,18 +32,21 @@ def check_config(file: Path, settings_file: Path | None, as_json: bool) -> None:
       kernelpod hub check-config deploy.yaml
     """
     try:
+        from kernelpod.hub.configfile.needs import broken_needs  # noqa: PLC0415 - see below
         from kernelpod.hub.configfile.origins import shared_origins  # noqa: PLC0415 - see below
         from kernelpod.hub.configfile.traits import check_traits  # noqa: PLC0415 - only this command needs JupyterHub
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
             raise SettingsError(NEEDS_JUPYTERHUB) from error
         raise
-    findings = [*check_traits(file), *shared_origins(file, load_settings(settings_file))]
+    settings = load_settings(settings_file)
+    findings = [*check_traits(file), *broken_needs(file, settings), *shared_origins(file, settings)]
     if as_json:
         click.echo(forms.as_json(findings), nl=False)
     else:
         for finding in findings:
             click.echo(finding.as_text())
     errors = sum(finding.level == "error" for finding in findings)
-    click.echo(f"{file}: {errors} errors, {len(findings) - errors} warnings", err=as_json)
+    warnings = sum(finding.level == "warning" for finding in findings)
+    click.echo(f"{file}: {errors} errors, {warnings} warnings", err=as_json)
     raise SystemExit(1 if errors else 0)

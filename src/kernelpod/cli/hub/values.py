@@ -14,7 +14,7 @@ from kernelpod.courses.load import load_courses
 from kernelpod.errors import SettingsError
 from kernelpod.findings import forms
 from kernelpod.findings.finding import FindingsError
-from kernelpod.findings.yamlfile import read_tree
+from kernelpod.findings.yamlfile import read_values
 from kernelpod.kernelspecs.folders import images_of, read_all
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import overrides
@@ -106,6 +106,8 @@ def check_values(
 ) -> None:
     """Report which generated values your own values FILE overrides. Exit 1 if that breaks something.
 
+    Traits are resolved as the chart's hub does: from values, `hub.config` and profiles. Python code is not.
+
     \b
     Example:
       kernelpod hub check-values --settings settings.yaml yours.yaml
@@ -113,9 +115,12 @@ def check_values(
     settings = load_settings(settings_file)
     name = _name_of(hub_name, settings)
     ours = z2jh_values(settings, gateway_namespace, hub_name=name, chart_version=chart_version)
-    found = overrides(ours, read_tree(file))
+    found = overrides(ours, read_values(file), chart_version)
+    broken = any(one.level == "error" for one in found)
     click.echo(forms.as_json(found) if as_json else forms.text(found), nl=False)
-    raise SystemExit(1 if any(one.level == "error" for one in found) else 0)
+    if not (broken or as_json):
+        click.echo(f"{file}: what servers and kernels need holds with chart {chart_version}.")
+    raise SystemExit(1 if broken else 0)
 
 
 def _name_of(hub: str, settings: Settings) -> str:

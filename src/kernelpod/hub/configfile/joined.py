@@ -37,17 +37,23 @@ def joined(c: Any, section: str, trait: str, value: Any) -> Any:
 
 def wrong(trait: str, value: Any) -> str:
     """Return what is wrong with a value that is joined; empty if nothing is. JupyterHub itself checks less."""
-    if trait == "extra_user_scopes" and not _texts(value):
+    listed = _listed(value)
+    if trait == "extra_user_scopes" and not _texts(listed):
         return "expected a list of texts, such as [read:hub]"
     if trait not in ("services", "load_roles"):
         return ""
-    for entry in value if isinstance(value, list) else ():
+    for entry in listed if isinstance(listed, list) else ():
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             return "each entry is a mapping with a name, such as {name: readers, scopes: [list:users]}"
         for key in (key for key in SETS if key in entry):
             if not _texts(entry[key]):
                 return f"{entry['name']}: {key}: expected a list of texts; put a number in quotes"
     return ""
+
+
+def _listed(value: Any) -> Any:
+    """Return a text as a list of one, as JupyterHub takes it."""
+    return [value] if isinstance(value, str) else value
 
 
 def _texts(value: Any) -> bool:
@@ -75,5 +81,5 @@ _JOINS: dict[str, tuple[Any, Join]] = {
     "load_roles": ([], _by_name),
     "tornado_settings": ({}, lambda ours, given: {**ours, **given}),
     "custom_scopes": ({}, lambda ours, given: {**ours, **given}),
-    "extra_user_scopes": (set(), lambda ours, given: {*ours, *given}),
+    "extra_user_scopes": (set(), lambda ours, given: {*ours, *_listed(given)}),
 }

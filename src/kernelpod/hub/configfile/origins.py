@@ -8,6 +8,7 @@ from typing import Any
 
 from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import read_tree
+from kernelpod.hub.configfile.forms import forms, section
 from kernelpod.settings.origins import has_several_users, shared_origin
 from kernelpod.settings.sections import Settings
 
@@ -27,30 +28,16 @@ def shared_origins(path: Path, settings: Settings) -> list[Finding]:
 
 def _shared(data: dict[str, Any], by_settings: bool) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield keys and remedy of each hub whose servers share its origin."""
-    hub = _section(data, "hub")
-    if "nfs" in data:  # a file of `kernelpod deploy`, as in `check_traits`
-        more = _section(data, "more_hubs")
-        hubs: dict[tuple[str, ...], dict[str, Any]] = {("hub",): hub}
-        hubs |= {("more_hubs", str(name)): _section(more, name) for name in more}
-        for keys, one in hubs.items():
-            names = {str(name) for key in ("users", "admin_users") for name in one.get(key) or ()}
-            config = _section(one, "config")
-            several = one.get("courses") or has_several_users(names, config)
-            if several and one.get("install") != "none" and not one.get("subdomains") and not _has_hosts(config):
-                where = ".".join(keys)
-                yield keys, f"set {where}.subdomains: true and {where}.url (docs/https.md)"
-        return
-    in_values = isinstance(hub.get("config"), dict)
-    config = hub["config"] if in_values else data
-    if has_several_users((), config) and not by_settings and not _has_hosts(config):
-        keys = ("hub", "config") if in_values else ()
-        yield keys, "set hubs[].subdomain_host in the settings, and name them with --settings (docs/https.md)"
-
-
-def _has_hosts(config: dict[str, Any]) -> bool:
-    return bool(_section(config, "JupyterHub").get("subdomain_host"))
-
-
-def _section(data: dict[str, Any], key: str) -> dict[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
+    for form in forms(data):
+        hub, keys = form.deployed, form.above
+        names = {str(name) for key in ("users", "admin_users") for name in hub.get(key) or ()}
+        if section(form.sections, "JupyterHub").get("subdomain_host"):
+            continue
+        if not (hub.get("courses") or has_several_users(names, form.sections)):
+            continue
+        if "nfs" in data:
+            if hub.get("install") != "none" and not hub.get("subdomains"):
+                where = ".".join(keys[:-1])
+                yield keys[:-1], f"set {where}.subdomains: true and {where}.url (docs/https.md)"
+        elif not by_settings:
+            yield keys, "set hubs[].subdomain_host in the settings, and name them with --settings (docs/https.md)"

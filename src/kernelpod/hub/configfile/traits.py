@@ -23,6 +23,7 @@ from kernelpod.findings.finding import Finding, FindingsError
 from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
 from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
+from kernelpod.hub.configfile.forms import forms, misplaced
 from kernelpod.hub.configfile.joined import joined, rank, wrong
 
 FROM_FILE, FROM_ENV = "from_file", "from_env"
@@ -54,40 +55,13 @@ def configure_from(c: Any, path: Path) -> None:
 
 
 def check_traits(path: Path) -> list[Finding]:
-    """Return the findings of a file of sections, or of the sections in another file.
-
-    Values of Zero to JupyterHub have them in `hub.config`, a file of `deploy` in `config` of each hub.
-    """
+    """Return the findings of a file of sections, or of the sections in another file."""
     try:
         tree = _read(path)
     except FindingsError as error:
         return list(error.findings)
-    return [finding for look in _looks(tree.data) for finding in _findings(tree, look)]
-
-
-def _looks(data: dict[str, Any]) -> Iterator[_Check]:
-    hub = data.get("hub")
-    if "nfs" in data:  # every file of `kernelpod deploy` has this key, values of Zero to JupyterHub do not
-        more = data.get("more_hubs")
-        hubs: dict[tuple[str, ...], Any] = {("hub",): hub or {}}
-        if isinstance(more, dict):
-            hubs |= {("more_hubs", str(name)): one for name, one in more.items()}
-        yield from (_deployed(keys, one) for keys, one in hubs.items() if isinstance(one, dict))
-    elif isinstance(hub, dict) and isinstance(hub.get("config"), dict):
-        yield _Check(hub["config"], installed(), ("hub", "config"), ours=False)
-    else:
-        yield _Check(data, installed())
-
-
-def _deployed(keys: tuple[str, ...], hub: dict[str, Any]) -> _Check:
-    """Return the check of one hub of a file of `kernelpod deploy`, including the authenticator that it names."""
-    config = hub.get("config")
-    sections: dict[str, Any] = config if isinstance(config, dict) else {}
-    own = sections.get("JupyterHub", {})
-    if isinstance(own, dict):
-        chosen = {"authenticator_class": hub.get("authenticator", "dummy")}
-        sections = {**sections, "JupyterHub": {**chosen, **own}}
-    return _Check(sections, installed(), (*keys, "config"), ours=hub.get("install") != "z2jh")
+    looks = [_Check(form.sections, installed(), form.above, form.ours) for form in forms(tree.data)]
+    return misplaced(tree) or [finding for look in looks for finding in _findings(tree, look)]
 
 
 def _read(path: Path) -> YamlTree:
@@ -110,14 +84,12 @@ _Found = tuple[tuple[str, ...], str, Any]
 
 @dataclass(frozen=True)
 class _Check:
-    """One check of the sections. It adds the classes that they choose to the known ones."""
+    """One check of the sections of a form. It adds the classes that they choose to the known ones."""
 
     sections: dict[str, Any]
     known: Known
     above: tuple[str, ...] = ()
-    """Keys of the mapping that contains the sections."""
     ours: bool = True
-    """Whether a hub of this project reads them. That of Zero to JupyterHub does not support `from_file`."""
 
     def found(self) -> Iterator[_Found]:
         yield from self._choices()
@@ -215,9 +187,10 @@ def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], v
     # The instance is not initialised, so that no observer or default of the class runs.
     make: Any = kind.__new__
     stand_in = make(kind)
-    stand_in._cross_validation_lock = True
+    stand_in._cross_validation_lock, stand_in.notify_change = True, lambda _: None
     try:
-        trait._validate(stand_in, value)
+        # As the hub does: for lists and sets this takes one text as the only item.
+        trait.set(stand_in, value)
     except TraitError as error:
         said = str(error)
         if _SECRET.search(name) or "\n" in said or " expected " in said or not isinstance(value, str):

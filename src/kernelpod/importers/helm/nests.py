@@ -7,64 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kernelpod.base.chartkeys import SECTIONS, nested
 from kernelpod.base.goyaml import GoLoader
 from kernelpod.findings.finding import START
 from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, parsed, read_documents
 
-# Sections of the chart, of any version.
-SECTIONS = frozenset(
-    (
-        *(
-            "fullnameOverride",
-            "nameOverride",
-            "enabled",
-            "custom",
-            "global",
-            "imagePullSecret",
-            "imagePullSecrets",
-        ),
-        *(
-            "hub",
-            "proxy",
-            "singleuser",
-            "scheduling",
-            "prePuller",
-            "ingress",
-            "httpRoute",
-            "cull",
-            "debug",
-            "rbac",
-        ),
-    )
-)
-# What is only in values of this chart: these sections with one of these keys.
-_SURE = {
-    "hub": frozenset(
-        (
-            *("config", "extraConfig", "cookieSecret", "db", "services", "loadRoles", "existingSecret", "baseUrl"),
-            *("allowNamedServers", "concurrentSpawnLimit", "extraConfigMap", "extraEnv", "extraFiles"),
-        )
-    ),
-    "singleuser": frozenset(
-        (
-            *(
-                "image",
-                "storage",
-                "profileList",
-                "defaultUrl",
-                "memory",
-                "cpu",
-                "cmd",
-                "cloudMetadata",
-                "extraEnv",
-            ),
-            *("extraFiles", "lifecycleHooks", "startTimeout", "uid", "fsGid", "networkPolicy", "extraPodConfig"),
-        )
-    ),
-    "proxy": frozenset(("secretToken", "chp", "traefik")),
-    "auth": frozenset(("type", "admin", "whitelist", "dummy")),
-}
-_MOST_LEVELS = 6
 # Where manifests have values: by kind, the paths of a mapping or of a text of YAML; `*` is any key or index.
 _MANIFESTS: dict[str, tuple[Keys, ...]] = {
     "HelmRelease": (("spec", "values"),),
@@ -119,21 +66,11 @@ def _nests(document: YamlTree) -> Iterator[Nest]:
 
 def _below(document: YamlTree, tree: YamlTree, above: Keys, version: str = "") -> Iterator[Nest]:
     """Yield the values in a mapping that are the chart's, else the mapping if it has one of its keys."""
-    sure = list(_sure(tree.data, ()))
+    sure = list(nested(tree.data))
     if not sure and isinstance(tree.data, dict) and tree.data.keys() & {*SECTIONS, "auth", "https"}:
         sure = [()]
     for keys in sure:
         yield Nest(document, (*above, *keys), rooted(tree, keys), version)
-
-
-def _sure(data: Any, keys: Keys) -> Iterator[Keys]:
-    if not isinstance(data, dict) or len(keys) > _MOST_LEVELS:
-        return
-    if any(isinstance(data.get(key), dict) and known & data[key].keys() for key, known in _SURE.items()):
-        yield keys
-        return
-    for key, value in data.items():
-        yield from _sure(value, (*keys, key))
 
 
 def _at(value: Any, path: Keys, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:

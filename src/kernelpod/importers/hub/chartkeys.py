@@ -1,40 +1,9 @@
-"""The keys that Zero to JupyterHub's chart knows, and what older names of them became."""
+"""Older names of the keys of Zero to JupyterHub's chart, and the keys that are generated."""
 
 from __future__ import annotations
 
+from kernelpod.base.chartkeys import words
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# By section, the keys that version 3.3 or later takes; it refuses others.
-KNOWN: dict[str, frozenset[str]] = {
-    "cull": _words("adminUsers concurrency enabled every maxAge removeNamedServers timeout users"),
-    "debug": frozenset(("enabled",)),
-    "hub": _words(
-        "activeServerLimit allowNamedServers annotations args authenticatePrometheus baseUrl command "
-        "concurrentSpawnLimit config consecutiveFailureLimit containerSecurityContext cookieSecret db "
-        "deploymentStrategy existingSecret extraConfig extraContainers extraEnv extraFiles extraPodSpec "
-        "extraVolumeMounts extraVolumes fsGid image initContainers labels lifecycle livenessProbe "
-        "loadRoles namedServerLimitPerUser networkPolicy nodeSelector pdb podSecurityContext "
-        "readinessProbe redirectToServer resources revisionHistoryLimit service serviceAccount services "
-        "shutdownOnLogout templatePaths templateVars tolerations"
-    ),
-    "prePuller": _words(
-        "annotations containerSecurityContext continuous extraImages extraTolerations hook labels pause "
-        "pullProfileListImages resources revisionHistoryLimit"
-    ),
-    "proxy": _words("annotations chp deploymentStrategy https labels secretSync secretToken service traefik"),
-    "rbac": frozenset(("create",)),
-    "scheduling": _words("corePods podPriority userPlaceholder userPods userScheduler"),
-    "singleuser": _words(
-        "allowPrivilegeEscalation cloudMetadata cmd cpu defaultUrl events extraAnnotations "
-        "extraContainers extraEnv extraFiles extraLabels extraNodeAffinity extraPodAffinity "
-        "extraPodAntiAffinity extraPodConfig extraResource extraTolerations fsGid image initContainers "
-        "lifecycleHooks memory networkPolicy networkTools nodeSelector podNameTemplate profileList "
-        "serviceAccountName startTimeout storage uid"
-    ),
-}
 RENAMED = {
     # Names before JupyterHub 1.2, and names that people used by mistake.
     "hub.config.Authenticator.whitelist": "hub.config.Authenticator.allowed_users",
@@ -55,7 +24,7 @@ RENAMED = {
     "singleuser.imagePullPolicy": "singleuser.image.pullPolicy",
 }
 # Mappings of which `kernelpod hub values` makes a part; null would remove it.
-GENERATED = _words(
+GENERATED = words(
     "hub hub.config hub.extraConfig hub.extraFiles hub.extraVolumes hub.extraVolumeMounts "
     "hub.initContainers hub.loadRoles hub.networkPolicy hub.services proxy proxy.chp singleuser "
     "singleuser.cloudMetadata singleuser.cmd singleuser.extraAnnotations singleuser.extraEnv "

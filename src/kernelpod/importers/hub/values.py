@@ -8,12 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelpod.base.chartkeys import KEYS, SECTIONS
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
+from kernelpod.hub.needs.rule import is_no_template
 from kernelpod.importers.helm.files import HelmValues, Other
-from kernelpod.importers.helm.nests import SECTIONS
 from kernelpod.importers.hub.auth import move_auth
-from kernelpod.importers.hub.chartkeys import GENERATED, KNOWN, RENAMED
+from kernelpod.importers.hub.chartkeys import GENERATED, RENAMED
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.secrets import leave_out_secrets
@@ -165,7 +166,7 @@ def _variables(values: Values) -> None:
 
 
 def _unknown(values: Values) -> None:
-    for section, known in KNOWN.items():
+    for section, known in KEYS.items():
         for key in [key for key in values.section((section,)) if key not in known]:
             values.drop((section, key), "the chart has no such key and would refuse the file")
 
@@ -181,6 +182,9 @@ def _environment(values: Values) -> None:
             values.drop(keys, "the values of kernelpod set it")
         elif name == "JUPYTERHUB_SINGLEUSER_APP":
             values.drop(keys, "Jupyter Server is the default")
+        elif is_no_template(None, value):
+            values.section("singleuser.extraEnv")[name] = value.replace("{", "{{").replace("}", "}}")
+            values.note(keys, "changed", "its braces are doubled: since 3.0.0 KubeSpawner replaces {...}")
         elif isinstance(value, str) and set(value) & set("{}"):
             why = "since 3.0.0 KubeSpawner replaces {...}: double literal braces"
             values.note(keys, "warning", why)
