@@ -87,7 +87,7 @@ class Imported:
         note = Note(self.tree.spot(keys), dotted(keys), change, why)
         self.notes.append(note)
         if change in FATES:
-            self._said.setdefault(keys, note)
+            self._said[keys] = note  # of two, the later one is nearer to the new files
 
     def ask(self, code: str, keys: Keys, why: str) -> None:
         """Ask the admin about a value of the source; the import needs their answer."""

@@ -225,3 +225,66 @@ def test_what_only_sounds_like_a_secret_stays(tmp_path: Path) -> None:
 
 
 # Sources that are none
+
+
+# Traits of the spawner
+
+
+def test_traits_of_the_spawner_are_the_values_that_set_them(tmp_path: Path) -> None:
+    spawner = {
+        "environment": {"A": "b", "KERNEL_PATH": "/export/{username}"},
+        "uid": 1001,
+        "user_storage_capacity": "5Gi",
+        "cmd": ["jupyterhub-singleuser"],
+        "profile_list": [{"display_name": "a"}],
+        "mem_limit": "2G",
+    }
+    data = {"hub": {"config": {"KubeSpawner": spawner}}, "singleuser": {"extraEnv": {"A": "c"}, "uid": 1002}}
+    made, new, settings = values_of(tmp_path, data)
+    assert new["hub"]["config"] == {"KubeSpawner": {"mem_limit": "2G"}}
+    assert new["singleuser"] == {"extraEnv": {"A": "b"}, "profileList": [{"display_name": "a"}]}
+    assert settings["policy"] == {"uid": 1001}
+    assert settings["homes"]["claims"] == {"size": "5Gi"}
+    assert notes(made, "singleuser.uid") == [("dropped", "hub.config.KubeSpawner.uid sets it again")]
+    fate = {note.key: note.change for note in made.fates()}
+    assert fate["hub.config.KubeSpawner.uid"] == "changed"
+    assert fate["hub.config.KubeSpawner.cmd.0"] == "dropped"
+    assert unsaid(made) == []
+
+
+def test_volumes_of_the_spawner_replaced_those_of_the_chart(tmp_path: Path) -> None:
+    spawner = {
+        "volumes": {"h": {"name": "h", "nfs": {"server": "s", "path": "/e"}}},
+        "volume_mounts": {"h": {"name": "h", "mountPath": "/home/jovyan", "subPath": "{escaped_username}"}},
+    }
+    storage = {"type": "static", "static": {"pvcName": "c"}, "extraVolumes": [{"name": "x", "emptyDir": {}}]}
+    made, _, settings = values_of(
+        tmp_path, {"hub": {"config": {"KubeSpawner": spawner}}, "singleuser": {"storage": storage}}
+    )
+    assert settings["homes"]["volume"] == {"kind": "nfs", "server": "s"}
+    assert settings["homes"]["slug"] == "escape"
+    dropped = {note.key for note in made.fates() if note.change == "dropped"}
+    assert {"singleuser.storage.static.pvcName", "singleuser.storage.extraVolumes.0.name"} <= dropped
+    assert unsaid(made) == []
+
+
+def test_a_profile_chooses_no_other_homes_ids_or_commands(tmp_path: Path) -> None:
+    override = {
+        "image": "a:1",
+        "cmd": ["x"],
+        "uid": 0,
+        "volume_mounts": [],
+        "environment": {"A": "b", "KERNEL_X": "c"},
+    }
+    choice = {"choices": {"b": {"kubespawner_override": {"gid": 5, "mem_limit": "1G"}}}}
+    profiles = [{"display_name": "a", "kubespawner_override": override, "profile_options": {"o": choice}}]
+    made, new, _ = values_of(tmp_path, {"singleuser": {"profileList": profiles}})
+    [profile] = new["singleuser"]["profileList"]
+    assert profile["kubespawner_override"] == {"image": "a:1", "environment": {"A": "b"}}
+    assert profile["profile_options"]["o"]["choices"]["b"]["kubespawner_override"] == {"mem_limit": "1G"}
+    assert unsaid(made) == []
+
+
+def test_braces_that_are_no_placeholders_are_doubled(tmp_path: Path) -> None:
+    _, new, _ = values_of(tmp_path, {"singleuser": {"extraEnv": {"A": '{"b": 1}', "C": "{username}"}}})
+    assert new["singleuser"]["extraEnv"] == {"A": '{{"b": 1}}', "C": "{username}"}

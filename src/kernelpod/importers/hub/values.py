@@ -18,6 +18,7 @@ from kernelpod.importers.hub.chartkeys import GENERATED, RENAMED
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.secrets import leave_out_secrets
+from kernelpod.importers.hub.spawner import clean_profiles, move_traits
 from kernelpod.importers.report import Imported, ImportingError, Note
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
@@ -53,8 +54,10 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
         values.move(old, new)
     move_auth(values)
     _pull_secrets(values)
+    move_traits(values)
     _hub(values)
     _variables(values)
+    clean_profiles(values)
     settings = homes_of(values, options.version or given.version, options.nfs)
     _environment(values)
     _network(values)

@@ -112,14 +112,14 @@ def shared_mount(mount: OldMount, template: str, others: list[dict[str, Any]]) -
 def _parts(values: Values, key: str) -> list[Part]:
     """Take a list of mappings, or since chart 4.0 also a mapping of them."""
     keys = (*STORAGE, key)
-    given = values.pop(keys)
+    given, began = values.pop(keys), values.came_from(keys)
     if given is not None and not isinstance(given, (dict, list)):
         values.note(keys, "dropped", "a list was expected here")
         return []
     if given is not None and not given:
         values.note(keys, "dropped", "it is empty")
     pairs = given.items() if isinstance(given, dict) else enumerate(given or [])
-    parts = [Part(values.made, (*keys, number), one) for number, one in pairs]
+    parts = [Part(values.made, (*began, number), one) for number, one in pairs]
     for part in parts:
         if not part:
             part.note("", "dropped", "a mapping of keys was expected here")
