@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -20,6 +20,7 @@ from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.preview import Row, preview
 from kernelpod.importers.hub.values import Options, imported_values
+from kernelpod.importers.plain.hubs import imported_python, imported_tljh
 from kernelpod.importers.report import FATES, QUESTIONS, UNKNOWN, Imported, ImportingError, Note, Question
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
@@ -44,7 +45,7 @@ EXIT_ASKED = 3
 @click.option(
     "--from",
     "layout",
-    type=click.Choice(["courses-config", "z2jh-values"]),
+    type=click.Choice(get_args(Layout)),
     help="Layout of the source; else guessed from its keys.",
 )
 @click.option("--image", default="", help="courses-config: image of servers where the source's is not fixed.")
@@ -118,13 +119,17 @@ def _imported(
 ) -> tuple[Imported, list[Row]]:
     """Return the import, and what a user has before and after."""
     files = [config_of(source) for source in sources]
-    if (layout or ("z2jh-values" if at else guessed(files[0]))) == "z2jh-values":
+    layout = layout or ("z2jh-values" if at else guessed(files[0]))
+    if layout == "z2jh-values":
         given = helm_values(files, settings, at)
         made = imported_values(given, Options(keep_secrets, version, nfs))
         return made, preview(given, made, version, user) if user else []
     if len(files) > 1 or user:
-        raise ImportingError("courses-config is one config.yaml, without --preview; import others by themselves")
-    return imported_courses(files[0], image, kernelspecs), []
+        raise ImportingError(f"{layout} is one file, without --preview; import others by themselves")
+    if layout == "courses-config":
+        return imported_courses(files[0], image, kernelspecs), []
+    plain = imported_python if layout == "jupyterhub-config" else imported_tljh
+    return plain(files[0], Options(keep_secrets, version, nfs)), []
 
 
 def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:

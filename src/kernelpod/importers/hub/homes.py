@@ -140,6 +140,12 @@ def _own_home(homes: _Homes, mounts: list[OldMount]) -> list[OldMount]:
         if mount.place != homes.place:
             continue
         keys = mount.part.keys
+        claim = mount.volume.made["volume"].get("claim", "")
+        if "{" in claim:
+            said = _own_claims(homes, homes.slugs.claim(claim))
+            homes.values.made.note(keys, "changed", "each user's claim is homes.volume of the settings now")
+            homes.values.made.note(keys, "warning", f"a claim for each user: {said}")
+            return [one for one in mounts if one is not mount]
         template = mount.below or _USERNAME
         if not mount.below:
             homes.values.made.ask(
@@ -147,8 +153,8 @@ def _own_home(homes: _Homes, mounts: list[OldMount]) -> list[OldMount]:
             )
         if mount.read_only:
             homes.values.made.ask("writable", keys, "homes were read-only, and they would be writable")
-        if mount.volume.made["volume"].get("kind") == "pvc":
-            _claim(homes, keys, mount.volume.made["volume"]["claim"], template)
+        if claim:
+            _claim(homes, keys, claim, template)
         elif "root" in mount.volume.made:
             homes.made |= {**mount.volume.made, "path_template": homes.slugs.template(template, keys)}
             homes.values.made.note(keys, "changed", "it is homes of the settings now")
@@ -193,23 +199,29 @@ def _dynamic(homes: _Homes, keys: Keys | None) -> None:
             claims[new] = values.drop(old, f"it is homes.claims.{new} of the settings now", "changed")
     template = (*below, "pvcNameTemplate")
     named = values.get(template)
-    claim = homes.slugs.template(named, template) if isinstance(named, str) else _CLAIM
+    claim = homes.slugs.claim(named) if isinstance(named, str) else _CLAIM
     values.drop(template, "it is homes.volume.claim of the settings now", "changed")
     for key in ("volumeNameTemplate", "storageAccessModes"):
         values.drop((*below, key), "the volume's name says nothing; claims are for several pods (ReadWriteMany)")
-    homes.made["volume"] = {"kind": "pvc", "claim": claim}
-    said = "kernels must run in the hub's namespace, and the storage class must make claims for several pods"
-    if export := _EXPORT.match(homes.nfs):
-        homes.made["volume"] = {"kind": "dynamic", "claim": claim, "server": export["server"].strip("[]")}
-        homes.made["root"] = export["root"]
-        said = "kernels mount the folders of the claims by NFS"
-    else:
-        said += "; if its claims are folders of an NFS server, say --nfs SERVER:/FOLDER instead"
+    said = _own_claims(homes, claim)
     if claims:
         homes.made["claims"] = claims
     if keys:
         values.made.note(keys, "changed", "each user's claim is homes.volume of the settings now")
     values.made.note(keys or STORAGE, "warning", f"a claim for each user, as the chart makes: {said}")
+
+
+def _own_claims(homes: _Homes, claim: str) -> str:
+    """Set a claim for each user as the volume of homes; return what that needs."""
+    if export := _EXPORT.match(homes.nfs):
+        homes.made["volume"] = {"kind": "dynamic", "claim": claim, "server": export["server"].strip("[]")}
+        homes.made["root"] = export["root"]
+        return "kernels mount the folders of the claims by NFS"
+    homes.made["volume"] = {"kind": "pvc", "claim": claim}
+    return (
+        "kernels must run in the hub's namespace, and the storage class must make claims for several pods; "
+        "if its claims are folders of an NFS server, say --nfs SERVER:/FOLDER instead"
+    )
 
 
 def _claim(homes: _Homes, keys: Keys, claim: str, template: str) -> None:

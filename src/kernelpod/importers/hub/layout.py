@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from kernelpod.findings.finding import FindingsError
-from kernelpod.findings.yamlfile import read_documents
+from kernelpod.findings.yamlfile import YamlTree, read_documents
 from kernelpod.importers.helm.nests import nests_in
+from kernelpod.importers.plain.hubs import TLJH_SECTIONS
 from kernelpod.importers.report import ImportingError
 
-Layout = Literal["courses-config", "z2jh-values"]
+Layout = Literal["courses-config", "jupyterhub-config", "tljh-config", "z2jh-values"]
 CONFIG = "config.yaml"
 
 
@@ -23,12 +24,25 @@ def config_of(source: Path) -> Path:
 
 
 def guessed(file: Path) -> Layout:
-    """Return the layout of a file by its keys. Raises ImportingError if they match no layout or both."""
+    """Return the layout of a file by its keys. Raises ImportingError if they match no layout or several."""
+    if file.suffix == ".py":
+        return "jupyterhub-config"
     try:
         documents = read_documents(file)
-        courses, values = any("server" in one.data for one in documents), bool(nests_in(file))
+        found: list[Layout] = []
+        if any("server" in one.data for one in documents):
+            found.append("courses-config")
+        if nests_in(file) and not _is_tljh(documents):
+            found.append("z2jh-values")
+        elif _is_tljh(documents):
+            found.append("tljh-config")
     except FindingsError as error:
         raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
-    if courses == values:
+    if len(found) != 1:
         raise ImportingError(f"{file}: its keys do not show which layout it has; set it with --from")
-    return "courses-config" if courses else "z2jh-values"
+    return found[0]
+
+
+def _is_tljh(documents: list[YamlTree]) -> bool:
+    keys = {key for one in documents for key in one.data}
+    return bool(keys) and keys <= TLJH_SECTIONS.keys() and keys not in ({"https"}, {"auth"})

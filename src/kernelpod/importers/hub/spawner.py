@@ -13,7 +13,7 @@ from kernelpod.importers.hub.moves import Values
 
 _STORAGE = "singleuser.storage"
 # Where the chart has a value for a trait of the spawner.
-_VALUES = {
+VALUES = {
     "cmd": "singleuser.cmd",
     "default_url": "singleuser.defaultUrl",
     "environment": "singleuser.extraEnv",
@@ -48,13 +48,16 @@ _DECIDED = {
 _VARIABLES = ("KERNEL_", "JUPYTER_GATEWAY_", "JUPYTERHUB_SINGLEUSER_APP")
 
 
-def move_traits(values: Values) -> None:
-    """Move traits of the spawner in `hub.config` to values, over those that they took precedence over."""
+def move_traits(values: Values, *, say: bool = True) -> None:
+    """Move traits of the spawner in `hub.config` to values, over those that they took precedence over.
+
+    With `say` each is reported; without, they are not to stay there.
+    """
     for section in _SECTIONS:
         where: Keys = ("hub", "config", section)
         for trait in list(values.section(where)):
-            if place := _VALUES.get(_present(trait)):
-                _over(values, (*where, trait), place)
+            if place := VALUES.get(_present(trait)):
+                _over(values, (*where, trait), place, say=say)
     if values.has((*tuple(_STORAGE.split(".")), "extraVolumes")):
         _only_their_volumes(values)
 
@@ -75,21 +78,32 @@ def clean_profiles(values: Values) -> None:
 def _present(trait: str) -> str:
     """Return the present name of a trait that KubeSpawner once called otherwise."""
     for former in _FORMER:
-        if trait.startswith(former) and trait.removeprefix(former) in _VALUES:
+        if trait.startswith(former) and trait.removeprefix(former) in VALUES:
             return trait.removeprefix(former)
     return trait
 
 
-def _over(values: Values, trait: Keys, place: str) -> None:
+def _over(values: Values, trait: Keys, place: str, *, say: bool) -> None:
     if values.has(place):
         values.drop(place, f"{'.'.join(map(str, trait))} sets it again")
-    values.move(trait, place)
+    if say:
+        values.move(trait, place)
+    else:
+        values.put(place, values.pop(trait), trait)
+
+
+def _has_own_claims(volumes: Any) -> bool:
+    """Return whether one of the volumes is a claim of the user's own, as the chart makes them."""
+    listed = volumes.values() if isinstance(volumes, dict) else volumes if isinstance(volumes, list) else ()
+    claims = [one.get("persistentVolumeClaim") for one in listed if isinstance(one, dict)]
+    return any("{" in str(one.get("claimName")) for one in claims if isinstance(one, dict))
 
 
 def _only_their_volumes(values: Values) -> None:
     """Drop the chart's own home if volumes came from `hub.config`, which replaced it."""
     volumes: Any = values.came_from((*tuple(_STORAGE.split(".")), "extraVolumes"))
-    if volumes[:2] != ("hub", "config"):
+    given = values.get((*tuple(_STORAGE.split(".")), "extraVolumes"))
+    if volumes[:2] != ("hub", "config") or _has_own_claims(given):
         return
     for key in ("type", "static", "dynamic", "capacity"):
         values.drop(f"{_STORAGE}.{key}", f"{'.'.join(map(str, volumes))} replaced all volumes of servers")

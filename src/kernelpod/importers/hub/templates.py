@@ -8,7 +8,7 @@ from kernelpod.findings.yamlfile import Keys
 from kernelpod.importers.hub.moves import Values
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_VERSION = re.compile(r"v?(\d+)\.")
+_VERSION = re.compile(r"v?(\d+)\b")
 # The chart's first version with KubeSpawner 7, whose {username} is another slug.
 _SAFE_SINCE = 4
 _SCHEMES = {"escaped_username": "escape", "safe_username": "safe"}
@@ -41,6 +41,10 @@ class Slugs:
         """Return a template with the settings' placeholders. Asks about what would be another folder."""
         return _PLACEHOLDER.sub(lambda found: self._one(found[1], keys), _NAMED_SERVER.sub("", text))
 
+    def claim(self, text: str) -> str:
+        """Return a template of the name of each user's claim. Claims are found by the names of both schemes."""
+        return _PLACEHOLDER.sub("{username}", _NAMED_SERVER.sub("", text))
+
     def _one(self, name: str, keys: Keys) -> str:
         name = _SAME.get(name, name)
         if name == "username" and not self._usual:
@@ -59,7 +63,7 @@ class Slugs:
             return
         self._asked = True
         why = (
-            "with a chart before 4.0 the home of jo.doe is jo-2edoe, and since 4.0 jo-doe and a hash; "
-            "say --chart with the version of the old hub's chart, or the homes are named as since 4.0"
+            "with a chart before 4.0 (KubeSpawner before 7) the home of jo.doe is jo-2edoe, and since then jo-doe "
+            "and a hash; say --chart with the version of the old hub's chart, or homes are named as since 4.0"
         )
         self._values.made.ask("homes-move", keys, why)

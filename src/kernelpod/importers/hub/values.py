@@ -55,25 +55,35 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     move_auth(values)
     _pull_secrets(values)
     move_traits(values)
-    _hub(values)
-    _variables(values)
-    clean_profiles(values)
-    settings = homes_of(values, options.version or given.version, options.nfs)
-    _environment(values)
+    settings = settings_of(values, options.version or given.version, options.nfs)
     _network(values)
-    settings |= _ids(values) | _culling(values)
     _unknown(values)
     leave_out_secrets(values, options.keep_secrets)
     _kept(values)
     made.write_yaml("values.yaml", values.data)
+    write_settings(made, settings)
+    return made
+
+
+def settings_of(values: Values, version: str, nfs: str) -> dict[str, Any]:
+    """Take what settings say for servers and kernels out of the values; return it."""
+    _hub(values)
+    _variables(values)
+    clean_profiles(values)
+    settings = homes_of(values, version, nfs)
+    _environment(values)
+    return settings | _ids(values) | _culling(values)
+
+
+def write_settings(made: Imported, settings: dict[str, Any]) -> None:
+    """Add `settings.yaml`, if there is something in it. Raises ImportingError if they are invalid."""
     try:
         Settings.model_validate(settings)
     except ValidationError as error:
-        file = given.tree.spot(()).file
+        file = made.tree.spot(()).file
         raise ImportingError("\n".join(f"{file}: settings.{one}" for one in sentences(error, Settings))) from error
     if settings:
         made.write_yaml("settings.yaml", settings)
-    return made
 
 
 def _other(other: Other) -> Note:
