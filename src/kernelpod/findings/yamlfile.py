@@ -152,7 +152,9 @@ def _text(path: Path, ordinary: int | Path | None) -> str:
     except OSError as error:
         raise unusable(path, f"the file cannot be read: {error.strerror}") from error
     if len(raw) > MAX_BYTES:
-        raise unusable(path, f"the file is larger than {MAX_BYTES} bytes; move users to separate lists")
+        raise unusable(
+            path, f"the file is larger than {MAX_BYTES} bytes; move lists and files in it to files of their own"
+        )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kernelpod.importers.helm.files import HelmValues, helm_values
+from kernelpod.importers.hub.layout import guessed
 from kernelpod.importers.report import ImportingError
 
 HUB = "hub: {config: {Authenticator: {allow_all: true}}}\nsingleuser: {defaultUrl: /lab}\n"
@@ -118,3 +121,26 @@ def test_a_setting_is_one_value(tmp_path: Path, setting: str) -> None:
 def test_what_must_be_made_plain_first_is_said(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ImportingError, match=said):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("apiVersion: v1\nkind: Secret\ndata: {values.yaml: aHViOiB7fQ==}\n", "its values are in base64"),
+        ("apiVersion: v2\nname: hub\ndependencies: []\n", "this is a chart; import the values"),
+        ('{"argv": ["a"], "display_name": "A", "language": "a"}', "use `kernelpod specs import`"),
+        ("colour: blue\n", "set it with --from"),
+        ("hub: {}\nserver: {}\n", "set it with --from"),
+        ("a: b\n---\n- c\n", "set it with --from"),
+    ],
+)
+def test_a_file_without_values_says_what_to_import(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "old.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ImportingError, match=re.escape(said)):
+        guessed(tmp_path / "old.yaml")
+
+
+@pytest.mark.parametrize("change", [lambda raw: b"\xef\xbb\xbf" + raw, lambda raw: raw.replace(b"\n", b"\r\n")])
+def test_marks_of_other_editors_are_read(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "old.yaml").write_bytes(change(HUB.encode()))
+    assert helm_values([tmp_path / "old.yaml"]).tree.data == DATA

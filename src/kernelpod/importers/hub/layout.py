@@ -39,8 +39,23 @@ def guessed(file: Path) -> Layout:
     except FindingsError as error:
         raise ImportingError("\n".join(finding.as_text() for finding in error.findings)) from error
     if len(found) != 1:
-        raise ImportingError(f"{file}: its keys do not show which layout it has; set it with --from")
+        said = next(
+            filter(None, map(_instead, documents)), "its keys do not show which layout it has; set it with --from"
+        )
+        raise ImportingError(f"{file}: {said}")
     return found[0]
+
+
+def _instead(document: YamlTree) -> str:
+    """Return what to import in place of a file that is known to hold no layout; empty if it is not known."""
+    data = document.data
+    if data.get("kind") == "Secret" and "data" in data:
+        return "its values are in base64; decode them, and import the decoded file"
+    if {"apiVersion", "name"} <= data.keys() and data.keys() & {"version", "dependencies"}:
+        return "this is a chart; import the values that Helm is given, such as `helm get values` prints"
+    if {"argv", "display_name"} <= data.keys():
+        return "this is a kernelspec; use `kernelpod specs import`"
+    return ""
 
 
 def _is_tljh(documents: list[YamlTree]) -> bool:

@@ -86,6 +86,8 @@ class _Reader:
         self._names: dict[str, Any] = {}
         # Traits that code changes which is not evaluated: their values are not known any more.
         self._lost: set[tuple[str, str]] = set()
+        # Sections that code has hold of. Nothing in them is known.
+        self._shared: set[str] = set()
         # The statements that made a trait what it is.
         self._made_by: dict[tuple[str, str], list[ast.stmt]] = {}
         self._statement: ast.stmt
@@ -152,10 +154,9 @@ class _Reader:
 
     def _trait(self, target: ast.expr) -> tuple[str, str]:
         match target:
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr=section), attr=trait) if (
-                name == "c"
-            ):
-                return section, trait
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="c"), attr=section), attr=trait):
+                if section not in self._shared:
+                    return section, trait
         raise UnplainError
 
     def _known(self, section: str, trait: str) -> Any:
@@ -195,9 +196,9 @@ class _Reader:
         if silent:
             return
         traits = _traits(statement)
-        traits |= {
-            (section, trait) for section in _whole_sections(statement) for trait in self.config.get(section, ())
-        }
+        self._shared |= _shared_sections(statement)
+        whole = self._shared | _updated_sections(statement)
+        traits |= {(section, trait) for section in whole for trait in self.config.get(section, ())}
         named = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
         changed = [self._names[name] for name in named & self._names.keys()]
         changed += [
@@ -254,14 +255,17 @@ def _traits(statement: ast.stmt) -> set[tuple[str, str]]:
     return found
 
 
-def _whole_sections(statement: ast.stmt) -> set[str]:
-    """Return the sections that a statement uses other than by a trait, as in `c.Spawner.update(...)`."""
+def _updated_sections(statement: ast.stmt) -> set[str]:
+    """Return the sections that a statement changes as a whole, as `c.Spawner.update(...)` does."""
+    return {section for section, name in _traits(statement) if name in ("update", "merge")}
+
+
+def _shared_sections(statement: ast.stmt) -> set[str]:
+    """Return the sections that a statement uses as values, so that other code may change them at any time."""
     traits = {id(node.value) for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
     found = set()
     for node in ast.walk(statement):
         match node:
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="c"), attr=section), attr="update" | "merge"):
-                found.add(section)
             case ast.Attribute(value=ast.Name(id="c"), attr=section) if id(node) not in traits:
                 found.add(section)
     return found
