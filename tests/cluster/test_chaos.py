@@ -1,6 +1,7 @@
 """Faults at random, while users count: nobody's number is wrong without a word, and nothing is left behind.
 
-The seed says which faults there are and what users do; `make chaos SEED=...` repeats a run as far as time does.
+The seed says which faults there are and what users do; `make chaos SEED=...` repeats a run as far as time does. A
+long run can be done in parts: `FIRST=251 FAULTS=250` are its faults 251 to 500.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from notebook_server import PYTHON, Server
 
 SEED = int(os.environ.get("KERNELPOD_CHAOS_SEED", "1"))
 COUNT = int(os.environ.get("KERNELPOD_CHAOS_FAULTS", "20"))
+FIRST = int(os.environ.get("KERNELPOD_CHAOS_FIRST", "1"))
 ONLY = os.environ.get("KERNELPOD_CHAOS_ONLY", "")
 SETTLE_SECONDS = 120.0
 MACHINES_ARE_THERE = all(Layout.from_environment().machine(one.name).exists() for one in MACHINES.values())
@@ -121,10 +123,14 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
     happened: Counter[str] = Counter()
     slowest = 0.0
     began = time.monotonic()
-    print(f"seed {SEED}: `make chaos SEED={SEED}` repeats this", flush=True)
-    for number in range(COUNT):
-        name = scene.random.choices(names, [faults[one][0] for one in names])[0]
-        print(f"[{time.monotonic() - began:6.0f} s] {number + 1} of {COUNT}: {name}", flush=True)
+    again = f"make chaos SEED={SEED} FIRST={FIRST} FAULTS={COUNT}" + (f" ONLY='{ONLY}'" if ONLY else "")
+    print(f"seed {SEED}: `{again}` repeats this", flush=True)
+    for number, name in enumerate(chosen(names, [faults[one][0] for one in names]), FIRST):
+        print(
+            f"[{time.monotonic() - began:6.0f} s] {number} of {FIRST} to {FIRST + COUNT - 1}: {name}", flush=True
+        )
+        # By its number, so that it is the same in a run of all faults and in one of a part.
+        scene.random.seed(f"{SEED} {number}")
         happened[name] += 1
         faults[name][1](scene)
         scene.start_gateways()
@@ -164,6 +170,11 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
         assert not unexpected, "\n---\n".join(unexpected)
 
 
+def chosen(names: list[str], weights: list[float]) -> list[str]:
+    """Return the faults of this part of the run with this seed."""
+    return random.Random(SEED).choices(names, weights, k=FIRST - 1 + COUNT)[FIRST - 1 :]
+
+
 def told_of(scene: Scene) -> str:
     """Return the broken promises, and what the servers of the users and their kernels say of them."""
     told = [*scene.users[0].tally.wrong]
@@ -189,7 +200,7 @@ def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: f
     """Print what happened and what became of it."""
     rows = [(str(count), name) for name, count in happened.most_common()]
     rows += [
-        (str(happened.total()), f"faults in all, in {seconds:.0f} s, seed {SEED}"),
+        (str(happened.total()), f"faults in all, in {seconds:.0f} s, seed {SEED}, from the {FIRST}. on"),
         (str(tally.cells), "cells"),
         (str(tally.told), "cells whose users were told of a loss"),
         (str(tally.refused), "requests that were refused, each with a reason"),
