@@ -270,6 +270,42 @@ sops: {mac: "ENC[AES256_GCM,data:eA==,iv:eA==,tag:eA==,type:str]", version: 3.9.
     assert unsaid(made) == []
 
 
+BITNAMI = """
+hub: {adminUser: ada, password: hunter2, baseUrl: /jupyter, configuration: "{{ x }}", resourcesPreset: small}
+singleuser:
+  image: {registry: r.example, repository: lab, tag: "1"}
+  notebookDir: /home/lab
+  persistence: {enabled: true, size: 5Gi, storageClass: fast, accessModes: [ReadWriteOnce]}
+  resources: {limits: {memory: 2Gi, cpu: 500m}, requests: {memory: 1Gi}}
+  extraEnvVars: [{name: A, value: b}]
+  containerSecurityContext: {runAsUser: 1001, enabled: true}
+postgresql: {auth: {username: hub}}
+imagePuller: {enabled: true}
+"""
+
+
+def test_values_of_bitnamis_chart_become_those_of_the_other(tmp_path: Path) -> None:
+    made = made_of(tmp_path, BITNAMI)
+    values, settings = new(made)
+    assert values["hub"]["config"]["Authenticator"] == {"admin_users": ["ada"]}
+    assert values["singleuser"]["image"] == {"tag": "1", "name": "r.example/lab"}
+    assert values["singleuser"]["memory"] == {"limit": 2 * 1024**3, "guarantee": 1024**3}
+    assert values["singleuser"]["cpu"] == {"limit": 0.5}
+    assert values["singleuser"]["extraEnv"] == {"A": "b"}
+    assert settings["homes"]["mount_path"] == "/home/lab"
+    assert settings["homes"]["claims"] == {"size": "5Gi", "storage_class": "fast"}
+    assert settings["policy"] == {"uid": 1001}
+    left = {key for key, change in fates(made).items() if change == "left"}
+    assert left == {
+        "hub.configuration",
+        "hub.resourcesPreset",
+        "singleuser.containerSecurityContext.enabled",
+        "postgresql.auth.username",
+        "imagePuller.enabled",
+    }
+    assert b"hunter2" not in made.files["values.yaml"]
+
+
 # The command
 
 

@@ -14,6 +14,7 @@ from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
 from kernelpod.hub.needs.rule import is_no_template
 from kernelpod.importers.helm.files import HelmValues, Other
 from kernelpod.importers.hub.auth import move_auth
+from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED, RENAMED
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.moves import Values
@@ -49,6 +50,8 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     values = Values(made)
     _encrypted(values)
     _nulls(values)
+    if is_bitnami(values):
+        move_bitnami(values)
     _strays(values)
     for old, new in RENAMED.items():
         values.move(old, new)
