@@ -142,6 +142,45 @@ def test_another_spawner_is_left_to_the_admin(tmp_path: Path) -> None:
     assert [note.change for note in made.fates()] == ["left"]
 
 
+DOCKER = """
+c.JupyterHub.spawner_class = "dockerspawner.SwarmSpawner"
+c.SwarmSpawner.notebook_dir = "/home/jovyan/work"
+c.SwarmSpawner.volumes = {
+    "/export/homes/{username}": "/home/jovyan/work",
+    "/export/data": {"bind": "/data", "mode": "ro"},
+    "/export/of/{username}/tmp": "/scratch",
+    "shared-volume": "/shared",
+}
+c.SwarmSpawner.read_only_volumes = {"/export/exams": "/exams"}
+c.SwarmSpawner.image = "lab:1"
+c.SwarmSpawner.network_name = "jupyter"
+c.SwarmSpawner.mem_limit = "2G"
+"""
+
+
+def test_folders_that_docker_mounts_are_homes_and_mounts(tmp_path: Path) -> None:
+    made, traits, settings = of_python(tmp_path, DOCKER)
+    assert traits == {"Spawner": {"mem_limit": "2G"}}
+    homes = {"root": "/export/homes", "path_template": "{username}", "mount_path": "/home/jovyan/work"}
+    assert settings["homes"] == {**homes, "slug": "escape"}
+    mounts = [
+        (one["root"], one.get("path_template"), one["mount_path"], one["read_only"]) for one in settings["mounts"]
+    ]
+    assert mounts == [
+        ("/export/data", None, "/data", True),
+        ("/export/of", "{username}/tmp", "/scratch", False),
+        ("/export/exams", None, "/exams", True),
+    ]
+    fate = {note.key.rpartition(".")[2]: note.change for note in made.fates()}
+    assert (fate["shared-volume"], fate["image"], fate["network_name"]) == ("left", "left", "dropped")
+    assert made.questions == []
+
+
+def test_how_docker_names_homes_is_asked(tmp_path: Path) -> None:
+    made, _, _ = of_python(tmp_path, DOCKER.replace("homes/{username}", "homes/{raw_username}"))
+    assert {question.code for question in made.questions} == {"homes-move"}
+
+
 TLJH = """
 users: {admin: [ada], allowed: [bob], banned: [eve], extra_user_groups: {g: [bob]}}
 limits: {memory: 1G, cpu: 2}

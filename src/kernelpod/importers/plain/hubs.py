@@ -12,6 +12,7 @@ from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.secrets import leave_out_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
 from kernelpod.importers.hub.values import Options, settings_of, write_settings
+from kernelpod.importers.plain.docker import take_docker
 from kernelpod.importers.plain.pythonfile import Left, read_python
 from kernelpod.importers.report import Imported, ImportingError, Note
 
@@ -73,7 +74,7 @@ def imported_python(file: Path, options: Options) -> Imported:
     values.put(_STORAGE, "dynamic" if pvc else "none", _STORAGE)
     for section in ("Spawner", "KubeSpawner"):
         values.drop(("hub", "config", section, "storage_pvc_ensure"), "homes of the settings say it", "changed")
-    return _finished(values, options)
+    return _finished(values, options, take_docker(values))
 
 
 def _fate(left: Left) -> Note:
@@ -105,7 +106,7 @@ def imported_tljh(file: Path, options: Options) -> Imported:
         made.note(("services", "cull"), "added", f"culling.idle_seconds is {_TLJH_SECONDS}, as in TLJH")
     made.ask("homes-move", (), "the home of alice was /home/jupyter-alice, and it would be alice below homes.root")
     values.put(_STORAGE, "none", _STORAGE)
-    return _finished(values, options, {"root": "/home"})
+    return _finished(values, options, {"homes": {"root": "/home"}})
 
 
 def _first_page(values: Values) -> None:
@@ -117,19 +118,17 @@ def _first_page(values: Values) -> None:
         values.note(key, "changed", f"hub.config.Spawner.default_url is {_APPS[app]}")
 
 
-def _finished(values: Values, options: Options, homes: dict[str, Any] | None = None) -> Imported:
+def _finished(values: Values, options: Options, known: dict[str, Any]) -> Imported:
     """Convert the hub's traits as those of the chart, and write the rest of them as traits again.
 
-    `homes` are those of the settings, where the source does not say them.
+    `known` are settings that are known already; they take precedence.
     """
     made = values.made
     for old, new in RENAMED.items():
         if old.startswith("hub.config."):
             values.move(old, new)
     move_traits(values, say=False)
-    settings = settings_of(values, options.version, options.nfs)
-    if homes:
-        settings["homes"] = homes
+    settings = settings_of(values, options.version, options.nfs) | known
     values.drop("cull", "culling.idle_seconds of the settings culls servers and kernels")
     leave_out_secrets(values, options.keep_secrets)
     for trait, place in VALUES.items():
