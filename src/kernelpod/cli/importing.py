@@ -18,13 +18,14 @@ from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.values import Options, imported_values
-from kernelpod.importers.report import FATES, QUESTIONS, UNKNOWN, Imported, ImportingError, Note, Question
+from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 
 SETTINGS = "settings.yaml"
 REPORT = "import-report.json"
 EXIT_ASKED = 3
+NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
 
 
 @click.command("import")
@@ -74,18 +75,18 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
       kernelpod import old-values.yaml production.yaml --chart 3.3.7 --to hub --dry-run
     """
     made = _imported(**source)
-    open_questions = [question for question in made.questions if question.code not in accepted]
+    asked = bool(made.unanswered(accepted))
     _add_report(made, accepted)
     _refuse_existing(made, to)
     with tempfile.TemporaryDirectory() as folder:
         _write(made, Path(folder))
         findings = _findings(made, Path(folder))
         said = [finding.as_text().replace(folder, str(to)) for finding in findings]
-    write = not dry_run and not open_questions
+    write = not dry_run and not asked
     if write:
         _write(made, to)
-    _say(made, said, to, open_questions, written=write, as_json=as_json)
-    if open_questions:
+    _say(made, said, to, accepted, written=write, as_json=as_json)
+    if asked:
         raise SystemExit(EXIT_ASKED)
     raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
 
@@ -111,23 +112,8 @@ def _imported(
 
 def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:
     """Add the whole report to the new files, with the questions and their answers."""
-    report = json.dumps(_report(made, accepted), indent=1, ensure_ascii=False)
+    report = json.dumps(made.as_dict(accepted), indent=1, ensure_ascii=False)
     made.files[REPORT] = f"{report}\n".encode("utf-8", "backslashreplace")
-
-
-def _report(made: Imported, accepted: tuple[str, ...] = ()) -> dict[str, Any]:
-    fates = made.fates()
-    return {
-        "values": {"read": len(fates), **{fate: _count(fates, fate) for fate in FATES}},
-        "questions": [
-            {"code": code, **note.as_dict(), "accepted": code in accepted} for code, note in made.questions
-        ],
-        "fates": [note.as_dict() for note in fates],
-    }
-
-
-def _count(fates: list[Note], fate: str) -> int:
-    return sum(note.change == fate for note in fates)
 
 
 def _refuse_existing(made: Imported, to: Path) -> None:
@@ -166,25 +152,18 @@ def _findings(made: Imported, folder: Path) -> list[Finding]:
 
 
 def _say(
-    made: Imported, findings: list[str], to: Path, asked: list[Question], *, written: bool, as_json: bool
+    made: Imported, findings: list[str], to: Path, accepted: tuple[str, ...], *, written: bool, as_json: bool
 ) -> None:
     files = [str(to / name) for name in made.files]
     if as_json:
-        accepted = tuple({question.code for question in made.questions} - {question.code for question in asked})
         notes = [note.as_dict() for note in made.notes]
         about = {"files": files, "written": written, "notes": notes, "findings": findings}
-        say_json({**about, **_report(made, accepted)})
+        say_json({**about, **made.as_dict(accepted)})
         return
-    fates = made.fates()
-    for note in [*made.notes, *(one for one in fates if one.why == UNKNOWN), *made.others]:
-        click.echo(note.as_text())
-    for finding in findings:
-        click.echo(finding)
-    for question in made.questions:
-        click.echo(question.as_text() if question in asked else f"{question.note.as_text()}; accepted")
-    click.echo(f"{len(fates)} values: " + ", ".join(f"{_count(fates, fate)} {fate}" for fate in FATES))
-    if asked:
-        click.echo("nothing was written: the questions above need an answer")
+    for line in [*made.said(), *findings, *made.closing(accepted)]:
+        click.echo(line)
+    if made.unanswered(accepted):
+        click.echo(NOTHING_WRITTEN)
         return
     for file in files:
         click.echo(f"{file} {'written' if written else 'would be written'}")

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import Homes
-from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.templates import Slugs
 from kernelpod.importers.hub.volumes import (
     STORAGE,
@@ -22,6 +21,7 @@ from kernelpod.importers.hub.volumes import (
     shared_mount,
     volumes_of,
 )
+from kernelpod.importers.moves import Values
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")

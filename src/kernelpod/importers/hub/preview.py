@@ -1,7 +1,7 @@
 """Shows what a user has before and after an import, side by side.
 
-What was is read from the source by itself, and not from what the import made of it, so that a mistake of the import
-shows.
+What was is read from the source by itself, and not from what the import made of it, so that a mistake of the
+import shows.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Names:
 
     def __init__(self, version: str, user: str) -> None:
         major = int(version.lstrip("v").split(".")[0]) if version.lstrip("v")[:1].isdigit() else 0
-        usual = user_slug(user) if major >= 4 else former_user_slug(user)  # noqa: PLR2004 - see Slugs
+        usual = user_slug(user) if major >= 4 else former_user_slug(user)
         unknown = f"{usual} or {user_slug(user)}" if not major and usual != user_slug(user) else usual
         self._values = {
             "username": unknown,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys
-from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.moves import Values
 
 _KEY = re.compile(
     r"passw(or)?d|secret|token|crypto?_?key|(api|access|private|signing)_?key|credential", re.IGNORECASE

@@ -15,8 +15,8 @@ from kernelpod.importers.helm.nests import SECTIONS
 from kernelpod.importers.hub.auth import move_auth
 from kernelpod.importers.hub.chartkeys import GENERATED, KNOWN, RENAMED
 from kernelpod.importers.hub.homes import homes_of
-from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.secrets import leave_out_secrets
+from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from kernelpod.findings.finding import Finding
 from kernelpod.findings.jsonfile import JsonFile, Path
 from kernelpod.kernelspecs.linting.kinds import finding
+from kernelpod.kernelspecs.linting.variables import variables_in
 from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
 from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings.culling import Culling
@@ -58,8 +59,9 @@ def check_form(file: str, read: JsonFile) -> Iterator[Finding]:
         for code, said in _of_value(path, value):
             yield finding(code, file, read.place(path), said)
     metadata = read.data.get("metadata") if isinstance(read.data, dict) else None
-    if isinstance(metadata, dict) and "process_proxy" in metadata:
-        yield finding("process-proxy", file, read.place(("metadata", "process_proxy")))
+    for key in ("process_proxy", "kernel_provisioner"):
+        if isinstance(metadata, dict) and key in metadata:
+            yield finding("process-proxy", file, read.place(("metadata", key)))
 
 
 def check_spec(
@@ -120,6 +122,8 @@ def _of_value(path: Path, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         if _SECRET_VALUE.search(value) or (in_env and _is_secret(key, value)):
             yield "secret", key
+        if in_env and (found := variables_in(key, value)):
+            yield "not-replaced", f"${found[0]}"
         yield from _of_text(path, value)
 
 
