@@ -51,7 +51,6 @@ NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
     "--chart", "version", default="", help="z2jh-values: version of the chart that ran with these values."
 )
 @click.option("--nfs", default="", help="z2jh-values: SERVER:/FOLDER where a storage class makes users' claims.")
-@click.option("--keep-secrets", is_flag=True, help="z2jh-values: write secrets into the new values, too.")
 @click.option(
     "--accept",
     "accepted",
@@ -100,11 +99,10 @@ def _imported(
     settings: tuple[str, ...],
     version: str,
     nfs: str,
-    keep_secrets: bool,
 ) -> Imported:
     files = [config_of(source) for source in sources]
     if (layout or ("z2jh-values" if at else guessed(files[0]))) == "z2jh-values":
-        return imported_values(helm_values(files, settings, at), Options(keep_secrets, version, nfs))
+        return imported_values(helm_values(files, settings, at), Options(version, nfs))
     if len(files) > 1:
         raise ImportingError("courses-config is one config.yaml; import others by themselves")
     return imported_courses(files[0], image, kernelspecs)
@@ -130,7 +128,7 @@ def _write(made: Imported, to: Path) -> None:
             path = to / name
             new += reversed([parent for parent in path.parents if not parent.exists()])
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(path, "xb", opener=_private if made.secret else None) as opened:
+            with open(path, "xb", opener=_private if name in made.private else None) as opened:
                 new.append(path)
                 opened.write(raw)
     except OSError as error:

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from kernelpod.base import yamltext
 from kernelpod.errors import KernelpodError
-from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, dotted, leaves_of
+from kernelpod.findings.secrets import shown
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, leaves_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 Change = Literal["kept", "changed", "added", "dropped", "left", "warning", "question"]
@@ -73,22 +74,23 @@ class Account:
     """The fates of values that are not in `tree`, such as those around the hub's values."""
     notes: list[Note] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
-    secret: bool = False
-    """Whether the new files contain secrets."""
     unchanged: set[Keys] = field(default_factory=set)
     """Values of the source that are in a new file as they were."""
     _said: dict[Keys, Note] = field(default_factory=dict)
 
     def note(self, keys: Keys, change: Change, why: str = "") -> None:
         """Add a note on a value of the source. A note on a mapping holds for what is in it and has no other."""
-        note = Note(self.tree.spot(keys), dotted(keys), change, why)
+        note = Note(self.tree.spot(keys), shown(keys), change, why)
         self.notes.append(note)
-        if change in FATES:
-            self._said.setdefault(keys, note)
+        if change not in FATES:
+            return
+        said = self._said.setdefault(keys, note)
+        if said is not note and said.change == change:
+            self._said[keys] = said._replace(why=f"{said.why}; {why}")
 
     def ask(self, code: str, keys: Keys, why: str) -> None:
         """Ask the admin about a value of the source; the import needs their answer."""
-        self.questions.append(Question(code, Note(self.tree.spot(keys), dotted(keys), "question", why)))
+        self.questions.append(Question(code, Note(self.tree.spot(keys), shown(keys), "question", why)))
 
     def unanswered(self, accepted: Collection[str]) -> list[Question]:
         """Return the questions whose codes the admin has not accepted."""
@@ -101,7 +103,7 @@ class Account:
 
     def _fate(self, keys: Keys, value: Any) -> Note:
         """Return the note on a value, or the closest one on what it is in."""
-        spot, key = self.tree.spot(keys), dotted(keys)
+        spot, key = self.tree.spot(keys), shown(keys)
         for length in range(len(keys), -1, -1):
             if said := self._said.get(keys[:length]):
                 return Note(spot, key, said.change, said.why)
@@ -147,14 +149,16 @@ class Imported(Account):
     files: dict[str, bytes] = field(default_factory=dict)
     courses: list[str] = field(default_factory=list)
     """Paths of the courses files among them."""
+    private: set[str] = field(default_factory=set)
+    """Paths of those that contain secrets."""
 
     def note_file(self, spot: Spot, change: Change, why: str) -> None:
         """Add a note on another file or a place in it."""
         self.notes.append(Note(spot, "", change, why))
 
-    def write_yaml(self, path: str, data: dict[str, Any]) -> None:
-        """Add a YAML file."""
-        head = f"# Made by `kernelpod import` of {self.tree.spot(()).file.name}.\n"
+    def write_yaml(self, path: str, data: dict[str, Any], about: str = "") -> None:
+        """Add a YAML file. `about` are comments."""
+        head = f"{about}# Made by `kernelpod import` of {self.tree.spot(()).file.name}.\n"
         text = yamltext.dump(data, width=110)
         self.files[path] = (head + text).encode()
 

@@ -136,8 +136,9 @@ def test_images_have_to_be_among_the_allowed(tmp_path: Path, image: str, ok: boo
     ("name", "value", "secret"),
     [
         ("LANG", "C.UTF-8", False),
-        ("TOKENIZERS_PARALLELISM", "false", True),
+        ("TOKENIZERS_PARALLELISM", "false", False),
         ("DB_PASSWORD", "", False),
+        ("GITHUB_PAT", "made-up", True),
         ("DB_PASSWORD_FILE", "/run/secrets/db", False),
         ("DB_URL", "postgres://app:hunter2@db/x", True),
         ("SPARK_OPTS", "--conf spark.executor.memoryOverheadFactor=0.1", False),

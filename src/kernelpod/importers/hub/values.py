@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kernelpod.findings.secrets import secrets_in, shown
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
 from kernelpod.importers.helm.files import HelmValues, Other
@@ -15,7 +16,7 @@ from kernelpod.importers.helm.nests import SECTIONS
 from kernelpod.importers.hub.auth import move_auth
 from kernelpod.importers.hub.chartkeys import GENERATED, KNOWN, RENAMED
 from kernelpod.importers.hub.homes import homes_of
-from kernelpod.importers.hub.secrets import leave_out_secrets
+from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
@@ -33,8 +34,6 @@ _PULL = ("registry", "username", "email", "password")
 class Options:
     """What the values do not say."""
 
-    keep_secrets: bool = False
-    """Whether secrets are written into the new values."""
     version: str = ""
     """The version of the chart that ran with these values; empty if nobody knows."""
     nfs: str = ""
@@ -42,7 +41,7 @@ class Options:
 
 
 def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
-    """Return `values.yaml` for use after `kernelpod hub values`, and `settings.yaml`. Raises ImportingError."""
+    """Return values for use after `kernelpod hub values`, their secrets, and settings. Raises ImportingError."""
     made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
     _encrypted(values)
@@ -59,16 +58,22 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     _network(values)
     settings |= _ids(values) | _culling(values)
     _unknown(values)
-    leave_out_secrets(values, options.keep_secrets)
+    secrets = take_secrets(values)
     _kept(values)
-    made.write_yaml("values.yaml", values.data)
+    made.write_yaml(VALUES, values.data)
+    if secrets:
+        made.write_yaml(SECRETS, secrets, HEAD)
+        made.private.add(SECRETS)
     try:
         Settings.model_validate(settings)
     except ValidationError as error:
         file = given.tree.spot(()).file
         raise ImportingError("\n".join(f"{file}: settings.{one}" for one in sentences(error, Settings))) from error
     if settings:
-        made.write_yaml("settings.yaml", settings)
+        made.write_yaml(SETTINGS, settings)
+    if any(secrets_in(settings)):
+        made.private.add(SETTINGS)
+        made.note((), "warning", f"{SETTINGS} has a secret: keep it out of repositories, too")
     return made
 
 
@@ -133,12 +138,13 @@ def _hub(values: Values) -> None:
         values.note("singleuser.cloudMetadata.enabled", "changed", why)
     elif inverted is not None:
         values.note("singleuser.cloudMetadata.enabled", "dropped", "true or false was expected here")
-    code = values.get("hub.extraConfig")
+    where: Keys = ("hub", "extraConfig")
+    code = values.get(where)
     if isinstance(code, (str, list)):
-        blocks = [code] if isinstance(code, str) else code
-        values.pop("hub.extraConfig")
-        numbered = {f"{number:02}-imported": block for number, block in enumerate(blocks)}
-        values.put("hub.extraConfig", numbered, "hub.extraConfig")
+        values.pop(where)
+        for number, block in enumerate([code] if isinstance(code, str) else code):
+            began = where if isinstance(code, str) else (*where, number)
+            values.put((*where, f"{number:02}-imported"), block, began)
         values.note("hub.extraConfig", "changed", "it is a mapping by name now")
     if code:
         why = "Python code is copied unchecked: look for secrets, mounts, commands and KERNEL_... variables"
@@ -254,4 +260,4 @@ def _kept(values: Values) -> None:
     for section, inner in values.data.items():
         for keys in [(section, key) for key in inner] if isinstance(inner, dict) and inner else [(section,)]:
             if keys in values.made.tree.spots:
-                values.made.notes.append(Note(values.made.tree.spot(keys), dotted(keys), "kept", ""))
+                values.made.notes.append(Note(values.made.tree.spot(keys), shown(keys), "kept", ""))

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from kernelpod.findings.jsonfile import JsonFile
-from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, dotted
+from kernelpod.findings.secrets import shown
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree
 from kernelpod.importers.kernelspecs.commands import word_of
 from kernelpod.importers.kernelspecs.runners import move_runners
 from kernelpod.importers.moves import Values
@@ -86,7 +87,7 @@ def import_kernelspec(file: Path, source: JsonFile, given: Given) -> ImportedKer
     made = ImportedKernelspec(YamlTree(source.data, spots), folder=f"{_FILES}/{given.name}")
     for keys in source.repeated:
         why = "the key occurs again, and readers of JSON take the last one"
-        made.others.append(Note(made.tree.spot(keys), dotted(keys), "dropped", why))
+        made.others.append(Note(made.tree.spot(keys), shown(keys), "dropped", why))
     values = Values(made)
     _objects(values)
     ours = stockform.is_stock(source.data)
