@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelpod.base.chartkeys import KEYS
+from kernelpod.base.merging import merged
+from kernelpod.findings.secrets import secrets_in
 from kernelpod.findings.yamlfile import dotted, leaves_of
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.chartkeys import RENAMED
@@ -30,7 +32,22 @@ _STORAGE = (
     "extraVolumeMounts",
     "pvcName",
 )
-_WORDS = st.sampled_from(["", "a", "static", "dynamic", "none", "{username}", "/home/jovyan", "null", "x: y", "1"])
+_WORDS = st.sampled_from(
+    [
+        "made-up-secret",
+        "token=made-up-secret",
+        "",
+        "a",
+        "static",
+        "dynamic",
+        "none",
+        "{username}",
+        "/home/jovyan",
+        "null",
+        "x: y",
+        "1",
+    ]
+)
 _SCALARS = st.one_of(st.none(), st.booleans(), st.integers(0, 9), st.floats(0, 1), _WORDS)
 _VOLUME_KEYS = (
     "name",
@@ -45,7 +62,7 @@ _VOLUME_KEYS = (
     "secret",
 )
 _NAMES = st.sampled_from(
-    [*_KEYS, *_STORAGE, *_VOLUME_KEYS, "Authenticator", "KERNEL_PATH", "allowed_users", "egress"]
+    [*_KEYS, *_STORAGE, *_VOLUME_KEYS, "Authenticator", "KERNEL_PATH", "allowed_users", "egress", "api_token"]
 )
 _VALUES = st.recursive(
     _SCALARS,
@@ -72,9 +89,16 @@ def test_each_value_of_any_files_has_one_fate(
     assert len(read) == sum(1 for one in (first, second) for _ in leaves_of(one))
     assert [note.key for note in read if note.why == UNKNOWN] == []
     Settings.model_validate(yaml.safe_load(made.files.get("settings.yaml", b"{}")))
-    values = yaml.safe_load(made.files["values.yaml"])
+    public = yaml.safe_load(made.files["values.yaml"])
+    values = merged(public, yaml.safe_load(made.files.get("secrets.yaml", b"{}")))
     old = {dotted(keys): value for keys, value in leaves_of(made.tree.data)}
     there = {dotted(keys): value for keys, value in leaves_of(values)}
     for note in read:
         if note.change == "kept":
             assert there[note.key] == old[note.key]
+    # The two files together are the values that one file would have held, and the first holds no secret.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("kernelpod.importers.hub.values.take_secrets", lambda _: {})
+        whole = imported_values(helm_values(files))
+    assert values == yaml.safe_load(whole.files["values.yaml"])
+    assert list(secrets_in(public)) == []

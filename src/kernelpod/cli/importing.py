@@ -21,7 +21,7 @@ from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.preview import Row, preview
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.plain.hubs import imported_python, imported_tljh
-from kernelpod.importers.report import FATES, QUESTIONS, UNKNOWN, Imported, ImportingError, Note, Question
+from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import overrides
@@ -35,6 +35,7 @@ _UNKNOWN_YET = {
     "runtime": {"kubernetes": {"home_check_image": "gateway:0"}},
 }
 EXIT_ASKED = 3
+NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
 
 
 @click.command("import")
@@ -60,7 +61,6 @@ EXIT_ASKED = 3
     "--chart", "version", default="", help="z2jh-values: version of the chart that ran with these values."
 )
 @click.option("--nfs", default="", help="z2jh-values: SERVER:/FOLDER where a storage class makes users' claims.")
-@click.option("--keep-secrets", is_flag=True, help="z2jh-values: write secrets into the new values, too.")
 @click.option(
     "--accept",
     "accepted",
@@ -87,20 +87,20 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
       kernelpod import old-values.yaml production.yaml --chart 3.3.7 --to hub --dry-run --preview jo.doe
     """
     made, rows = _imported(**source)
-    open_questions = [question for question in made.questions if question.code not in accepted]
+    asked = bool(made.unanswered(accepted))
     _add_report(made, accepted)
     _refuse_existing(made, to)
     with tempfile.TemporaryDirectory() as folder:
         _write(made, Path(folder))
         findings = _findings(made, Path(folder))
         said = [finding.as_text().replace(folder, str(to)) for finding in findings]
-    write = not dry_run and not open_questions
+    write = not dry_run and not asked
     if write:
         _write(made, to)
     if rows and not as_json:
         say_table([row._asdict() for row in rows])
-    _say(made, said, to, open_questions, written=write, as_json=as_json)
-    if open_questions:
+    _say(made, said, to, accepted, written=write, as_json=as_json)
+    if asked:
         raise SystemExit(EXIT_ASKED)
     raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
 
@@ -114,7 +114,6 @@ def _imported(
     settings: tuple[str, ...],
     version: str,
     nfs: str,
-    keep_secrets: bool,
     user: str,
 ) -> tuple[Imported, list[Row]]:
     """Return the import, and what a user has before and after."""
@@ -122,35 +121,20 @@ def _imported(
     layout = layout or ("z2jh-values" if at else guessed(files[0]))
     if layout == "z2jh-values":
         given = helm_values(files, settings, at)
-        made = imported_values(given, Options(keep_secrets, version, nfs))
+        made = imported_values(given, Options(version, nfs))
         return made, preview(given, made, version, user) if user else []
     if len(files) > 1 or user:
         raise ImportingError(f"{layout} is one file, without --preview; import others by themselves")
     if layout == "courses-config":
         return imported_courses(files[0], image, kernelspecs), []
     plain = imported_python if layout == "jupyterhub-config" else imported_tljh
-    return plain(files[0], Options(keep_secrets, version, nfs)), []
+    return plain(files[0], Options(version, nfs)), []
 
 
 def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:
     """Add the whole report to the new files, with the questions and their answers."""
-    report = json.dumps(_report(made, accepted), indent=1, ensure_ascii=False)
+    report = json.dumps(made.as_dict(accepted), indent=1, ensure_ascii=False)
     made.files[REPORT] = f"{report}\n".encode("utf-8", "backslashreplace")
-
-
-def _report(made: Imported, accepted: tuple[str, ...] = ()) -> dict[str, Any]:
-    fates = made.fates()
-    return {
-        "values": {"read": len(fates), **{fate: _count(fates, fate) for fate in FATES}},
-        "questions": [
-            {"code": code, **note.as_dict(), "accepted": code in accepted} for code, note in made.questions
-        ],
-        "fates": [note.as_dict() for note in fates],
-    }
-
-
-def _count(fates: list[Note], fate: str) -> int:
-    return sum(note.change == fate for note in fates)
 
 
 def _refuse_existing(made: Imported, to: Path) -> None:
@@ -167,7 +151,7 @@ def _write(made: Imported, to: Path) -> None:
             path = to / name
             new += reversed([parent for parent in path.parents if not parent.exists()])
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(path, "xb", opener=_private if made.secret else None) as opened:
+            with open(path, "xb", opener=_private if name in made.private else None) as opened:
                 new.append(path)
                 opened.write(raw)
     except OSError as error:
@@ -193,25 +177,18 @@ def _findings(made: Imported, folder: Path) -> list[Finding]:
 
 
 def _say(
-    made: Imported, findings: list[str], to: Path, asked: list[Question], *, written: bool, as_json: bool
+    made: Imported, findings: list[str], to: Path, accepted: tuple[str, ...], *, written: bool, as_json: bool
 ) -> None:
     files = [str(to / name) for name in made.files]
     if as_json:
-        accepted = tuple({question.code for question in made.questions} - {question.code for question in asked})
         notes = [note.as_dict() for note in made.notes]
         about = {"files": files, "written": written, "notes": notes, "findings": findings}
-        say_json({**about, **_report(made, accepted)})
+        say_json({**about, **made.as_dict(accepted)})
         return
-    fates = made.fates()
-    for note in [*made.notes, *(one for one in fates if one.why == UNKNOWN), *made.others]:
-        click.echo(note.as_text())
-    for finding in findings:
-        click.echo(finding)
-    for question in made.questions:
-        click.echo(question.as_text() if question in asked else f"{question.note.as_text()}; accepted")
-    click.echo(f"{len(fates)} values: " + ", ".join(f"{_count(fates, fate)} {fate}" for fate in FATES))
-    if asked:
-        click.echo("nothing was written: the questions above need an answer")
+    for line in [*made.said(), *findings, *made.closing(accepted)]:
+        click.echo(line)
+    if made.unanswered(accepted):
+        click.echo(NOTHING_WRITTEN)
         return
     for file in files:
         click.echo(f"{file} {'written' if written else 'would be written'}")

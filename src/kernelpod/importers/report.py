@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from kernelpod.base import yamltext
 from kernelpod.errors import KernelpodError
-from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, dotted, leaves_of
+from kernelpod.findings.secrets import shown
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, leaves_of
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 Change = Literal["kept", "changed", "added", "dropped", "left", "warning", "question"]
 # What can become of a value of the source.
 FATES: tuple[Change, ...] = ("kept", "changed", "dropped", "left")
@@ -42,7 +43,7 @@ class Note(NamedTuple):
         """Return the note as file:line:column: ..., so that editors can jump there."""
         file, place = self.spot
         said = ": ".join(word for word in (self.key, self.why) if word)
-        # The text contains names of the source, so control characters are replaced.
+        # The text contains names of the source, so characters that break terminals are replaced.
         return _CONTROL.sub("?", f"{file}:{place.line}:{place.column}: {self.change}: {said}")
 
     def as_dict(self) -> dict[str, str | int]:
@@ -65,17 +66,12 @@ class Question(NamedTuple):
 
 
 @dataclass
-class Imported:
-    """The new files, by their paths below the new folder, and the notes."""
+class Account:
+    """What becomes of each value of a source, and what only the admin can decide."""
 
     tree: YamlTree
     others: list[Note] = field(default_factory=list)
     """The fates of values that are not in `tree`, such as those around the hub's values."""
-    files: dict[str, bytes] = field(default_factory=dict)
-    courses: list[str] = field(default_factory=list)
-    """Paths of the courses files among them."""
-    secret: bool = False
-    """Whether the files contain secrets."""
     notes: list[Note] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     unchanged: set[Keys] = field(default_factory=set)
@@ -84,14 +80,21 @@ class Imported:
 
     def note(self, keys: Keys, change: Change, why: str = "") -> None:
         """Add a note on a value of the source. A note on a mapping holds for what is in it and has no other."""
-        note = Note(self.tree.spot(keys), dotted(keys), change, why)
+        note = Note(self.tree.spot(keys), shown(keys), change, why)
         self.notes.append(note)
-        if change in FATES:
-            self._said[keys] = note  # of two, the later one is nearer to the new files
+        if change not in FATES:
+            return
+        # Of two, the later one is nearer to the new files.
+        said = self._said.get(keys)
+        self._said[keys] = note._replace(why=f"{said.why}; {why}") if said and said.change == change else note
 
     def ask(self, code: str, keys: Keys, why: str) -> None:
         """Ask the admin about a value of the source; the import needs their answer."""
-        self.questions.append(Question(code, Note(self.tree.spot(keys), dotted(keys), "question", why)))
+        self.questions.append(Question(code, Note(self.tree.spot(keys), shown(keys), "question", why)))
+
+    def unanswered(self, accepted: Collection[str]) -> list[Question]:
+        """Return the questions whose codes the admin has not accepted."""
+        return [question for question in self.questions if question.code not in accepted]
 
     def fates(self) -> list[Note]:
         """Return one note for each value of the source."""
@@ -100,7 +103,7 @@ class Imported:
 
     def _fate(self, keys: Keys, value: Any) -> Note:
         """Return the note on a value, or the closest one on what it is in."""
-        spot, key = self.tree.spot(keys), dotted(keys)
+        spot, key = self.tree.spot(keys), shown(keys)
         for length in range(len(keys), -1, -1):
             if said := self._said.get(keys[:length]):
                 return Note(spot, key, said.change, said.why)
@@ -108,13 +111,54 @@ class Imported:
             return Note(spot, key, "kept", "")
         return Note(spot, key, "dropped", _EMPTY) if value in (None, {}, []) else Note(spot, key, "left", UNKNOWN)
 
+    def said(self) -> list[str]:
+        """Return the notes as lines, with those on values that have no other."""
+        unknown = [note for note in self.fates() if note.why == UNKNOWN]
+        return [note.as_text() for note in [*self.notes, *unknown, *self.others]]
+
+    def closing(self, accepted: Collection[str]) -> list[str]:
+        """Return the last lines of a report: the questions, and how many values have each fate."""
+        asked = [
+            f"{question.note.as_text()}; accepted" if question.code in accepted else question.as_text()
+            for question in self.questions
+        ]
+        fates = self.fates()
+        counted = ", ".join(f"{number} {fate}" for fate, number in _counts(fates).items())
+        return [*asked, f"{len(fates)} values: {counted}"]
+
+    def as_dict(self, accepted: Collection[str]) -> dict[str, Any]:
+        """Return the report as an object for JSON: the counts, the questions, and the fate of each value."""
+        fates = self.fates()
+        return {
+            "values": {"read": len(fates), **_counts(fates)},
+            "questions": [
+                {"code": code, **note.as_dict(), "accepted": code in accepted} for code, note in self.questions
+            ],
+            "fates": [note.as_dict() for note in fates],
+        }
+
+
+def _counts(fates: list[Note]) -> dict[str, int]:
+    return {fate: sum(note.change == fate for note in fates) for fate in FATES}
+
+
+@dataclass
+class Imported(Account):
+    """The new files, by their paths below the new folder, and the fates of the values."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    courses: list[str] = field(default_factory=list)
+    """Paths of the courses files among them."""
+    private: set[str] = field(default_factory=set)
+    """Paths of those that contain secrets."""
+
     def note_file(self, spot: Spot, change: Change, why: str) -> None:
         """Add a note on another file or a place in it."""
         self.notes.append(Note(spot, "", change, why))
 
-    def write_yaml(self, path: str, data: dict[str, Any]) -> None:
-        """Add a YAML file."""
-        head = f"# Made by `kernelpod import` of {self.tree.spot(()).file.name}.\n"
+    def write_yaml(self, path: str, data: dict[str, Any], about: str = "") -> None:
+        """Add a YAML file. `about` are comments."""
+        head = f"{about}# Made by `kernelpod import` of {self.tree.spot(()).file.name}.\n"
         text = yamltext.dump(data, width=110)
         self.files[path] = (head + text).encode()
 
@@ -122,7 +166,7 @@ class Imported:
 class Part:
     """A mapping of the source. `drop` reports the keys that were not taken."""
 
-    def __init__(self, made: Imported, keys: Keys, data: Any) -> None:
+    def __init__(self, made: Account, keys: Keys, data: Any) -> None:
         self.made, self.keys = made, keys
         self._data: dict[str, Any] = {}
         if isinstance(data, dict):

@@ -67,11 +67,9 @@ def mounts(*paths: tuple[str, str], **keys: Any) -> dict[str, Any]:
     return {"extra_mounts": {"enabled": True, "volumes": volumes, "volume_mounts": numbered}}
 
 
-def values_of(
-    folder: Path, data: dict[str, Any], keep: bool = False
-) -> tuple[Imported, dict[str, Any], dict[str, Any]]:
-    """Return what is made of values: all, the new values, the settings."""
+def values_of(folder: Path, data: dict[str, Any]) -> tuple[Imported, dict[str, Any], dict[str, Any]]:
+    """Return what is made of values: all, the new values without their secrets, the settings."""
     path = folder / "old.yaml"
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
-    made = imported_values(helm_values([path]), Options(keep_secrets=keep))
+    made = imported_values(helm_values([path]), Options())
     return made, yaml.safe_load(made.files["values.yaml"]), yaml.safe_load(made.files.get("settings.yaml", b"{}"))

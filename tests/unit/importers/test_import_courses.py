@@ -196,3 +196,10 @@ def test_odd_names_of_courses_are_names_of_folders(tmp_path: Path, course: str) 
 
 
 # Values
+
+
+def test_a_command_with_a_secret_has_a_warning(tmp_path: Path) -> None:
+    made = imported_courses(hub_of(tmp_path, {"commands": ["start.sh", "start.sh --token=hunter2"]}))
+    said = [note for note in made.notes if note.change == "warning"]
+    assert [note.key for note in said] == ["server.hub.commands.1"]
+    assert "hunter2" not in said[0].as_text()

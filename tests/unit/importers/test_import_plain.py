@@ -81,7 +81,7 @@ def test_what_is_not_plain_is_kept_as_code_and_never_executed(
     assert all(line in left for line in text.splitlines())
     assert "left" in {note.change for note in made.fates()}
     assert not (tmp_path / "executed").exists()
-    assert made.secret
+    assert made.private == {"left.py"}
 
 
 def test_values_that_double_themselves_stay_small(tmp_path: Path) -> None:
@@ -133,7 +133,8 @@ def test_a_hub_with_kubespawner_becomes_traits_and_settings(tmp_path: Path) -> N
     assert [(mount["mount_path"], mount["read_only"]) for mount in settings["mounts"]] == [("/data", True)]
     assert settings["policy"] == {"uid": 1001}
     assert made.questions == []
-    assert b"hunter2" not in b"".join(made.files.values())
+    assert [name for name, raw in made.files.items() if b"hunter2" in raw] == ["secrets.yaml"]
+    assert made.private == {"secrets.yaml"}
 
 
 def test_another_spawner_is_left_to_the_admin(tmp_path: Path) -> None:
@@ -213,4 +214,4 @@ def test_the_command_knows_the_layout(tmp_path: Path, name: str, text: str) -> N
     (tmp_path / name).write_text(text, encoding="utf-8")
     run(tmp_path / name, "--to", tmp_path / "new", "--accept", "homes-move")
     files = sorted(path.name for path in (tmp_path / "new").iterdir())
-    assert files == ["config.yaml", "import-report.json", "settings.yaml"]
+    assert files == ["config.yaml", "import-report.json", "secrets.yaml", "settings.yaml"]

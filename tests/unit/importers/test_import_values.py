@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from old_hubs import (
     OLD,
     OPTIONS,
@@ -190,18 +191,69 @@ SECRETS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("data", SECRETS)
-def test_a_secret_is_never_printed_and_written_only_if_wished(tmp_path: Path, data: dict[str, Any]) -> None:
+def test_a_secret_is_in_its_own_file_and_in_no_report(tmp_path: Path, data: dict[str, Any]) -> None:
     made, _, _ = values_of(tmp_path, data)
-    assert b"hunter2" not in b"".join(made.files.values())
-    assert any("a secret" in note.why for note in made.notes)
-    kept, _, _ = values_of(tmp_path, data, keep=True)
-    assert b"hunter2" in kept.files["values.yaml"]
-    assert not any("hunter2" in note.as_text() for note in [*made.notes, *kept.notes])
+    assert [name for name, raw in made.files.items() if b"hunter2" in raw] == ["secrets.yaml"]
+    assert any("it is in secrets.yaml" in note.why or "Helm replaces lists" in note.why for note in made.fates())
+    assert not any("hunter2" in note.as_text() for note in [*made.notes, *made.fates()])
 
 
-def test_kept_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
-    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", "--keep-secrets", *OPTIONS["demo"])
-    assert (tmp_path / "new" / "values.yaml").stat().st_mode & 0o777 == 0o600
+def test_only_their_owner_can_read_secrets(tmp_path: Path) -> None:
+    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", *OPTIONS["demo"])
+    assert (tmp_path / "new" / "secrets.yaml").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "new" / "values.yaml").stat().st_mode & 0o077
+    said = (tmp_path / "new" / "secrets.yaml").read_text(encoding="utf-8")
+    assert said.startswith("# The secrets of values.yaml: give this file to Helm after that one")
+
+
+def test_a_secret_of_a_volume_is_in_settings_that_only_their_owner_can_read(tmp_path: Path) -> None:
+    volume = {"name": "d", "csi": {"driver": "x.example", "volumeAttributes": {"password": "hunter2"}}}
+    mount = {"name": "d", "mountPath": "/data"}
+    storage = {"type": "none", "extraVolumes": [volume], "extraVolumeMounts": [mount]}
+    made, _, _ = values_of(tmp_path, {"singleuser": {"storage": storage}})
+    assert made.private == {"settings.yaml"}
+    assert any("settings.yaml has a secret" in note.why for note in made.notes)
+
+
+def test_a_list_with_a_secret_is_moved_as_a_whole(tmp_path: Path) -> None:
+    hook = ["sh", "-c", "TOKEN=hunter2 start.sh"]
+    data = {"singleuser": {"lifecycleHooks": {"postStart": {"exec": {"command": hook}}}, "cpu": {"limit": 1}}}
+    made, values, _ = values_of(tmp_path, data)
+    assert values == {"singleuser": {"cpu": {"limit": 1}}}
+    secrets = yaml.safe_load(made.files["secrets.yaml"])
+    assert secrets == {"singleuser": {"lifecycleHooks": data["singleuser"]["lifecycleHooks"]}}
+    key = "singleuser.lifecycleHooks.postStart.exec.command"
+    said = "a secret is in it, and Helm replaces lists: all of it is in secrets.yaml"
+    assert notes(made, key) == [("changed", said)]
+    assert {note.change for note in made.fates() if note.key.startswith(key)} == {"changed"}
+
+
+def test_a_key_that_is_a_secret_is_in_no_report(tmp_path: Path) -> None:
+    data = {"hub": {"config": {"JupyterHub": {"api_tokens": {"hunter2": "alice"}}}}}
+    made, values, _ = values_of(tmp_path, data)
+    assert values == {}
+    assert b"hunter2" in made.files["secrets.yaml"]
+    assert not any("hunter2" in note.as_text() for note in [*made.notes, *made.fates()])
+
+
+def test_forms_of_secrets_in_texts_are_found(tmp_path: Path) -> None:
+    files = {
+        "ini": "[default]\naws_secret_access_key = hunter2hunter2\n",
+        "yaml": "db:\n  password: hunter2\n",
+        "netrc": "machine x.example login a password hunter2\n",
+        "code.py": "def token():\n    return 1\n",
+    }
+    mounted = {name: {"mountPath": f"/{name}", "stringData": text} for name, text in files.items()}
+    variables = {"DATABASE_PASS": "hunter2", "GITHUB_PAT": "hunter2", "TOKENIZERS_PARALLELISM": "false"}
+    code = {"token-refresh": "import os\nc.A.token = os.environ['TOKEN']\n"}
+    data = {"singleuser": {"extraEnv": variables, "extraFiles": mounted}, "hub": {"extraConfig": code}}
+    made, values, _ = values_of(tmp_path, data)
+    assert b"hunter2" not in made.files["values.yaml"]
+    assert values["hub"]["extraConfig"] == code
+    assert values["singleuser"]["extraEnv"] == {"TOKENIZERS_PARALLELISM": "false"}
+    assert values["singleuser"]["extraFiles"]["code.py"] == mounted["code.py"]
+    fates = {note.key: note.change for note in made.fates()}
+    assert fates["singleuser.extraFiles.ini.stringData"] == fates["singleuser.extraEnv.GITHUB_PAT"] == "changed"
 
 
 def test_what_only_sounds_like_a_secret_stays(tmp_path: Path) -> None:

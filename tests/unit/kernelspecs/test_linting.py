@@ -136,8 +136,9 @@ def test_images_have_to_be_among_the_allowed(tmp_path: Path, image: str, ok: boo
     ("name", "value", "secret"),
     [
         ("LANG", "C.UTF-8", False),
-        ("TOKENIZERS_PARALLELISM", "false", True),
+        ("TOKENIZERS_PARALLELISM", "false", False),
         ("DB_PASSWORD", "", False),
+        ("GITHUB_PAT", "made-up", True),
         ("DB_PASSWORD_FILE", "/run/secrets/db", False),
         ("DB_URL", "postgres://app:hunter2@db/x", True),
         ("SPARK_OPTS", "--conf spark.executor.memoryOverheadFactor=0.1", False),
@@ -149,6 +150,33 @@ def test_images_have_to_be_among_the_allowed(tmp_path: Path, image: str, ok: boo
 def test_what_looks_like_a_secret(tmp_path: Path, name: str, value: str, secret: bool) -> None:
     a_spec(tmp_path, env={name: value})
     assert [finding.code for finding in lint(tmp_path, Kernelspecs())] == (["secret"] if secret else [])
+
+
+NOT_REPLACED = [
+    ("PATH", "/opt/g/bin:$PATH", "$PATH"),
+    ("LIB", "${CONDA_PREFIX}/lib", "$CONDA_PREFIX"),
+    ("SPARK_OPTS", "--name ${kernel_id} $$$X1", "$kernel_id"),
+    ("A", "$$PATH", ""),
+    ("A", r"\$PATH", ""),
+    ("A", "^(a|b)$", ""),
+    ("A", "^a$|^b$", ""),
+    ("A", "$1 ${} $ $(PATH) $Path $x", ""),
+    ("A", "$6$SALT$HASH", ""),
+    ("PS1", "$PWD> ", ""),
+    ("PROMPT_COMMAND", "echo $PWD", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "found"), NOT_REPLACED)
+def test_a_variable_that_nothing_replaces(tmp_path: Path, name: str, value: str, found: str) -> None:
+    a_spec(tmp_path, env={name: value})
+    said = [(finding.code, finding.level, finding.text.split()[-1]) for finding in lint(tmp_path, Kernelspecs())]
+    assert said == ([("not-replaced", "warning", found)] if found else [])
+
+
+def test_a_provisioner_is_of_another_gateway(tmp_path: Path) -> None:
+    a_spec(tmp_path, metadata={"kernelpod": {"image": "a:1"}, "kernel_provisioner": {}})
+    assert [finding.code for finding in lint(tmp_path, Kernelspecs())] == ["process-proxy"]
 
 
 @pytest.mark.parametrize(

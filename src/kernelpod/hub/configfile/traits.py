@@ -20,6 +20,7 @@ from traitlets import TraitError, TraitType
 
 from kernelpod.base.files import read_ordinary
 from kernelpod.findings.finding import Finding, FindingsError
+from kernelpod.findings.secrets import names_secret
 from kernelpod.findings.yamlfile import YamlTree, read_tree
 from kernelpod.hub.configfile import database
 from kernelpod.hub.configfile.classes import CHOICES, Known, NotAClass, default, installed, named
@@ -31,7 +32,6 @@ MAX_SECRET_BYTES = 65536
 # Sets of user names. YAML does not read 1234, no and null as text, and the hub then fails with a traceback.
 _NAMES = ("admin_users", "allowed_users", "blocked_users")
 _DATABASE = ("JupyterHub", "db_url")
-_SECRET = re.compile(r"secret(?!s?_file|s?_dir)|passw(?!ord_attr)|passphrase|token\Z|private_key\Z")
 _OUTDATED = re.compile(r"\W*(?:\w+\W+is )?(?:deprecated|removed)\b", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ class _Check:
         key = ".".join(keys)
         if keys == _DATABASE and (said := database.wrong(value)):
             yield keys, f"{key}: {said}", "error"
-        elif _SECRET.search(keys[1]) or (keys == _DATABASE and database.holds_password(value)):
+        elif names_secret(keys[1]) or (keys == _DATABASE and database.holds_password(value)):
             yield keys, f"{key}: {self._advice()}", "warning"
 
     def _advice(self) -> str:
@@ -193,7 +193,7 @@ def _wrong(kind: type[Any], trait: TraitType[Any, Any], keys: tuple[str, str], v
         trait.set(stand_in, value)
     except TraitError as error:
         said = str(error)
-        if _SECRET.search(name) or "\n" in said or " expected " in said or not isinstance(value, str):
+        if names_secret(name) or "\n" in said or " expected " in said or not isinstance(value, str):
             said = f"expected {trait.info()}, not a value of type {type(value).__name__}"
         yield (
             keys,

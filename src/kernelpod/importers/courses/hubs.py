@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from kernelpod.courses.fields import Identifier, Title
 from kernelpod.findings.finding import START, FindingsError, unusable
+from kernelpod.findings.secrets import is_secret
 from kernelpod.findings.yamlfile import Keys, Spot, read_tree
 from kernelpod.importers.courses.folders import exchange_of, mounts_of
 from kernelpod.importers.courses.lists import ALLOW, BLOCK, USERNAME, OldLists
@@ -227,6 +228,10 @@ def _commands(part: Part) -> list[str]:
             part.made.note(keys, "dropped", f"it is longer than {MAX_COMMAND} characters; add it to the image")
         else:
             commands.append(command)
+        if is_secret("", command):
+            part.made.note(
+                keys, "warning", "it looks as if a secret is in it: put that into a file that is mounted"
+            )
     if commands:
         part.note("commands", "changed", "after_start: they run in order, even if one of them fails")
     return commands

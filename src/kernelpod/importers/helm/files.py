@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kernelpod.base.goyaml import plain_scalar
 from kernelpod.findings.finding import START, FindingsError
+from kernelpod.findings.secrets import shown
 from kernelpod.findings.yamlfile import MAX_BYTES, Keys, Spot, YamlTree, dotted, inner_of, leaves_of
 from kernelpod.importers.helm.nests import Nest, nests_in
 from kernelpod.importers.report import ImportingError
@@ -84,7 +85,7 @@ def _around(nest: Nest) -> Iterator[tuple[Spot, str]]:
     inside = nest.keys
     for keys, _ in leaves_of(nest.document.data):
         if keys[: len(inside)] != inside[: len(keys)]:
-            yield nest.document.spot(keys), dotted(keys)
+            yield nest.document.spot(keys), shown(keys)
 
 
 def _lay(made: HelmValues, top: YamlTree) -> None:
@@ -100,12 +101,12 @@ def _lay(made: HelmValues, top: YamlTree) -> None:
     def over(old: Any, new: Any, keys: Keys) -> Any:
         if not isinstance(old, dict) or not isinstance(new, dict):
             made.others.extend(
-                Other(base.spot(one), dotted(one), top.spot(keys)) for one, _ in leaves_of(old, keys)
+                Other(base.spot(one), shown(one), top.spot(keys)) for one, _ in leaves_of(old, keys)
             )
             return copied(top, new, keys)
         if keys and not (old and new):  # an empty mapping says nothing beside another one
             empty, other = (base, top) if not old else (top, base)
-            made.others.append(Other(empty.spot(keys), dotted(keys), other.spot(keys)))
+            made.others.append(Other(empty.spot(keys), shown(keys), other.spot(keys)))
         spots[keys] = base.spot(keys)
         whole = {}
         for key in {**old, **new}:
@@ -120,10 +121,10 @@ def _lay(made: HelmValues, top: YamlTree) -> None:
 
 
 def _set(setting: str) -> YamlTree:
-    path, found, value = setting.partition("=") if "\\=" not in setting else ("", "", "")
+    path, found, value = setting.partition("=")
     keys = tuple(re.sub(r"\\(.)", r"\1", key) for key in _KEY.findall(path))
-    if not found or not keys or any(mark in setting for mark in "[]{},"):
-        raise ImportingError(f"--set {path or setting!r}: write KEY=VALUE with one value; put lists into a file")
+    if not found or not keys or "\\=" in setting or any(mark in setting for mark in "[]{},"):
+        raise ImportingError(f"--set {path!r}: write KEY=VALUE with one value; put lists into a file")
     data: Any = plain_scalar(value)
     for key in reversed(keys):
         data = {key: data}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys
-from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.moves import Values
 
 _OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}
 # By auth.type: the value of authenticator_class, and the name of the class.

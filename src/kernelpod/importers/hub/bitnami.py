@@ -6,7 +6,7 @@ from typing import Any
 
 from kernelpod.base.chartkeys import KEYS, SECTIONS
 from kernelpod.base.quantities import parse_bytes, parse_millicores
-from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.moves import Values
 
 _OWN_SECTIONS = (
     "imagePuller",

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import Homes
-from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.templates import Slugs
 from kernelpod.importers.hub.volumes import (
     STORAGE,
@@ -23,6 +22,7 @@ from kernelpod.importers.hub.volumes import (
     shared_mount,
     volumes_of,
 )
+from kernelpod.importers.moves import Values
 from kernelpod.settings.sections import Settings
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")

@@ -13,11 +13,16 @@ from kernelpod.importers.report import ImportingError
 
 Layout = Literal["courses-config", "jupyterhub-config", "tljh-config", "z2jh-values"]
 CONFIG = "config.yaml"
+KERNEL_JSON = "kernel.json"
 
 
 def config_of(source: Path) -> Path:
     """Return the file to import. Raises ImportingError if it does not exist."""
     file = source / CONFIG if source.is_dir() else source
+    if source.name == KERNEL_JSON or (not file.exists() and (source / KERNEL_JSON).is_file()):
+        raise ImportingError(
+            f"{source}: this is a kernelspec; take it over with `kernelpod specs import {source}`"
+        )
     if not file.is_file():
         raise ImportingError(f"{file}: there is no such file; give a {CONFIG}, its folder, or a file of values")
     return file

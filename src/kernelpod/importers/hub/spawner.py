@@ -9,7 +9,7 @@ from typing import Any
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.hub.needs.traits import overridden
-from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.moves import Values
 
 _STORAGE = "singleuser.storage"
 # Where the chart has a value for a trait of the spawner.

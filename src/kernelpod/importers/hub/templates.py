@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kernelpod.findings.yamlfile import Keys
-from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.moves import Values
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _VERSION = re.compile(r"v?(\d+)\b")

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kernelpod.base.chartkeys import KEYS, SECTIONS
+from kernelpod.findings.secrets import secrets_in, shown
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
 from kernelpod.hub.needs.rule import is_no_template
@@ -17,9 +18,9 @@ from kernelpod.importers.hub.auth import move_auth
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED, RENAMED
 from kernelpod.importers.hub.homes import homes_of
-from kernelpod.importers.hub.moves import Values
-from kernelpod.importers.hub.secrets import leave_out_secrets
+from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
+from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
@@ -36,8 +37,6 @@ _PULL = ("registry", "username", "email", "password")
 class Options:
     """What the values do not say."""
 
-    keep_secrets: bool = False
-    """Whether secrets are written into the new values."""
     version: str = ""
     """The version of the chart that ran with these values; empty if nobody knows."""
     nfs: str = ""
@@ -45,7 +44,7 @@ class Options:
 
 
 def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
-    """Return `values.yaml` for use after `kernelpod hub values`, and `settings.yaml`. Raises ImportingError."""
+    """Return values for use after `kernelpod hub values`, their secrets, and settings. Raises ImportingError."""
     made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
     _encrypted(values)
@@ -61,9 +60,12 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     settings = settings_of(values, options.version or given.version, options.nfs)
     _network(values)
     _unknown(values)
-    leave_out_secrets(values, options.keep_secrets)
+    secrets = take_secrets(values)
     _kept(values)
-    made.write_yaml("values.yaml", values.data)
+    made.write_yaml(VALUES, values.data)
+    if secrets:
+        made.write_yaml(SECRETS, secrets, HEAD)
+        made.private.add(SECRETS)
     write_settings(made, settings)
     return made
 
@@ -86,7 +88,10 @@ def write_settings(made: Imported, settings: dict[str, Any]) -> None:
         file = made.tree.spot(()).file
         raise ImportingError("\n".join(f"{file}: settings.{one}" for one in sentences(error, Settings))) from error
     if settings:
-        made.write_yaml("settings.yaml", settings)
+        made.write_yaml(SETTINGS, settings)
+    if any(secrets_in(settings)):
+        made.private.add(SETTINGS)
+        made.note((), "warning", f"{SETTINGS} has a secret: keep it out of repositories, too")
 
 
 def _other(other: Other) -> Note:
@@ -150,12 +155,13 @@ def _hub(values: Values) -> None:
         values.note("singleuser.cloudMetadata.enabled", "changed", why)
     elif inverted is not None:
         values.note("singleuser.cloudMetadata.enabled", "dropped", "true or false was expected here")
-    code = values.get("hub.extraConfig")
+    where: Keys = ("hub", "extraConfig")
+    code = values.get(where)
     if isinstance(code, (str, list)):
-        blocks = [code] if isinstance(code, str) else code
-        values.pop("hub.extraConfig")
-        numbered = {f"{number:02}-imported": block for number, block in enumerate(blocks)}
-        values.put("hub.extraConfig", numbered, "hub.extraConfig")
+        values.pop(where)
+        for number, block in enumerate([code] if isinstance(code, str) else code):
+            began = where if isinstance(code, str) else (*where, number)
+            values.put((*where, f"{number:02}-imported"), block, began)
         values.note("hub.extraConfig", "changed", "it is a mapping by name now")
     if code:
         why = "Python code is copied unchecked: look for secrets, mounts, commands and KERNEL_... variables"
@@ -274,4 +280,4 @@ def _kept(values: Values) -> None:
     for section, inner in values.data.items():
         for keys in [(section, key) for key in inner] if isinstance(inner, dict) and inner else [(section,)]:
             if keys in values.made.tree.spots:
-                values.made.notes.append(Note(values.made.tree.spot(keys), dotted(keys), "kept", ""))
+                values.made.notes.append(Note(values.made.tree.spot(keys), shown(keys), "kept", ""))

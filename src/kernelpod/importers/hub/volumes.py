@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import COURSE_MOUNTS, SharedMount
-from kernelpod.importers.hub.moves import Values
+from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Part
 
 STORAGE: Keys = ("singleuser", "storage")

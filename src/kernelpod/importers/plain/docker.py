@@ -6,9 +6,9 @@ import posixpath
 from typing import Any, NamedTuple
 
 from kernelpod.findings.yamlfile import Keys
-from kernelpod.importers.hub.moves import Values
 from kernelpod.importers.hub.templates import Slugs
 from kernelpod.importers.hub.volumes import OldMount, OldVolume, shared_mount
+from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Part
 
 SECTIONS = ("DockerSpawner", "SwarmSpawner", "SystemUserSpawner")

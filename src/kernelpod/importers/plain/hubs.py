@@ -8,16 +8,20 @@ from typing import Any
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import Keys, dotted, read_tree
 from kernelpod.importers.hub.chartkeys import RENAMED
-from kernelpod.importers.hub.moves import Values
-from kernelpod.importers.hub.secrets import leave_out_secrets
+from kernelpod.importers.hub.secrets import SECRETS, take_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
 from kernelpod.importers.hub.values import Options, settings_of, write_settings
+from kernelpod.importers.moves import Values
 from kernelpod.importers.plain.docker import take_docker
 from kernelpod.importers.plain.pythonfile import Left, read_python
 from kernelpod.importers.report import Imported, ImportingError, Note
 
 TRAITS = "config.yaml"
 LEFT = "left.py"
+_HEAD = f"""\
+# The secrets of {TRAITS}, by class and trait. Put each into a file or a variable, and name that in {TRAITS}
+# with from_file or from_env (docs/logins.md). Keep this file out of repositories.
+"""
 _SPAWNER: Keys = ("hub", "config", "JupyterHub", "spawner_class")
 _KUBESPAWNERS = ("kubespawner", "kubespawner.KubeSpawner", "kubespawner.spawner.KubeSpawner")
 _STORAGE = "singleuser.storage.type"
@@ -62,7 +66,7 @@ def imported_python(file: Path, options: Options) -> Imported:
     values = Values(made)
     if code := read.code():
         made.files[LEFT] = f"# What `kernelpod import` of {file.name} did not evaluate.\n{code}".encode()
-        made.secret = True  # code may hold secrets
+        made.private.add(LEFT)  # code may hold secrets
     spawner = values.get(_SPAWNER)
     if spawner in _KUBESPAWNERS:
         values.drop(_SPAWNER, "the hub of kernelpod sets its spawner")
@@ -74,7 +78,7 @@ def imported_python(file: Path, options: Options) -> Imported:
     values.put(_STORAGE, "dynamic" if pvc else "none", _STORAGE)
     for section in ("Spawner", "KubeSpawner"):
         values.drop(("hub", "config", section, "storage_pvc_ensure"), "homes of the settings say it", "changed")
-    return _finished(values, options, take_docker(values))
+    return _finished(made, values, options, take_docker(values))
 
 
 def _fate(left: Left) -> Note:
@@ -106,7 +110,7 @@ def imported_tljh(file: Path, options: Options) -> Imported:
         made.note(("services", "cull"), "added", f"culling.idle_seconds is {_TLJH_SECONDS}, as in TLJH")
     made.ask("homes-move", (), "the home of alice was /home/jupyter-alice, and it would be alice below homes.root")
     values.put(_STORAGE, "none", _STORAGE)
-    return _finished(values, options, {"homes": {"root": "/home"}})
+    return _finished(made, values, options, {"homes": {"root": "/home"}})
 
 
 def _first_page(values: Values) -> None:
@@ -118,23 +122,24 @@ def _first_page(values: Values) -> None:
         values.note(key, "changed", f"hub.config.Spawner.default_url is {_APPS[app]}")
 
 
-def _finished(values: Values, options: Options, known: dict[str, Any]) -> Imported:
+def _finished(made: Imported, values: Values, options: Options, known: dict[str, Any]) -> Imported:
     """Convert the hub's traits as those of the chart, and write the rest of them as traits again.
 
     `known` are settings that are known already; they take precedence.
     """
-    made = values.made
     for old, new in RENAMED.items():
         if old.startswith("hub.config."):
             values.move(old, new)
     move_traits(values, say=False)
     settings = settings_of(values, options.version, options.nfs) | known
     values.drop("cull", "culling.idle_seconds of the settings culls servers and kernels")
-    leave_out_secrets(values, options.keep_secrets)
     for trait, place in VALUES.items():
         if values.has(place):
             began = values.came_from(tuple(place.split(".")))
             values.put(("hub", "config", "KubeSpawner", trait), values.pop(place), began)
+    if secrets := take_secrets(values):
+        made.write_yaml(SECRETS, secrets["hub"]["config"], _HEAD)
+        made.private.add(SECRETS)
     made.unchanged |= set(values.unchanged())
     sections: dict[str, Any] = values.section("hub.config")
     made.write_yaml(TRAITS, sections)

@@ -71,6 +71,11 @@ KINDS = {
         "Only {connection_file} is replaced in a pod, not {resource_dir} and similar variables.",
         "Use only {connection_file}, and put files into the image.",
     ),
+    "not-replaced": Kind(
+        "warning",
+        "A variable in env is not replaced in a pod.",
+        "Write the whole value, or set it by ENV in the image's Dockerfile, which knows the image's variables.",
+    ),
     "secret": Kind(
         "error", "This looks like a secret, and everybody can read kernelspecs.", "Remove and revoke it."
     ),
@@ -112,7 +117,7 @@ KINDS = {
     "special-file": Kind("error", "This is neither a file nor a folder.", "Remove it."),
     "process-proxy": Kind(
         "warning",
-        "metadata.process_proxy is only used by a stock gateway.",
+        "metadata.process_proxy and metadata.kernel_provisioner are only used by other gateways.",
         "Remove it; the settings choose where kernels run.",
     ),
     "interrupt-mode": Kind(

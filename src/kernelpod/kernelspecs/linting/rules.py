@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from kernelpod.findings.finding import Finding
 from kernelpod.findings.jsonfile import JsonFile, Path
+from kernelpod.findings.secrets import is_secret
 from kernelpod.kernelspecs.linting.kinds import finding
+from kernelpod.kernelspecs.linting.variables import variables_in
 from kernelpod.kernelspecs.model import KernelSpec, image_is_allowed
 from kernelpod.kernelspecs.resources import excesses
 from kernelpod.settings.culling import Culling
@@ -19,13 +19,6 @@ from kernelpod.settings.kernels import Kernelspecs
 
 _SOMEBODYS = re.compile(r"(^|[\s:=])(/home/|/Users/|/root/|/private/|/tmp/|/mnt/|~/|[A-Za-z]:[\\/])")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_SECRET_NAME = re.compile(r"(password|passwd|secret|token|api_?key|access_?key|credential)", re.IGNORECASE)
-_SECRET_VALUE = re.compile(
-    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{10,}\.eyJ[\w-]{10,}|://[^/\s:@]+:[^/\s:@]+@"
-)
-_RANDOM_LENGTH, _RANDOM_BITS = 24, 3.7
-_RANDOM = re.compile(rf"[A-Za-z0-9+/=_-]{{{_RANDOM_LENGTH},}}")
 _OURS = re.compile(r"(KERNEL|JUPYTER|JPY)_")
 _TAGGED = re.compile(r"(@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*)$")
 # How known kernels, recognised by a word of their command, are interrupted. "message": by `interrupt_request`.
@@ -58,8 +51,9 @@ def check_form(file: str, read: JsonFile) -> Iterator[Finding]:
         for code, said in _of_value(path, value):
             yield finding(code, file, read.place(path), said)
     metadata = read.data.get("metadata") if isinstance(read.data, dict) else None
-    if isinstance(metadata, dict) and "process_proxy" in metadata:
-        yield finding("process-proxy", file, read.place(("metadata", "process_proxy")))
+    for key in ("process_proxy", "kernel_provisioner"):
+        if isinstance(metadata, dict) and key in metadata:
+            yield finding("process-proxy", file, read.place(("metadata", key)))
 
 
 def check_spec(
@@ -118,8 +112,10 @@ def _of_value(path: Path, value: Any) -> Iterator[tuple[str, str]]:
     if in_env and _OURS.match(key):
         yield "kernel-variable", key
     if isinstance(value, str):
-        if _SECRET_VALUE.search(value) or (in_env and _is_secret(key, value)):
+        if is_secret(key if in_env else "", value):
             yield "secret", key
+        if in_env and (found := variables_in(key, value)):
+            yield "not-replaced", f"${found[0]}"
         yield from _of_text(path, value)
 
 
@@ -129,22 +125,6 @@ def _of_text(path: Path, text: str) -> Iterator[tuple[str, str]]:
     if path[:1] == ("argv",):
         unknown = [name for name in _PLACEHOLDER.findall(text) if name != "connection_file"]
         yield from (("substitution", f"{{{name}}}") for name in unknown)
-
-
-def _is_secret(key: str, value: str) -> bool:
-    """Return whether a variable's name or value looks like a secret. Paths of files do not."""
-    if not value or value.startswith("/"):
-        return False
-    named = bool(_SECRET_NAME.search(key)) and not key.endswith(("_FILE", "_PATH", "_URL"))
-    return named or any(map(_is_random, _RANDOM.findall(value)))
-
-
-def _is_random(word: str) -> bool:
-    """Return whether a long word looks random: mixed characters and a high entropy in bits per character."""
-    kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-    counts = Counter(word).values()
-    bits = -sum(count / len(word) * math.log2(count / len(word)) for count in counts)
-    return kinds == 3 and bits >= _RANDOM_BITS
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

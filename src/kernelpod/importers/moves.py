@@ -1,4 +1,4 @@
-"""Values of a chart during the import: moves and removes values, and remembers each value's original place."""
+"""Values of a source during the import: moves and removes values, and remembers each value's original place."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys, leaves_of
-from kernelpod.importers.report import Change, Imported
+from kernelpod.importers.report import Account, Change
 
 
 class Values:
     """The new values. Paths are strings with dots, or tuples if a key contains a dot."""
 
-    def __init__(self, made: Imported) -> None:
+    def __init__(self, made: Account) -> None:
         self.made = made
         self.data: dict[str, Any] = _apart(made.tree.data)
         self._began: dict[Keys, Keys] = {}
@@ -114,7 +114,8 @@ class Values:
         old = dict(leaves_of(self.made.tree.data))
         for keys, value in leaves_of(self.data):
             began = self.came_from(keys)
-            if began in old and type(old[began]) is type(value) and old[began] == value:
+            # Not a number is what it is, but equals nothing.
+            if began in old and (old[began] is value or (type(old[began]) is type(value) and old[began] == value)):
                 yield began
 
 

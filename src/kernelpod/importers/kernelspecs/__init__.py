@@ -1,0 +1,1 @@
+"""Imports kernelspecs of stock gateways, of Gateway Provisioners, and of kernels of one machine."""
