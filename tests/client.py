@@ -111,7 +111,7 @@ class Channels:
 
         def take(got: dict[str, Any]) -> bool:
             parent = got["parent_header"].get("msg_id")
-            if parent in self._others:
+            if isinstance(parent, str) and parent in self._others:
                 self._others[parent].append(got)
             elif parent == asked:
                 content = got["content"]
