@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -33,6 +34,8 @@ class Removal:
         self._api, self._watch, self._executors = api, watch, executors
         self._pods_path, self._secrets_path = pods_path, secrets_path
         self._going: dict[str, asyncio.Task[None]] = {}
+        self.ended_at = -math.inf
+        """When the last removal ended, by time.monotonic."""
 
     def remove(self, name: str, plan: KernelPlan | None = None, grace_seconds: float = 0) -> asyncio.Task[None]:
         """Start a removal and return its task, which ends when Pod, Secret and executors are gone.
@@ -42,8 +45,12 @@ class Removal:
         if name not in self._going:
             task = asyncio.ensure_future(self._remove(name, plan, grace_seconds))
             self._going[name] = task
-            task.add_done_callback(lambda _: self._going.pop(name, None))
+            task.add_done_callback(lambda _: self._end(name))
         return self._going[name]
+
+    def _end(self, name: str) -> None:
+        self._going.pop(name, None)
+        self.ended_at = time.monotonic()
 
     def of_kernel(self, kernel_id: str) -> list[asyncio.Task[None]]:
         """Return the tasks that remove earlier pods of a kernel."""

@@ -38,6 +38,8 @@ from kernelpod.start.session import Session
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 60
+# How long Kubernetes may count pods for a quota after they were removed.
+COUNTED_SECONDS = 10
 _SILENT = "The cluster does not answer. Running kernels continue. Try again in a minute."
 
 
@@ -204,23 +206,28 @@ class KubernetesRuntime:
             name = manifest.pod["metadata"]["name"]
             for path, policy in self._executors.policies(plan, name, _owner(secret)):
                 await self._persist("POST", path, policy)
-            try:
-                pod = await self._persist("POST", self._pods_path, manifest.pod)
-            except ApiRefusedError as error:
-                if "exceeded quota" not in str(error) or not await self._room_after(plan):
-                    raise
-                pod = await self._persist("POST", self._pods_path, manifest.pod)
+            pod = await self._counted(manifest.pod, plan)
         except ApiRefusedError as error:
             raise _failed(reasons.refused(str(error))) from error
         except ApiSilentError as error:
             raise StartFailed("cluster_unavailable", _SILENT, detail=str(error)) from error
         self._watch.expect(pod)
 
-    async def _room_after(self, plan: KernelPlan) -> bool:
-        """Wait until this kernel's earlier pods are removed, and return whether there were any."""
-        if going := self._removal.of_kernel(plan.kernel_id):
-            await asyncio.wait(going)
-        return bool(going)
+    async def _counted(self, pod: dict[str, Any], plan: KernelPlan) -> dict[str, Any]:
+        """Create the pod. Quotas count pods for a while after they were removed: then it is tried again."""
+        pauses = try_again()
+        while True:
+            try:
+                return await self._persist("POST", self._pods_path, pod)
+            except ApiRefusedError as error:
+                if "exceeded quota" not in str(error):
+                    raise
+                if going := self._removal.of_kernel(plan.kernel_id):
+                    await asyncio.wait(going)
+                elif time.monotonic() > self._removal.ended_at + COUNTED_SECONDS:
+                    raise
+                else:
+                    await asyncio.sleep(next(pauses))
 
     async def _persist(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """Return the response. Retries while the API server is unavailable; the start's timeout ends this."""
