@@ -96,16 +96,21 @@ def base_image(layout: Layout) -> str:
 
 def import_image(archive: Path) -> str:
     """The name of the image, which containerd has now."""
+    name, digest = named(archive)
+    client = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images"]
+    if digest not in run([*client, "list", f"name=={name}"]):
+        run([*client, "import", str(archive)], seconds=300)
+    return name
+
+
+def named(archive: Path) -> tuple[str, str]:
+    """The name and the digest of the image in an archive."""
     with tarfile.open(archive) as opened:
         index = opened.extractfile("index.json")
         if index is None:
             raise RigError(f"{archive} is no OCI archive")
         manifest = json.load(index)["manifests"][0]
-    name: str = manifest["annotations"]["org.opencontainers.image.ref.name"]
-    client = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images"]
-    if manifest["digest"] not in run([*client, "list", f"name=={name}"]):
-        run([*client, "import", str(archive)], seconds=300)
-    return name
+    return manifest["annotations"]["org.opencontainers.image.ref.name"], manifest["digest"]
 
 
 def _stage(context: Path, target: Path, dockerfile: Path) -> None:

@@ -148,6 +148,21 @@ def _start(layout: Layout, archives: list[Path], machines: list[Machine]) -> Non
                 start_machine(layout, one)
 
 
+def import_on_machines(layout: Layout, archive: Path) -> None:
+    """Give an image to the machines that run and use it, unless they have it from their disk."""
+    nodes = [one for one in NODES if processes.alive(one.name)]
+    if not nodes or not archive.name.startswith(disk.IMAGES):
+        return
+    name, digest = images.named(archive)
+    enter_network()
+    for one in nodes:
+        client = ["ctr", "--namespace=k8s.io", "images"]
+        if digest in run(machine.command(layout, one, [*client, "list", f"name=={name}"]), seconds=60):
+            continue
+        with step(f"import {name} on {one.name}"):
+            run(machine.command(layout, one, [*client, "import", str(archive)]), seconds=600)
+
+
 def start_machine(layout: Layout, one: Machine) -> None:
     """Start a machine, with what its disk held before."""
     files.write(layout, one)

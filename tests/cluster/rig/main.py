@@ -117,6 +117,7 @@ def _image(layout: Layout, arguments: argparse.Namespace) -> int:
     if processes.alive("containerd"):
         with lifecycle.step(f"import {arguments.tag}"):
             images.import_image(archive)
+    lifecycle.import_on_machines(layout, archive)
     print(archive)
     return 0
 
