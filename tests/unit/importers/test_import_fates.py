@@ -175,19 +175,23 @@ def test_a_shared_folder_beside_the_homes_is_on_their_claim(tmp_path: Path) -> N
     assert (shared["path_template"], shared["read_only"]) == ("_shared", True)
 
 
-EGRESS = [
-    ("[]", "", {"network-open"}),
-    ("[{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", "", {"network-open"}),
-    ("[{}]", "", set()),
-    ("[]", ", egressAllowRules: {nonPrivateIPs: false}", set()),
+POLICIES = [
+    ("egress: []", {"network-open"}),
+    ("egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", {"network-open"}),
+    ("egress: [{}]", set()),
+    ("egress: [], egressAllowRules: {nonPrivateIPs: false}", {"network-open"}),
+    ("egressAllowRules: {nonPrivateIPs: false}", {"network-open"}),
+    ("egressAllowRules: {nonPrivateIPs: null}", {"network-open"}),
+    ("egressAllowRules: null", {"network-open"}),
+    ("egressAllowRules: {}", set()),
+    ("egressAllowRules: {nonPrivateIPs: true, privateIPs: false}", set()),
+    ("enabled: false, egressAllowRules: {nonPrivateIPs: false}", set()),
 ]
 
 
-@pytest.mark.parametrize(("egress", "more", "questions"), EGRESS)
-def test_a_closed_network_is_not_opened_silently(
-    tmp_path: Path, egress: str, more: str, questions: set[str]
-) -> None:
-    text = f"{OPEN}singleuser: {{storage: {{type: none}}, networkPolicy: {{egress: {egress}{more}}}}}\n"
+@pytest.mark.parametrize(("policy", "questions"), POLICIES)
+def test_a_closed_network_is_not_opened_silently(tmp_path: Path, policy: str, questions: set[str]) -> None:
+    text = f"{OPEN}singleuser: {{storage: {{type: none}}, networkPolicy: {{{policy}}}}}\n"
     assert asked(made_of(tmp_path, text)) == questions
 
 

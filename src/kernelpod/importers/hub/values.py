@@ -48,6 +48,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
     _encrypted(values)
+    _internet(values)
     _nulls(values)
     if is_bitnami(values):
         move_bitnami(values)
@@ -222,14 +223,26 @@ def _network(values: Values) -> None:
         values.drop(f"{policy}.enabled", why)
     if values.has(f"{policy}.egress"):
         egress = values.get(f"{policy}.egress")
-        if values.get(f"{policy}.egressAllowRules.nonPrivateIPs") is not False and not _is_open(egress):
-            why = "servers could reach the whole internet; set egressAllowRules.nonPrivateIPs: false in the source"
-            values.ask("network-open", f"{policy}.egress", why)
         values.drop(f"{policy}.egress", f"it would replace the rule to the gateway {_shown(egress)}")
     if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
         values.drop(
             f"{policy}.egressAllowRules.privateIPs", "the gateway's is the only private address that servers need"
         )
+
+
+def _internet(values: Values) -> None:
+    """Ask if rules kept servers from the internet, or a part of it: `kernelpod hub values` lets them reach it."""
+    policy = "singleuser.networkPolicy"
+    rules, egress = f"{policy}.egressAllowRules", f"{policy}.egress"
+    closing = [
+        *(key for key in (rules, f"{rules}.nonPrivateIPs") if values.has(key) and not values.get(key)),
+        *([egress] if values.get(egress) is not None else []),
+    ]
+    # An empty mapping of rules changes no default.
+    closing = [key for key in closing if values.get(key) != {}]
+    if closing and values.get(f"{policy}.enabled") is not False and not _is_open(values.get(egress)):
+        why = "servers could reach the whole internet; to keep them from it give `kernelpod hub values` --no-internet"
+        values.ask("network-open", closing[-1], why)
 
 
 def _is_open(egress: Any) -> bool:
@@ -241,7 +254,7 @@ def _is_open(egress: Any) -> bool:
 def _shown(egress: Any) -> str:
     if egress:
         return "of `kernelpod hub values`; add rules to those"
-    return "of `kernelpod hub values`; to block the internet set egressAllowRules.nonPrivateIPs: false"
+    return "of `kernelpod hub values`; to block the internet give it --no-internet"
 
 
 def _ids(values: Values) -> dict[str, Any]:
