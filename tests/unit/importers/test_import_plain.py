@@ -42,6 +42,9 @@ PLAIN = [
     ("c.A.b = {}\nc.A.b['k'] = 'v'\nc.A.b.update({'l': 1})", {"A": {"b": {"k": "v", "l": 1}}}),
     ("x = []\nc.A.b = x\nc.A.b.append(1)\nc.A.d = x", {"A": {"b": [1], "d": [1]}}),
     ("c.A.b = 1\nc.A.b = 2", {"A": {"b": 2}}),
+    ("x = [1]\nc.A.b = list(x)\nc.A.b.append(2)\nc.A.d = x", {"A": {"b": [1, 2], "d": [1]}}),
+    ("def f(x):\n    y = x\n    return y\n", {}),
+    ("def f():\n    return x\nx = 'y'\nc.A.b = x", {"A": {"b": "y"}}),
     ("'''text'''\nimport os\nc = get_config()\nc.A.b = None", {"A": {"b": None}}),
 ]
 
@@ -50,7 +53,7 @@ PLAIN = [
 def test_plain_assignments_are_evaluated(tmp_path: Path, text: str, traits: dict[str, Any]) -> None:
     made, found, _ = of_python(tmp_path, text)
     assert found == traits
-    assert "left.py" not in made.files
+    assert ("left.py" in made.files) == ("def " in text)
 
 
 KEPT = [
@@ -65,6 +68,17 @@ KEPT = [
     "c.A.b = 9 ** 9 ** 9",
     "c.A.b = [0] * 10 ** 9",
     "exec('c.A.b = 1')",
+    "b = [1]\nimport b\nc.A.b = b",
+    "b = 1\nfrom x import *\nc.A.b = b",
+    "b = 1\nexec(open('x').read())\nc.A.b = b",
+    "b = 1\ntry:\n    from x import b\nexcept ImportError:\n    pass\nc.A.b = b",
+    "b = 1\ndel b\nc.A.b = b",
+    "def f():\n    x.append(2)\nx = [1]\nf()\nc.A.b = x",
+    "def f():\n    global x\n    x = 2\nx = 1\nf()\nc.A.b = x",
+    "def f():\n    c.A.b = 2\nc.A.b = 1\nf()",
+    "f = lambda: x.update(y=1)\nx = {}\nf()\nc.A.b = x",
+    "x = (1,)\nc.A.b = x\nc.A.b += (2,)\nc.A.b = x",
+    "@wraps\ndef f():\n    pass\nc.A.b = f",
     "import missing_module_of_nobody\nc.A.b = missing_module_of_nobody.x",
     "c.A.b = __import__('os').system('touch executed')",
 ]
@@ -97,6 +111,12 @@ def test_a_long_file_with_all_of_python_is_read(tmp_path: Path) -> None:
     )
     _, found, _ = of_python(tmp_path, "".join(block.format(n=n) for n in range(900)))
     assert len(found) == 900
+
+
+def test_a_file_of_many_traits_is_read_in_time_that_grows_as_the_file(tmp_path: Path) -> None:
+    lines = [f"n_{n} = {n}\nc.S_{n}.t = n_{n}\nprint(n_{n})\n" for n in range(4000)]
+    _, found, _ = of_python(tmp_path, "".join(lines))
+    assert len(found) == 4000
 
 
 @pytest.mark.parametrize("raw", [b"c.A.b = (", b"\xff", b"c.A.b = '\0'", b"(" * 50_000, b"x" * (3 << 20)])

@@ -241,7 +241,7 @@ def _internet(values: Values) -> None:
     # An empty mapping of rules changes no default.
     closing = [key for key in closing if values.get(key) != {}]
     if closing and values.get(f"{policy}.enabled") is not False and not _is_open(values.get(egress)):
-        why = "servers could reach the whole internet; to keep them from it give `kernelpod hub values` --no-internet"
+        why = "servers could reach the whole internet; `kernelpod hub values --no-internet` keeps them from it"
         values.ask("network-open", closing[-1], why)
 
 
