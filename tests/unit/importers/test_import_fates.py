@@ -9,43 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from old_hubs import run, unsaid
+from old_hubs import OPEN, asked, fates, made_of, new, run, storage, unsaid
 
 from kernelpod.base.chartkeys import KEYS
-from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.chartkeys import RENAMED
-from kernelpod.importers.hub.values import Options, imported_values
-from kernelpod.importers.report import QUESTIONS, Imported
-from kernelpod.settings.sections import Settings
+from kernelpod.importers.report import QUESTIONS
 
-OPEN = "hub: {config: {Authenticator: {allow_all: true}}}\n"
 NFS = "{name: d, nfs: {server: nfs.example, path: /export/data}}"
-
-
-def made_of(folder: Path, *texts: str, **options: Any) -> Imported:
-    files = [folder / f"{number}.yaml" for number, _ in enumerate(texts)]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text, encoding="utf-8")
-    return imported_values(helm_values(files), Options(**options))
-
-
-def new(made: Imported) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the new values and settings."""
-    settings = yaml.safe_load(made.files.get("settings.yaml", b"{}"))
-    Settings.model_validate(settings)
-    return yaml.safe_load(made.files["values.yaml"]), settings
-
-
-def fates(made: Imported) -> dict[str, str]:
-    return {note.key: note.change for note in made.fates()}
-
-
-def asked(made: Imported) -> set[str]:
-    return {question.code for question in made.questions}
-
-
-def storage(more: str) -> str:
-    return f"{OPEN}singleuser: {{storage: {{{more}}}}}\n"
 
 
 def mounted(volume: str, mount: str = "") -> str:
