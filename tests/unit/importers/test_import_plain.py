@@ -160,6 +160,7 @@ def test_a_hub_with_kubespawner_becomes_traits_and_settings(tmp_path: Path) -> N
 def test_another_spawner_is_left_to_the_admin(tmp_path: Path) -> None:
     made, traits, _ = of_python(tmp_path, "c.JupyterHub.spawner_class = 'dockerspawner.DockerSpawner'")
     assert traits == {}
+    assert {question.code for question in made.questions} == {"homes-move"}
     assert [note.change for note in made.fates()] == ["left"]
 
 
@@ -195,6 +196,38 @@ def test_folders_that_docker_mounts_are_homes_and_mounts(tmp_path: Path) -> None
     fate = {note.key.rpartition(".")[2]: note.change for note in made.fates()}
     assert (fate["shared-volume"], fate["image"], fate["network_name"]) == ("left", "left", "dropped")
     assert made.questions == []
+
+
+HOMES = [
+    # What is mounted, notebook_dir, where homes are, other mounts, questions
+    ("'/d/{username}': '/data', '/h/{username}': '/home/jovyan'", "", "/h {username}", ["/data"], set()),
+    ("'/h/u-{username}': '/home/jovyan'", "", "", [], {"homes-move"}),
+    ("'/h/u-{username}/n': '/n'", "/n/work", "", ["/n"], {"homes-move"}),
+    (
+        "'/h/{username}': '/home/jo', '/x/{username}': '/home/jovyan'",
+        "/home/jovyan",
+        "/x {username}",
+        ["/home/jo"],
+        set(),
+    ),
+    ("'/h/{username}': {'bind': '/home/jovyan', 'mode': 'ro'}", "", "/h {username}", [], {"writable"}),
+    ("'/h/{username}': {'bind': '/home/jovyan', 'mode': 'z,ro'}", "", "/h {username}", [], {"writable"}),
+    ("'/h/{username}': '/home/{username}'", "", "", [], {"homes-move"}),
+    ("'/h/{username}/n': '/home/jovyan', '/h': '/all'", "", "/h {username}/n", [], set()),
+    ("'jupyterhub-user-{username}': '/home/jovyan/work'", "", "", [], {"homes-move"}),
+]
+
+
+@pytest.mark.parametrize(("volumes", "notebooks", "homes", "places", "questions"), HOMES)
+def test_homes_of_docker_neither_move_nor_become_writable_silently(
+    tmp_path: Path, volumes: str, notebooks: str, homes: str, places: list[str], questions: set[str]
+) -> None:
+    text = f"c.JupyterHub.spawner_class = 'docker'\nc.DockerSpawner.volumes = {{{volumes}}}\n"
+    made, _, settings = of_python(tmp_path, text + f"c.DockerSpawner.notebook_dir = '{notebooks}'\n")
+    found = settings["homes"]
+    assert f"{found.get('root', '')} {found.get('path_template', '')}".strip() == homes
+    assert [one["mount_path"] for one in settings.get("mounts", ())] == places
+    assert {question.code for question in made.questions} == questions
 
 
 def test_how_docker_names_homes_is_asked(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def imported_python(file: Path, options: Options) -> Imported:
     values.put(_STORAGE, "dynamic" if pvc else "none", _STORAGE)
     for section in ("Spawner", "KubeSpawner"):
         values.drop(("hub", "config", section, "storage_pvc_ensure"), "homes of the settings say it", "changed")
-    return _finished(made, values, options, take_docker(values))
+    lost = "" if spawner in _KUBESPAWNERS else str(spawner or "the hub's spawner")
+    return _finished(made, values, options, take_docker(values), lost)
 
 
 def _fate(left: Left) -> Note:
@@ -122,16 +123,20 @@ def _first_page(values: Values) -> None:
         values.note(key, "changed", f"hub.config.Spawner.default_url is {_APPS[app]}")
 
 
-def _finished(made: Imported, values: Values, options: Options, known: dict[str, Any]) -> Imported:
+def _finished(made: Imported, values: Values, options: Options, known: dict[str, Any], lost: str = "") -> Imported:
     """Convert the hub's traits as those of the chart, and write the rest of them as traits again.
 
-    `known` are settings that are known already; they take precedence.
+    `known` are settings that are known already; they take precedence. `lost` is a spawner that may have had homes
+    of which the file says nothing.
     """
     for old, new in RENAMED.items():
         if old.startswith("hub.config."):
             values.move(old, new)
     move_traits(values, say=False)
     settings = settings_of(values, options.version, options.nfs) | known
+    if lost and settings.get("homes", {}).get("volume") == {"kind": "none"}:
+        why = f"where {lost} had homes is not known, and servers would have folders that are deleted as they end"
+        values.ask("homes-move", _SPAWNER, why)
     values.drop("cull", "culling.idle_seconds of the settings culls servers and kernels")
     for trait, place in VALUES.items():
         if values.has(place):
