@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kernelpod.base.goyaml import plain_scalar
+from kernelpod.base.goyaml import set_value
 from kernelpod.findings.finding import START, FindingsError
 from kernelpod.findings.secrets import shown
 from kernelpod.findings.yamlfile import MAX_BYTES, Keys, Spot, YamlTree, dotted, inner_of, leaves_of
@@ -125,7 +125,7 @@ def _set(setting: str) -> YamlTree:
     keys = tuple(re.sub(r"\\(.)", r"\1", key) for key in _KEY.findall(path))
     if not found or not keys or "\\=" in setting or any(mark in setting for mark in "[]{},"):
         raise ImportingError(f"--set {path!r}: write KEY=VALUE with one value; put lists into a file")
-    data: Any = plain_scalar(value)
+    data: Any = set_value(value)
     for key in reversed(keys):
         data = {key: data}
     return YamlTree(data, {(): Spot(_SET, START)})
