@@ -230,6 +230,15 @@ def test_homes_of_docker_neither_move_nor_become_writable_silently(
     assert {question.code for question in made.questions} == questions
 
 
+def test_the_trait_of_the_class_that_starts_servers_counts(tmp_path: Path) -> None:
+    docker = "c.DockerSpawner.mem_limit = '2G'\nc.DockerSpawner.volumes = {'/h/{username}': '/home/jovyan'}\n"
+    text = f"c.Spawner.mem_limit = '1G'\n{docker}c.JupyterHub.spawner_class = "
+    _, traits, settings = of_python(tmp_path, f"{text}'docker'\n")
+    assert (traits["Spawner"], settings["homes"]["root"]) == ({"mem_limit": "2G"}, "/h")
+    _, traits, settings = of_python(tmp_path, f"{text}'kubespawner.KubeSpawner'\n")
+    assert (traits["Spawner"], settings["homes"]) == ({"mem_limit": "1G"}, {"volume": {"kind": "none"}})
+
+
 def test_how_docker_names_homes_is_asked(tmp_path: Path) -> None:
     made, _, _ = of_python(tmp_path, DOCKER.replace("homes/{username}", "homes/{raw_username}"))
     assert {question.code for question in made.questions} == {"homes-move"}

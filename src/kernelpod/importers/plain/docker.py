@@ -39,7 +39,10 @@ def take_docker(values: Values) -> dict[str, Any]:
         if not values.section(where):
             continue
         for trait in _OF_ALL:
-            values.move((*where, trait), ("hub", "config", "Spawner", trait))
+            place: Keys = ("hub", "config", "Spawner", trait)
+            if values.has((*where, trait)):
+                values.drop(place, f"{section}.{trait} takes precedence")
+                values.move((*where, trait), place)
         found = [bind for trait in ("volumes", "read_only_volumes") for bind in _binds(values, (*where, trait))]
         notebooks = values.drop(
             (*where, "notebook_dir"), "it is homes.mount_path of the settings, if it is mounted"

@@ -12,7 +12,7 @@ from kernelpod.importers.hub.secrets import SECRETS, take_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
 from kernelpod.importers.hub.values import Options, settings_of, write_settings
 from kernelpod.importers.moves import Values
-from kernelpod.importers.plain.docker import take_docker
+from kernelpod.importers.plain.docker import SECTIONS, take_docker
 from kernelpod.importers.plain.pythonfile import Left, read_python
 from kernelpod.importers.report import Imported, ImportingError, Note
 
@@ -79,6 +79,8 @@ def imported_python(file: Path, options: Options) -> Imported:
     for section in ("Spawner", "KubeSpawner"):
         values.drop(("hub", "config", section, "storage_pvc_ensure"), "homes of the settings say it", "changed")
     lost = "" if spawner in _KUBESPAWNERS else str(spawner or "the hub's spawner")
+    for section in () if lost else SECTIONS:
+        values.drop(("hub", "config", section), "another spawner is set")
     return _finished(made, values, options, take_docker(values), lost)
 
 
