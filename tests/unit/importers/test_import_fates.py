@@ -145,6 +145,18 @@ def test_a_shared_folder_beside_the_homes_is_on_their_claim(tmp_path: Path) -> N
     assert (shared["path_template"], shared["read_only"]) == ("_shared", True)
 
 
+def test_a_trait_that_had_no_effect_takes_no_values_place(tmp_path: Path) -> None:
+    spawner = "environment: {B: b}, uid: 0, cmd: [x], default_url: /tree, mem_limit: 1G, storage_class: c"
+    servers = "singleuser: {extraEnv: {A: a}, uid: 1001}"
+    made = made_of(tmp_path, f"{OPEN}{servers}\n", f"hub: {{config: {{Spawner: {{{spawner}}}}}}}\n")
+    values, settings = new(made)
+    assert values["singleuser"] == {"extraEnv": {"A": "a"}, "defaultUrl": "/tree"}
+    assert values["hub"]["config"]["Spawner"] == {"mem_limit": "1G"}
+    assert (settings["policy"], settings["homes"]["claims"]) == ({"uid": 1001}, {"storage_class": "c"})
+    said = fates(made)
+    assert [said[f"hub.config.Spawner.{trait}"] for trait in ("environment.B", "uid")] == ["dropped", "dropped"]
+
+
 POLICIES = [
     ("egress: []", {"network-open"}),
     ("egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", {"network-open"}),
