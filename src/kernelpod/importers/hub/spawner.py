@@ -35,8 +35,8 @@ VALUES = {
     "volumes": f"{_STORAGE}.extraVolumes",
 }
 _SECTIONS = ("Spawner", "KubeSpawner")
-# What the chart does not set in the section KubeSpawner, whose traits take precedence over those of Spawner: it sets
-# these in Spawner, or only if its value is not null.
+# What the chart sets in the section Spawner, or only if its value is not null. All else it sets in KubeSpawner, which
+# takes precedence.
 _OF_SPAWNER = ("cmd", "default_url", "storage_class")
 _FORMER = ("singleuser_", "user_")
 # What is not a choice of users, because servers and kernels must have the same.
