@@ -166,6 +166,8 @@ POLICIES = [
     ("egressAllowRules: {nonPrivateIPs: null}", {"network-open"}),
     ("egressAllowRules: null", {"network-open"}),
     ("egressAllowRules: {}", set()),
+    ("allowExternalEgress: false", {"network-open"}),
+    ("allowExternalEgress: true", set()),
     ("egressAllowRules: {nonPrivateIPs: true, privateIPs: false}", set()),
     ("enabled: false, egressAllowRules: {nonPrivateIPs: false}", set()),
 ]
@@ -259,6 +261,7 @@ sops: {mac: "ENC[AES256_GCM,data:eA==,iv:eA==,tag:eA==,type:str]", version: 3.9.
 BITNAMI = """
 hub: {adminUser: ada, password: hunter2, baseUrl: /jupyter, configuration: "{{ x }}", resourcesPreset: small}
 singleuser:
+  networkPolicy: {enabled: true, extraEgress: []}
   image: {registry: r.example, repository: lab, tag: "1"}
   notebookDir: /home/lab
   persistence: {enabled: true, size: 5Gi, storageClass: fast, accessModes: [ReadWriteOnce]}
@@ -285,6 +288,7 @@ def test_values_of_bitnamis_chart_become_those_of_the_other(tmp_path: Path) -> N
     assert left == {
         "hub.configuration",
         "hub.resourcesPreset",
+        "singleuser.networkPolicy.extraEgress",
         "singleuser.containerSecurityContext.enabled",
         "postgresql.auth.username",
         "imagePuller.enabled",

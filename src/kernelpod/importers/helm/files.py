@@ -13,7 +13,7 @@ from kernelpod.base.goyaml import set_value
 from kernelpod.findings.finding import START, FindingsError
 from kernelpod.findings.secrets import shown
 from kernelpod.findings.yamlfile import MAX_BYTES, Keys, Spot, YamlTree, dotted, inner_of, leaves_of
-from kernelpod.importers.helm.nests import Nest, nests_in
+from kernelpod.importers.helm.nests import MORE_VALUES, Nest, nests_in
 from kernelpod.importers.report import ImportingError
 
 _SET = Path("--set")
@@ -29,6 +29,8 @@ class Other(NamedTuple):
     key: str
     by: Spot | None
     """Where a later file sets it; None if it is around the hub's values."""
+    more: bool = False
+    """Whether it is where a manifest gives the chart more values, or names files and objects that do."""
 
 
 @dataclass
@@ -51,7 +53,7 @@ def helm_values(files: Sequence[Path], settings: Sequence[str] = (), at: str = "
     for file in files:
         nest = _nest(file, at)
         made.version = nest.version or made.version
-        made.others += [Other(*one, None) for one in _around(nest)]
+        made.others += _around(nest)
         _lay(made, nest.tree)
     for setting in settings:
         _lay(made, _set(setting))
@@ -81,11 +83,13 @@ def _is_template(file: Path) -> bool:
     return False
 
 
-def _around(nest: Nest) -> Iterator[tuple[Spot, str]]:
+def _around(nest: Nest) -> Iterator[Other]:
     inside = nest.keys
+    manifest = inside[:1] in (("spec",), ("helmCharts",))
     for keys, _ in leaves_of(nest.document.data):
         if keys[: len(inside)] != inside[: len(keys)]:
-            yield nest.document.spot(keys), shown(keys)
+            more = manifest and not MORE_VALUES.isdisjoint(keys)
+            yield Other(nest.document.spot(keys), shown(keys), None, more)
 
 
 def _lay(made: HelmValues, top: YamlTree) -> None:

@@ -25,6 +25,13 @@ _MANIFESTS: dict[str, tuple[Keys, ...]] = {
     "Secret": (("stringData", "*"),),
     "Kustomization": (("helmCharts", "*", "valuesInline"),),
 }
+# Keys below which these manifests give the chart values that are not read here.
+MORE_VALUES = frozenset(
+    (
+        *("parameters", "fileParameters", "valueFiles", "valuesFrom", "set", "valuesSecrets"),
+        *("valuesFile", "additionalValuesFiles"),
+    )
+)
 # Where these manifests name the chart's version.
 _VERSIONS: dict[str, tuple[Keys, ...]] = {
     "HelmRelease": (("spec", "chart", "spec", "version"), ("spec", "chart", "version")),

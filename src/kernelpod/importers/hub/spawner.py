@@ -35,8 +35,8 @@ VALUES = {
     "volumes": f"{_STORAGE}.extraVolumes",
 }
 _SECTIONS = ("Spawner", "KubeSpawner")
-# What the chart sets in the section Spawner, or only if its value is not null. All else it sets in KubeSpawner, which
-# takes precedence.
+# What the chart sets in the section Spawner, or only if its value is not null. All else it sets in KubeSpawner,
+# which takes precedence.
 _OF_SPAWNER = ("cmd", "default_url", "storage_class")
 _FORMER = ("singleuser_", "user_")
 # What is not a choice of users, because servers and kernels must have the same.

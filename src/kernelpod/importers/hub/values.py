@@ -31,6 +31,8 @@ _CULL_SECONDS = 3600
 _SECONDS = re.compile(r"[0-9]{1,9}")
 # A value that SOPS has encrypted.
 _ENCRYPTED = re.compile(r"ENC\[\w+,data:")
+_AROUND = "it is not the hub's; it stays with the chart around it"
+_MORE = "it gives the hub more values, which are not read: give them with --set, or their file after this one"
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -99,7 +101,7 @@ def write_settings(made: Imported, settings: dict[str, Any]) -> None:
 def _other(other: Other) -> Note:
     """Return the fate of a value that does not count, or is not the hub's."""
     if other.by is None:
-        return Note(other.spot, other.key, "left", "it is not the hub's; it stays with the chart around it")
+        return Note(other.spot, other.key, "left", _MORE if other.more else _AROUND)
     file, place = other.by
     return Note(other.spot, other.key, "dropped", f"{file}:{place.line} sets it again")
 
@@ -235,8 +237,9 @@ def _internet(values: Values) -> None:
     """Ask if rules kept servers from the internet, or a part of it: `kernelpod hub values` lets them reach it."""
     policy = "singleuser.networkPolicy"
     rules, egress = f"{policy}.egressAllowRules", f"{policy}.egress"
+    said = (f"{rules}.nonPrivateIPs", f"{policy}.allowExternalEgress")  # the latter is of Bitnami's chart
     closing = [
-        *(key for key in (rules, f"{rules}.nonPrivateIPs") if values.has(key) and not values.get(key)),
+        *(key for key in (rules, *said) if values.has(key) and not values.get(key)),
         *([egress] if values.get(egress) is not None else []),
     ]
     # An empty mapping of rules changes no default.
