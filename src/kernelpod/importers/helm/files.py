@@ -128,7 +128,8 @@ def _set(setting: str) -> YamlTree:
     path, found, value = setting.partition("=")
     keys = tuple(re.sub(r"\\(.)", r"\1", key) for key in _KEY.findall(path))
     if not found or not keys or "\\=" in setting or any(mark in setting for mark in "[]{},"):
-        raise ImportingError(f"--set {path!r}: write KEY=VALUE with one value; put lists into a file")
+        named = f" {path!r}" if found else ""
+        raise ImportingError(f"--set{named}: write KEY=VALUE with one value; put lists into a file")
     data: Any = set_value(value)
     for key in reversed(keys):
         data = {key: data}
