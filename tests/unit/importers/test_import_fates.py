@@ -157,10 +157,22 @@ def test_a_trait_that_had_no_effect_takes_no_values_place(tmp_path: Path) -> Non
     assert [said[f"hub.config.Spawner.{trait}"] for trait in ("environment.B", "uid")] == ["dropped", "dropped"]
 
 
+def test_lists_of_users_of_each_class_keep_their_effect(tmp_path: Path) -> None:
+    text = "{A: {whitelist: [ida]}, MyAuthenticator: {whitelist: [ada], blacklist: [eve], allowed_users: null}}"
+    config = new(made_of(tmp_path, f"hub: {{config: {text}}}\nsingleuser: {{}}\n"))[0]["hub"]["config"]
+    assert config == {
+        "A": {"whitelist": ["ida"]},
+        "MyAuthenticator": {"allowed_users": ["ada"], "blocked_users": ["eve"]},
+    }
+
+
 POLICIES = [
     ("egress: []", {"network-open"}),
     ("egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", {"network-open"}),
     ("egress: [{}]", set()),
+    ("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [169.254.169.254/32, 10.0.0.0/8]}}]}]", set()),
+    ("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [8.0.0.0/8]}}]}]", {"network-open"}),
+    ("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443}]}]", {"network-open"}),
     ("egress: [], egressAllowRules: {nonPrivateIPs: false}", {"network-open"}),
     ("egressAllowRules: {nonPrivateIPs: false}", {"network-open"}),
     ("egressAllowRules: {nonPrivateIPs: null}", {"network-open"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +16,9 @@ from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
 from kernelpod.hub.needs.rule import is_no_template
 from kernelpod.importers.helm.files import HelmValues, Other
-from kernelpod.importers.hub.auth import move_auth
+from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
-from kernelpod.importers.hub.chartkeys import GENERATED, RENAMED
+from kernelpod.importers.hub.chartkeys import GENERATED
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
@@ -56,8 +58,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     if is_bitnami(values):
         move_bitnami(values)
     _strays(values)
-    for old, new in RENAMED.items():
-        values.move(old, new)
+    move_renamed(values)
     move_auth(values)
     _pull_secrets(values)
     move_traits(values)
@@ -252,7 +253,25 @@ def _internet(values: Values) -> None:
 def _is_open(egress: Any) -> bool:
     """Return whether rules let servers reach every address: one of them names no receiver."""
     rules = [rule for rule in egress if isinstance(rule, dict)] if isinstance(egress, list) else []
-    return any(not rule.get("to") and not rule.get("ports") for rule in rules)
+    return any(not rule.get("ports") and (not rule.get("to") or _reaches_all(rule["to"])) for rule in rules)
+
+
+def _reaches_all(receivers: Any) -> bool:
+    """Return whether one of the receivers is every address but private ones, as `kernelpod hub values` allows."""
+    blocks = (
+        [one.get("ipBlock") for one in receivers if isinstance(one, dict)] if isinstance(receivers, list) else []
+    )
+    for block in blocks:
+        if isinstance(block, dict) and block.get("cidr") == "0.0.0.0/0":
+            excepted = block.get("except") or []
+            return isinstance(excepted, list) and all(map(_is_private, excepted))
+    return False
+
+
+def _is_private(block: Any) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_network(str(block), strict=False).is_private
+    return False
 
 
 def _shown(egress: Any) -> str:

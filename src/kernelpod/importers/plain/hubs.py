@@ -7,7 +7,7 @@ from typing import Any
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import Keys, dotted, read_tree
-from kernelpod.importers.hub.chartkeys import RENAMED
+from kernelpod.importers.hub.auth import move_renamed
 from kernelpod.importers.hub.secrets import SECRETS, take_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
 from kernelpod.importers.hub.values import Options, settings_of, write_settings
@@ -131,9 +131,7 @@ def _finished(made: Imported, values: Values, options: Options, known: dict[str,
     `known` are settings that are known already; they take precedence. `lost` is a spawner that may have had homes
     of which the file says nothing.
     """
-    for old, new in RENAMED.items():
-        if old.startswith("hub.config."):
-            values.move(old, new)
+    move_renamed(values)
     move_traits(values, say=False)
     settings = settings_of(values, options.version, options.nfs) | known
     if lost and settings.get("homes", {}).get("volume") == {"kind": "none"}:
