@@ -167,3 +167,9 @@ def test_values_that_a_manifest_gives_otherwise_are_told_as_the_hubs(
     assert said[key][0] == "left"
     assert "more values" in said[key][1]
     assert "more values" not in said["metadata.name"][1]
+
+
+def test_documents_beside_the_hubs_are_told(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{CRD.format('Namespace')}---\n{HUB}---\n{CRD.format('Other')}")
+    assert [one.key for one in found.others] == ["apiVersion", "kind", "metadata.name"] * 2
+    assert len({one.spot for one in found.others}) == 6

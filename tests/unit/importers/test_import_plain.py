@@ -277,3 +277,9 @@ def test_the_command_knows_the_layout(tmp_path: Path, name: str, text: str) -> N
     run(tmp_path / name, "--to", tmp_path / "new", "--accept", "homes-move")
     files = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert files == ["config.yaml", "import-report.json", "secrets.yaml", "settings.yaml"]
+
+
+@pytest.mark.parametrize(("auth", "warned"), [("", True), ("auth: {type: dummy}\n", False)])
+def test_the_authenticator_that_tljh_has_by_itself_is_told(tmp_path: Path, auth: str, warned: bool) -> None:
+    made, _, _ = of_tljh(tmp_path, f"users: {{admin: [ada]}}\n{auth}")
+    assert any("first login" in note.why for note in made.notes) == warned

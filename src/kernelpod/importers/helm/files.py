@@ -12,8 +12,17 @@ from typing import Any, NamedTuple
 from kernelpod.base.goyaml import set_value
 from kernelpod.findings.finding import START, FindingsError
 from kernelpod.findings.secrets import shown
-from kernelpod.findings.yamlfile import MAX_BYTES, Keys, Spot, YamlTree, dotted, inner_of, leaves_of
-from kernelpod.importers.helm.nests import MORE_VALUES, Nest, nests_in
+from kernelpod.findings.yamlfile import (
+    MAX_BYTES,
+    Keys,
+    Spot,
+    YamlTree,
+    dotted,
+    inner_of,
+    leaves_of,
+    read_documents,
+)
+from kernelpod.importers.helm.nests import MORE_VALUES, Nest, nests_of
 from kernelpod.importers.report import ImportingError
 
 _SET = Path("--set")
@@ -51,18 +60,22 @@ def helm_values(files: Sequence[Path], settings: Sequence[str] = (), at: str = "
     """
     made = HelmValues(YamlTree({}, {(): Spot(files[0], START)}))
     for file in files:
-        nest = _nest(file, at)
+        nest, beside = _nest(file, at)
         made.version = nest.version or made.version
         made.others += _around(nest)
+        for tree in beside:
+            made.others += [Other(tree.spot(keys), shown(keys), None) for keys, _ in leaves_of(tree.data)]
         _lay(made, nest.tree)
     for setting in settings:
         _lay(made, _set(setting))
     return made
 
 
-def _nest(file: Path, at: str) -> Nest:
+def _nest(file: Path, at: str) -> tuple[Nest, list[YamlTree]]:
+    """Return where a file has the hub's values, and its other documents."""
     try:
-        nests = nests_in(file)
+        documents = read_documents(file)
+        nests = [nest for document in documents for nest in nests_of(document)]
     except FindingsError as error:
         said = "\n".join(finding.as_text() for finding in error.findings)
         raise ImportingError(said + (_TEMPLATE if _is_template(file) else "")) from error
@@ -74,7 +87,7 @@ def _nest(file: Path, at: str) -> Nest:
     if not nests:
         where = f" at {at}" if at else ", such as hub or singleuser"
         raise ImportingError(f"{file}: the file has no section of the chart{where}")
-    return nests[0]
+    return nests[0], [document for document in documents if document is not nests[0].document]
 
 
 def _is_template(file: Path) -> bool:

@@ -104,6 +104,9 @@ def imported_tljh(file: Path, options: Options) -> Imported:
     for name, section in list(values.section("auth").items()):
         if isinstance(section, dict):
             values.move(("auth", name), ("hub", "config", name))
+    if not values.has("hub.config.JupyterHub.authenticator_class"):
+        why = "TLJH's own authenticator let users choose a password at their first login; set another one"
+        values.made.note((), "warning", why)
     _first_page(values)
     for key in [key for key in values.data if key not in ("hub", "cull")]:
         why = TLJH_SECTIONS.get(key, "TLJH has no such section")
