@@ -23,6 +23,7 @@ _WORDS: dict[str, object] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
 _INT = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)\Z", re.ASCII)
+_SET_INT = re.compile(r"[-+]?[0-9]{1,19}\Z", re.ASCII)
 _OCTAL = re.compile(r"([-+]?)0[oO]?([0-7]+)\Z", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z", re.ASCII)
 # Go's integers have 64 bits; a larger number is a float.
@@ -42,6 +43,18 @@ def plain_scalar(text: str) -> Any:
         if _LEAST <= number <= _MOST:
             return number
     return _whole(float(digits)) if _FLOAT.match(digits) else text
+
+
+def set_value(text: str) -> Any:
+    """Return what Helm reads after `--set KEY=`: fewer words and numbers than in YAML, and all else as text.
+
+    Source: helm.sh/helm/v3/pkg/strvals, typedVal.
+    """
+    words: dict[str, object] = {"true": True, "false": False, "null": None, "0": 0}
+    if text.lower() in words:
+        return words[text.lower()]
+    number = int(text) if _SET_INT.match(text) and not text.startswith("0") else _MOST
+    return number if _LEAST <= number < 2**63 else text
 
 
 def _whole(number: float) -> float:

@@ -19,6 +19,7 @@ from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.preview import Row, preview
+from kernelpod.importers.hub.secrets import SECRETS, SETTINGS, VALUES
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.plain.hubs import imported_python, imported_tljh
 from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
@@ -27,8 +28,6 @@ from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import overrides
 from kernelpod.z2jh.values import z2jh_values
 
-SETTINGS = "settings.yaml"
-VALUES = "values.yaml"
 REPORT = "import-report.json"
 _UNKNOWN_YET = {
     "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
@@ -173,7 +172,10 @@ def _findings(made: Imported, folder: Path) -> list[Finding]:
         return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
     # What only the admin knows of the cluster, and no value depends on.
     complete = settings.model_dump(mode="json") | _UNKNOWN_YET
-    return overrides(z2jh_values(Settings.model_validate(complete), "gateway"), read_values(folder / VALUES))
+    ours = z2jh_values(Settings.model_validate(complete), "gateway")
+    # Lists and texts with a secret in them are in the second file as a whole.
+    files = [folder / name for name in (VALUES, SECRETS) if name in made.files]
+    return [finding for file in files for finding in overrides(ours, read_values(file))]
 
 
 def _say(

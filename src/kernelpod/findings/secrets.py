@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys, inner_of
@@ -69,7 +70,7 @@ _IN_ANY_TEXT = (
     re.compile(
         r"-----BEGIN [A-Z ]*PRIVATE KEY|client-key-data\s*:\s*\w|A[KS]IA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}"
         r"|github_pat_\w{22}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|hf_[A-Za-z]{30}|npm_[A-Za-z0-9]{36}"
-        r"|AIza[\w-]{35}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}"
+        r"|AIza[\w-]{35}|(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}"
     ),
     re.compile(r"://[^/\s:@'\"]*:(?P<value>[^/\s@'\"]+)@"),
     re.compile(r"\b(machine\s+\S+|default)\s+((login|account)\s+\S+\s+)*password\s+(?P<value>\S+)"),
@@ -98,6 +99,8 @@ def secrets_in(value: Any, keys: Keys = ()) -> Iterator[Keys]:
     if _is_secret(keys, value):
         yield keys
         return
+    if isinstance(value, list):
+        yield from _after_flags(value, keys)
     # A variable may be {name: ..., value: ...}; then its name decides.
     name = str(value.get("name", "")) if isinstance(value, dict) else ""
     for key, inner in inner_of(value):
@@ -105,6 +108,14 @@ def secrets_in(value: Any, keys: Keys = ()) -> Iterator[Keys]:
             yield (*keys, key)
         else:
             yield from secrets_in(inner, (*keys, key))
+
+
+def _after_flags(words: list[Any], keys: Keys) -> Iterator[Keys]:
+    """Yield the path of each word of a command that follows a flag for a secret, such as `--token`."""
+    for number, (flag, word) in enumerate(pairwise(words), 1):
+        texts = isinstance(flag, str) and isinstance(word, str)
+        if texts and re.match("--[^=]+$", flag) and word[:1] != "-" and is_secret(flag.strip("-"), word):
+            yield (*keys, number)
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -88,6 +88,13 @@ class Account:
         said = self._said.get(keys)
         self._said[keys] = note._replace(why=f"{said.why}; {why}") if said and said.change == change else note
 
+    def take_back(self, since: int, why: str) -> None:
+        """Say of what was changed since so many notes that it is dropped, after all."""
+        later = {(note.spot, note.key) for note in self.notes[since:]}
+        for keys, note in list(self._said.items()):
+            if note.change == "changed" and (note.spot, note.key) in later:
+                self.note(keys, "dropped", why)
+
     def ask(self, code: str, keys: Keys, why: str) -> None:
         """Ask the admin about a value of the source; the import needs their answer."""
         self.questions.append(Question(code, Note(self.tree.spot(keys), shown(keys), "question", why)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kernelpod.base.goyaml import GoLoader
+from kernelpod.base.goyaml import GoLoader, set_value
 
 
 def load(text: str) -> Any:
@@ -75,3 +75,16 @@ def test_what_helm_refuses_is_refused(text: str) -> None:
 def test_a_tag_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^a$"):
         load("!!int a")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("12", 12), ("-5", -5), ("+5", 5), ("0", 0), ("TRUE", True), ("false", False), ("Null", None)),
+        *((text, text) for text in ("", "012", "0o17", "0x1F", "1.5", "1e5", "1_000", "yes", "on", "~", "12:30")),
+        *(("9223372036854775807", 2**63 - 1), ("9223372036854775808", "9223372036854775808")),
+    ],
+)
+def test_what_follows_set_is_what_helm_reads(text: str, value: Any) -> None:
+    found = set_value(text)
+    assert (type(found), found) == (type(value), value)

@@ -144,6 +144,7 @@ TREES: list[tuple[Any, list[str]]] = [
     ({"api_tokens": ["x", "y"], "secrets": ["name"]}, ["api_tokens"]),
     ({"JupyterHub": {"api_tokens": {"made-up": "alice"}}}, ["JupyterHub.api_tokens"]),
     ({"client_secret": {"from_file": "/run/x"}}, []),
+    ({"cmd": ["cull", "--api-token", "x", "--url", "y", "--password", "--token-file", "z"]}, ["cmd.2"]),
     ({"secret": {"name": "tls", "key": "tls.key"}}, []),
     (
         {"extraConfig": {"token": "import os\n", "login": "password = 'x'", "a": "token = t"}},
@@ -162,3 +163,8 @@ def test_where_secrets_are(tree: Any, found: list[str]) -> None:
 def test_a_key_that_is_a_secret_is_not_shown() -> None:
     assert shown(("hub", "api_tokens", "made-up")) == "hub.api_tokens...."
     assert shown(("a", "ghp_" + "0" * 36, 1)) == "a.....1"
+
+
+@pytest.mark.parametrize("text", ["eyJ" * 300_000, "eyJ-aaaaaaaaaa" * 60_000])
+def test_a_long_text_takes_no_quadratic_time(text: str) -> None:
+    assert list(secrets_in({"data": text})) == []

@@ -12,6 +12,7 @@ from kernelpod.cli.main import main
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.report import UNKNOWN, Imported
+from kernelpod.settings.sections import Settings
 
 ROOT = Path(__file__).parents[3]
 OLD = ROOT / "tests" / "hub" / "old"
@@ -21,6 +22,7 @@ OPTIONS = {
     "classroom": ["--chart", "3.3.7"],
 }
 SERVERS = {"gateway_url": "http://kernelpod.gateway:8888"}
+OPEN = "hub: {config: {Authenticator: {allow_all: true}}}\n"
 
 
 def run(*words: object, status: int = 0) -> str:
@@ -73,3 +75,29 @@ def values_of(folder: Path, data: dict[str, Any]) -> tuple[Imported, dict[str, A
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     made = imported_values(helm_values([path]), Options())
     return made, yaml.safe_load(made.files["values.yaml"]), yaml.safe_load(made.files.get("settings.yaml", b"{}"))
+
+
+def made_of(folder: Path, *texts: str, **options: Any) -> Imported:
+    files = [folder / f"{number}.yaml" for number, _ in enumerate(texts)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+    return imported_values(helm_values(files), Options(**options))
+
+
+def new(made: Imported) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the new values and settings."""
+    settings = yaml.safe_load(made.files.get("settings.yaml", b"{}"))
+    Settings.model_validate(settings)
+    return yaml.safe_load(made.files["values.yaml"]), settings
+
+
+def fates(made: Imported) -> dict[str, str]:
+    return {note.key: note.change for note in made.fates()}
+
+
+def asked(made: Imported) -> set[str]:
+    return {question.code for question in made.questions}
+
+
+def storage(more: str) -> str:
+    return f"{OPEN}singleuser: {{storage: {{{more}}}}}\n"

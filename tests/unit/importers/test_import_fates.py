@@ -9,43 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from old_hubs import run, unsaid
+from old_hubs import OPEN, asked, fates, made_of, new, run, storage, unsaid
 
 from kernelpod.base.chartkeys import KEYS
-from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.chartkeys import RENAMED
-from kernelpod.importers.hub.values import Options, imported_values
-from kernelpod.importers.report import QUESTIONS, Imported
-from kernelpod.settings.sections import Settings
+from kernelpod.importers.report import QUESTIONS
 
-OPEN = "hub: {config: {Authenticator: {allow_all: true}}}\n"
 NFS = "{name: d, nfs: {server: nfs.example, path: /export/data}}"
-
-
-def made_of(folder: Path, *texts: str, **options: Any) -> Imported:
-    files = [folder / f"{number}.yaml" for number, _ in enumerate(texts)]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text, encoding="utf-8")
-    return imported_values(helm_values(files), Options(**options))
-
-
-def new(made: Imported) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the new values and settings."""
-    settings = yaml.safe_load(made.files.get("settings.yaml", b"{}"))
-    Settings.model_validate(settings)
-    return yaml.safe_load(made.files["values.yaml"]), settings
-
-
-def fates(made: Imported) -> dict[str, str]:
-    return {note.key: note.change for note in made.fates()}
-
-
-def asked(made: Imported) -> set[str]:
-    return {question.code for question in made.questions}
-
-
-def storage(more: str) -> str:
-    return f"{OPEN}singleuser: {{storage: {{{more}}}}}\n"
 
 
 def mounted(volume: str, mount: str = "") -> str:
@@ -175,19 +145,49 @@ def test_a_shared_folder_beside_the_homes_is_on_their_claim(tmp_path: Path) -> N
     assert (shared["path_template"], shared["read_only"]) == ("_shared", True)
 
 
-EGRESS = [
-    ("[]", "", {"network-open"}),
-    ("[{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", "", {"network-open"}),
-    ("[{}]", "", set()),
-    ("[]", ", egressAllowRules: {nonPrivateIPs: false}", set()),
+def test_a_trait_that_had_no_effect_takes_no_values_place(tmp_path: Path) -> None:
+    spawner = "environment: {B: b}, uid: 0, cmd: [x], default_url: /tree, mem_limit: 1G, storage_class: c"
+    servers = "singleuser: {extraEnv: {A: a}, uid: 1001}"
+    made = made_of(tmp_path, f"{OPEN}{servers}\n", f"hub: {{config: {{Spawner: {{{spawner}}}}}}}\n")
+    values, settings = new(made)
+    assert values["singleuser"] == {"extraEnv": {"A": "a"}, "defaultUrl": "/tree"}
+    assert values["hub"]["config"]["Spawner"] == {"mem_limit": "1G"}
+    assert (settings["policy"], settings["homes"]["claims"]) == ({"uid": 1001}, {"storage_class": "c"})
+    said = fates(made)
+    assert [said[f"hub.config.Spawner.{trait}"] for trait in ("environment.B", "uid")] == ["dropped", "dropped"]
+
+
+def test_lists_of_users_of_each_class_keep_their_effect(tmp_path: Path) -> None:
+    text = "{A: {whitelist: [ida]}, MyAuthenticator: {whitelist: [ada], blacklist: [eve], allowed_users: null}}"
+    config = new(made_of(tmp_path, f"hub: {{config: {text}}}\nsingleuser: {{}}\n"))[0]["hub"]["config"]
+    assert config == {
+        "A": {"whitelist": ["ida"]},
+        "MyAuthenticator": {"allowed_users": ["ada"], "blocked_users": ["eve"]},
+    }
+
+
+POLICIES = [
+    ("egress: []", {"network-open"}),
+    ("egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", {"network-open"}),
+    ("egress: [{}]", set()),
+    ("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [169.254.169.254/32, 10.0.0.0/8]}}]}]", set()),
+    ("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [8.0.0.0/8]}}]}]", {"network-open"}),
+    ("egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443}]}]", {"network-open"}),
+    ("egress: [], egressAllowRules: {nonPrivateIPs: false}", {"network-open"}),
+    ("egressAllowRules: {nonPrivateIPs: false}", {"network-open"}),
+    ("egressAllowRules: {nonPrivateIPs: null}", {"network-open"}),
+    ("egressAllowRules: null", {"network-open"}),
+    ("egressAllowRules: {}", set()),
+    ("allowExternalEgress: false", {"network-open"}),
+    ("allowExternalEgress: true", set()),
+    ("egressAllowRules: {nonPrivateIPs: true, privateIPs: false}", set()),
+    ("enabled: false, egressAllowRules: {nonPrivateIPs: false}", set()),
 ]
 
 
-@pytest.mark.parametrize(("egress", "more", "questions"), EGRESS)
-def test_a_closed_network_is_not_opened_silently(
-    tmp_path: Path, egress: str, more: str, questions: set[str]
-) -> None:
-    text = f"{OPEN}singleuser: {{storage: {{type: none}}, networkPolicy: {{egress: {egress}{more}}}}}\n"
+@pytest.mark.parametrize(("policy", "questions"), POLICIES)
+def test_a_closed_network_is_not_opened_silently(tmp_path: Path, policy: str, questions: set[str]) -> None:
+    text = f"{OPEN}singleuser: {{storage: {{type: none}}, networkPolicy: {{{policy}}}}}\n"
     assert asked(made_of(tmp_path, text)) == questions
 
 
@@ -273,6 +273,7 @@ sops: {mac: "ENC[AES256_GCM,data:eA==,iv:eA==,tag:eA==,type:str]", version: 3.9.
 BITNAMI = """
 hub: {adminUser: ada, password: hunter2, baseUrl: /jupyter, configuration: "{{ x }}", resourcesPreset: small}
 singleuser:
+  networkPolicy: {enabled: true, extraEgress: []}
   image: {registry: r.example, repository: lab, tag: "1"}
   notebookDir: /home/lab
   persistence: {enabled: true, size: 5Gi, storageClass: fast, accessModes: [ReadWriteOnce]}
@@ -299,6 +300,7 @@ def test_values_of_bitnamis_chart_become_those_of_the_other(tmp_path: Path) -> N
     assert left == {
         "hub.configuration",
         "hub.resourcesPreset",
+        "singleuser.networkPolicy.extraEgress",
         "singleuser.containerSecurityContext.enabled",
         "postgresql.auth.username",
         "imagePuller.enabled",

@@ -12,6 +12,7 @@ import pytest
 
 from kernelpod.importers.helm.files import HelmValues, helm_values
 from kernelpod.importers.hub.layout import guessed
+from kernelpod.importers.hub.values import imported_values
 from kernelpod.importers.report import ImportingError
 
 HUB = "hub: {config: {Authenticator: {allow_all: true}}}\nsingleuser: {defaultUrl: /lab}\n"
@@ -145,3 +146,30 @@ def test_a_file_without_values_says_what_to_import(tmp_path: Path, text: str, sa
 def test_marks_of_other_editors_are_read(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     (tmp_path / "old.yaml").write_bytes(change(HUB.encode()))
     assert helm_values([tmp_path / "old.yaml"]).tree.data == DATA
+
+
+MORE = [
+    ("HelmRelease", "values", "valuesFrom: [{kind: Secret, name: more}]", "spec.valuesFrom.0.name"),
+    ("HelmChart", "values", "set: {hub.config.A.b: '1'}", "spec.set.hub.config.A.b"),
+    ("Application", "source: {helm: {valuesObject", "", "spec.source.helm.parameters.0.value"),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "more", "key"), MORE)
+def test_values_that_a_manifest_gives_otherwise_are_told_as_the_hubs(
+    tmp_path: Path, kind: str, place: str, more: str, key: str
+) -> None:
+    ends = ", parameters: [{name: hub.config.A.b, value: x}]}}" if "{" in place else ""
+    hub = "{singleuser: {storage: {type: none}}}"
+    file = tmp_path / "m.yaml"
+    file.write_text(f"{CRD.format(kind)}spec:\n  {place}: {hub}{ends}\n  {more}\n", encoding="utf-8")
+    said = {note.key: (note.change, note.why) for note in imported_values(helm_values([file])).fates()}
+    assert said[key][0] == "left"
+    assert "more values" in said[key][1]
+    assert "more values" not in said["metadata.name"][1]
+
+
+def test_documents_beside_the_hubs_are_told(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{CRD.format('Namespace')}---\n{HUB}---\n{CRD.format('Other')}")
+    assert [one.key for one in found.others] == ["apiVersion", "kind", "metadata.name"] * 2
+    assert len({one.spot for one in found.others}) == 6

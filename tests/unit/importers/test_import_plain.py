@@ -42,6 +42,9 @@ PLAIN = [
     ("c.A.b = {}\nc.A.b['k'] = 'v'\nc.A.b.update({'l': 1})", {"A": {"b": {"k": "v", "l": 1}}}),
     ("x = []\nc.A.b = x\nc.A.b.append(1)\nc.A.d = x", {"A": {"b": [1], "d": [1]}}),
     ("c.A.b = 1\nc.A.b = 2", {"A": {"b": 2}}),
+    ("x = [1]\nc.A.b = list(x)\nc.A.b.append(2)\nc.A.d = x", {"A": {"b": [1, 2], "d": [1]}}),
+    ("def f(x):\n    y = x\n    return y\n", {}),
+    ("def f():\n    return x\nx = 'y'\nc.A.b = x", {"A": {"b": "y"}}),
     ("'''text'''\nimport os\nc = get_config()\nc.A.b = None", {"A": {"b": None}}),
 ]
 
@@ -50,7 +53,7 @@ PLAIN = [
 def test_plain_assignments_are_evaluated(tmp_path: Path, text: str, traits: dict[str, Any]) -> None:
     made, found, _ = of_python(tmp_path, text)
     assert found == traits
-    assert "left.py" not in made.files
+    assert ("left.py" in made.files) == ("def " in text)
 
 
 KEPT = [
@@ -65,6 +68,17 @@ KEPT = [
     "c.A.b = 9 ** 9 ** 9",
     "c.A.b = [0] * 10 ** 9",
     "exec('c.A.b = 1')",
+    "b = [1]\nimport b\nc.A.b = b",
+    "b = 1\nfrom x import *\nc.A.b = b",
+    "b = 1\nexec(open('x').read())\nc.A.b = b",
+    "b = 1\ntry:\n    from x import b\nexcept ImportError:\n    pass\nc.A.b = b",
+    "b = 1\ndel b\nc.A.b = b",
+    "def f():\n    x.append(2)\nx = [1]\nf()\nc.A.b = x",
+    "def f():\n    global x\n    x = 2\nx = 1\nf()\nc.A.b = x",
+    "def f():\n    c.A.b = 2\nc.A.b = 1\nf()",
+    "f = lambda: x.update(y=1)\nx = {}\nf()\nc.A.b = x",
+    "x = (1,)\nc.A.b = x\nc.A.b += (2,)\nc.A.b = x",
+    "@wraps\ndef f():\n    pass\nc.A.b = f",
     "import missing_module_of_nobody\nc.A.b = missing_module_of_nobody.x",
     "c.A.b = __import__('os').system('touch executed')",
 ]
@@ -97,6 +111,12 @@ def test_a_long_file_with_all_of_python_is_read(tmp_path: Path) -> None:
     )
     _, found, _ = of_python(tmp_path, "".join(block.format(n=n) for n in range(900)))
     assert len(found) == 900
+
+
+def test_a_file_of_many_traits_is_read_in_time_that_grows_as_the_file(tmp_path: Path) -> None:
+    lines = [f"n_{n} = {n}\nc.S_{n}.t = n_{n}\nprint(n_{n})\n" for n in range(4000)]
+    _, found, _ = of_python(tmp_path, "".join(lines))
+    assert len(found) == 4000
 
 
 @pytest.mark.parametrize("raw", [b"c.A.b = (", b"\xff", b"c.A.b = '\0'", b"(" * 50_000, b"x" * (3 << 20)])
@@ -140,6 +160,7 @@ def test_a_hub_with_kubespawner_becomes_traits_and_settings(tmp_path: Path) -> N
 def test_another_spawner_is_left_to_the_admin(tmp_path: Path) -> None:
     made, traits, _ = of_python(tmp_path, "c.JupyterHub.spawner_class = 'dockerspawner.DockerSpawner'")
     assert traits == {}
+    assert {question.code for question in made.questions} == {"homes-move"}
     assert [note.change for note in made.fates()] == ["left"]
 
 
@@ -175,6 +196,47 @@ def test_folders_that_docker_mounts_are_homes_and_mounts(tmp_path: Path) -> None
     fate = {note.key.rpartition(".")[2]: note.change for note in made.fates()}
     assert (fate["shared-volume"], fate["image"], fate["network_name"]) == ("left", "left", "dropped")
     assert made.questions == []
+
+
+HOMES = [
+    # What is mounted, notebook_dir, where homes are, other mounts, questions
+    ("'/d/{username}': '/data', '/h/{username}': '/home/jovyan'", "", "/h {username}", ["/data"], set()),
+    ("'/h/u-{username}': '/home/jovyan'", "", "", [], {"homes-move"}),
+    ("'/h/u-{username}/n': '/n'", "/n/work", "", ["/n"], {"homes-move"}),
+    (
+        "'/h/{username}': '/home/jo', '/x/{username}': '/home/jovyan'",
+        "/home/jovyan",
+        "/x {username}",
+        ["/home/jo"],
+        set(),
+    ),
+    ("'/h/{username}': {'bind': '/home/jovyan', 'mode': 'ro'}", "", "/h {username}", [], {"writable"}),
+    ("'/h/{username}': {'bind': '/home/jovyan', 'mode': 'z,ro'}", "", "/h {username}", [], {"writable"}),
+    ("'/h/{username}': '/home/{username}'", "", "", [], {"homes-move"}),
+    ("'/h/{username}/n': '/home/jovyan', '/h': '/all'", "", "/h {username}/n", [], set()),
+    ("'jupyterhub-user-{username}': '/home/jovyan/work'", "", "", [], {"homes-move"}),
+]
+
+
+@pytest.mark.parametrize(("volumes", "notebooks", "homes", "places", "questions"), HOMES)
+def test_homes_of_docker_neither_move_nor_become_writable_silently(
+    tmp_path: Path, volumes: str, notebooks: str, homes: str, places: list[str], questions: set[str]
+) -> None:
+    text = f"c.JupyterHub.spawner_class = 'docker'\nc.DockerSpawner.volumes = {{{volumes}}}\n"
+    made, _, settings = of_python(tmp_path, text + f"c.DockerSpawner.notebook_dir = '{notebooks}'\n")
+    found = settings["homes"]
+    assert f"{found.get('root', '')} {found.get('path_template', '')}".strip() == homes
+    assert [one["mount_path"] for one in settings.get("mounts", ())] == places
+    assert {question.code for question in made.questions} == questions
+
+
+def test_the_trait_of_the_class_that_starts_servers_counts(tmp_path: Path) -> None:
+    docker = "c.DockerSpawner.mem_limit = '2G'\nc.DockerSpawner.volumes = {'/h/{username}': '/home/jovyan'}\n"
+    text = f"c.Spawner.mem_limit = '1G'\n{docker}c.JupyterHub.spawner_class = "
+    _, traits, settings = of_python(tmp_path, f"{text}'docker'\n")
+    assert (traits["Spawner"], settings["homes"]["root"]) == ({"mem_limit": "2G"}, "/h")
+    _, traits, settings = of_python(tmp_path, f"{text}'kubespawner.KubeSpawner'\n")
+    assert (traits["Spawner"], settings["homes"]) == ({"mem_limit": "1G"}, {"volume": {"kind": "none"}})
 
 
 def test_how_docker_names_homes_is_asked(tmp_path: Path) -> None:
@@ -215,3 +277,9 @@ def test_the_command_knows_the_layout(tmp_path: Path, name: str, text: str) -> N
     run(tmp_path / name, "--to", tmp_path / "new", "--accept", "homes-move")
     files = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert files == ["config.yaml", "import-report.json", "secrets.yaml", "settings.yaml"]
+
+
+@pytest.mark.parametrize(("auth", "warned"), [("", True), ("auth: {type: dummy}\n", False)])
+def test_the_authenticator_that_tljh_has_by_itself_is_told(tmp_path: Path, auth: str, warned: bool) -> None:
+    made, _, _ = of_tljh(tmp_path, f"users: {{admin: [ada]}}\n{auth}")
+    assert any("first login" in note.why for note in made.notes) == warned

@@ -34,6 +34,8 @@ def test_seed_bug_cull_enable(tmp_path: Path) -> None:
         ({"timeout": 0, "users": True}, 3600, {"users": True}),
         ({"enabled": None, "timeout": 7200.5}, 7200.5, {}),
         ({"timeout": 10**12}, 3600, {}),
+        ({"timeout": "7200"}, 7200, {}),
+        ({"timeout": "9" * 5000}, 3600, {}),
     ],
 )
 def test_culling_becomes_the_one_number(
@@ -42,6 +44,9 @@ def test_culling_becomes_the_one_number(
     made, new, settings = values_of(tmp_path, {"cull": cull})
     assert settings["culling"] == {"idle_seconds": seconds}
     assert (new or {}).get("cull", {}) == kept
+    if "timeout" in cull:
+        taken = seconds == float(cull["timeout"])
+        assert notes(made, "cull.timeout")[0][0] == ("changed" if taken else "dropped")
     assert unsaid(made) == []
 
 

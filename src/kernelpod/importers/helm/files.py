@@ -9,11 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kernelpod.base.goyaml import plain_scalar
+from kernelpod.base.goyaml import set_value
 from kernelpod.findings.finding import START, FindingsError
 from kernelpod.findings.secrets import shown
-from kernelpod.findings.yamlfile import MAX_BYTES, Keys, Spot, YamlTree, dotted, inner_of, leaves_of
-from kernelpod.importers.helm.nests import Nest, nests_in
+from kernelpod.findings.yamlfile import (
+    MAX_BYTES,
+    Keys,
+    Spot,
+    YamlTree,
+    dotted,
+    inner_of,
+    leaves_of,
+    read_documents,
+)
+from kernelpod.importers.helm.nests import MORE_VALUES, Nest, nests_of
 from kernelpod.importers.report import ImportingError
 
 _SET = Path("--set")
@@ -29,6 +38,8 @@ class Other(NamedTuple):
     key: str
     by: Spot | None
     """Where a later file sets it; None if it is around the hub's values."""
+    more: bool = False
+    """Whether it is where a manifest gives the chart more values, or names files and objects that do."""
 
 
 @dataclass
@@ -49,18 +60,22 @@ def helm_values(files: Sequence[Path], settings: Sequence[str] = (), at: str = "
     """
     made = HelmValues(YamlTree({}, {(): Spot(files[0], START)}))
     for file in files:
-        nest = _nest(file, at)
+        nest, beside = _nest(file, at)
         made.version = nest.version or made.version
-        made.others += [Other(*one, None) for one in _around(nest)]
+        made.others += _around(nest)
+        for tree in beside:
+            made.others += [Other(tree.spot(keys), shown(keys), None) for keys, _ in leaves_of(tree.data)]
         _lay(made, nest.tree)
     for setting in settings:
         _lay(made, _set(setting))
     return made
 
 
-def _nest(file: Path, at: str) -> Nest:
+def _nest(file: Path, at: str) -> tuple[Nest, list[YamlTree]]:
+    """Return where a file has the hub's values, and its other documents."""
     try:
-        nests = nests_in(file)
+        documents = read_documents(file)
+        nests = [nest for document in documents for nest in nests_of(document)]
     except FindingsError as error:
         said = "\n".join(finding.as_text() for finding in error.findings)
         raise ImportingError(said + (_TEMPLATE if _is_template(file) else "")) from error
@@ -72,7 +87,7 @@ def _nest(file: Path, at: str) -> Nest:
     if not nests:
         where = f" at {at}" if at else ", such as hub or singleuser"
         raise ImportingError(f"{file}: the file has no section of the chart{where}")
-    return nests[0]
+    return nests[0], [document for document in documents if document is not nests[0].document]
 
 
 def _is_template(file: Path) -> bool:
@@ -81,11 +96,13 @@ def _is_template(file: Path) -> bool:
     return False
 
 
-def _around(nest: Nest) -> Iterator[tuple[Spot, str]]:
+def _around(nest: Nest) -> Iterator[Other]:
     inside = nest.keys
+    manifest = inside[:1] in (("spec",), ("helmCharts",))
     for keys, _ in leaves_of(nest.document.data):
         if keys[: len(inside)] != inside[: len(keys)]:
-            yield nest.document.spot(keys), shown(keys)
+            more = manifest and not MORE_VALUES.isdisjoint(keys)
+            yield Other(nest.document.spot(keys), shown(keys), None, more)
 
 
 def _lay(made: HelmValues, top: YamlTree) -> None:
@@ -124,8 +141,9 @@ def _set(setting: str) -> YamlTree:
     path, found, value = setting.partition("=")
     keys = tuple(re.sub(r"\\(.)", r"\1", key) for key in _KEY.findall(path))
     if not found or not keys or "\\=" in setting or any(mark in setting for mark in "[]{},"):
-        raise ImportingError(f"--set {path!r}: write KEY=VALUE with one value; put lists into a file")
-    data: Any = plain_scalar(value)
+        named = f" {path!r}" if found else ""
+        raise ImportingError(f"--set{named}: write KEY=VALUE with one value; put lists into a file")
+    data: Any = set_value(value)
     for key in reversed(keys):
         data = {key: data}
     return YamlTree(data, {(): Spot(_SET, START)})

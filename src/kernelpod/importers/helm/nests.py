@@ -25,6 +25,13 @@ _MANIFESTS: dict[str, tuple[Keys, ...]] = {
     "Secret": (("stringData", "*"),),
     "Kustomization": (("helmCharts", "*", "valuesInline"),),
 }
+# Keys below which these manifests give the chart values that are not read here.
+MORE_VALUES = frozenset(
+    (
+        *("parameters", "fileParameters", "valueFiles", "valuesFrom", "set", "valuesSecrets"),
+        *("valuesFile", "additionalValuesFiles"),
+    )
+)
 # Where these manifests name the chart's version.
 _VERSIONS: dict[str, tuple[Keys, ...]] = {
     "HelmRelease": (("spec", "chart", "spec", "version"), ("spec", "chart", "version")),
@@ -49,10 +56,11 @@ class Nest:
 
 def nests_in(file: Path) -> list[Nest]:
     """Return where a file has values of the chart. Raises FindingsError if it is not YAML."""
-    return [nest for document in read_documents(file) for nest in _nests(document)]
+    return [nest for document in read_documents(file) for nest in nests_of(document)]
 
 
-def _nests(document: YamlTree) -> Iterator[Nest]:
+def nests_of(document: YamlTree) -> Iterator[Nest]:
+    """Yield where a document has values of the chart."""
     kind = "Kustomization" if "helmCharts" in document.data else str(document.data.get("kind"))
     if kind not in _MANIFESTS or ("apiVersion" not in document.data and kind != "Kustomization"):
         yield from _below(document, document, ())

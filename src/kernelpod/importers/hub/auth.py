@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys
+from kernelpod.importers.hub.chartkeys import RENAMED
 from kernelpod.importers.moves import Values
 
 _OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}
@@ -68,6 +69,15 @@ _FOR_ALL = {
     "blacklist.users": "Authenticator.blocked_users",
     "blocklist.users": "Authenticator.blocked_users",
 }
+
+
+def move_renamed(values: Values) -> None:
+    """Move what has another name now, also the lists of users of each class of authenticators."""
+    for old, new in RENAMED.items():
+        values.move(old, new)
+    for name in [name for name in values.section("hub.config") if name.endswith("Authenticator")]:
+        for trait, now in (("whitelist", "allowed_users"), ("blacklist", "blocked_users")):
+            values.move(("hub", "config", name, trait), ("hub", "config", name, now))
 
 
 def move_auth(values: Values) -> None:

@@ -69,6 +69,8 @@ def move_bitnami(values: Values) -> None:
     for key in [key for key in values.data if key not in SECTIONS]:
         values.drop((key,), _LEFT.get(key, "the other chart has no such section"), "left")
     for section in ("hub", "proxy", "singleuser"):
+        for key in [key for key in values.section((section, "networkPolicy")) if key != "enabled"]:
+            values.drop((section, "networkPolicy", key), _LEFT[section], "left")
         for key in [key for key in values.section((section,)) if key not in KEYS[section]]:
             values.drop((section, key), _LEFT[section], "left")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.homes.volumes import Homes
 from kernelpod.importers.hub.templates import Slugs
@@ -18,20 +17,20 @@ from kernelpod.importers.hub.volumes import (
     OldMount,
     OldVolume,
     mounts_of,
+    refused,
     report_volumes,
     shared_mount,
     volumes_of,
 )
 from kernelpod.importers.moves import Values
-from kernelpod.settings.sections import Settings
 
 _KERNEL_PATH = re.compile(r"KERNEL_PATH=[\"']?(?P<path>[^\"'\s]+)")
 _USER = re.compile(r"\$(\{JUPYTERHUB_USER\}|\(JUPYTERHUB_USER\)|JUPYTERHUB_USER\b)")
 _USERNAME = "{username}"
 _GENERATED = "of `kernelpod hub values`"
-# The names of the home's volume in the chart's own values, and of the claim of each user.
+# The names of the home's volume in the chart's own values, and of the claim of each user's server.
 _HOME_VOLUME = "home"
-_CLAIM = "claim-{username}"
+_CLAIM = "claim-{username}{servername}"
 # An export, as the option --nfs names it.
 _EXPORT = re.compile(r"(?P<server>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<root>/.*)\Z")
 
@@ -45,10 +44,12 @@ class _Homes:
     nfs: str
     made: dict[str, Any] = field(default_factory=dict)
     mounts: list[dict[str, Any]] = field(default_factory=list)
+    old_place: str = ""
+    """Where they were mounted, if that differs by user."""
 
     @property
     def place(self) -> str:
-        return str(self.made.get("mount_path", Homes().mount_path))
+        return str(self.made.get("mount_path") or Homes().mount_path)
 
 
 def homes_of(values: Values, version: str = "", nfs: str = "") -> dict[str, Any]:
@@ -58,26 +59,34 @@ def homes_of(values: Values, version: str = "", nfs: str = "") -> dict[str, Any]
     `SERVER:/FOLDER`, where a storage class makes the claims of users. What would move homes is asked.
     """
     homes = _Homes(values, Slugs(values, version), nfs)
+    before = len(values.made.notes)
     _mount_path(homes)
     homes.made |= _kernel_path(values)
     volumes = volumes_of(values)
     kind, static = values.get((*STORAGE, "type")), values.section((*STORAGE, "static"))
     if kind == "static" and _HOME_VOLUME not in volumes:
-        claim = str(static.get("pvcName"))
+        claim = str(static.get("pvcName") or "")
         volumes[_HOME_VOLUME] = OldVolume((), {"root": f"/{claim}", "volume": {"kind": "pvc", "claim": claim}})
     others = _own_home(homes, mounts_of(values, volumes))
     _storage(homes)
+    _only_valid(homes, before)
     for mount in others:
         _share(homes, mount)
     report_volumes(values, volumes)
     if slug := homes.slugs.chosen():
         homes.made["slug"] = slug
+    return {key: value for key, value in (("homes", homes.made), ("mounts", homes.mounts)) if value}
+
+
+def _only_valid(homes: _Homes, before: int) -> None:
+    """Take back what was made of the values since so many notes, if the settings cannot have such homes."""
     try:
         Homes.model_validate(homes.made)
     except ValidationError:
-        values.note(STORAGE, "warning", "it does not give valid homes for the settings; write them yourself")
+        made = homes.values.made
+        made.take_back(before, "it does not give valid homes for the settings; write them yourself")
+        made.ask("homes-move", STORAGE, "the homes are not in the settings, which would have their usual ones")
         homes.made = {}
-    return {key: value for key, value in (("homes", homes.made), ("mounts", homes.mounts)) if value}
 
 
 def _mount_path(homes: _Homes) -> None:
@@ -86,9 +95,10 @@ def _mount_path(homes: _Homes) -> None:
         return
     place = homes.values.pop(keys)
     if isinstance(place, str) and "{" not in place:
-        homes.made["mount_path"] = place
+        homes.made["mount_path"] = place.rstrip("/")
         homes.values.note(keys, "changed", "it is homes.mount_path of the settings")
     elif isinstance(place, str):
+        homes.old_place = place.rstrip("/")
         homes.values.note(
             keys, "dropped", f"it differs by user, and homes.mount_path does not: {Homes().mount_path}"
         )
@@ -137,12 +147,13 @@ def _split(path: str) -> dict[str, Any]:
 def _own_home(homes: _Homes, mounts: list[OldMount]) -> list[OldMount]:
     """Take the mount at the home's path; return the others."""
     for mount in mounts:
-        if mount.place != homes.place:
+        if mount.place not in (homes.place, homes.old_place):
             continue
         keys = mount.part.keys
+        mount.volume.used = mount.volume.made["volume"]["kind"] in ("pvc", "nfs")
         claim = mount.volume.made["volume"].get("claim", "")
         if "{" in claim:
-            said = _own_claims(homes, homes.slugs.claim(claim))
+            said = _own_claims(homes, homes.slugs.claim(claim, keys))
             homes.values.made.note(keys, "changed", "each user's claim is homes.volume of the settings now")
             homes.values.made.note(keys, "warning", f"a claim for each user: {said}")
             return [one for one in mounts if one is not mount]
@@ -174,7 +185,7 @@ def _storage(homes: _Homes) -> None:
         values.note(key, "changed", f"it is none now: the volumes {_GENERATED} contain the home")
         claim, below = values.pop((*static, "pvcName")), values.pop((*static, "subPath"))
         if not found:
-            _claim(homes, static, str(claim), str(below or _USERNAME).strip("/"))
+            _claim(homes, static, str(claim or ""), str(below or _USERNAME).strip("/"))
     elif kind == "dynamic" or (kind is None and not found):
         _dynamic(homes, key if said else None)
     elif str(kind).lower() == "none":
@@ -199,7 +210,7 @@ def _dynamic(homes: _Homes, keys: Keys | None) -> None:
             claims[new] = values.drop(old, f"it is homes.claims.{new} of the settings now", "changed")
     template = (*below, "pvcNameTemplate")
     named = values.get(template)
-    claim = homes.slugs.claim(named) if isinstance(named, str) else _CLAIM
+    claim = homes.slugs.claim(named if isinstance(named, str) else _CLAIM, keys or STORAGE)
     values.drop(template, "it is homes.volume.claim of the settings now", "changed")
     for key in ("volumeNameTemplate", "storageAccessModes"):
         values.drop((*below, key), "the volume's name says nothing; claims are for several pods (ReadWriteMany)")
@@ -239,15 +250,6 @@ def _claim(homes: _Homes, keys: Keys, claim: str, template: str) -> None:
     values.made.note(keys, "changed", f"homes of the settings are {template} on the claim {claim}")
 
 
-def _refused(homes: _Homes, mount: dict[str, Any]) -> str:
-    """Return why the settings take no such mount beside these homes; empty if they do."""
-    try:
-        Settings.model_validate({"homes": homes.made, "mounts": [mount]})
-    except ValidationError as error:
-        return sentences(error, Settings)[0].removeprefix(": ")
-    return ""
-
-
 def _share(homes: _Homes, mount: OldMount) -> None:
     claim = mount.volume.made["volume"].get("claim")
     if claim and claim == homes.made.get("volume", {}).get("claim"):
@@ -255,10 +257,11 @@ def _share(homes: _Homes, mount: OldMount) -> None:
         mount.volume.made["root"] = homes.made.get("root", Homes().root)
     template = homes.slugs.template(mount.below, mount.part.keys) if mount.below else ""
     made = shared_mount(mount, template, homes.mounts)
-    if made and (why := _refused(homes, made)):
+    if made and (why := refused(homes.made, made)):
         mount.part.note("", "dropped", why)
     elif made:
         homes.mounts.append(made)
+        mount.volume.used = True
         mount.part.note("", "changed", f"it is mounts[].{made['name']} of the settings now, also for kernels")
     else:
         why = "another mount has the same mountPath, or a path is invalid; see mounts of the settings"

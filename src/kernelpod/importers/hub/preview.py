@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from kernelpod.base.merging import merged
 from kernelpod.base.names import former_user_slug, user_slug
+from kernelpod.findings.secrets import is_secret
 from kernelpod.homes.mounts import Mount, mounts_for
 from kernelpod.importers.helm.files import HelmValues
+from kernelpod.importers.hub.secrets import SECRETS, VALUES
 from kernelpod.importers.report import Imported
 from kernelpod.settings.sections import Settings
 
@@ -34,7 +37,8 @@ class Row(NamedTuple):
 
 def preview(given: HelmValues, made: Imported, version: str, user: str) -> list[Row]:
     """Return what a user sees of both hubs; `version` is the version of the old hub's chart, empty if unknown."""
-    values = yaml.safe_load(made.files["values.yaml"]) or {}
+    values, secrets = (yaml.safe_load(made.files.get(name, b"")) or {} for name in (VALUES, SECRETS))
+    values = merged(values, secrets)
     settings = Settings.model_validate(yaml.safe_load(made.files.get("settings.yaml", b"{}")))
     old = _old_mounts(given.tree.data, version or given.version, user)
     new = {mount.mount_path: _shown(mount) for mount in mounts_for(settings, "hub", user, ()).all()}
@@ -44,7 +48,7 @@ def preview(given: HelmValues, made: Imported, version: str, user: str) -> list[
     for key, what in _AMOUNTS:
         usual = _GUARANTEE if key == "memory" else "-"
         rows.append(Row(what, _amount(given.tree.data, key, usual), _amount(values, key, usual)))
-    page = [str(_at(one, "singleuser", "defaultUrl") or _PAGE) for one in (given.tree.data, values)]
+    page = [_page(one) for one in (given.tree.data, values)]
     rows.append(Row("first page", *page))
     rows.append(Row("kernels run in", "the server", "pods of their own, with the same home and mounts"))
     return rows
@@ -130,6 +134,11 @@ def _shown(mount: Mount) -> str:
 def _amount(values: Any, key: str, usual: str) -> str:
     least, most = (_at(values, "singleuser", key, one) for one in ("guarantee", "limit"))
     return f"{least or usual} to {most or 'no limit'}"
+
+
+def _page(values: Any) -> str:
+    page = str(_at(values, "singleuser", "defaultUrl") or _PAGE)
+    return "(a secret is in it)" if is_secret("", page) else page
 
 
 def _at(values: Any, *path: str) -> Any:

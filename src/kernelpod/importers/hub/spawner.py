@@ -35,6 +35,9 @@ VALUES = {
     "volumes": f"{_STORAGE}.extraVolumes",
 }
 _SECTIONS = ("Spawner", "KubeSpawner")
+# What the chart sets in the section Spawner, or only if its value is not null. All else it sets in KubeSpawner,
+# which takes precedence.
+_OF_SPAWNER = ("cmd", "default_url", "storage_class")
 _FORMER = ("singleuser_", "user_")
 # What is not a choice of users, because servers and kernels must have the same.
 _SAME = "servers and kernels have the same homes and mounts; use mounts of the settings, with groups"
@@ -56,7 +59,10 @@ def move_traits(values: Values, *, say: bool = True) -> None:
     for section in _SECTIONS:
         where: Keys = ("hub", "config", section)
         for trait in list(values.section(where)):
-            if place := VALUES.get(_present(trait)):
+            present = _present(trait)
+            if present in VALUES and say and section == "Spawner" and present not in _OF_SPAWNER:
+                values.drop((*where, trait), f"it had no effect: the chart sets KubeSpawner.{present}")
+            elif place := VALUES.get(present):
                 _over(values, (*where, trait), place, say=say)
     if values.has((*tuple(_STORAGE.split(".")), "extraVolumes")):
         _only_their_volumes(values)

@@ -14,7 +14,9 @@ _SAFE_SINCE = 4
 _SCHEMES = {"escaped_username": "escape", "safe_username": "safe"}
 # For a user's one server these are the user's, and the server's name is empty.
 _SAME = {"user_server": "username", "safe_user_server": "safe_username", "escaped_user_server": "escaped_username"}
-_NAMED_SERVER = re.compile(r"-*\{(safe_|escaped_|unescaped_)?servername\}")
+_NAMED_SERVER = re.compile(r"[-/]*\{(safe_|escaped_|unescaped_)?servername\}")
+_BY_SERVER = re.compile(r"\{\w*server(name)?\}")
+_ALLOWED = ("hub.allowNamedServers", "hub.config.JupyterHub.allow_named_servers")
 
 
 class Slugs:
@@ -26,6 +28,8 @@ class Slugs:
         self._usual = ("safe" if int(major[1]) >= _SAFE_SINCE else "escape") if major else ""
         self._found: dict[str, Keys] = {}
         self._asked = False
+        # Whether users had servers beside their usual one.
+        self._named = any(values.get(key) is True for key in _ALLOWED)
 
     def chosen(self) -> str:
         """Return the scheme for `homes.slug`; empty for the usual one. Asks if the source has several."""
@@ -39,10 +43,12 @@ class Slugs:
 
     def template(self, text: str, keys: Keys) -> str:
         """Return a template with the settings' placeholders. Asks about what would be another folder."""
+        self._ask_named(text, keys)
         return _PLACEHOLDER.sub(lambda found: self._one(found[1], keys), _NAMED_SERVER.sub("", text))
 
-    def claim(self, text: str) -> str:
+    def claim(self, text: str, keys: Keys) -> str:
         """Return a template of the name of each user's claim. Claims are found by the names of both schemes."""
+        self._ask_named(text, keys)
         return _PLACEHOLDER.sub("{username}", _NAMED_SERVER.sub("", text))
 
     def _one(self, name: str, keys: Keys) -> str:
@@ -57,6 +63,14 @@ class Slugs:
                 why = "users with other names than plain lower-case letters and digits would have other folders"
             self._values.made.ask("homes-move", keys, why)
         return "{username}"
+
+    def _ask_named(self, text: str, keys: Keys) -> None:
+        """Ask about folders of named servers: all servers of a user have one home."""
+        if self._named and _BY_SERVER.search(text):
+            why = (
+                "each named server had a folder of its own; all servers of a user would have that of the usual one"
+            )
+            self._values.made.ask("homes-move", keys, why)
 
     def _ask(self, keys: Keys) -> None:
         if self._asked:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +16,9 @@ from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
 from kernelpod.hub.needs.rule import is_no_template
 from kernelpod.importers.helm.files import HelmValues, Other
-from kernelpod.importers.hub.auth import move_auth
+from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
-from kernelpod.importers.hub.chartkeys import GENERATED, RENAMED
+from kernelpod.importers.hub.chartkeys import GENERATED
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
@@ -28,8 +30,11 @@ from kernelpod.settings.sections import Settings
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
 # The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
+_SECONDS = re.compile(r"[0-9]{1,9}")
 # A value that SOPS has encrypted.
 _ENCRYPTED = re.compile(r"ENC\[\w+,data:")
+_AROUND = "it is not the hub's; it stays with the chart around it"
+_MORE = "it gives the hub more values, which are not read: give them with --set, or their file after this one"
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -48,12 +53,12 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
     _encrypted(values)
+    _internet(values)
     _nulls(values)
     if is_bitnami(values):
         move_bitnami(values)
     _strays(values)
-    for old, new in RENAMED.items():
-        values.move(old, new)
+    move_renamed(values)
     move_auth(values)
     _pull_secrets(values)
     move_traits(values)
@@ -97,7 +102,7 @@ def write_settings(made: Imported, settings: dict[str, Any]) -> None:
 def _other(other: Other) -> Note:
     """Return the fate of a value that does not count, or is not the hub's."""
     if other.by is None:
-        return Note(other.spot, other.key, "left", "it is not the hub's; it stays with the chart around it")
+        return Note(other.spot, other.key, "left", _MORE if other.more else _AROUND)
     file, place = other.by
     return Note(other.spot, other.key, "dropped", f"{file}:{place.line} sets it again")
 
@@ -222,9 +227,6 @@ def _network(values: Values) -> None:
         values.drop(f"{policy}.enabled", why)
     if values.has(f"{policy}.egress"):
         egress = values.get(f"{policy}.egress")
-        if values.get(f"{policy}.egressAllowRules.nonPrivateIPs") is not False and not _is_open(egress):
-            why = "servers could reach the whole internet; set egressAllowRules.nonPrivateIPs: false in the source"
-            values.ask("network-open", f"{policy}.egress", why)
         values.drop(f"{policy}.egress", f"it would replace the rule to the gateway {_shown(egress)}")
     if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
         values.drop(
@@ -232,16 +234,50 @@ def _network(values: Values) -> None:
         )
 
 
+def _internet(values: Values) -> None:
+    """Ask if rules kept servers from the internet, or a part of it: `kernelpod hub values` lets them reach it."""
+    policy = "singleuser.networkPolicy"
+    rules, egress = f"{policy}.egressAllowRules", f"{policy}.egress"
+    said = (f"{rules}.nonPrivateIPs", f"{policy}.allowExternalEgress")  # the latter is of Bitnami's chart
+    closing = [
+        *(key for key in (rules, *said) if values.has(key) and not values.get(key)),
+        *([egress] if values.get(egress) is not None else []),
+    ]
+    # An empty mapping of rules changes no default.
+    closing = [key for key in closing if values.get(key) != {}]
+    if closing and values.get(f"{policy}.enabled") is not False and not _is_open(values.get(egress)):
+        why = "servers could reach the whole internet; `kernelpod hub values --no-internet` keeps them from it"
+        values.ask("network-open", closing[-1], why)
+
+
 def _is_open(egress: Any) -> bool:
     """Return whether rules let servers reach every address: one of them names no receiver."""
     rules = [rule for rule in egress if isinstance(rule, dict)] if isinstance(egress, list) else []
-    return any(not rule.get("to") and not rule.get("ports") for rule in rules)
+    return any(not rule.get("ports") and (not rule.get("to") or _reaches_all(rule["to"])) for rule in rules)
+
+
+def _reaches_all(receivers: Any) -> bool:
+    """Return whether one of the receivers is every address but private ones, as `kernelpod hub values` allows."""
+    blocks = (
+        [one.get("ipBlock") for one in receivers if isinstance(one, dict)] if isinstance(receivers, list) else []
+    )
+    for block in blocks:
+        if isinstance(block, dict) and block.get("cidr") == "0.0.0.0/0":
+            excepted = block.get("except") or []
+            return isinstance(excepted, list) and all(map(_is_private, excepted))
+    return False
+
+
+def _is_private(block: Any) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_network(str(block), strict=False).is_private
+    return False
 
 
 def _shown(egress: Any) -> str:
     if egress:
         return "of `kernelpod hub values`; add rules to those"
-    return "of `kernelpod hub values`; to block the internet set egressAllowRules.nonPrivateIPs: false"
+    return "of `kernelpod hub values`; to block the internet give it --no-internet"
 
 
 def _ids(values: Values) -> dict[str, Any]:
@@ -262,16 +298,26 @@ def _culling(values: Values) -> dict[str, Any]:
     if not values.section("cull"):
         return {}
     on = not any(values.get(key) is False for key in ("cull.enabled", "cull.enable"))
-    seconds = values.get("cull.timeout")
-    fits = type(seconds) in (int, float) and 0 < seconds <= MOST_IDLE_SECONDS
-    if on and not fits:
-        values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's default")
-    for key in ("enable", "enabled", "timeout"):
+    seconds = _seconds(values.get("cull.timeout"))
+    for key in ("enable", "enabled"):
         values.drop(f"cull.{key}", "it is culling.idle_seconds of the settings now, also for kernels", "changed")
+    if seconds and on:
+        values.drop("cull.timeout", "it is culling.idle_seconds of the settings now, also for kernels", "changed")
+    elif on:
+        values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's default")
+    values.drop("cull.timeout", "it is no time that settings take" if on else "culling is off")
     for key in ("every", "concurrency"):
         values.drop(f"cull.{key}", "it is computed from culling.idle_seconds of the settings")
     values.drop("cull.maxAge", "servers would be culled while their kernels are busy")
-    return {"culling": {"idle_seconds": (seconds if fits else _CULL_SECONDS) if on else 0}}
+    return {"culling": {"idle_seconds": (seconds or _CULL_SECONDS) if on else 0}}
+
+
+def _seconds(given: Any) -> float:
+    """Return an idle time as settings take it, also from a text, which the chart takes, too; 0 for others."""
+    if isinstance(given, str) and _SECONDS.fullmatch(given):
+        given = int(given)
+    number = given if type(given) in (int, float) else 0
+    return number if 0 < number <= MOST_IDLE_SECONDS else 0
 
 
 def _kept(values: Values) -> None:

@@ -9,13 +9,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kernelpod.findings.yamlfile import Keys
+from kernelpod.findings.sentences import sentences
+from kernelpod.findings.yamlfile import Keys, leaves_of
 from kernelpod.homes.volumes import COURSE_MOUNTS, SharedMount
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Part
+from kernelpod.settings.sections import Settings
 
 STORAGE: Keys = ("singleuser", "storage")
 _OWN = "it is a volume of each pod; kernels and servers would not share it"
+_BY_USER = "its name or its attributes differ by user, and those of the settings do not"
 _AS_A_WHOLE = "ConfigMaps and Secrets are mounted as a whole, in servers and kernels"
 # What no mount of the settings has.
 _NO_SUCH_MOUNT = {
@@ -30,10 +33,13 @@ class OldVolume:
     keys: Keys
     made: dict[str, Any] = field(default_factory=dict)
     """`root`, if the volume has folders, and `volume`; empty if the settings cannot have it."""
+    below: str = ""
+    """What of its path differs by user, below `root`."""
     read_only: bool = False
     why: str = ""
     """Why it cannot be taken."""
     used: bool = False
+    """Whether a mount of it is in the settings."""
 
 
 @dataclass
@@ -63,15 +69,15 @@ def mounts_of(values: Values, volumes: dict[str, OldVolume]) -> list[OldMount]:
     found = []
     for part in _parts(values, "extraVolumeMounts"):
         volume = volumes.get(part.text("name"), OldVolume((), why="it mounts a volume that is not there"))
-        place, below = part.text("mountPath").rstrip("/"), part.text("subPath").strip("/")
-        read_only = bool(part.flag("readOnly")) or volume.read_only
+        place = part.text("mountPath").rstrip("/")
+        below = posixpath.join(volume.below, part.text("subPath").strip("/")).strip("/")
+        read_only = _is_read_only(part) or volume.read_only
         unlike = next((why for key, why in _NO_SUCH_MOUNT.items() if key in part), "")
         if below and volume.made and "root" not in volume.made:
             unlike = _AS_A_WHOLE
         if why := volume.why or unlike:
             part.note("", "dropped", why)
             continue
-        volume.used = True
         if part.text("mountPropagation") not in ("", "None"):
             part.note("mountPropagation", "dropped", "what the node mounts there later is not seen")
         found.append(OldMount(part, volume, place, below, read_only))
@@ -91,8 +97,26 @@ def report_volumes(values: Values, volumes: dict[str, OldVolume]) -> None:
             values.made.note(volume.keys, "changed", "see the notes on its mounts")
 
 
+def split_path(path: str) -> tuple[str, str]:
+    """Return the folder that is the same for all users, and the path below it from the first placeholder on."""
+    words = posixpath.normpath(path).split("/")
+    first = next((number for number, word in enumerate(words) if "{" in word), len(words))
+    return "/".join(words[:first]) or "/", "/".join(words[first:])
+
+
+def refused(homes: dict[str, Any], mount: dict[str, Any]) -> str:
+    """Return why the settings take no such mount beside these homes; empty if they do."""
+    try:
+        Settings.model_validate({"homes": homes, "mounts": [mount]})
+    except ValidationError as error:
+        return sentences(error, Settings)[0].removeprefix(": ")
+    return ""
+
+
 def shared_mount(mount: OldMount, template: str, others: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a mount of the settings; empty if its path is invalid or used by another mount."""
+    if "{" in mount.place:  # only the path on the volume may differ by user
+        return {}
     words = re.sub(r"[^a-z0-9]+", "-", posixpath.basename(mount.place).lower()).strip("-")[:20].strip("-")
     taken = {"home", "connection", "shm", *(one["name"] for one in others)}
     name = words if words[:1].isalpha() else f"m-{words}".strip("-")
@@ -126,6 +150,15 @@ def _parts(values: Values, key: str) -> list[Part]:
     return [part for part in parts if part]
 
 
+def _is_read_only(part: Part) -> bool:
+    """Take `readOnly`. What is no boolean was meant to be one, and nothing becomes writable by a mistake."""
+    value = part.take("readOnly")
+    if not isinstance(value, bool | None):
+        part.note("readOnly", "changed", "true or false was expected here: it is read-only")
+        return True
+    return bool(value)
+
+
 def _volume(part: Part) -> OldVolume:
     volume = OldVolume(part.keys)
     if "nfs" in part:
@@ -133,7 +166,7 @@ def _volume(part: Part) -> OldVolume:
     elif "persistentVolumeClaim" in part:
         claim = part.section("persistentVolumeClaim")
         name = claim.text("claimName")
-        volume.read_only = bool(claim.flag("readOnly"))
+        volume.read_only = _is_read_only(claim)
         volume.made = {"root": f"/{name}", "volume": {"kind": "pvc", "claim": name}}
         claim.drop("claims are mounted with a folder and read_only")
     elif "configMap" in part:
@@ -150,8 +183,9 @@ def _volume(part: Part) -> OldVolume:
 
 
 def _nfs(nfs: Part, volume: OldVolume) -> None:
-    root, server = posixpath.normpath(nfs.text("path") or "/"), nfs.text("server")
-    volume.read_only = bool(nfs.flag("readOnly"))
+    root, volume.below = split_path(nfs.text("path") or "/")
+    server = nfs.text("server")
+    volume.read_only = _is_read_only(nfs)
     volume.made = {"root": root, "volume": {"kind": "nfs", "server": server}}
     nfs.drop("NFS volumes have only server, path and readOnly")
 
@@ -159,6 +193,7 @@ def _nfs(nfs: Part, volume: OldVolume) -> None:
 def _object(part: Part, volume: OldVolume, kind: str, key: str) -> None:
     volume.made = {"volume": {"kind": kind, "object": part.text(key)}}
     volume.read_only = True
+    _same_for_all(volume)
     if "items" in part:
         part.take("items")
         volume.made, volume.why = {}, f"it has only some of the keys, and {_AS_A_WHOLE}"
@@ -167,16 +202,25 @@ def _object(part: Part, volume: OldVolume, kind: str, key: str) -> None:
     part.drop("files have Kubernetes' usual mode")
 
 
+def _same_for_all(volume: OldVolume) -> None:
+    """Do not take a volume with placeholders: the settings would have them as they are written."""
+    if any("{" in str(value) for _, value in leaves_of(volume.made) if value != {}):
+        volume.made, volume.why = {}, _BY_USER
+
+
 def _csi(part: Part, volume: OldVolume) -> None:
-    secret = part.section("nodePublishSecretRef")
+    secret, attributes = part.section("nodePublishSecretRef"), part.take("volumeAttributes")
+    if not isinstance(attributes, dict):
+        attributes = {}
     volume.made = {
         "volume": {
             "kind": "csi",
             "driver": part.text("driver"),
-            "attributes": {key: str(value) for key, value in (part.take("volumeAttributes") or {}).items()},
+            "attributes": {key: str(value) for key, value in attributes.items()},
             "publish_secret": secret.text("name"),
         }
     }
-    volume.read_only = bool(part.flag("readOnly"))
+    volume.read_only = _is_read_only(part)
+    _same_for_all(volume)
     secret.drop("a Secret has a name only")
     part.drop("inline CSI volumes have driver, volumeAttributes, readOnly and nodePublishSecretRef")

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kernelpod.findings.jsonfile import JsonFile
-from kernelpod.findings.secrets import shown
+from kernelpod.findings.secrets import is_secret, shown
 from kernelpod.findings.yamlfile import Keys, Spot, YamlTree
 from kernelpod.importers.kernelspecs.commands import word_of
 from kernelpod.importers.kernelspecs.runners import move_runners
@@ -99,6 +99,7 @@ def import_kernelspec(file: Path, source: JsonFile, given: Given) -> ImportedKer
         _paths(values, made.folder)
     _environment(values, ours)
     _resources(values)
+    _secrets(values)
     _interrupts(values, ours)
     if not values.get((*_STANZA, "image")):
         raise ImportingError("kernel.json names no image; set an image with this kernel with --image")
@@ -223,6 +224,17 @@ def _resources(values: Values) -> None:
             why, change = "metadata.kernelpod.resources is set already", "dropped"
     for name in found:
         values.drop(("env", name), why, change)
+
+
+def _secrets(values: Values) -> None:
+    """Leave variables with a secret to the admin: everybody can read kernelspecs."""
+    for name, value in list(values.section(("env",)).items()):
+        if isinstance(value, str) and is_secret(name, value):
+            why = (
+                "it looks like a secret, and everybody can read kernelspecs: put it into a Secret that "
+                "metadata.kernelpod.secret_env names, and revoke it if the old kernelspec was readable"
+            )
+            values.drop(("env", name), why, "left")
 
 
 def _interrupts(values: Values, ours: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from kernelpod.findings.yamlfile import Keys
+from kernelpod.homes.volumes import Homes
 from kernelpod.importers.hub.templates import Slugs
-from kernelpod.importers.hub.volumes import OldMount, OldVolume, shared_mount
+from kernelpod.importers.hub.volumes import OldMount, OldVolume, refused, shared_mount, split_path
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Part
 
@@ -17,7 +19,6 @@ _OF_ALL = (
     *("args", "cmd", "cpu_guarantee", "cpu_limit", "default_url", "environment", "env_keep", "http_timeout"),
     *("mem_guarantee", "mem_limit", "start_timeout"),
 )
-_USER = "{username}"
 # DockerSpawner names users' folders as the charts before 4.0 did.
 _ESCAPES = "3"
 _RAW = "{raw_username}"
@@ -38,7 +39,10 @@ def take_docker(values: Values) -> dict[str, Any]:
         if not values.section(where):
             continue
         for trait in _OF_ALL:
-            values.move((*where, trait), ("hub", "config", "Spawner", trait))
+            place: Keys = ("hub", "config", "Spawner", trait)
+            if values.has((*where, trait)):
+                values.drop(place, f"{section}.{trait} takes precedence")
+                values.move((*where, trait), place)
         found = [bind for trait in ("volumes", "read_only_volumes") for bind in _binds(values, (*where, trait))]
         notebooks = values.drop(
             (*where, "notebook_dir"), "it is homes.mount_path of the settings, if it is mounted"
@@ -59,7 +63,7 @@ def _binds(values: Values, keys: Keys) -> list[_Bind]:
             why = "it is a volume of Docker: copy it to a folder, and write homes or mounts of the settings"
             values.made.note((*began, host), "left", why)
             continue
-        read_only = keys[-1] == "read_only_volumes" or str(mode).startswith("ro")
+        read_only = keys[-1] == "read_only_volumes" or "ro" in str(mode).split(",")
         found.append(_Bind((*began, host), str(host), bind.rstrip("/"), read_only))
     return found
 
@@ -67,28 +71,52 @@ def _binds(values: Values, keys: Keys) -> list[_Bind]:
 def _settings(values: Values, binds: list[_Bind], notebooks: str, slugs: Slugs) -> dict[str, Any]:
     homes: dict[str, Any] = {}
     mounts: list[dict[str, Any]] = []
-    for bind in binds:
-        host = slugs.template(bind.host.replace(_RAW, "{unescaped_username}"), bind.keys)
-        is_home = _USER in host and (not notebooks or notebooks.startswith(bind.place))
-        if is_home and not homes:
-            root, _, below = host.partition(f"/{_USER}")
-            homes = {"root": root or "/", "path_template": f"{_USER}{below}", "mount_path": bind.place}
+    home = _home(binds, notebooks)
+    for bind in sorted(binds, key=lambda one: one is not home):
+        root, template = split_path(slugs.template(bind.host.replace(_RAW, "{unescaped_username}"), bind.keys))
+        if bind is home and (homes := _homes(root, template, bind.place)):
             values.made.note(
                 bind.keys, "changed", "it is homes of the settings now; on a cluster, set homes.volume"
             )
-        elif made := _mount(values, bind, host, mounts):
-            mounts.append(made)
-            values.made.note(bind.keys, "changed", f"it is mounts[].{made['name']}; on a cluster, set its volume")
+            if bind.read_only:
+                values.made.ask("writable", bind.keys, "homes were read-only, and they would be writable")
         else:
-            values.made.note(bind.keys, "dropped", "another mount has this place, or a path is invalid")
+            _mount(values, bind, (root, template), homes, mounts)
     if homes and (slug := slugs.chosen()):
         homes["slug"] = slug
     return {key: value for key, value in (("homes", homes), ("mounts", mounts)) if value}
 
 
-def _mount(values: Values, bind: _Bind, host: str, others: list[dict[str, Any]]) -> dict[str, Any]:
-    fixed, found, below = host.partition(f"/{_USER}")
-    volume = OldVolume(bind.keys, {"root": posixpath.normpath(fixed or "/")}, bind.read_only)
-    part = Part(values.made, bind.keys, {})
-    template = f"{_USER}{below}" if found else ""
-    return shared_mount(OldMount(part, volume, bind.place, template, bind.read_only), template, others)
+def _home(binds: list[_Bind], notebooks: str) -> _Bind | None:
+    """Return the mount that holds the notebooks of each user, or that is at the usual place of a home."""
+    of_users = [bind for bind in binds if "{" in bind.host]
+    if notebooks:
+        inside = [bind for bind in of_users if f"{notebooks}/".startswith(f"{bind.place}/")]
+    else:
+        inside = [bind for bind in of_users if f"{bind.place}/".startswith("/home/")]
+    return min(inside, key=lambda bind: len(bind.place), default=None)
+
+
+def _homes(root: str, template: str, place: str) -> dict[str, Any]:
+    """Return the homes of the settings; empty if they cannot have these."""
+    homes = {"root": root, "path_template": template, "mount_path": place}
+    try:
+        Homes.model_validate(homes)
+    except ValidationError:
+        return {}
+    return {} if "{" in place else homes
+
+
+def _mount(
+    values: Values, bind: _Bind, path: tuple[str, str], homes: dict[str, Any], others: list[dict[str, Any]]
+) -> None:
+    root, template = path
+    volume = OldVolume(bind.keys, {"root": root})
+    old = OldMount(Part(values.made, bind.keys, {}), volume, bind.place, template, bind.read_only)
+    made = shared_mount(old, template, others)
+    why = refused(homes, made) if made else "another mount has this place, or a path is invalid"
+    if why:
+        values.made.note(bind.keys, "dropped", why)
+    else:
+        others.append(made)
+        values.made.note(bind.keys, "changed", f"it is mounts[].{made['name']}; on a cluster, set its volume")

@@ -54,7 +54,7 @@ def _collected(node: ast.expr, names: Mapping[str, Any]) -> Any:
         case ast.Call(func=ast.Name(id="set" | "list" | "tuple"), args=[one], keywords=[]):
             made = value_of(one, names)
             if isinstance(made, list):
-                return made
+                return [*made]
         case ast.Call(func=ast.Name(id="set" | "list" | "tuple"), args=[], keywords=[]):
             return []
     raise UnplainError

@@ -7,12 +7,12 @@ from typing import Any
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import Keys, dotted, read_tree
-from kernelpod.importers.hub.chartkeys import RENAMED
+from kernelpod.importers.hub.auth import move_renamed
 from kernelpod.importers.hub.secrets import SECRETS, take_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
 from kernelpod.importers.hub.values import Options, settings_of, write_settings
 from kernelpod.importers.moves import Values
-from kernelpod.importers.plain.docker import take_docker
+from kernelpod.importers.plain.docker import SECTIONS, take_docker
 from kernelpod.importers.plain.pythonfile import Left, read_python
 from kernelpod.importers.report import Imported, ImportingError, Note
 
@@ -78,7 +78,10 @@ def imported_python(file: Path, options: Options) -> Imported:
     values.put(_STORAGE, "dynamic" if pvc else "none", _STORAGE)
     for section in ("Spawner", "KubeSpawner"):
         values.drop(("hub", "config", section, "storage_pvc_ensure"), "homes of the settings say it", "changed")
-    return _finished(made, values, options, take_docker(values))
+    lost = "" if spawner in _KUBESPAWNERS else str(spawner or "the hub's spawner")
+    for section in () if lost else SECTIONS:
+        values.drop(("hub", "config", section), "another spawner is set")
+    return _finished(made, values, options, take_docker(values), lost)
 
 
 def _fate(left: Left) -> Note:
@@ -101,6 +104,9 @@ def imported_tljh(file: Path, options: Options) -> Imported:
     for name, section in list(values.section("auth").items()):
         if isinstance(section, dict):
             values.move(("auth", name), ("hub", "config", name))
+    if not values.has("hub.config.JupyterHub.authenticator_class"):
+        why = "TLJH's own authenticator let users choose a password at their first login; set another one"
+        values.made.note((), "warning", why)
     _first_page(values)
     for key in [key for key in values.data if key not in ("hub", "cull")]:
         why = TLJH_SECTIONS.get(key, "TLJH has no such section")
@@ -122,16 +128,18 @@ def _first_page(values: Values) -> None:
         values.note(key, "changed", f"hub.config.Spawner.default_url is {_APPS[app]}")
 
 
-def _finished(made: Imported, values: Values, options: Options, known: dict[str, Any]) -> Imported:
+def _finished(made: Imported, values: Values, options: Options, known: dict[str, Any], lost: str = "") -> Imported:
     """Convert the hub's traits as those of the chart, and write the rest of them as traits again.
 
-    `known` are settings that are known already; they take precedence.
+    `known` are settings that are known already; they take precedence. `lost` is a spawner that may have had homes
+    of which the file says nothing.
     """
-    for old, new in RENAMED.items():
-        if old.startswith("hub.config."):
-            values.move(old, new)
+    move_renamed(values)
     move_traits(values, say=False)
     settings = settings_of(values, options.version, options.nfs) | known
+    if lost and settings.get("homes", {}).get("volume") == {"kind": "none"}:
+        why = f"where {lost} had homes is not known, and servers would have folders that are deleted as they end"
+        values.ask("homes-move", _SPAWNER, why)
     values.drop("cull", "culling.idle_seconds of the settings culls servers and kernels")
     for trait, place in VALUES.items():
         if values.has(place):

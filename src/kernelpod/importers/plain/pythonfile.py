@@ -19,6 +19,15 @@ from kernelpod.importers.plain.expressions import (
     size_of,
     value_of,
 )
+from kernelpod.importers.plain.uses import (
+    Later,
+    binds_unknown,
+    bound_names,
+    later_of,
+    shared_sections,
+    traits_of,
+    updated_sections,
+)
 from kernelpod.importers.report import ImportingError
 
 _CONFIG = "c"
@@ -72,23 +81,26 @@ def read_python(file: Path) -> PythonConfig:
     reader = _Reader(file, text)
     for statement in module.body:
         reader.read(statement)
-    return PythonConfig(YamlTree({"hub": {"config": reader.config}}, reader.spots), reader.left)
+    return PythonConfig(YamlTree({"hub": {"config": reader.config}}, reader.spots()), reader.left)
 
 
 class _Reader:
     """Evaluates statements in their order."""
 
     def __init__(self, file: Path, text: str) -> None:
-        self.file, self._text = file, text
+        # Python counts columns in bytes. Its own reader of segments splits the whole file each time.
+        self.file, self._lines = file, text.encode().splitlines(keepends=True)
         self.config: dict[str, dict[str, Any]] = {}
-        self.spots: dict[Keys, Spot] = {(): Spot(file, START)}
         self.left: list[Left] = []
         self._names: dict[str, Any] = {}
         # Traits that code changes which is not evaluated: their values are not known any more.
         self._lost: set[tuple[str, str]] = set()
         # Sections that code has hold of. Nothing in them is known.
         self._shared: set[str] = set()
-        # The statements that made a trait what it is.
+        # What functions use. They may be called at any time after they are defined.
+        self._later = Later(set(), set(), set())
+        # The last expression that a trait was given, and the statements that made it what it is.
+        self._given: dict[tuple[str, str], ast.expr] = {}
         self._made_by: dict[tuple[str, str], list[ast.stmt]] = {}
         self._statement: ast.stmt
 
@@ -108,8 +120,7 @@ class _Reader:
             ):
                 self._keep(statement, silent=True)
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name != _CONFIG:
-                self._names.pop(name, None)
-                self._names[name] = self._value(value)
+                self._name(name, value)
                 self._keep(statement, silent=True)
             case ast.Assign(targets=[target], value=value):
                 return self._assign(target, value)
@@ -144,18 +155,34 @@ class _Reader:
         self._lost.discard((section, trait))
         return True
 
+    def _name(self, name: str, value: ast.expr) -> None:
+        self._names.pop(name, None)
+        made = self._value(value)
+        if name in self._later.bound or (name in self._later.names and isinstance(made, (list, dict))):
+            raise UnplainError
+        self._names[name] = made
+
     def _add(self, section: str, trait: str, value: ast.expr) -> None:
         known, given = self._known(section, trait), self._value(value)
         if isinstance(known, list):
+            # Python changes a list for all who have it, and makes a new tuple.
+            if self._others_have(known, section, trait):
+                raise UnplainError
             change(known, "extend", given)
         else:
             known = joined(known, given)
         self._set(section, trait, known, value)
 
+    def _others_have(self, value: Any, section: str, trait: str) -> bool:
+        """Return whether a list is also in a name or in another trait."""
+        traits = {(one, key): inner for one, known in self.config.items() for key, inner in known.items()}
+        del traits[(section, trait)]
+        return any(holds(one, [value]) for one in (*self._names.values(), *traits.values()))
+
     def _trait(self, target: ast.expr) -> tuple[str, str]:
         match target:
             case ast.Attribute(value=ast.Attribute(value=ast.Name(id="c"), attr=section), attr=trait):
-                if section not in self._shared:
+                if section not in self._shared and (section, trait) not in self._later.traits:
                     return section, trait
         raise UnplainError
 
@@ -165,12 +192,9 @@ class _Reader:
         return self.config[section][trait]
 
     def _set(self, section: str, trait: str, value: Any, node: ast.expr) -> None:
-        keys: Keys = ("hub", "config", section, trait)
-        for known in [known for known in self.spots if known[:4] == keys]:
-            del self.spots[known]
         self.config.setdefault(section, {})[trait] = value
         self._made_by.setdefault((section, trait), []).append(self._statement)
-        self._mark(keys, value, node)
+        self._given[(section, trait)] = node
 
     def _value(self, node: ast.expr) -> Any:
         made = value_of(node, self._names)
@@ -178,8 +202,16 @@ class _Reader:
             raise UnplainError
         return made
 
-    def _mark(self, keys: Keys, value: Any, node: ast.expr) -> None:
-        self.spots[keys] = Spot(self.file, Place(node.lineno, node.col_offset + 1))
+    def spots(self) -> dict[Keys, Spot]:
+        """Return where each value is."""
+        spots: dict[Keys, Spot] = {(): Spot(self.file, START)}
+        for section, traits in self.config.items():
+            for trait, value in traits.items():
+                self._mark(spots, ("hub", "config", section, trait), value, self._given[(section, trait)])
+        return spots
+
+    def _mark(self, spots: dict[Keys, Spot], keys: Keys, value: Any, node: ast.expr) -> None:
+        spots[keys] = Spot(self.file, Place(node.lineno, node.col_offset + 1))
         nodes: dict[Any, ast.expr] = {}
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
@@ -187,17 +219,20 @@ class _Reader:
         elif isinstance(node, ast.List):
             nodes = dict(enumerate(node.elts))
         for key, inner in inner_of(value):
-            self._mark((*keys, key), inner, nodes.get(key, node))
+            self._mark(spots, (*keys, key), inner, nodes.get(key, node))
 
     def _keep(self, statement: ast.stmt, *, silent: bool = False) -> None:
         """Keep a statement as code. Names and traits that it may change are not known after it."""
         what = type(statement).__name__.lower()
         self.left.append(Left(self._spot(statement), what, self._code(statement), silent))
         if silent:
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                self._unbind(statement)
             return
-        traits = _traits(statement)
-        self._shared |= _shared_sections(statement)
-        whole = self._shared | _updated_sections(statement)
+        self._later.add(later_of(statement))
+        traits = traits_of(statement)
+        self._shared |= shared_sections(statement)
+        whole = self._shared | updated_sections(statement)
         traits |= {(section, trait) for section in whole for trait in self.config.get(section, ())}
         named = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
         changed = [self._names[name] for name in named & self._names.keys()]
@@ -207,14 +242,19 @@ class _Reader:
         self._forget_changed(changed)
         for section, trait in traits:
             self._forget(section, trait)
-        for node in ast.walk(statement):
-            match node:
-                case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                    self._names.pop(name, None)
+        self._unbind(statement)
+
+    def _unbind(self, statement: ast.stmt) -> None:
+        """Forget the names that code binds which is not evaluated."""
+        bound = {*self._names} if binds_unknown(statement) else bound_names(statement) | self._later.bound
+        for name in bound & self._names.keys():
+            del self._names[name]
 
     def _forget_changed(self, values: list[Any]) -> None:
         """Forget lists and mappings that code may change, under all their names and in all traits."""
         objects = [value for value in values if isinstance(value, (dict, list))]
+        if not objects:
+            return
         for name in [name for name, value in self._names.items() if holds(value, objects)]:
             del self._names[name]
         traits = [(section, trait) for section, inner in self.config.items() for trait in inner]
@@ -231,41 +271,22 @@ class _Reader:
         del traits[trait]
         if not traits:
             del self.config[section]
-        for known in [known for known in self.spots if known[:4] == ("hub", "config", section, trait)]:
-            del self.spots[known]
         for statement in self._made_by.pop((section, trait)):
             self.left.append(
                 Left(self._spot(statement), f"c.{section}.{trait}", self._code(statement), silent=False)
             )
 
     def _code(self, statement: ast.stmt) -> str:
-        return ast.get_source_segment(self._text, statement) or ""
+        """Return the text of a statement, with its decorators, which are above what Python calls its begin."""
+        decorators = [self._segment(one) for one in getattr(statement, "decorator_list", ())]
+        return "\n".join([*(f"@{one}" for one in decorators), self._segment(statement)])
+
+    def _segment(self, node: ast.stmt | ast.expr) -> str:
+        last = node.end_lineno or node.lineno
+        lines = self._lines[node.lineno - 1 : last]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"".join(lines).decode()
 
     def _spot(self, statement: ast.stmt) -> Spot:
         return Spot(self.file, Place(statement.lineno, statement.col_offset + 1))
-
-
-def _traits(statement: ast.stmt) -> set[tuple[str, str]]:
-    """Return the traits that a statement uses."""
-    found = set()
-    for node in ast.walk(statement):
-        match node:
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="c"), attr=section), attr=trait):
-                found.add((section, trait))
-    return found
-
-
-def _updated_sections(statement: ast.stmt) -> set[str]:
-    """Return the sections that a statement changes as a whole, as `c.Spawner.update(...)` does."""
-    return {section for section, name in _traits(statement) if name in ("update", "merge")}
-
-
-def _shared_sections(statement: ast.stmt) -> set[str]:
-    """Return the sections that a statement uses as values, so that other code may change them at any time."""
-    traits = {id(node.value) for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
-    found = set()
-    for node in ast.walk(statement):
-        match node:
-            case ast.Attribute(value=ast.Name(id="c"), attr=section) if id(node) not in traits:
-                found.add(section)
-    return found
