@@ -15,12 +15,15 @@ from kernelpod.importers.report import UNKNOWN, Imported
 from kernelpod.settings.sections import Settings
 
 ROOT = Path(__file__).parents[3]
-OLD = ROOT / "tests" / "hub" / "old"
-OPTIONS = {
-    "courses": ["--image", "registry.example/notebook:7", "--kernelspec", "exam-pod"],
-    "demo": ["--chart", "4.2.0"],
-    "classroom": ["--chart", "3.3.7"],
-}
+# One folder a world: what is imported, the words of the command, and what comes out of it.
+WORLDS = ROOT / "tests" / "importers"
+
+
+def words_of(world: str) -> list[str]:
+    """Return the words of the command that imports a world, beginning with its files."""
+    return (WORLDS / world / "words.txt").read_text(encoding="utf-8").split()
+
+
 SERVERS = {"gateway_url": "http://kernelpod.gateway:8888"}
 OPEN = "hub: {config: {Authenticator: {allow_all: true}}}\n"
 

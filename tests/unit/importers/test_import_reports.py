@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from old_hubs import (
-    OLD,
-    OPTIONS,
     SERVERS,
+    WORLDS,
     files_below,
     run,
     unsaid,
+    words_of,
 )
 
 from kernelpod.cli.main import main
@@ -26,24 +28,24 @@ from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.values import z2jh_values
 
 
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [("courses", "courses"), ("values/demo.yaml", "demo"), ("values/classroom.yaml", "classroom")],
-)
-def test_whole_files_and_the_whole_report(
-    source: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(OLD)
-    said = run(source, "--to", tmp_path / "new", *OPTIONS.get(name, []))
-    expected = files_below(OLD / "made" / name)
-    report = expected.pop("report.txt").decode()
-    assert said.replace(str(tmp_path / "new"), "NEW") == report
-    assert files_below(tmp_path / "new") == expected
+@pytest.mark.parametrize("world", sorted(path.name for path in WORLDS.iterdir()))
+def test_whole_files_and_the_whole_report(world: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set KERNELPOD_GOLDEN=write to write the files anew; then read the difference."""
+    made = WORLDS / world / "made"
+    monkeypatch.chdir(WORLDS / world)
+    said = run(*words_of(world), "--to", tmp_path / "new").replace(str(tmp_path / "new"), "NEW")
+    written = {**files_below(tmp_path / "new"), "report.txt": said.encode()}
+    if os.environ.get("KERNELPOD_GOLDEN") == "write":
+        shutil.rmtree(made, ignore_errors=True)
+        for name, raw in written.items():
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_bytes(raw)
+    assert written == files_below(made)
 
 
 @pytest.mark.parametrize("hub", ["exam-room", "lectures"])
 def test_what_is_written_passes_the_check(hub: str) -> None:
-    folder = OLD / "made" / "courses"
+    folder = WORLDS / "courses" / "made"
     words = ["courses", "check", str(folder / f"{hub}.yaml"), "--settings", str(folder / "settings.yaml")]
     done = CliRunner().invoke(main, words)
     *said, _counted = done.output.splitlines()
@@ -53,21 +55,21 @@ def test_what_is_written_passes_the_check(hub: str) -> None:
 
 @pytest.mark.parametrize(("name", "user"), [("demo", "{username}"), ("classroom", "{escaped_username}")])
 def test_the_settings_make_values_that_kernelpod_gives(name: str, user: str) -> None:
-    settings = load(OLD / "made" / name / "settings.yaml").model_dump(mode="json")
+    settings = load(WORLDS / name / "made" / "settings.yaml").model_dump(mode="json")
     settings |= {"servers": SERVERS, "runtime": {"kubernetes": {"home_check_image": "gateway:1"}}}
     made = z2jh_values(Settings.model_validate(settings), "gateway")["singleuser"]
     assert made["extraEnv"]["KERNEL_PATH"].endswith(f"/{user}")
     assert made["storage"]["type"] == "none"
 
 
-@pytest.mark.parametrize("name", ["courses/config.yaml", "values/demo.yaml", "values/classroom.yaml"])
+@pytest.mark.parametrize("name", ["courses/old/config.yaml", "demo/old.yaml", "classroom/old.yaml"])
 def test_nothing_is_lost_without_a_line(name: str) -> None:
-    path = OLD / name
+    path = WORLDS / name
     assert unsaid(imported_courses(path) if path.stem == "config" else imported_values(helm_values([path]))) == []
 
 
 def test_users_are_in_the_courses_that_they_were_in() -> None:
-    folder = OLD / "made" / "courses"
+    folder = WORLDS / "courses" / "made"
     roster = Roster(folder / "exam-room.yaml", load(folder / "settings.yaml"))
     roster.refresh()
     assert [one.course for one in roster.memberships("alice")] == ["Algo-Exam"]
@@ -76,7 +78,15 @@ def test_users_are_in_the_courses_that_they_were_in() -> None:
 
 
 def test_nothing_is_written_in_a_dry_run(tmp_path: Path) -> None:
-    words = (OLD / "courses" / "config.yaml", "--to", tmp_path / "new", "--dry-run", "--json", "--image", "lab:1")
+    words = (
+        WORLDS / "courses" / "old" / "config.yaml",
+        "--to",
+        tmp_path / "new",
+        "--dry-run",
+        "--json",
+        "--image",
+        "lab:1",
+    )
     about = json.loads(run(*words, status=1))  # the exam names no kernelspecs
     assert not (tmp_path / "new").exists()
     assert str(tmp_path / "new" / "lectures.yaml") in about["files"]
@@ -88,21 +98,21 @@ def test_nothing_is_written_in_a_dry_run(tmp_path: Path) -> None:
 
 def test_no_file_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("mine", encoding="utf-8")
-    assert "there already" in run(OLD / "values" / "demo.yaml", "--to", tmp_path, status=1)
+    assert "there already" in run(WORLDS / "demo" / "old.yaml", "--to", tmp_path, status=1)
     assert files_below(tmp_path) == {"settings.yaml": b"mine"}
 
 
 def test_a_link_in_the_new_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "values.yaml").symlink_to(tmp_path / "elsewhere")
-    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", status=1)
+    run(WORLDS / "demo" / "old.yaml", "--to", tmp_path / "new", status=1)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_half_of_it_is_removed_when_the_rest_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "teaching").write_text("a file where a folder should be", encoding="utf-8")
-    said = run(OLD / "courses", "--to", tmp_path, *OPTIONS["courses"], status=1)
+    said = run(WORLDS / "courses" / "old", "--to", tmp_path, *words_of("courses")[1:], status=1)
     assert "nothing was written" in said
     assert list(tmp_path.rglob("*")) == [tmp_path / "lists", tmp_path / "lists" / "teaching"]
 

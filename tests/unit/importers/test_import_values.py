@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from old_hubs import (
-    OLD,
-    OPTIONS,
+    WORLDS,
     notes,
     run,
     unsaid,
     values_of,
+    words_of,
 )
 
 
@@ -204,7 +204,7 @@ def test_a_secret_is_in_its_own_file_and_in_no_report(tmp_path: Path, data: dict
 
 
 def test_only_their_owner_can_read_secrets(tmp_path: Path) -> None:
-    run(OLD / "values" / "demo.yaml", "--to", tmp_path / "new", *OPTIONS["demo"])
+    run(WORLDS / "demo" / "old.yaml", "--to", tmp_path / "new", *words_of("demo")[1:])
     assert (tmp_path / "new" / "secrets.yaml").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "new" / "values.yaml").stat().st_mode & 0o077
     said = (tmp_path / "new" / "secrets.yaml").read_text(encoding="utf-8")
