@@ -224,6 +224,29 @@ singleuser:
     assert unsaid(made) == []
 
 
+TWO_LISTS = [
+    ("hub: {config: {GitHubOAuthenticator: {allowed_users: [a], allowed_organizations: [o]}}}", "2.0.0", True),
+    (
+        "hub: {config: {GitHubOAuthenticator: {allowed_organizations: [o]}, Authenticator: {allowed_users: [a]}}}",
+        "2.0.0",
+        True,
+    ),
+    ("auth: {type: github, github: {orgWhitelist: [o]}, whitelist: {users: [a]}}", "", True),
+    ("hub: {config: {GitHubOAuthenticator: {allowed_users: [a], allowed_organizations: [o]}}}", "3.0.0", False),
+    ("hub: {config: {GitHubOAuthenticator: {allowed_users: [a], allowed_organizations: [o]}}}", "", False),
+    ("hub: {config: {GitHubOAuthenticator: {allowed_users: [], allowed_organizations: [o]}}}", "2.0.0", False),
+    ("hub: {config: {GitHubOAuthenticator: {allowed_users: [a]}}}", "2.0.0", False),
+]
+
+
+@pytest.mark.parametrize(("text", "version", "is_asked"), TWO_LISTS)
+def test_two_lists_that_both_had_to_match_are_asked(
+    tmp_path: Path, text: str, version: str, is_asked: bool
+) -> None:
+    made = made_of(tmp_path, f"{text}\nsingleuser: {{storage: {{type: none}}}}\n", version=version)
+    assert asked(made) == ({"everybody"} if is_asked else set())
+
+
 def test_only_an_authenticator_lets_users_log_in(tmp_path: Path) -> None:
     said = "no user can log in without allowed_users"
     made = made_of(tmp_path, "hub: {config: {KubeSpawner: {allow_privilege_escalation: false}}}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.importers.hub.chartkeys import RENAMED
 from kernelpod.importers.moves import Values
 
+# The chart's first version with OAuthenticator 16.
+_ANY_IS_ENOUGH = 3
 _OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}
 # By auth.type: the value of authenticator_class, and the name of the class.
 _TYPES: dict[str, tuple[str, str]] = {
@@ -80,8 +83,10 @@ def move_renamed(values: Values) -> None:
             values.move(("hub", "config", name, trait), ("hub", "config", name, now))
 
 
-def move_auth(values: Values) -> None:
-    """Move `auth` to `hub.config`; report keys without a new place as dropped."""
+def move_auth(values: Values, version: str) -> None:
+    """Move `auth` to `hub.config`; report keys without a new place as dropped. `version` is the old chart's."""
+    major = re.match(r"v?(\d+)\b", version)
+    is_old = values.has("auth") or (major is not None and int(major[1]) < _ANY_IS_ENOUGH)
     if values.has("auth"):
         _type(values)
         for old, trait in _FOR_ALL.items():
@@ -94,12 +99,31 @@ def move_auth(values: Values) -> None:
                 values.move(f"auth.{kind}.{old}", f"hub.config.{_TYPES[kind][1]}.{trait}")
         for keys in _leaves(("auth",), values.pop("auth")):
             values.note(keys, "dropped", "the chart no longer has auth; set what replaces this in hub.config")
+    if is_old:
+        _ask_of_two_lists(values)
     classes = [one for name, one in values.section("hub.config").items() if name.endswith("Authenticator")]
     named = {trait for one in classes if isinstance(one, dict) for trait in one}
     if not any(trait.startswith("allow") for trait in named):
         values.note(
             "hub.config", "warning", "since JupyterHub 5 no user can log in without allowed_users or allow_all"
         )
+
+
+def _ask_of_two_lists(values: Values) -> None:
+    """Ask about classes of OAuthenticator where users had to be in a list and in an organization or a group."""
+    config = values.section("hub.config")
+    for name, section in config.items():
+        if not name.endswith("OAuthenticator") or not isinstance(section, dict):
+            continue
+        everywhere = config.get("Authenticator")
+        users = section.get("allowed_users") or (isinstance(everywhere, dict) and everywhere.get("allowed_users"))
+        others = [trait for trait in section if trait.startswith("allowed_") and trait != "allowed_users"]
+        if users and (asked := next((trait for trait in others if section[trait]), "")):
+            why = (
+                f"users had to be in allowed_users and in {asked}; since chart 3.0 one of them is enough. "
+                "Keep the narrower one"
+            )
+            values.ask("everybody", ("hub", "config", name, asked), why)
 
 
 def _type(values: Values) -> None:

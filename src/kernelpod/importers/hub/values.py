@@ -59,7 +59,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
         move_bitnami(values)
     _strays(values)
     move_renamed(values)
-    move_auth(values)
+    move_auth(values, options.version or given.version)
     _pull_secrets(values)
     move_traits(values)
     settings = settings_of(values, options.version or given.version, options.nfs)
