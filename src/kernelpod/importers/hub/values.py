@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +12,15 @@ from kernelpod.base.chartkeys import KEYS, SECTIONS
 from kernelpod.findings.secrets import secrets_in, shown
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
-from kernelpod.hub.needs.rule import is_no_template
 from kernelpod.importers.helm.files import HelmValues, Other
 from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED
 from kernelpod.importers.hub.homes import homes_of
+from kernelpod.importers.hub.network import ask_of_internet, take_network
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
+from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note
 from kernelpod.settings.culling import MOST_IDLE_SECONDS
@@ -53,7 +52,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
     _encrypted(values)
-    _internet(values)
+    ask_of_internet(values)
     _nulls(values)
     if is_bitnami(values):
         move_bitnami(values)
@@ -63,7 +62,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     _pull_secrets(values)
     move_traits(values)
     settings = settings_of(values, options.version or given.version, options.nfs)
-    _network(values)
+    take_network(values)
     _unknown(values)
     secrets = take_secrets(values)
     _kept(values)
@@ -78,10 +77,10 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
 def settings_of(values: Values, version: str, nfs: str) -> dict[str, Any]:
     """Take what settings say for servers and kernels out of the values; return it."""
     _hub(values)
-    _variables(values)
+    list_as_mapping(values)
     clean_profiles(values)
     settings = homes_of(values, version, nfs)
-    _environment(values)
+    clean_variables(values)
     return settings | _ids(values) | _culling(values)
 
 
@@ -174,110 +173,10 @@ def _hub(values: Values) -> None:
     values.drop("singleuser.initContainers", "it would replace the container that creates homes")
 
 
-def _variables(values: Values) -> None:
-    """Turn a list of variables into a mapping, which is the other form that the chart takes."""
-    keys: Keys = ("singleuser", "extraEnv")
-    given = values.get(keys)
-    if not isinstance(given, list):
-        return
-    values.pop(keys)
-    for number, one in enumerate(given):
-        name = one.get("name") if isinstance(one, dict) else None
-        if not isinstance(name, str) or not {"value", "valueFrom"} & one.keys():
-            values.made.note((*keys, number), "dropped", "a variable needs a name and a value")
-            continue
-        value = one["value"] if "value" in one else {"valueFrom": one["valueFrom"]}
-        values.pop((*keys, name))  # of two variables of one name the last one counts
-        values.put((*keys, name), value, (*keys, number))
-    values.made.note(keys, "changed", "it is a mapping by name now")
-
-
 def _unknown(values: Values) -> None:
     for section, known in KEYS.items():
         for key in [key for key in values.section((section,)) if key not in known]:
             values.drop((section, key), "the chart has no such key and would refuse the file")
-
-
-def _environment(values: Values) -> None:
-    for name, value in list(values.section("singleuser.extraEnv").items()):
-        keys = ("singleuser", "extraEnv", name)
-        if name in ("KERNEL_VOLUMES", "KERNEL_VOLUME_MOUNTS"):
-            values.drop(keys, "mounts of kernels come from the gateway's settings (homes, mounts)")
-        elif name.startswith("KERNEL_"):
-            values.drop(keys, "kernelspecs and policy decide what kernels get")
-        elif name.startswith("JUPYTER_GATEWAY_"):
-            values.drop(keys, "the values of kernelpod set it")
-        elif name == "JUPYTERHUB_SINGLEUSER_APP":
-            values.drop(keys, "Jupyter Server is the default")
-        elif is_no_template(None, value):
-            values.section("singleuser.extraEnv")[name] = value.replace("{", "{{").replace("}", "}}")
-            values.note(keys, "changed", "its braces are doubled: since 3.0.0 KubeSpawner replaces {...}")
-        elif isinstance(value, str) and set(value) & set("{}"):
-            why = "since 3.0.0 KubeSpawner replaces {...}: double literal braces"
-            values.note(keys, "warning", why)
-
-
-def _network(values: Values) -> None:
-    policy = "singleuser.networkPolicy"
-    if values.get(f"{policy}.enabled") is False:
-        why = (
-            "DANGER: without it servers can reach each other and the whole cluster. "
-            "The policy is on now, and the values of kernelpod let servers reach the gateway"
-        )
-        values.drop(f"{policy}.enabled", why)
-    if values.has(f"{policy}.egress"):
-        egress = values.get(f"{policy}.egress")
-        values.drop(f"{policy}.egress", f"it would replace the rule to the gateway {_shown(egress)}")
-    if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
-        values.drop(
-            f"{policy}.egressAllowRules.privateIPs", "the gateway's is the only private address that servers need"
-        )
-
-
-def _internet(values: Values) -> None:
-    """Ask if rules kept servers from the internet, or a part of it: `kernelpod hub values` lets them reach it."""
-    policy = "singleuser.networkPolicy"
-    rules, egress = f"{policy}.egressAllowRules", f"{policy}.egress"
-    said = (f"{rules}.nonPrivateIPs", f"{policy}.allowExternalEgress")  # the latter is of Bitnami's chart
-    closing = [
-        *(key for key in (rules, *said) if values.has(key) and not values.get(key)),
-        *([egress] if values.get(egress) is not None else []),
-    ]
-    # An empty mapping of rules changes no default.
-    closing = [key for key in closing if values.get(key) != {}]
-    if closing and values.get(f"{policy}.enabled") is not False and not _is_open(values.get(egress)):
-        why = "servers could reach the whole internet; `kernelpod hub values --no-internet` keeps them from it"
-        values.ask("network-open", closing[-1], why)
-
-
-def _is_open(egress: Any) -> bool:
-    """Return whether rules let servers reach every address: one of them names no receiver."""
-    rules = [rule for rule in egress if isinstance(rule, dict)] if isinstance(egress, list) else []
-    return any(not rule.get("ports") and (not rule.get("to") or _reaches_all(rule["to"])) for rule in rules)
-
-
-def _reaches_all(receivers: Any) -> bool:
-    """Return whether one of the receivers is every address but private ones, as `kernelpod hub values` allows."""
-    blocks = (
-        [one.get("ipBlock") for one in receivers if isinstance(one, dict)] if isinstance(receivers, list) else []
-    )
-    for block in blocks:
-        if isinstance(block, dict) and block.get("cidr") == "0.0.0.0/0":
-            excepted = block.get("except") or []
-            return isinstance(excepted, list) and all(map(_is_private, excepted))
-    return False
-
-
-def _is_private(block: Any) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_network(str(block), strict=False).is_private
-    return False
-
-
-def _shown(egress: Any) -> str:
-    if egress:
-        return "of `kernelpod hub values`; add rules to those"
-    return "of `kernelpod hub values`; to block the internet give it --no-internet"
 
 
 def _ids(values: Values) -> dict[str, Any]:
