@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,12 +92,13 @@ def _executed(statements: list[str]) -> tuple[list[str], dict[str, dict[str, Any
     sections: defaultdict[str, _Section] = defaultdict(_Section)
     c = SimpleNamespace(X=sections["X"], Y=sections["Y"])
     names: dict[str, Any] = {"c": c, "change": _change}
-    good = []
+    good: list[str] = []
     for statement in statements:
+        before = copy.deepcopy({"X": dict(c.X), "Y": dict(c.Y)})
         try:
             exec(compile(ast.parse(statement), "config", "exec"), names)  # noqa: S102 - generated above
-        except Exception:  # noqa: BLE001 - a hub would not start with it
-            break
+        except Exception:  # noqa: BLE001 - a hub would not start with it, and half of it may be done
+            return good, before
         good.append(statement)
     return good, {"X": c.X, "Y": c.Y}
 

@@ -93,12 +93,14 @@ class _Reader:
         self.config: dict[str, dict[str, Any]] = {}
         self.left: list[Left] = []
         self._names: dict[str, Any] = {}
+        # Lists and mappings that a name may still have whose value is not known any more.
+        self._perhaps: dict[str, list[Any]] = {}
         # Traits that code changes which is not evaluated: their values are not known any more.
         self._lost: set[tuple[str, str]] = set()
         # Sections that code has hold of. Nothing in them is known.
         self._shared: set[str] = set()
         # What functions use. They may be called at any time after they are defined.
-        self._later = Later(set(), set(), set())
+        self._later = Later(set(), set(), set(), set())
         # The last expression that a trait was given, and the statements that made it what it is.
         self._given: dict[tuple[str, str], ast.expr] = {}
         self._made_by: dict[tuple[str, str], list[ast.stmt]] = {}
@@ -156,7 +158,9 @@ class _Reader:
         return True
 
     def _name(self, name: str, value: ast.expr) -> None:
-        self._names.pop(name, None)
+        if not any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(value)):
+            self._names.pop(name, None)
+            self._perhaps.pop(name, None)
         made = self._value(value)
         if name in self._later.bound or (name in self._later.names and isinstance(made, (list, dict))):
             raise UnplainError
@@ -177,12 +181,15 @@ class _Reader:
         """Return whether a list is also in a name or in another trait."""
         traits = {(one, key): inner for one, known in self.config.items() for key, inner in known.items()}
         del traits[(section, trait)]
-        return any(holds(one, [value]) for one in (*self._names.values(), *traits.values()))
+        return any(
+            holds(one, [value]) for one in (*self._names.values(), *traits.values(), *self._perhaps.values())
+        )
 
     def _trait(self, target: ast.expr) -> tuple[str, str]:
         match target:
             case ast.Attribute(value=ast.Attribute(value=ast.Name(id="c"), attr=section), attr=trait):
-                if section not in self._shared and (section, trait) not in self._later.traits:
+                unknown = section in self._shared | self._later.sections or (section, trait) in self._later.traits
+                if not unknown:
                     return section, trait
         raise UnplainError
 
@@ -236,6 +243,7 @@ class _Reader:
         traits |= {(section, trait) for section in whole for trait in self.config.get(section, ())}
         named = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
         changed = [self._names[name] for name in named & self._names.keys()]
+        changed += [value for name in named for value in self._perhaps.get(name, ())]
         changed += [
             self.config[section][trait] for section, trait in traits if trait in self.config.get(section, ())
         ]
@@ -248,7 +256,7 @@ class _Reader:
         """Forget the names that code binds which is not evaluated."""
         bound = {*self._names} if binds_unknown(statement) else bound_names(statement) | self._later.bound
         for name in bound & self._names.keys():
-            del self._names[name]
+            self._perhaps.setdefault(name, []).append(self._names.pop(name))
 
     def _forget_changed(self, values: list[Any]) -> None:
         """Forget lists and mappings that code may change, under all their names and in all traits."""

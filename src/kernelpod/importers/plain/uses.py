@@ -19,17 +19,20 @@ class Later(NamedTuple):
     bound: set[str]
     """Names of the file that they set."""
     traits: set[tuple[str, str]]
+    sections: set[str]
+    """Sections that they change as a whole."""
 
     def add(self, other: Later) -> None:
         """Add what another statement uses."""
         self.names.update(other.names)
         self.bound.update(other.bound)
         self.traits.update(other.traits)
+        self.sections.update(other.sections)
 
 
 def later_of(statement: ast.stmt) -> Later:
     """Return what functions in a statement use."""
-    found = Later(set(), set(), set())
+    found = Later(set(), set(), set(), set())
     for function in (node for node in ast.walk(statement) if isinstance(node, _FUNCTIONS)):
         inside = list(ast.walk(function))
         outer = {name for node in inside if isinstance(node, ast.Global) for name in node.names}
@@ -38,6 +41,7 @@ def later_of(statement: ast.stmt) -> Later:
         found.names.update({node.id for node in inside if isinstance(node, ast.Name)} - (theirs - outer))
         found.bound.update(outer)
         found.traits.update(traits_of(function))
+        found.sections.update(updated_sections(function))
     return found
 
 
@@ -79,7 +83,7 @@ def traits_of(statement: ast.AST) -> set[tuple[str, str]]:
     return found
 
 
-def updated_sections(statement: ast.stmt) -> set[str]:
+def updated_sections(statement: ast.AST) -> set[str]:
     """Return the sections that a statement changes as a whole, as `c.Spawner.update(...)` does."""
     return {section for section, name in traits_of(statement) if name in ("update", "merge")}
 
