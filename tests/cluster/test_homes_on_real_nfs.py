@@ -38,11 +38,13 @@ def site(whole_site: Site) -> Iterator[Site]:
 
 
 @contextmanager
-def on_the_other_node(site: Site, home: dict[str, Any], sub_path: str = "") -> Iterator[None]:
+def on_the_other_node(
+    site: Site, home: dict[str, Any], sub_path: str = "", image: str = "kernel-python"
+) -> Iterator[None]:
     """Run a pod with a home of the given volume, in the place of a user's server."""
     container = {
         "name": "server",
-        "image": IMAGES.format("kernel-python"),
+        "image": IMAGES.format(image),
         "command": ["sleep", "infinity"],
         "volumeMounts": [{"name": "home", "mountPath": "/home/jovyan", "subPath": sub_path}],
     }
@@ -213,6 +215,36 @@ def test_a_kernel_starts_in_time_although_its_server_of_homes_gives_no_locks_yet
     with site.alice.channels(kernel) as channels:
         asked = "print(get_ipython().history_manager.hist_file)"
         assert channels.run(asked) == "/tmp/ipython-history.sqlite\n"
+
+
+SIGNATURES = """
+import logging, pathlib, sqlite3, time
+from kernelpod.singleuser.signatures import PatientSignatures
+file = pathlib.Path('/home/jovyan/nbsignatures.db')
+signatures = PatientSignatures(file, logging.getLogger())
+def known():
+    return all(signatures.check_signature(str(number), 'sha256') for number in range(40))
+def kept():
+    return set(sqlite3.connect(file, timeout=60).execute('select signature from nbsignatures'))
+"""
+
+
+def test_no_notebook_waits_for_its_signature_although_its_server_of_homes_gives_no_locks_yet(site: Site) -> None:
+    """The signatures of trusted notebooks are SQLite. They are written when the server gives locks."""
+    home = {"nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
+    with on_the_other_node(site, home, image="singleuser"):
+        in_server(site, f"{SIGNATURES}\nsignatures.store_signature('before', 'sha256')\nassert kept()")
+        with without_power(FILER):
+            pass
+        said = in_server(
+            site,
+            f"{SIGNATURES}\nbegan = time.monotonic()\n"
+            "for number in range(40): signatures.store_signature(str(number), 'sha256')\n"
+            "print(time.monotonic() - began < 20, known())\n"
+            "while len(kept()) < 41: signatures.store_signature('last', 'sha256'); time.sleep(0.5)\n"
+            "print(len(list(file.parent.glob('nbsignatures.db.bak'))))",
+        )
+    assert said == "True True\n0\n"
 
 
 def test_a_kernel_is_deleted_while_its_server_of_homes_is_away(site: Site) -> None:

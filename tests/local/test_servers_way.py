@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -193,3 +195,36 @@ def test_nbclient_goes_on_through_the_death_of_the_gateway(own: Any, server: Ser
 def test_no_token_is_in_the_servers_log(own: Any, server: Server) -> None:
     server.session()
     assert str(own.alice.token) not in server.log
+
+
+def test_a_notebook_opens_and_is_saved_while_its_signatures_wait_for_a_lock(server: Server) -> None:
+    """As on an NFS server that has just started. nbformat would take the file for broken, and move it away."""
+    output = {"output_type": "display_data", "data": {"text/html": "<script>1</script>"}, "metadata": {}}
+    cell = {"cell_type": "code", "id": "a", "outputs": [output], "metadata": {"trusted": True}}
+
+    def save(name: str) -> int:
+        cells = [{**cell, "execution_count": None, "source": name}]
+        content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        model = {"type": "notebook", "format": "json", "content": content}
+        return server.caller.ask("PUT", f"contents/{name}.ipynb", json=model).status_code
+
+    def trusted(name: str) -> bool:
+        answer = server.caller.ask("GET", f"contents/{name}.ipynb")
+        assert answer.status_code == 200
+        return bool(answer.json()["content"]["cells"][0]["metadata"]["trusted"])
+
+    assert (save("before"), trusted("before")) == (201, True)
+    (file,) = server.folder.rglob("nbsignatures.db")
+    server.kill()
+    server.start()
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        assert (save("meanwhile"), trusted("meanwhile")) == (201, True)
+        assert [trusted("before") for _ in range(20)] == [False] * 20
+        assert f"{file} does not answer" in server.log
+        database.execute("ROLLBACK")
+    eventually(lambda: trusted("before"), what="signatures are read again")
+    server.kill()
+    server.start()
+    assert (trusted("before"), trusted("meanwhile")) == (True, True)
+    assert [one.name for one in file.parent.glob("nbsignatures*")] == ["nbsignatures.db"]

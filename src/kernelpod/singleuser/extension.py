@@ -10,11 +10,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kernelpod.base.logs import escape_logs
 from kernelpod.singleuser.activity import start_bridge
 from kernelpod.singleuser.found_again import find_again
+from kernelpod.singleuser.signatures import PatientSignatures
 
 MASK = "[hidden]"
 MIN_LENGTH = 8
@@ -78,6 +80,10 @@ def link_extension(serverapp: Any) -> None:
     # class in this process gets a client with the token.
     serverapp.config.NotebookClient.setdefault("kernel_manager_class", RemoteKernel)
     GatewayKernelManager.client_factory.default_value = RemoteKernelClient
+    notary = serverapp.config.NotebookNotary
+    if not {"db_file", "data_dir", "store_factory"} & notary.keys():
+        signatures = Path(serverapp.data_dir) / "nbsignatures.db"
+        notary.store_factory = lambda: PatientSignatures(signatures, serverapp.log)
 
 
 def load_extension(serverapp: Any) -> None:
