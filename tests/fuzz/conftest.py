@@ -1,4 +1,4 @@
-"""How much is tried: KERNELPOD_FUZZ examples of each parser; see `make fuzz`."""
+"""How much is tried: KERNELPOD_FUZZ examples of each parser, the same in every run, or others by `make fuzz`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ settings.register_profile(
     max_examples=int(os.environ.get("KERNELPOD_FUZZ", "150")),
     database=None,
     deadline=None,
-    derandomize="KERNELPOD_FUZZ" not in os.environ,
+    derandomize="KERNELPOD_FUZZ_ANEW" not in os.environ,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
