@@ -171,6 +171,18 @@ def test_what_two_nodes_write_under_locks_is_all_there(site: Site, way: str) -> 
         assert in_server(site, f"{way}\nprint(count())") == "100\n"
 
 
+@pytest.mark.usefixtures("server")
+def test_what_two_nodes_append_in_turn_is_all_there(site: Site) -> None:
+    """Also where one has the file open all the time, as a program has its log."""
+    with site.alice.channels(site.alice.start()) as channels:
+        channels.run("import os; log = open('log', 'a')")
+        for number in range(20):
+            in_server(site, f"open('/home/jovyan/log', 'a').write('server {number}\\n')")
+            channels.run(f"log.write('kernel {number}\\n'); log.flush(); os.fsync(log.fileno())")
+        expected = "".join(f"{who} {number}\n" for number in range(20) for who in ("server", "kernel"))
+        assert in_server(site, "print(open('/home/jovyan/log').read(), end='')") == expected
+
+
 def test_two_nodes_share_a_home_by_nfs_3(make_site: MakeSite) -> None:
     """What is saved is there at once; what both write under locks is all there: `rpc.statd` runs on the nodes."""
     options = {"mount_options": ("nfsvers=3",), "patience_seconds": 30, "scheduling": ON_THEIR_NODE}

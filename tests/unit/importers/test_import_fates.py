@@ -191,6 +191,28 @@ def test_a_closed_network_is_not_opened_silently(tmp_path: Path, policy: str, qu
     assert asked(made_of(tmp_path, text)) == questions
 
 
+@pytest.mark.parametrize(
+    ("version", "questions"), [("", {"network-open"}), ("1.2.0", {"network-open"}), ("3.3.7", set())]
+)
+def test_egress_adds_to_the_other_rules_since_chart_2(tmp_path: Path, version: str, questions: set[str]) -> None:
+    policy = "{egress: [{to: [{podSelector: {}}]}]}"
+    text = f"{OPEN}singleuser: {{storage: {{type: none}}, networkPolicy: {policy}}}\n"
+    assert asked(made_of(tmp_path, text, version=version)) == questions
+    more = text.replace("egress:", "egressAllowRules: {dnsPortsPrivateIPs: true}, egress:")
+    assert asked(made_of(tmp_path, more)) == set()
+
+
+def test_rules_of_the_hub_do_not_replace_the_generated_ones(tmp_path: Path) -> None:
+    """Without these the gateway would not reach the hub, nor the hub its servers."""
+    rules = "ingress: [{from: [{namespaceSelector: {}}]}], egress: [{}], allowedIngressPorts: [http]"
+    made = made_of(
+        tmp_path, f"{OPEN[:-2]}, networkPolicy: {{{rules}}}}}\nsingleuser: {{storage: {{type: none}}}}\n"
+    )
+    assert new(made)[0]["hub"]["networkPolicy"] == {"allowedIngressPorts": ["http"]}
+    assert [fate for key, fate in fates(made).items() if "gress." in key] == ["dropped"] * 2
+    assert unsaid(made) == []
+
+
 def test_null_neither_stops_the_hub_nor_removes_what_is_generated(tmp_path: Path) -> None:
     text = """
 auth: {type: dummy, whitelist: {users: }}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 from typing import Any
 
 from kernelpod.importers.moves import Values
+
+# Since this version of the chart, `egress` adds to the rules of `egressAllowRules`; before, it was all there was.
+_EGRESS_ADDS_SINCE = 2
 
 
 def take_network(values: Values) -> None:
@@ -21,20 +25,28 @@ def take_network(values: Values) -> None:
     if values.has(f"{policy}.egress"):
         egress = values.get(f"{policy}.egress")
         values.drop(f"{policy}.egress", f"it would replace the rule to the gateway {_shown(egress)}")
+    for rules in ("ingress", "egress"):
+        why = f"it would replace the {rules} rules of `kernelpod hub values`; add rules to those"
+        values.drop(f"hub.networkPolicy.{rules}", why)
     if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
         values.drop(
             f"{policy}.egressAllowRules.privateIPs", "the gateway's is the only private address that servers need"
         )
 
 
-def ask_of_internet(values: Values) -> None:
-    """Ask if rules kept servers from the internet, or a part of it: `kernelpod hub values` lets them reach it."""
+def ask_of_internet(values: Values, version: str) -> None:
+    """Ask if rules kept servers from the internet, or a part of it: `kernelpod hub values` lets them reach it.
+
+    `version` is the version of the chart that ran with these values, empty if unknown.
+    """
     policy = "singleuser.networkPolicy"
     rules, egress = f"{policy}.egressAllowRules", f"{policy}.egress"
     said = (f"{rules}.nonPrivateIPs", f"{policy}.allowExternalEgress")  # the latter is of Bitnami's chart
+    major = re.match(r"v?(\d+)\b", version)
+    adds = values.has(rules) or (major is not None and int(major[1]) >= _EGRESS_ADDS_SINCE)
     closing = [
         *(key for key in (rules, *said) if values.has(key) and not values.get(key)),
-        *([egress] if values.get(egress) is not None else []),
+        *([egress] if values.get(egress) is not None and not adds else []),
     ]
     # An empty mapping of rules changes no default.
     closing = [key for key in closing if values.get(key) != {}]

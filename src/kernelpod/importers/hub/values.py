@@ -52,7 +52,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     made = Imported(given.tree, [_other(one) for one in given.others])
     values = Values(made)
     _encrypted(values)
-    ask_of_internet(values)
+    ask_of_internet(values, options.version or given.version)
     _nulls(values)
     if is_bitnami(values):
         move_bitnami(values)
