@@ -15,9 +15,10 @@ from kernelpod.findings.secrets import secrets_in
 from kernelpod.findings.yamlfile import dotted, leaves_of
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.chartkeys import RENAMED
-from kernelpod.importers.hub.values import imported_values
+from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.report import UNKNOWN
 from kernelpod.settings.sections import Settings
+from kernelpod.z2jh.overrides import breaking
 
 _KEYS = sorted(
     ({part for path in RENAMED for part in path.split(".")} | set().union(*KEYS.values())) - {*KEYS, "auth"}
@@ -84,11 +85,13 @@ def test_each_value_of_any_files_has_one_fate(
     files = [tmp_path_factory.mktemp("generated") / name for name in ("first.yaml", "second.yaml")]
     for file, data in zip(files, (first, second), strict=True):
         file.write_text(yaml.safe_dump(data), encoding="utf-8")
-    made = imported_values(helm_values(files))
+    options = Options(broken=breaking)
+    made = imported_values(helm_values(files), options)
     read = made.fates()
     assert len(read) == sum(1 for one in (first, second) for _ in leaves_of(one))
     assert [note.key for note in read if note.why == UNKNOWN] == []
-    Settings.model_validate(yaml.safe_load(made.files.get("settings.yaml", b"{}")))
+    settings = yaml.safe_load(made.files.get("settings.yaml", b"{}"))
+    Settings.model_validate(settings)
     public = yaml.safe_load(made.files["values.yaml"])
     values = merged(public, yaml.safe_load(made.files.get("secrets.yaml", b"{}")))
     old = {dotted(keys): value for keys, value in leaves_of(made.tree.data)}
@@ -99,6 +102,8 @@ def test_each_value_of_any_files_has_one_fate(
     # The two files together are the values that one file would have held, and the first holds no secret.
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("kernelpod.importers.hub.values.take_secrets", lambda _: {})
-        whole = imported_values(helm_values(files))
+        whole = imported_values(helm_values(files), options)
     assert values == yaml.safe_load(whole.files["values.yaml"])
     assert list(secrets_in(public)) == []
+    # What the new hub needs holds. Who may log in is never dropped for it.
+    assert [keys for keys, _ in breaking(values, settings) if not str(keys[-1]).endswith("_users")] == []

@@ -25,14 +25,9 @@ from kernelpod.importers.plain.hubs import imported_python, imported_tljh
 from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
-from kernelpod.z2jh.overrides import overrides
-from kernelpod.z2jh.values import z2jh_values
+from kernelpod.z2jh.overrides import breaking, generated_for, overrides
 
 REPORT = "import-report.json"
-_UNKNOWN_YET = {
-    "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
-    "runtime": {"kubernetes": {"home_check_image": "gateway:0"}},
-}
 EXIT_ASKED = 3
 NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
 
@@ -120,7 +115,7 @@ def _imported(
     layout = layout or ("z2jh-values" if at else guessed(files[0]))
     if layout == "z2jh-values":
         given = helm_values(files, settings, at)
-        made = imported_values(given, Options(version, nfs))
+        made = imported_values(given, Options(version, nfs, breaking))
         return made, preview(given, made, version, user) if user else []
     if len(files) > 1 or user:
         raise ImportingError(f"{layout} is one file, without --preview; import others by themselves")
@@ -170,9 +165,7 @@ def _findings(made: Imported, folder: Path) -> list[Finding]:
     settings = load(folder / SETTINGS) if (folder / SETTINGS).exists() else Settings()
     if VALUES not in made.files:
         return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
-    # What only the admin knows of the cluster, and no value depends on.
-    complete = settings.model_dump(mode="json") | _UNKNOWN_YET
-    ours = z2jh_values(Settings.model_validate(complete), "gateway")
+    ours = generated_for(settings.model_dump(mode="json"))
     # Lists and texts with a secret in them are in the second file as a whole.
     files = [folder / name for name in (VALUES, SECRETS) if name in made.files]
     return [finding for file in files for finding in overrides(ours, read_values(file))]

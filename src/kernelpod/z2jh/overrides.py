@@ -14,9 +14,10 @@ from kernelpod.findings.finding import Finding
 from kernelpod.findings.yamlfile import Keys, YamlTree
 from kernelpod.hub.needs.judge import Judge, Said, as_tree, at, effective
 from kernelpod.hub.needs.traits import KUBESPAWNER, OF_KUBESPAWNER, OF_PODSPAWNER, SPAWNER, Setting, settings_of
+from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.chartfile import strays, twice
 from kernelpod.z2jh.rules import RULES
-from kernelpod.z2jh.values import OUR_BLOCK
+from kernelpod.z2jh.values import OUR_BLOCK, z2jh_values
 from kernelpod.z2jh.versions import NEWEST
 
 Values = dict[str, Any]
@@ -49,23 +50,50 @@ TRAITS: dict[str, tuple[str, str, int]] = {
     "hub.templateVars": ("JupyterHub", "template_vars", 4),
 }
 _CONFIG = ("hub", "config")
+_OF_THE_CLUSTER = {
+    "servers": {"gateway_url": "http://kernelpod.gateway:8888"},
+    "runtime": {"kubernetes": {"home_check_image": "gateway:0"}},
+}
 
 
 def overrides(ours: Values, yours: YamlTree, chart_version: str = NEWEST) -> list[Finding]:
     """Return the generated values that the admin's values break or change, sorted by their places in the file."""
-    with_courses = at(ours, ("hub", "extraConfig", OUR_BLOCK)) is not None
-    spawners = OF_PODSPAWNER if with_courses else OF_KUBESPAWNER
-    # A value that is null is not set by the chart.
-    before = [one for one in _settings(ours, spawners) if one.value is not None]
-    judge = Judge({**ours, **as_tree(effective(before))}, RULES)
+    spawners = _spawners(ours)
     said: list[Said] = [
         *strays(yours.data, chart_version, spawners),
         *twice(ours, yours.data),
-        *judge.settings(before, [*_settings(yours.data, spawners)]),
+        *_judged(ours, yours.data),
     ]
-    for keys, value in _others(yours.data, (), ours):
-        said += judge.judged(keys, keys, value, joined=True)
     return sorted({one.finding(yours) for one in said})
+
+
+def generated_for(settings: Values) -> Values:
+    """Return the values that are generated for settings which do not know their cluster yet; none depends on it.
+
+    Raises pydantic.ValidationError.
+    """
+    return z2jh_values(Settings.model_validate(settings | _OF_THE_CLUSTER), "gateway")
+
+
+def breaking(values: Values, settings: Values) -> list[tuple[Keys, str]]:
+    """Return the values that break what is generated for these settings, and what each breaks."""
+    return [(one.keys, one.text) for one in _judged(generated_for(settings), values) if one.level == "error"]
+
+
+def _judged(ours: Values, yours: Values) -> Iterator[Said]:
+    """Yield what is said of the admin's values by the rules."""
+    spawners = _spawners(ours)
+    # A value that is null is not set by the chart.
+    before = [one for one in _settings(ours, spawners) if one.value is not None]
+    judge = Judge({**ours, **as_tree(effective(before))}, RULES)
+    yield from judge.settings(before, [*_settings(yours, spawners)])
+    for keys, value in _others(yours, (), ours):
+        yield from judge.judged(keys, keys, value, joined=True)
+
+
+def _spawners(ours: Values) -> dict[str, int]:
+    with_courses = at(ours, ("hub", "extraConfig", OUR_BLOCK)) is not None
+    return OF_PODSPAWNER if with_courses else OF_KUBESPAWNER
 
 
 def _settings(values: Values, spawners: dict[str, int]) -> Iterator[Setting]:

@@ -202,17 +202,6 @@ def test_egress_adds_to_the_other_rules_since_chart_2(tmp_path: Path, version: s
     assert asked(made_of(tmp_path, more)) == set()
 
 
-def test_rules_of_the_hub_do_not_replace_the_generated_ones(tmp_path: Path) -> None:
-    """Without these the gateway would not reach the hub, nor the hub its servers."""
-    rules = "ingress: [{from: [{namespaceSelector: {}}]}], egress: [{}], allowedIngressPorts: [http]"
-    made = made_of(
-        tmp_path, f"{OPEN[:-2]}, networkPolicy: {{{rules}}}}}\nsingleuser: {{storage: {{type: none}}}}\n"
-    )
-    assert new(made)[0]["hub"]["networkPolicy"] == {"allowedIngressPorts": ["http"]}
-    assert [fate for key, fate in fates(made).items() if "gress." in key] == ["dropped"] * 2
-    assert unsaid(made) == []
-
-
 def test_null_neither_stops_the_hub_nor_removes_what_is_generated(tmp_path: Path) -> None:
     text = """
 auth: {type: dummy, whitelist: {users: }}

@@ -25,9 +25,6 @@ def take_network(values: Values) -> None:
     if values.has(f"{policy}.egress"):
         egress = values.get(f"{policy}.egress")
         values.drop(f"{policy}.egress", f"it would replace the rule to the gateway {_shown(egress)}")
-    for rules in ("ingress", "egress"):
-        why = f"it would replace the {rules} rules of `kernelpod hub values`; add rules to those"
-        values.drop(f"hub.networkPolicy.{rules}", why)
     if values.get(f"{policy}.egressAllowRules.privateIPs") is True:
         values.drop(
             f"{policy}.egressAllowRules.privateIPs", "the gateway's is the only private address that servers need"

@@ -9,8 +9,9 @@ from kernelpod.importers.moves import Values
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _VERSION = re.compile(r"v?(\d+)\b")
-# The chart's first version with KubeSpawner 7, whose {username} is another slug.
+# The chart's first version with KubeSpawner 7, whose {username} is another slug, unless the trait says otherwise.
 _SAFE_SINCE = 4
+_SCHEME = "hub.config.KubeSpawner.slug_scheme"
 _SCHEMES = {"escaped_username": "escape", "safe_username": "safe"}
 # For a user's one server these are the user's, and the server's name is empty.
 _SAME = {"user_server": "username", "safe_user_server": "safe_username", "escaped_user_server": "escaped_username"}
@@ -27,6 +28,12 @@ class Slugs:
         major = _VERSION.match(version)
         self._usual = ("safe" if int(major[1]) >= _SAFE_SINCE else "escape") if major else ""
         self._found: dict[str, Keys] = {}
+        scheme = values.get(_SCHEME)
+        if self._usual != "escape" and scheme in ("safe", "escape"):
+            values.drop(
+                _SCHEME, "it is homes.slug of the settings now, if folders are named by {username}", "changed"
+            )
+            self._usual = scheme
         self._asked = False
         # Whether users had servers beside their usual one.
         self._named = any(values.get(key) is True for key in _ALLOWED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,10 @@ _MORE = "it gives the hub more values, which are not read: give them with --set,
 _PULL = ("registry", "username", "email", "password")
 
 
+def _nothing(_values: dict[str, Any], _settings: dict[str, Any]) -> list[tuple[Keys, str]]:
+    return []
+
+
 @dataclass(frozen=True)
 class Options:
     """What the values do not say."""
@@ -45,6 +50,8 @@ class Options:
     """The version of the chart that ran with these values; empty if nobody knows."""
     nfs: str = ""
     """`SERVER:/FOLDER` where a storage class makes the claims of users."""
+    broken: Callable[[dict[str, Any], dict[str, Any]], list[tuple[Keys, str]]] = _nothing
+    """Returns which of the new values would break what is generated with the new settings, and what they break."""
 
 
 def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
@@ -62,8 +69,11 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     _pull_secrets(values)
     move_traits(values)
     settings = settings_of(values, options.version or given.version, options.nfs)
+    settings |= _base_path(values)
     take_network(values)
     _unknown(values)
+    check_settings(made, settings)
+    _drop_broken(values, settings, options)
     secrets = take_secrets(values)
     _kept(values)
     made.write_yaml(VALUES, values.data)
@@ -84,13 +94,18 @@ def settings_of(values: Values, version: str, nfs: str) -> dict[str, Any]:
     return settings | _ids(values) | _culling(values)
 
 
-def write_settings(made: Imported, settings: dict[str, Any]) -> None:
-    """Add `settings.yaml`, if there is something in it. Raises ImportingError if they are invalid."""
+def check_settings(made: Imported, settings: dict[str, Any]) -> None:
+    """Raise ImportingError if settings are invalid."""
     try:
         Settings.model_validate(settings)
     except ValidationError as error:
         file = made.tree.spot(()).file
         raise ImportingError("\n".join(f"{file}: settings.{one}" for one in sentences(error, Settings))) from error
+
+
+def write_settings(made: Imported, settings: dict[str, Any]) -> None:
+    """Add `settings.yaml`, if there is something in it. Raises ImportingError if they are invalid."""
+    check_settings(made, settings)
     if settings:
         made.write_yaml(SETTINGS, settings)
     if any(secrets_in(settings)):
@@ -177,6 +192,36 @@ def _unknown(values: Values) -> None:
     for section, known in KEYS.items():
         for key in [key for key in values.section((section,)) if key not in known]:
             values.drop((section, key), "the chart has no such key and would refuse the file")
+
+
+def _base_path(values: Values) -> dict[str, Any]:
+    """Return the settings for a hub below a path, by which the values of `kernelpod hub values` have it, too."""
+    values.move("hub.config.JupyterHub.base_url", "hub.baseUrl")
+    path = values.get("hub.baseUrl")
+    if not isinstance(path, str) or not path.strip("/"):
+        return {}
+    url = f"http://hub.hub:8081/{path.strip('/')}/hub/api"
+    values.drop("hub.baseUrl", f"it is the path of hubs[0].api_url of the settings now: {url}", "changed")
+    values.made.note(
+        ("hub", "baseUrl"), "added", "hubs[0].api_url names the namespace `hub`; change it if the hub's is another"
+    )
+    return {"hubs": [{"api_url": url}]}
+
+
+def _drop_broken(values: Values, settings: dict[str, Any], options: Options) -> None:
+    """Drop what would break what is generated. What says who may log in stays: it is an error of the new files."""
+    dropped: set[Keys] = set()
+    while broken := {keys: why for keys, why in options.broken(values.data, settings) if not _is_of_login(keys)}:
+        if broken.keys() <= dropped:
+            return
+        for keys, why in broken.items():
+            values.remove(keys)
+            values.note(keys, "dropped", why)
+        dropped |= broken.keys()
+
+
+def _is_of_login(keys: Keys) -> bool:
+    return keys[:2] == ("hub", "config") and str(keys[-1]).endswith(("_users", "username_pattern"))
 
 
 def _ids(values: Values) -> dict[str, Any]:
