@@ -18,6 +18,7 @@ from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED
 from kernelpod.importers.hub.homes import homes_of
+from kernelpod.importers.hub.images import take_images
 from kernelpod.importers.hub.network import ask_of_internet, take_network
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
@@ -70,6 +71,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     move_traits(values)
     settings = settings_of(values, options.version or given.version, options.nfs)
     settings |= _base_path(values)
+    take_images(values)
     take_network(values)
     _unknown(values)
     check_settings(made, settings)
