@@ -125,6 +125,10 @@ class PatientSignatures(SignatureStore):
                 stored = stored or _opened(self._file)
                 answer.set_result(work(stored))
             except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+                # The next work opens the file anew: what was open may be another file's, or half written.
+                if stored:
+                    stored.close()
+                stored = None
                 answer.set_exception(error)
         if stored:
             stored.close()

@@ -86,6 +86,18 @@ def test_a_file_without_a_lock_makes_nobody_wait_and_loses_nothing(
     signatures.close()
 
 
+def test_a_file_is_opened_again_after_an_error(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    signatures = made(file)
+    assert signatures.check_signature("old", "sha256")
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("ALTER TABLE nbsignatures RENAME TO gone")
+    assert not signatures.check_signature("other", "sha256")
+    assert "no such table" in caplog.text
+    signatures.store_signature("new", "sha256")
+    assert in_file(file, "new")
+    signatures.close()
+
+
 def test_a_file_that_is_no_database_is_moved_aside(file: Path) -> None:
     file.write_bytes(b"no database" * 1000)
     signatures = made(file)
