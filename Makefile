@@ -157,9 +157,19 @@ test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster-kernels test-cluster-deployments
 	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster -m "cluster and faults"
 
-test-upgrade: env ## upgrade a deployment of an earlier commit on the test cluster, with kernels running, and back: FROM=COMMIT
+# A checkout of the commit FROM with its environments.
+define EARLIER
 	rm -rf .cache/earlier && git worktree prune && git worktree add --detach .cache/earlier $(FROM)
 	$(MAKE) -C .cache/earlier env
+endef
+
+test-versions: env ## test two gateways at once, of which one is of an earlier commit: FROM=COMMIT
+	$(EARLIER)
+	KERNELPOD_SECOND_GATEWAY=$(CURDIR)/.cache/earlier/.venv/bin/python .venv/bin/python -m pytest tests/local/test_two_gateways.py
+	git worktree remove --force .cache/earlier
+
+test-upgrade: env ## upgrade a deployment of an earlier commit on the test cluster, with kernels running, and back: FROM=COMMIT
+	$(EARLIER)
 	for name in gateway hub singleuser; do $(CLUSTER) image .cache/earlier/images/$$name/Dockerfile .cache/earlier localhost/kernelpod-$$name:earlier || exit 1; done
 	KERNELPOD_UPGRADE_FROM=$(CURDIR)/.cache/earlier $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_upgrade.py
 	git worktree remove --force .cache/earlier
@@ -259,5 +269,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-upgrade test-outage chaos
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-versions test-upgrade test-outage chaos
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster bench-homes bench-nodes specs-sync bench-specs bench-courses

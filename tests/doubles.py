@@ -263,6 +263,8 @@ class GatewayProcess:
         self._log_file.touch()
         self._process: subprocess.Popen[bytes] | None = None
         self._began = 0
+        self.python = sys.executable
+        """Whose gateway it is: the Python of a checkout's environment."""
 
     @property
     def log(self) -> str:
@@ -287,7 +289,7 @@ class GatewayProcess:
             self.running.append(self)
         with self._log_file.open("ab") as output:
             self._process = process = subprocess.Popen(
-                [sys.executable, "-c", _RUN_GATEWAY, str(self._settings_file)],
+                [self.python, "-c", _RUN_GATEWAY, str(self._settings_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

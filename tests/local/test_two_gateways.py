@@ -1,9 +1,13 @@
-"""Two gateways for the same kernels: one leads, the other passes requests on, listens, and takes over."""
+"""Two gateways for the same kernels: one leads, the other passes requests on, listens, and takes over.
+
+`make test-versions FROM=COMMIT` runs them with a second gateway of an earlier commit.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -83,6 +87,7 @@ def started(make_site: Any, hub: Any, need: Any, tmp_path_factory: pytest.TempPa
     folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
     with Balancer() as balancer:
         second = site.gateway.twin(folder)
+        second.python = os.environ.get("KERNELPOD_SECOND_GATEWAY", second.python)
         second.start()
         balancer.urls = [second.url, site.gateway.url]
         reached = SimpleNamespace(gateway=balancer, alice=site.alice)
