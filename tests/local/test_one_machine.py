@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ import yaml
 from doubles import eventually
 from kernelpod.base.freeports import hold_port
 from kernelpod.demo.client import Browser
+from pages import blocks, read
 
 CHECKOUT = Path(__file__).parents[2]
 UID, GID = (1000, 100) if os.getuid() == 0 else (os.getuid(), os.getgid())
@@ -28,9 +28,9 @@ PASSWORD = "only for this test"
 
 def commands(folder: Path) -> list[str]:
     """Return the page's commands: what prepares a hub, and what starts it. The environments are there already."""
-    page = (CHECKOUT / "docs" / "hub-without-helm.md").read_text(encoding="utf-8")
-    found = re.findall(r"```bash\n(.*?)```", page.split("\n## ")[1], re.DOTALL)
-    return [text.replace("make env\n", "").replace("/srv/kernelpod", str(folder)) for text in found]
+    page = read("hub-without-helm")
+    found = blocks(page.split("\n## ")[1], "bash")
+    return [one.text.replace("make env\n", "").replace("/srv/kernelpod", str(folder)) for one in found]
 
 
 def changed(path: Path, changes: dict[str, Any]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from kernelpod.courses.load import load_courses
 from kernelpod.deploy.settings import Deployment
 from kernelpod.kernelspecs.registries.images import Answer
 from kernelpod.settings.sections import Settings
+from pages import texts
 
 
 def test_show_prints_what_a_user_sees_and_gets() -> None:
@@ -83,8 +82,7 @@ def test_scripts_read_faults_and_what_a_user_gets_as_json() -> None:
 
 @pytest.mark.parametrize(("page", "hub"), [("teaching-hub", "hub"), ("exam-hub", "exam")])
 def test_the_files_of_the_pages_are_right(tmp_path: Path, page: str, hub: str) -> None:
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    blocks = [textwrap.dedent(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    blocks = texts(page, "yaml")
     (tmp_path / "lists").mkdir()
     for name in ("ml", "ml-exam"):
         (tmp_path / "lists" / f"{name}.csv").write_text("Username\nalice\ndave\n", encoding="utf-8")

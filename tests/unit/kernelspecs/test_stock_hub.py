@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +10,10 @@ import pytest
 
 from kernelpod.kernelspecs.stock.signed_identity import read_signed_identity
 from kernelpod.settings.sections import Settings
+from pages import texts
 
 pytestmark = pytest.mark.hub
 
-PAGE = Path(__file__).parents[3] / "docs" / "stock.md"
 KEY = "k" * 32
 
 
@@ -28,9 +25,9 @@ def test_the_documented_lines_make_a_signed_identity(monkeypatch: pytest.MonkeyP
     settings, c = Settings.model_validate({"homes": {"root": "/homes"}}), Config()
     configure(c, settings)
     monkeypatch.setenv("KERNELPOD_IDENTITY_KEY", KEY)
-    [lines] = re.findall(r"```python\n(.*?)\n *```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    [lines] = texts("stock", "python")
     scope: dict[str, Any] = {"c": c, "settings": settings}
-    exec(textwrap.dedent(lines), scope)  # noqa: S102 - our own page
+    exec(lines, scope)  # noqa: S102 - our own page
     spawner = SimpleNamespace(user=SimpleNamespace(name="Alice", groups=[]), name="exam", api_token="t")
     environment = c.Spawner.environment.get_value({})
     claim = read_signed_identity(KEY, environment["KERNEL_SIGNED_IDENTITY"](spawner), time.time())

@@ -22,6 +22,7 @@ from kernelpod.pods.server import MAKE_HOME
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import overrides
 from kernelpod.z2jh.values import z2jh_values
+from pages import texts
 from plans import ADDITIONS
 from zero_schema import SCHEMAS, VERSIONS, validate
 
@@ -140,35 +141,33 @@ def test_a_chart_that_cannot_do_it_is_refused(version: str, sections: dict[str, 
         z2jh_values(Settings.model_validate(sections), "gateway", chart_version=version)
 
 
-DOCS = Path(__file__).parents[3] / "docs"
-
-
-def blocks(page: Path) -> list[Any]:
+def blocks(page: str) -> list[Any]:
     """Return the YAML of a page, block by block."""
-    return [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.S)]
+    return [yaml.safe_load(text) for text in texts(page, "yaml")]
 
 
-OLD_AND_NEW = [(DOCS / "busy-hub.md", 0), *((DOCS / "ways-in.md", number) for number in range(3))]
+OLD_AND_NEW = [("busy-hub", 0), *(("ways-in", number) for number in range(3))]
 
 
 @pytest.mark.parametrize(
     ("version", "page", "number"),
     [
         *((version, *block) for version in VERSIONS for block in OLD_AND_NEW),
-        ("4.4.0", DOCS / "ways-in.md", 3),
+        ("4.4.0", "ways-in", 3),
     ],
 )
-def test_the_charts_know_what_the_pages_say(version: str, page: Path, number: int) -> None:
+def test_the_charts_know_what_the_pages_say(version: str, page: str, number: int) -> None:
     yours = blocks(page)[number]
     assert unknown(yours, version) == []
     ours = z2jh_values(Settings.model_validate(SECTIONS), "gateway")
-    assert [one for one in overrides(ours, YamlTree(yours, {(): Spot(page, START)})) if one.level != "note"] == []
+    tree = YamlTree(yours, {(): Spot(Path(page), START)})
+    assert [one for one in overrides(ours, tree) if one.level != "note"] == []
     if SCHEMAS:
         validate(yours, version)
 
 
 def test_what_a_busy_hub_of_manifests_is_told_can_be_deployed() -> None:
-    given = {"nfs": {"server": "10.0.0.5"}, **blocks(DOCS / "busy-hub.md")[1]}
+    given = {"nfs": {"server": "10.0.0.5"}, **blocks("busy-hub")[1]}
     given["hub"] = {**given["hub"], "users": ["alice"]}
     deployment = Deployment.model_validate(given)
     Settings.model_validate(deployment.settings)
