@@ -5,8 +5,8 @@ What follows a block's language says what it is for:
 - a file name (```yaml old.yaml): the block is that file;
 - `cluster` (```bash cluster): the commands need a cluster or Helm, and are not run here.
 
-All other blocks of bash are run, one after the other, in the folder with the files. A block of text right after one
-is what it prints.
+All other blocks of bash are run, one after the other, in the folder with the files. A block of text right after
+one is what it prints.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def test_a_page_with_jupyterhub_does_what_it_says(name: str, tmp_path: Path) -> 
 
 def test_a_block_is_a_file_or_commands_or_what_they_print(tmp_path: Path) -> None:
     page = (
-        "```yaml a/b.yaml\nx: 1\n```\n```bash cluster\nfalse\n```\n1. two:\n\n   ```bash\n   cat a/b.yaml\n   ```\n"
-        "\n   ```text\n   x: 1\n   ```\n```text\nnot what it prints\n```\n"
+        "```yaml a/b.yaml\nx: 1\n```\n```bash cluster\nfalse\n```\n1. two:\n\n   ```bash\n   cat a/b.yaml\n"
+        "   ```\n\n   ```text\n   x: 1\n   ```\n```text\nnot what it prints\n```\n"
     )
     assert [(block.text, printed) for block, printed in checked(page, tmp_path)] == [("x: 1\n", "x: 1\n")]
 

@@ -11,9 +11,11 @@ from typing import Any, get_args
 
 import click
 
+from kernelpod.cli.hub.config import class_findings, need_findings
 from kernelpod.cli.specs.options import json_option, say_json, say_table
 from kernelpod.courses.check import check_courses
-from kernelpod.findings.finding import Finding
+from kernelpod.errors import SettingsError
+from kernelpod.findings.finding import START, Finding
 from kernelpod.findings.yamlfile import read_values
 from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.helm.files import helm_values
@@ -21,7 +23,7 @@ from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.preview import Row, preview
 from kernelpod.importers.hub.secrets import SECRETS, SETTINGS, VALUES
 from kernelpod.importers.hub.values import Options, imported_values
-from kernelpod.importers.plain.hubs import imported_python, imported_tljh
+from kernelpod.importers.plain.hubs import TRAITS, imported_python, imported_tljh
 from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
@@ -72,8 +74,9 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
 
     SOURCES are a config.yaml with server.<hub> and its folders of CSV lists, or files of values of Zero to
     JupyterHub in Helm's order, also inside of a larger chart's values or of a manifest that deploys the chart.
-    No file is overwritten. The exit status is 1 if the new files still have errors, which are named, and 3 if
-    rights would widen or homes would move: then nothing is written, and --accept CODE takes it.
+    No file is overwritten. The new files are checked as `hub check-values`, `hub check-config` and `courses check`
+    do. The exit status is 1 if they still have errors, which are named, and 3 if rights would widen or homes would
+    move: then nothing is written, and --accept CODE takes it.
 
     \b
     Examples:
@@ -161,14 +164,30 @@ def _private(name: str, flags: int) -> int:
 
 
 def _findings(made: Imported, folder: Path) -> list[Finding]:
-    """Return what `kernelpod courses check` and `kernelpod hub check-values` say of the new files."""
+    """Return what the command that checks a new file says of it."""
     settings = load(folder / SETTINGS) if (folder / SETTINGS).exists() else Settings()
-    if VALUES not in made.files:
+    if made.courses:
         return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
+    if TRAITS in made.files:
+        return [*_of_classes(made, folder), *need_findings(folder / TRAITS, settings)]
     ours = generated_for(settings.model_dump(mode="json"))
     # Lists and texts with a secret in them are in the second file as a whole.
     files = [folder / name for name in (VALUES, SECRETS) if name in made.files]
     return [finding for file in files for finding in overrides(ours, read_values(file))]
+
+
+def _of_classes(made: Imported, folder: Path) -> list[Finding]:
+    """Return what JupyterHub's classes refuse; without JupyterHub, a note that says which command asks them."""
+    file = folder / TRAITS
+    try:
+        return class_findings(file)
+    except SettingsError:
+        beside = f" --settings {folder / SETTINGS}" if SETTINGS in made.files else ""
+        said = (
+            "names and types of traits are not checked, since JupyterHub is not installed here; where it is, "
+            f"as in the hub's image, run `kernelpod hub check-config {file}{beside}`"
+        )
+        return [Finding(file, START, said, "note")]
 
 
 def _say(

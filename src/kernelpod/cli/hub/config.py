@@ -9,6 +9,10 @@ import click
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.errors import SettingsError
 from kernelpod.findings import forms
+from kernelpod.findings.finding import Finding
+from kernelpod.hub.configfile.needs import broken_needs
+from kernelpod.hub.configfile.origins import shared_origins
+from kernelpod.settings.sections import Settings
 
 NEEDS_JUPYTERHUB = (
     "the check needs JupyterHub's own classes, but jupyterhub is not installed here; "
@@ -31,16 +35,8 @@ def check_config(file: Path, settings_file: Path | None, as_json: bool) -> None:
       kernelpod hub check-config hub/logins/ldap.yaml
       kernelpod hub check-config deploy.yaml
     """
-    try:
-        from kernelpod.hub.configfile.needs import broken_needs  # noqa: PLC0415 - see below
-        from kernelpod.hub.configfile.origins import shared_origins  # noqa: PLC0415 - see below
-        from kernelpod.hub.configfile.traits import check_traits  # noqa: PLC0415 - only this command needs JupyterHub
-    except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
-            raise SettingsError(NEEDS_JUPYTERHUB) from error
-        raise
     settings = load_settings(settings_file)
-    findings = [*check_traits(file), *broken_needs(file, settings), *shared_origins(file, settings)]
+    findings = [*class_findings(file), *need_findings(file, settings)]
     if as_json:
         click.echo(forms.as_json(findings), nl=False)
     else:
@@ -50,3 +46,19 @@ def check_config(file: Path, settings_file: Path | None, as_json: bool) -> None:
     warnings = sum(finding.level == "warning" for finding in findings)
     click.echo(f"{file}: {errors} errors, {warnings} warnings", err=as_json)
     raise SystemExit(1 if errors else 0)
+
+
+def class_findings(file: Path) -> list[Finding]:
+    """Return what JupyterHub's own classes refuse. Raises SettingsError where JupyterHub is not installed."""
+    try:
+        from kernelpod.hub.configfile.traits import check_traits  # noqa: PLC0415 - only this needs JupyterHub
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] in ("jupyterhub", "traitlets"):
+            raise SettingsError(NEEDS_JUPYTERHUB) from error
+        raise
+    return check_traits(file)
+
+
+def need_findings(file: Path, settings: Settings) -> list[Finding]:
+    """Return what a hub's configuration breaks of what servers and kernels need."""
+    return [*broken_needs(file, settings), *shared_origins(file, settings)]
