@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,10 +21,13 @@ from kernelpod.findings.yamlfile import read_values
 from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
-from kernelpod.importers.hub.preview import Row, preview
 from kernelpod.importers.hub.secrets import SECRETS, SETTINGS, VALUES
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.plain.hubs import TRAITS, imported_python, imported_tljh
+from kernelpod.importers.preview.lists import courses_preview
+from kernelpod.importers.preview.plain import python_preview, tljh_preview
+from kernelpod.importers.preview.rows import Row
+from kernelpod.importers.preview.values import values_preview
 from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
@@ -64,12 +68,12 @@ NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
     type=click.Choice(list(QUESTIONS)),
     help="Answer the questions of a code with yes; repeat for more.",
 )
-@click.option(
-    "--preview", "user", default="", metavar="USER", help="z2jh-values: show what this user has, before and after."
-)
+@click.option("--preview", "user", default="", metavar="USER", help="Show what this user has, before and after.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @json_option
-def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...], **source: Any) -> None:
+def import_hub(
+    to: Path, user: str, dry_run: bool, as_json: bool, accepted: tuple[str, ...], **source: Any
+) -> None:
     """Take over the configuration of another hub at SOURCES, and say what became of each value.
 
     SOURCES are a config.yaml with server.<hub> and its folders of CSV lists, or files of values of Zero to
@@ -83,23 +87,28 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
       kernelpod import /srv/nfs/jupyterhub --to hub --kernelspec exam-pod
       kernelpod import old-values.yaml production.yaml --chart 3.3.7 --to hub --dry-run --preview jo.doe
     """
-    made, rows = _imported(**source)
+    made, show = _imported(**source)
     asked = bool(made.unanswered(accepted))
     _add_report(made, accepted)
     _refuse_existing(made, to)
     with tempfile.TemporaryDirectory() as folder:
         _write(made, Path(folder))
         findings = _findings(made, Path(folder))
+        rows = show(Path(folder), user) if user else []
         said = [finding.as_text().replace(folder, str(to)) for finding in findings]
     write = not dry_run and not asked
     if write:
         _write(made, to)
-    if rows and not as_json:
+    if not as_json:
         say_table([row._asdict() for row in rows])
-    _say(made, said, to, accepted, written=write, as_json=as_json)
+    _say(made, said, rows, to, accepted, written=write, as_json=as_json)
     if asked:
         raise SystemExit(EXIT_ASKED)
     raise SystemExit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+# What a user has before and after, by the folder with the new files and the user's name.
+_Preview = Callable[[Path, str], list[Row]]
 
 
 def _imported(
@@ -111,21 +120,25 @@ def _imported(
     settings: tuple[str, ...],
     version: str,
     nfs: str,
-    user: str,
-) -> tuple[Imported, list[Row]]:
-    """Return the import, and what a user has before and after."""
+) -> tuple[Imported, _Preview]:
+    """Return the import, and what shows a user before and after."""
     files = [config_of(source) for source in sources]
     layout = layout or ("z2jh-values" if at else guessed(files[0]))
+    options = Options(version, nfs, breaking)
     if layout == "z2jh-values":
         given = helm_values(files, settings, at)
-        made = imported_values(given, Options(version, nfs, breaking))
-        return made, preview(given, made, version, user) if user else []
-    if len(files) > 1 or user:
-        raise ImportingError(f"{layout} is one file, without --preview; import others by themselves")
+        made = imported_values(given, options)
+        return made, lambda _, user: values_preview(given, made, version, user)
+    if len(files) > 1:
+        raise ImportingError(f"{layout} is one file; import others by themselves")
     if layout == "courses-config":
-        return imported_courses(files[0], image, kernelspecs), []
-    plain = imported_python if layout == "jupyterhub-config" else imported_tljh
-    return plain(files[0], Options(version, nfs)), []
+        made = imported_courses(files[0], image, kernelspecs)
+        return made, lambda folder, user: courses_preview(made, folder, user)
+    if layout == "jupyterhub-config":
+        made = imported_python(files[0], options)
+        return made, lambda _, user: python_preview(made, version, user)
+    made = imported_tljh(files[0], options)
+    return made, lambda _, user: tljh_preview(made, user)
 
 
 def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:
@@ -191,12 +204,20 @@ def _of_classes(made: Imported, folder: Path) -> list[Finding]:
 
 
 def _say(
-    made: Imported, findings: list[str], to: Path, accepted: tuple[str, ...], *, written: bool, as_json: bool
+    made: Imported,
+    findings: list[str],
+    rows: list[Row],
+    to: Path,
+    accepted: tuple[str, ...],
+    *,
+    written: bool,
+    as_json: bool,
 ) -> None:
     files = [str(to / name) for name in made.files]
     if as_json:
         notes = [note.as_dict() for note in made.notes]
         about = {"files": files, "written": written, "notes": notes, "findings": findings}
+        about |= {"preview": [row._asdict() for row in rows]} if rows else {}
         say_json({**about, **made.as_dict(accepted)})
         return
     for line in [*made.said(), *findings, *made.closing(accepted)]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -376,38 +375,6 @@ def test_nothing_is_written_until_a_question_is_answered(tmp_path: Path) -> None
     assert (
         sum(report["values"][fate] for fate in ("kept", "changed", "dropped", "left")) == report["values"]["read"]
     )
-
-
-def shown(said: str, what: str) -> list[str]:
-    """Return what a row of the preview shows before and after."""
-    line = next(line for line in said.splitlines() if line.startswith(what))
-    return re.split(r" {2,}", line)[1:]
-
-
-def test_the_preview_shows_a_user_before_and_after(tmp_path: Path) -> None:
-    volumes = "extraVolumes: [{name: d, nfs: {server: s, path: /e, readOnly: true}}, {name: x, emptyDir: {}}]"
-    mounts = (
-        "extraVolumeMounts: [{name: d, mountPath: /data, subPath: 'of/{username}'}, {name: x, mountPath: /x}, "
-        "{name: home, mountPath: /all}]"
-    )
-    text = storage(f"{STATIC % 'h/{username}'}, {volumes}, {mounts}").replace(
-        "singleuser: {", "singleuser: {memory: {limit: 2G}, "
-    )
-    (tmp_path / "old.yaml").write_text(text, encoding="utf-8")
-    words = (tmp_path / "old.yaml", "--to", tmp_path / "new", "--dry-run", "--preview", "jo.doe")
-    old = run(*words, "--chart", "3.3.7")
-    assert shown(old, "/home/jovyan") == ["claim all/h/jo-2edoe"] * 2
-    assert shown(old, "/data") == ["s:/e/of/jo-2edoe (read-only)"] * 2
-    assert shown(old, "/all") == ["claim all", "-"]
-    assert "dropped: singleuser.storage.extraVolumeMounts.2: " in old
-    assert "all lets users write in or above" in old
-    assert shown(old, "/x") == ["emptyDir", "-"]
-    assert shown(old, "memory of a server") == ["1G to 2G"] * 2
-    unknown = run(*words, status=3)
-    assert shown(unknown, "/home/jovyan") == [
-        "claim all/h/jo-2edoe or jo-doe---deb7f53b",
-        "claim all/h/jo-doe---deb7f53b",
-    ]
 
 
 def test_every_question_has_a_code(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from old_hubs import OPEN, asked, fates, made_of, new, run, storage
+from old_hubs import OPEN, asked, fates, made_of, new, storage
 
 PLACEHOLDERS = """
 singleuser:
@@ -93,11 +93,3 @@ def test_a_home_at_a_place_of_each_user_is_still_the_home(tmp_path: Path) -> Non
     assert asked(made) == {"homes-move"}
     assert new(made)[1]["homes"]["root"] == "/homes"
     assert "mounts" not in new(made)[1]
-
-
-def test_the_preview_shows_no_secret(tmp_path: Path) -> None:
-    text = f"{OPEN}singleuser: {{storage: {{type: none}}, defaultUrl: '/x?token=s3cr3tn0w'}}\n"
-    (tmp_path / "old.yaml").write_text(text, encoding="utf-8")
-    said = run(tmp_path / "old.yaml", "--to", tmp_path / "new", "--preview", "ada", "--dry-run")
-    assert said.count("(a secret is in it)") == 2
-    assert "s3cr3tn0w" not in said

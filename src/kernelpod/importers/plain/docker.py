@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ _OF_ALL = (
 # DockerSpawner names users' folders as the charts before 4.0 did.
 _ESCAPES = "3"
 _RAW = "{raw_username}"
+_NAMED = re.compile(r"\{(safe_)?username\}")
 
 
 class _Bind(NamedTuple):
@@ -48,6 +50,7 @@ def take_docker(values: Values) -> dict[str, Any]:
             (*where, "notebook_dir"), "it is homes.mount_path of the settings, if it is mounted"
         )
         made |= _settings(values, found, str(notebooks or ""), Slugs(values, _ESCAPES))
+        _former_names(values, where, found)
         values.drop((*where, "image"), "servers of kernelpod need an image with Jupyter Server", "left")
         values.drop(where, "it is about Docker")
     return made
@@ -66,6 +69,17 @@ def _binds(values: Values, keys: Keys) -> list[_Bind]:
         read_only = keys[-1] == "read_only_volumes" or "ro" in str(mode).split(",")
         found.append(_Bind((*began, host), str(host), bind.rstrip("/"), read_only))
     return found
+
+
+def _former_names(values: Values, where: Keys, binds: list[_Bind]) -> None:
+    """Ask or warn about folders that DockerSpawner named as before its version 12."""
+    named = [bind for bind in binds if _NAMED.search(bind.host)]
+    if named and values.get((*where, "escape")) == "legacy":
+        why = "the folder of jo.doe was jo_2edoe, and it would be jo-2edoe: rename such folders"
+        values.ask("homes-move", (*where, "escape"), why)
+    elif named:
+        why = "jo.doe has the folder jo-2edoe, and with DockerSpawner before version 12 had jo_2edoe: rename it"
+        values.made.note(named[0].keys, "warning", why)
 
 
 def _settings(values: Values, binds: list[_Bind], notebooks: str, slugs: Slugs) -> dict[str, Any]:
@@ -119,4 +133,5 @@ def _mount(
         values.made.note(bind.keys, "dropped", why)
     else:
         others.append(made)
-        values.made.note(bind.keys, "changed", f"it is mounts[].{made['name']}; on a cluster, set its volume")
+        why = f"it is mounts[].{made['name']}; on a cluster, set its volume, else it is the claim of all homes"
+        values.made.note(bind.keys, "changed", why)

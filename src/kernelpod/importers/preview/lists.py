@@ -1,0 +1,155 @@
+"""Shows what a user has in courses of a `config.yaml` and its lists, and in the courses that are made of them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelpod.base.files import read_ordinary
+from kernelpod.base.quantities import format_bytes, format_millicores
+from kernelpod.courses.course_access import CourseAccess, Membership
+from kernelpod.courses.model import HubFile, Lists
+from kernelpod.courses.roster import Roster
+from kernelpod.importers.preview.pods import Names, at, by_name, items, source_of
+from kernelpod.importers.preview.rows import CPU, MEMORY, Row, Seen, amount, rows_of, shown, with_rights
+from kernelpod.importers.report import Imported, ImportingError
+from kernelpod.settings.loading import load
+from kernelpod.settings.sections import Settings
+from kernelpod.start.entitlements import entitlements
+from kernelpod.start.identity import Identity, Owner
+
+# Where the image of the old hub had the home.
+_HOME = "/home/jovyan"
+_BLOCK = ("users/blocklist", "users/blacklist", "blocklist", "blacklist")
+_CELLS = re.compile(r"[,;\t\r\n]+")
+_OF_CODE = "(in the old hub's code)"
+_NOT_SAID = "(not in config.yaml)"
+_IMAGE, _KERNELSPECS, _NETWORK = "image", "kernelspecs", "network of kernels"
+
+
+@dataclass
+class _Member:
+    """A course that a user is in."""
+
+    course: str
+    """Its hub and its name."""
+    role: str
+    seen: Seen
+
+    @property
+    def key(self) -> str:
+        """What is the same of old and new names, which have fewer characters."""
+        return re.sub(r"[^a-z0-9]+", "-", self.course.lower())
+
+
+def courses_preview(made: Imported, folder: Path, user: str) -> list[Row]:
+    """Return what a user sees of each of their courses; `folder` has the new files. Raises ImportingError."""
+    config = made.tree.spot(()).file
+    before = _by_key(_before(made.tree.data, config.parent, user))
+    after = _by_key(_after(made, folder, user))
+    if not before and not after:
+        raise ImportingError(
+            f"{config}: --preview shows what a user has in their courses, and {user!r} is in no list of one: name "
+            "another user"
+        )
+    return [row for key in {**before, **after} for row in _rows(before.get(key), after.get(key))]
+
+
+def _by_key(members: Iterator[_Member]) -> dict[str, _Member]:
+    found: dict[str, _Member] = {}
+    for member in members:  # of several semesters the first is what a server starts with
+        found.setdefault(member.key, member)
+    return found
+
+
+def _rows(before: _Member | None, after: _Member | None) -> Iterator[Row]:
+    course = before.course if before else after.course if after else ""
+    roles = before.role if before else "-", after.role if after else "-"
+    if after and after.course != course:
+        roles = roles[0], f"{roles[1]} of {after.course}"
+    yield Row(course, *roles)
+    old, new = (member.seen if member else Seen(_HOME, {}) for member in (before, after))
+    if old.mounts or new.mounts:
+        yield from (row._replace(what=f"  {row.what}") for row in rows_of(old, new))
+
+
+def _before(data: Any, root: Path, user: str) -> Iterator[_Member]:
+    """Yield the courses whose lists name the user, and whether a block list kept them out."""
+    servers = at(data, "server")
+    for hub, part in servers.items() if isinstance(servers, dict) else ():
+        mode = str(at(part, "mode")).lower()
+        listed = at(part, "course_list")
+        for course in dict.fromkeys(map(str, listed if isinstance(listed, list) else [listed])):
+            if "/" not in course and _names(root / "nbgrader" / mode / f"{course}.csv", user):
+                blocked = _blocked(root, mode, course, user)
+                seen = Seen(_HOME, {}) if blocked else _seen(part, mode, course, user)
+                yield _Member(f"{hub} {course}", "blocked" if blocked else "in its list", seen)
+
+
+def _names(path: Path, user: str) -> bool:
+    """Return whether a cell of a list is the user's name."""
+    try:
+        raw, _ = read_ordinary(path, Lists().max_bytes)
+    except OSError:
+        return False
+    cells = _CELLS.split(raw.decode("utf-8-sig", "replace"))
+    return user.casefold() in {cell.strip().strip('"').casefold() for cell in cells}
+
+
+def _blocked(root: Path, mode: str, course: str, user: str) -> bool:
+    courses = {path.stem for path in root.glob("nbgrader/*/*.csv")}
+    lists = [path for place in _BLOCK for path in (root / place).glob("*.csv")]
+    here = (path for path in lists if path.stem not in courses or (mode == "exam" and path.stem == course))
+    return any(_names(path, user) for path in here)
+
+
+def _seen(part: Any, mode: str, course: str, user: str) -> Seen:
+    name = Names("", user).path("{username}")
+    home = f"{course}-{name}" if mode == "exam" else posixpath.join(mode, name)
+    mounts = {_HOME: f"{home} in the old homes"}
+    if at(part, "extra_mounts", "enabled") is not False:
+        volumes = by_name(at(part, "extra_mounts", "volumes"))
+        for mount in items(at(part, "extra_mounts", "volume_mounts")):
+            source = source_of(volumes.get(str(mount.get("name")), {}))
+            whole = posixpath.join(source, str(mount.get("subPath") or "").strip("/")).rstrip("/")
+            mounts.setdefault(str(mount.get("mountPath")).rstrip("/"), with_rights(whole, mount.get("readOnly")))
+    resources = at(part, "resources")
+    memory, cpu = (
+        amount(*(at(resources, f"{what}_{which}") for which in ("guarantee", "limit"))) for what in ("mem", "cpu")
+    )
+    image = at(part, "image")
+    if isinstance(image, dict):
+        image = ":".join(str(image[key]) for key in ("name", "tag") if image.get(key))
+    facts = {_IMAGE: str(image or _OF_CODE), MEMORY: memory, CPU: cpu}
+    return Seen("", mounts, {**facts, _KERNELSPECS: "(of the image)", _NETWORK: _OF_CODE}, _NOT_SAID)
+
+
+def _after(made: Imported, folder: Path, user: str) -> Iterator[_Member]:
+    """Yield the courses that the user is in by the new files. A file with errors lets nobody in."""
+    settings = load(folder / "settings.yaml")
+    for name in made.courses:
+        roster = Roster(folder / name, settings)
+        roster.refresh()
+        if hub := roster.hub:
+            for member in roster.memberships(user):
+                yield _Member(f"{hub.hub} {member.course}", member.role, _given(settings, hub, member, user))
+
+
+def _given(settings: Settings, hub: HubFile, member: Membership, user: str) -> Seen:
+    identity = Identity(Owner(hub=hub.hub, kind="user", name=user), ())
+    has = entitlements(settings, identity, CourseAccess(hub, member))
+    course = hub.courses[member.course]
+    size = getattr(course.roles, member.role).resources or course.resources
+    mounts = {mount.mount_path: shown(mount) for mount in has.mounts.all()}
+    facts = {
+        _IMAGE: str(course.image),
+        MEMORY: amount(format_bytes(size.guarantee.memory), format_bytes(size.limit.memory)),
+        CPU: amount(format_millicores(size.guarantee.cpu), format_millicores(size.limit.cpu)),
+        _KERNELSPECS: ", ".join(sorted(has.kernelspecs)) or "(all that their groups may use)",
+        _NETWORK: course.network or "(of the kernelspec)",
+    }
+    return Seen(has.mounts.home.mount_path, mounts, facts)
