@@ -16,6 +16,7 @@ from kernelpod.courses.check import check_courses
 from kernelpod.findings.finding import Finding
 from kernelpod.findings.yamlfile import read_values
 from kernelpod.importers.courses.hubs import imported_courses
+from kernelpod.importers.gateway.values import GATEWAY_CHART, imported_gateway
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.preview import Row, preview
@@ -52,9 +53,11 @@ NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
 @click.option(
     "--kernelspec", "kernelspecs", multiple=True, help="courses-config: a kernelspec of exams; repeat for more."
 )
-@click.option("--at", default="", help="z2jh-values: the hub's dotted path in the files; else it is searched.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="z2jh-values: a value that Helm was given."
+    "--at", default="", help="Of values: the hub's or gateway's dotted path in the files; else it is searched."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of values: a value that Helm was given."
 )
 @click.option(
     "--chart", "version", default="", help="z2jh-values: version of the chart that ran with these values."
@@ -76,7 +79,8 @@ def import_hub(to: Path, dry_run: bool, as_json: bool, accepted: tuple[str, ...]
     """Take over the configuration of another hub at SOURCES, and say what became of each value.
 
     SOURCES are a config.yaml with server.<hub> and its folders of CSV lists, or files of values of Zero to
-    JupyterHub in Helm's order, also inside of a larger chart's values or of a manifest that deploys the chart.
+    JupyterHub or Enterprise Gateway in Helm's order, also inside of a larger chart's values or of a manifest
+    that deploys the chart.
     No file is overwritten. The exit status is 1 if the new files still have errors, which are named, and 3 if
     rights would widen or homes would move: then nothing is written, and --accept CODE takes it.
 
@@ -122,8 +126,12 @@ def _imported(
         given = helm_values(files, settings, at)
         made = imported_values(given, Options(version, nfs))
         return made, preview(given, made, version, user) if user else []
-    if len(files) > 1 or user:
-        raise ImportingError(f"{layout} is one file, without --preview; import others by themselves")
+    if user:
+        raise ImportingError(f"--preview is for z2jh-values, and this is {layout}")
+    if layout == "eg-values":
+        return imported_gateway(helm_values(files, settings, at, GATEWAY_CHART)), []
+    if len(files) > 1:
+        raise ImportingError(f"{layout} is one file; import others by themselves")
     if layout == "courses-config":
         return imported_courses(files[0], image, kernelspecs), []
     plain = imported_python if layout == "jupyterhub-config" else imported_tljh

@@ -244,8 +244,8 @@ class Part:
                 self.made.note(place, "dropped", "a string was expected here")
         return found
 
-    def drop(self, why: str) -> None:
-        """Report all keys that have not been taken as dropped."""
+    def drop(self, why: str, change: Change = "dropped") -> None:
+        """Report all keys that have not been taken, as dropped or as what else became of them."""
         for key in self._data:
-            self.note(key, "dropped", why)
+            self.note(key, change, why)
         self._data = {}

@@ -12,7 +12,7 @@ from kernelpod.base.chartkeys import KEYS, SECTIONS
 from kernelpod.findings.secrets import secrets_in, shown
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
-from kernelpod.importers.helm.files import HelmValues, Other
+from kernelpod.importers.helm.files import HelmValues, others_of
 from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED
@@ -30,10 +30,6 @@ _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
 # The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
 _SECONDS = re.compile(r"[0-9]{1,9}")
-# A value that SOPS has encrypted.
-_ENCRYPTED = re.compile(r"ENC\[\w+,data:")
-_AROUND = "it is not the hub's; it stays with the chart around it"
-_MORE = "it gives the hub more values, which are not read: give them with --set, or their file after this one"
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -49,9 +45,9 @@ class Options:
 
 def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
     """Return values for use after `kernelpod hub values`, their secrets, and settings. Raises ImportingError."""
-    made = Imported(given.tree, [_other(one) for one in given.others])
+    made = Imported(given.tree, others_of(given, "the hub"))
     values = Values(made)
-    _encrypted(values)
+    values.leave_encrypted()
     ask_of_internet(values)
     _nulls(values)
     if is_bitnami(values):
@@ -96,25 +92,6 @@ def write_settings(made: Imported, settings: dict[str, Any]) -> None:
     if any(secrets_in(settings)):
         made.private.add(SETTINGS)
         made.note((), "warning", f"{SETTINGS} has a secret: keep it out of repositories, too")
-
-
-def _other(other: Other) -> Note:
-    """Return the fate of a value that does not count, or is not the hub's."""
-    if other.by is None:
-        return Note(other.spot, other.key, "left", _MORE if other.more else _AROUND)
-    file, place = other.by
-    return Note(other.spot, other.key, "dropped", f"{file}:{place.line} sets it again")
-
-
-def _encrypted(values: Values) -> None:
-    """Leave encrypted values to the admin."""
-    values.drop(("sops",), "it describes the encryption of the source")
-    for keys, value in list(leaves_of(values.data)):
-        if isinstance(value, str) and _ENCRYPTED.match(value):
-            values.note(
-                keys, "left", "it is encrypted: import the decrypted file, or write it into the new values"
-            )
-            values.remove(keys)
 
 
 def _nulls(values: Values) -> None:
