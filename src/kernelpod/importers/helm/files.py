@@ -22,7 +22,7 @@ from kernelpod.findings.yamlfile import (
     leaves_of,
     read_documents,
 )
-from kernelpod.importers.helm.nests import HUB, MORE_VALUES, Chart, Nest, nests_of
+from kernelpod.importers.helm.nests import HUB, MORE_VALUES, Chart, Nest, ignored, nests_of
 from kernelpod.importers.report import ImportingError, Note
 
 _SET = Path("--set")
@@ -83,7 +83,8 @@ def others_of(given: HelmValues, what: str) -> list[Note]:
             made.append(Note(other.spot, other.key, "left", more if other.more else around))
         else:
             file, place = other.by
-            made.append(Note(other.spot, other.key, "dropped", f"{file}:{place.line} sets it again"))
+            why = "takes precedence" if file == other.spot.file else "sets it again"
+            made.append(Note(other.spot, other.key, "dropped", f"{file}:{place.line} {why}"))
     return made
 
 
@@ -117,10 +118,15 @@ def _is_template(file: Path) -> bool:
 def _around(nest: Nest) -> Iterator[Other]:
     inside = nest.keys
     manifest = inside[:1] in (("spec",), ("helmCharts",))
+    passed_over = ignored(nest.document)
     for keys, _ in leaves_of(nest.document.data):
         if keys[: len(inside)] != inside[: len(keys)]:
             more = manifest and not MORE_VALUES.isdisjoint(keys)
-            yield Other(nest.document.spot(keys), shown(keys), None, more)
+            instead = [
+                passed_over[above] for length in range(len(keys) + 1) if (above := keys[:length]) in passed_over
+            ]
+            by = nest.document.spot(instead[0]) if instead else None
+            yield Other(nest.document.spot(keys), shown(keys), by, more)
 
 
 def _lay(made: HelmValues, top: YamlTree) -> None:
