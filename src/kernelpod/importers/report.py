@@ -195,6 +195,14 @@ class Part:
         """Add a note on a key; for an empty key, on the mapping itself."""
         self.made.note(self.below(key), change, why)
 
+    def names(self) -> list[str]:
+        """Return the keys that are still to be taken."""
+        return list(self._data)
+
+    def peek(self, key: str) -> Any:
+        """Return a value that is still to be taken; None if there is none."""
+        return self._data.get(key)
+
     def take(self, key: str) -> Any:
         """Return a value and mark it as taken; None if there is none."""
         return self._data.pop(key, None)

@@ -24,6 +24,14 @@ _WORDS = {**_LITERAL, "{username}": "{username}"}
 def exchange_of(part: Part, mode: str) -> dict[str, Any]:
     """Take `nbgrader`; return the exchange, with its personal folders."""
     nbgrader = part.section("nbgrader")
+    personal = personal_of(nbgrader, mode)
+    nbgrader.drop("unknown key")
+    part.note("", "added", "exchange: at the paths in the old hub's code, below storage.root")
+    return {**EXCHANGE, "personalised": personal}
+
+
+def personal_of(nbgrader: Part, mode: str) -> list[str]:
+    """Take what is said of personal folders of an exchange; return the folders that are personal."""
     said = {key: nbgrader.flag(f"personalized_{key}") for key in ("inbound", "outbound", "feedback")}
     # In an exam students never see submissions of others. Otherwise this is only the default.
     asked = {**said, "feedback": said["feedback"] is not False, "inbound": said["inbound"] is not False}
@@ -41,9 +49,7 @@ def exchange_of(part: Part, mode: str) -> dict[str, Any]:
     if "assignment_id" in nbgrader:
         nbgrader.take("assignment_id")
         nbgrader.note("assignment_id", "dropped", "the exchange shows all released assignments")
-    nbgrader.drop("unknown key")
-    part.note("", "added", "exchange: at the paths in the old hub's code, below storage.root")
-    return {**EXCHANGE, "personalised": personal}
+    return personal
 
 
 def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
