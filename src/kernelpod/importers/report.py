@@ -76,6 +76,8 @@ class Account:
     questions: list[Question] = field(default_factory=list)
     unchanged: set[Keys] = field(default_factory=set)
     """Values of the source that are in a new file as they were."""
+    means: dict[Keys, str] = field(default_factory=dict)
+    """What unchanged values mean now, by the paths of what they are in."""
     _said: dict[Keys, Note] = field(default_factory=dict)
 
     def note(self, keys: Keys, change: Change, why: str = "") -> None:
@@ -115,7 +117,8 @@ class Account:
             if said := self._said.get(keys[:length]):
                 return Note(spot, key, said.change, said.why)
         if keys in self.unchanged:
-            return Note(spot, key, "kept", "")
+            means = (self.means.get(keys[:length], "") for length in range(len(keys), -1, -1))
+            return Note(spot, key, "kept", next(filter(None, means), ""))
         return Note(spot, key, "dropped", _EMPTY) if value in (None, {}, []) else Note(spot, key, "left", UNKNOWN)
 
     def said(self) -> list[str]:

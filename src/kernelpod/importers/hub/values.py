@@ -16,8 +16,10 @@ from kernelpod.importers.helm.files import HelmValues, others_of
 from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED
+from kernelpod.importers.hub.containers import take_init_containers
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.network import ask_of_internet, take_network
+from kernelpod.importers.hub.older import take_older
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
 from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
@@ -30,6 +32,16 @@ _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
 # The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_KERNELSPEC = "of servers; kernels have what their kernelspec says"
+# What is true of a kept value since kernels are pods of their own.
+_KEPT = {
+    **dict.fromkeys(("cpu", "extraResource", "image", "memory"), _KERNELSPEC),
+    "extraEnv": "in servers; kernels have the variables of their kernelspec",
+    "extraFiles": "in servers; kernels do not see these files: put what they need into the images of kernels",
+    "lifecycleHooks": "it runs in servers; kernels see what it leaves in the home, and nothing else of it",
+    "nodeSelector": "of servers; nodes of kernels are kernels.nodeSelector of the gateway's chart",
+    "profileList": "users choose their server; what a kernel may use is a profile of its kernelspec",
+}
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -54,6 +66,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
         move_bitnami(values)
     _strays(values)
     move_renamed(values)
+    take_older(values, options.version or given.version)
     move_auth(values, options.version or given.version)
     _pull_secrets(values)
     move_traits(values)
@@ -77,7 +90,7 @@ def settings_of(values: Values, version: str, nfs: str) -> dict[str, Any]:
     clean_profiles(values)
     settings = homes_of(values, version, nfs)
     clean_variables(values)
-    return settings | _ids(values) | _culling(values)
+    return settings | take_init_containers(values) | _ids(values) | _culling(values)
 
 
 def write_settings(made: Imported, settings: dict[str, Any]) -> None:
@@ -147,7 +160,6 @@ def _hub(values: Values) -> None:
     if code:
         why = "Python code is copied unchecked: look for secrets, mounts, commands and KERNEL_... variables"
         values.note("hub.extraConfig", "warning", why)
-    values.drop("singleuser.initContainers", "it would replace the container that creates homes")
 
 
 def _unknown(values: Values) -> None:
@@ -202,4 +214,6 @@ def _kept(values: Values) -> None:
     for section, inner in values.data.items():
         for keys in [(section, key) for key in inner] if isinstance(inner, dict) and inner else [(section,)]:
             if keys in values.made.tree.spots:
-                values.made.notes.append(Note(values.made.tree.spot(keys), shown(keys), "kept", ""))
+                why = _KEPT.get(keys[-1], "") if section == "singleuser" else ""
+                values.made.means[keys] = why
+                values.made.notes.append(Note(values.made.tree.spot(keys), shown(keys), "kept", why))
