@@ -77,7 +77,7 @@ def test_a_variable_is_a_setting(tmp_path: Path, name: str, value: str, settings
 
 
 DROPPED = [
-    ("EG_AUTH_TOKEN", "made-up", "nobody needs a token of the gateway"),
+    ("EG_AUTH_TOKEN", "made-up", "no token is shared"),
     ("EG_CULL_IDLE_TIMEOUT", "soon", "is a number, and this is none"),
     ("EG_MAX_KERNELS", "1.5", "settings.policy.max_kernels"),
     ("EG_DEFAULT_KERNEL_NAME", "__", "no kernelspec has such a name"),

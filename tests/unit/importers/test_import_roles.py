@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from old_hubs import WORLDS, asked, fates, new_hub, notes, unsaid
+from old_hubs import WORLDS, asked, fates, mounts, new_hub, notes, unsaid
 
 from kernelpod.cli.main import main
 from kernelpod.courses.roster import Roster
@@ -112,6 +112,17 @@ def test_a_folder_of_another_role_is_told(tmp_path: Path) -> None:
     made = by_role(tmp_path, {"course_dir": "/srv/courses"}, files)
     assert list(new_hub(made)["courses"]) == ["A-S"]
     assert fates(made)["server.hub.nbgrader.A/tutor/A-S.yaml.image"] == "dropped"
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_students_read_what_only_graders_wrote(tmp_path: Path, read_only: bool) -> None:
+    extra = mounts(("/srv/data", "data"), readOnly=read_only)["extra_mounts"]
+    made = by_role(tmp_path, {"student_course_cfg": {"A": {"S": {}}}}, extra_mounts=extra)
+    assert new_hub(made)["defaults"]["mounts"]["data"]["access"] == {
+        "student": "ro",
+        "grader": "rw",
+        "admin": "rw",
+    }
 
 
 ODD: list[Any] = [None, 3, "x", [], [[]], {"a": None}, {1: {2: 3}}, [None, 1, {}], True]

@@ -97,7 +97,7 @@ def _hub(part: Part, name: str, lists: OldLists, image: str, kernelspecs: Sequen
     roles = courses_by_role(part, name, mode, lists, image) if is_by_role(part) else None
     if home := _home(part, mode, by_role=roles is not None):
         hub["home"] = home
-    storage, mounts = mounts_of(part, mode)
+    storage, mounts = mounts_of(part, mode, by_role=roles is not None)
     if storage:
         hub["storage"] = storage
     else:

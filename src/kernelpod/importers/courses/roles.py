@@ -66,6 +66,7 @@ def courses_by_role(part: Part, name: str, mode: str, lists: OldLists, image: st
         if not lists.took(path) and path not in lists.course_files():
             lists.made.note_file(Spot(path, START), "dropped", "no course has a list of this name")
     _tell_of_graders(part, mode, configs)
+    part.note("", "warning", "the old hub's code mounted shares at /srv/shares, too: see mounts of courses")
     nbgrader.drop("folders and exchange of a course are mounted for those who are in it")
     for key, (change, why) in _NOT_TAKEN.items():
         if key in part:

@@ -26,7 +26,7 @@ _SETTINGS = {
 }
 # Below zero these mean no limit.
 _LIMITS = ("MAX_KERNELS", "MAX_KERNELS_PER_USER")
-PROVEN = "nobody needs a token of the gateway: each user shows the one that the hub gave to their server"
+PROVEN = "no token is shared: each user shows what the hub gave to their server, and others are refused"
 _PUBLISHED = "the gateway offers what is published: take over only these, with `kernelpod specs import`"
 ONE_NAMESPACE = "all kernels have one namespace, kernels.namespace.name, and network policies keep them apart"
 _SERVED = "no browser asks the gateway; users' servers do"
