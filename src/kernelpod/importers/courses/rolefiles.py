@@ -25,7 +25,13 @@ _LISTS = ("grader_user_dir", "student_user_dir", "exam_user_dir")
 _OF_A_COURSE = frozenset(
     (
         *("image", "pullPolicy", "resources", "exchange", "course_exchange", "course_cmds", "assignment_id"),
-        *("personalized_inbound", "personalized_outbound", "personalized_feedback", "extra_profile_description"),
+        *(
+            "personalized_inbound",
+            "personalized_outbound",
+            "personalized_feedback",
+            "extra_profile_description",
+            "mount_prev_courses",
+        ),
     )
 )
 

@@ -103,6 +103,9 @@ def _add(made: ByRole, one: RoleConfig, lists: OldLists, mode: str, image: str, 
             part.note("course_cmds", "left", _OF_GRADERS)
     else:
         course |= {"resources": size, "after_start": commands_of(part, "course_cmds")}
+    if "mount_prev_courses" in part:
+        part.take("mount_prev_courses")
+        part.note("mount_prev_courses", "dropped", "graders see the folder of this semester's course only")
     course[f"{one.role}s"] = _list(one, legal, lists)
     part.drop("users see titles, and the hub decides when a node pulls an image")
     made.courses[legal] = {key: value for key, value in course.items() if value or key in ("students", "graders")}
