@@ -19,6 +19,7 @@ from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import START, Finding
 from kernelpod.findings.yamlfile import read_values
 from kernelpod.importers.courses.hubs import imported_courses
+from kernelpod.importers.gateway.values import GATEWAY_CHART, imported_gateway
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.secrets import SECRETS, SETTINGS, VALUES
@@ -53,9 +54,11 @@ NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
 @click.option(
     "--kernelspec", "kernelspecs", multiple=True, help="courses-config: a kernelspec of exams; repeat for more."
 )
-@click.option("--at", default="", help="z2jh-values: the hub's dotted path in the files; else it is searched.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="z2jh-values: a value that Helm was given."
+    "--at", default="", help="Of values: the hub's or gateway's dotted path in the files; else it is searched."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of values: a value that Helm was given."
 )
 @click.option(
     "--chart", "version", default="", help="z2jh-values: version of the chart that ran with these values."
@@ -77,10 +80,10 @@ def import_hub(
     """Take over the configuration of another hub at SOURCES, and say what became of each value.
 
     SOURCES are a config.yaml with server.<hub> and its folders of CSV lists, or files of values of Zero to
-    JupyterHub in Helm's order, also inside of a larger chart's values or of a manifest that deploys the chart.
-    No file is overwritten. The new files are checked as `hub check-values`, `hub check-config` and `courses check`
-    do. The exit status is 1 if they still have errors, which are named, and 3 if rights would widen or homes would
-    move: then nothing is written, and --accept CODE takes it.
+    JupyterHub or Enterprise Gateway in Helm's order, also inside of a larger chart's values or of a manifest that
+    deploys the chart. No file is overwritten. The new files are checked as `hub check-values`, `hub check-config`
+    and `courses check` do. The exit status is 1 if they still have errors, which are named, and 3 if rights would
+    widen or homes would move: then nothing is written, and --accept CODE takes it.
 
     \b
     Examples:
@@ -129,6 +132,8 @@ def _imported(
         given = helm_values(files, settings, at)
         made = imported_values(given, options)
         return made, lambda _, user: values_preview(given, made, version, user)
+    if layout == "eg-values":
+        return imported_gateway(helm_values(files, settings, at, GATEWAY_CHART)), _no_preview
     if len(files) > 1:
         raise ImportingError(f"{layout} is one file; import others by themselves")
     if layout == "courses-config":
@@ -139,6 +144,12 @@ def _imported(
         return made, lambda _, user: python_preview(made, version, user)
     made = imported_tljh(files[0], options)
     return made, lambda _, user: tljh_preview(made, user)
+
+
+def _no_preview(_: Path, user: str) -> list[Row]:
+    raise ImportingError(
+        f"--preview {user}: this is a gateway, which knows no users; preview the import of its hub"
+    )
 
 
 def _add_report(made: Imported, accepted: tuple[str, ...]) -> None:
@@ -183,6 +194,8 @@ def _findings(made: Imported, folder: Path) -> list[Finding]:
         return [finding for name in made.courses for finding in check_courses(folder / name, settings)]
     if TRAITS in made.files:
         return [*_of_classes(made, folder), *need_findings(folder / TRAITS, settings)]
+    if VALUES not in made.files:
+        return []
     ours = generated_for(settings.model_dump(mode="json"))
     # Lists and texts with a secret in them are in the second file as a whole.
     files = [folder / name for name in (VALUES, SECRETS) if name in made.files]

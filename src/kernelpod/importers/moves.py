@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from kernelpod.findings.yamlfile import Keys, leaves_of
 from kernelpod.importers.report import Account, Change
+
+# A value that SOPS has encrypted.
+_ENCRYPTED = re.compile(r"ENC\[\w+,data:")
 
 
 class Values:
@@ -93,6 +97,15 @@ class Values:
             parent[int(keys[-1])] = ""
         else:
             del parent[keys[-1]]
+
+    def leave_encrypted(self) -> None:
+        """Leave encrypted values to the admin."""
+        self.drop(("sops",), "it describes the encryption of the source")
+        for keys, value in list(leaves_of(self.data)):
+            if isinstance(value, str) and _ENCRYPTED.match(value):
+                why = "it is encrypted: import the decrypted file, or write it into the new values"
+                self.note(keys, "left", why)
+                self.remove(keys)
 
     def note(self, path: str | Keys, change: Change, why: str = "") -> None:
         """Report what happened to a value, at its original place."""

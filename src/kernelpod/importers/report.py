@@ -76,6 +76,8 @@ class Account:
     questions: list[Question] = field(default_factory=list)
     unchanged: set[Keys] = field(default_factory=set)
     """Values of the source that are in a new file as they were."""
+    means: dict[Keys, str] = field(default_factory=dict)
+    """What unchanged values mean now, by the paths of what they are in."""
     _said: dict[Keys, Note] = field(default_factory=dict)
 
     def note(self, keys: Keys, change: Change, why: str = "") -> None:
@@ -115,7 +117,8 @@ class Account:
             if said := self._said.get(keys[:length]):
                 return Note(spot, key, said.change, said.why)
         if keys in self.unchanged:
-            return Note(spot, key, "kept", "")
+            means = (self.means.get(keys[:length], "") for length in range(len(keys), -1, -1))
+            return Note(spot, key, "kept", next(filter(None, means), ""))
         return Note(spot, key, "dropped", _EMPTY) if value in (None, {}, []) else Note(spot, key, "left", UNKNOWN)
 
     def said(self) -> list[str]:
@@ -195,6 +198,14 @@ class Part:
         """Add a note on a key; for an empty key, on the mapping itself."""
         self.made.note(self.below(key), change, why)
 
+    def names(self) -> list[str]:
+        """Return the keys that are still to be taken."""
+        return list(self._data)
+
+    def peek(self, key: str) -> Any:
+        """Return a value that is still to be taken; None if there is none."""
+        return self._data.get(key)
+
     def take(self, key: str) -> Any:
         """Return a value and mark it as taken; None if there is none."""
         return self._data.pop(key, None)
@@ -244,8 +255,8 @@ class Part:
                 self.made.note(place, "dropped", "a string was expected here")
         return found
 
-    def drop(self, why: str) -> None:
-        """Report all keys that have not been taken as dropped."""
+    def drop(self, why: str, change: Change = "dropped") -> None:
+        """Report all keys that have not been taken, as dropped or as what else became of them."""
         for key in self._data:
-            self.note(key, "dropped", why)
+            self.note(key, change, why)
         self._data = {}

@@ -189,6 +189,8 @@ def has_room(settings: Settings, identity: Identity, usage: Usage) -> bool:
 def _check_room(settings: Settings, identity: Identity, usage: Usage) -> None:
     policy = settings.policy
     own = first_of_rules(settings, identity, lambda rule: rule.max_kernels_per_user, policy.max_kernels_per_user)
+    if own == 0:
+        raise Denied("too_many_kernels", "The gateway's settings let you start no kernels. Ask its admin.")
     if own is not None and usage.own >= own:
         raise Denied("too_many_kernels", f"You already run {usage.own} of at most {own} kernels. Stop one first.")
     if policy.max_kernels is not None and usage.all >= policy.max_kernels:

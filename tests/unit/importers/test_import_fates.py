@@ -201,22 +201,6 @@ def test_egress_adds_to_the_other_rules_since_chart_2(tmp_path: Path, version: s
     assert asked(made_of(tmp_path, more)) == set()
 
 
-def test_the_new_chart_has_its_own_versions_of_its_images(tmp_path: Path) -> None:
-    text = f"""{OPEN[:-2]}, image: {{name: mirror.example/k8s-hub, tag: 0.9.0}}}}
-proxy: {{chp: {{image: {{tag: 4.2.0}}}}, traefik: {{image: {{name: ours/other, tag: v2}}}}}}
-singleuser: {{image: {{name: lab, tag: "1"}}, storage: {{type: none}}}}
-"""
-    made = made_of(tmp_path, text)
-    values, _ = new(made)
-    assert values["hub"]["image"] == {"name": "mirror.example/k8s-hub"}
-    assert values["proxy"] == {"traefik": {"image": {"name": "ours/other", "tag": "v2"}}}
-    assert values["singleuser"]["image"] == {"name": "lab", "tag": "1"}
-    own = made_of(tmp_path, text.replace("k8s-hub", "our-hub"))
-    assert new(own)[0]["hub"]["image"]["tag"] == "0.9.0"
-    assert [note.key for note in own.notes if "an image of your own" in note.why] == ["hub.image.tag"]
-    assert unsaid(made) == []
-
-
 def test_null_neither_stops_the_hub_nor_removes_what_is_generated(tmp_path: Path) -> None:
     text = """
 auth: {type: dummy, whitelist: {users: }}

@@ -42,7 +42,8 @@ NESTS = {
     ),
     "Flux and nested": (f"{CRD.format('HelmRelease')}spec:\n  values:\n    jhub:\n{indented(HUB, 6)}", ""),
     "Argo": (
-        f"{CRD.format('Application')}spec:\n  source:\n    targetRevision: 4.1.0\n    helm:\n      values: |\n"
+        f"{CRD.format('Application')}spec:\n  source:\n    chart: jupyterhub\n    targetRevision: 4.1.0\n"
+        + "    helm:\n      values: |\n"
         + indented(HUB, 8),
         "4.1.0",
     ),
@@ -95,6 +96,56 @@ def test_a_later_file_wins_and_the_earlier_value_is_told(tmp_path: Path) -> None
     ]
     assert found.tree.spot(("hub", "config", "A", "x", 0)).file.name == "1.yaml"
     assert found.tree.spot(("hub", "config", "A", "b")).file.name == "--set"
+
+
+APPLICATION = f"{CRD.format('Application')}spec:\n"
+OLD = "singleuser: {defaultUrl: /old}"
+PRECEDENCE = {
+    "an object before a text": (
+        f"{APPLICATION}  source:\n    helm:\n      values: '{OLD}'\n      valuesObject:\n{indented(HUB, 8)}",
+        {"spec.source.helm.values": 8},
+    ),
+    "null is no object": (
+        f"{APPLICATION}  source:\n    helm:\n      valuesObject: null\n      values: |\n{indented(HUB, 8)}",
+        {},
+    ),
+    "several sources before one": (
+        f"{APPLICATION}  source: {{helm: {{values: '{OLD}'}}}}\n  sources:\n    - helm:\n        valuesObject:\n"
+        + indented(HUB, 10),
+        {"spec.source.helm.values": 6},
+    ),
+    "no sources are none": (
+        f"{APPLICATION}  sources: []\n  source:\n    helm:\n      values: |\n{indented(HUB, 8)}",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PRECEDENCE)
+def test_of_values_in_an_application_those_count_that_argo_reads(tmp_path: Path, name: str) -> None:
+    text, expected = PRECEDENCE[name]
+    found = read(tmp_path, text)
+    assert found.tree.data == DATA
+    assert {one.key: one.by.place.line for one in found.others if one.by} == expected
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "- {repoURL: a, targetRevision: main, ref: values}",
+        "- {chart: redis, targetRevision: 1.2.3, helm: {valuesObject: {auth: {enabled: true}}}}",
+    ],
+)
+def test_the_version_is_that_of_the_source_with_the_values(tmp_path: Path, before: str) -> None:
+    hub = "    - chart: jupyterhub\n      targetRevision: 4.1.0\n      helm:\n        valuesObject:\n"
+    hub += indented(HUB, 10)
+    found = read(tmp_path, f"{APPLICATION}  sources:\n    {before}\n{hub}", at="spec.sources.1.helm.valuesObject")
+    assert (found.tree.data, found.version) == (DATA, "4.1.0")
+
+
+def test_a_revision_of_git_is_no_version_of_the_chart(tmp_path: Path) -> None:
+    source = "  source:\n    path: charts/hub\n    targetRevision: v2.0.0\n    helm:\n      valuesObject:\n"
+    assert read(tmp_path, APPLICATION + source + indented(HUB, 8)).version == ""
 
 
 def test_two_hubs_are_a_choice(tmp_path: Path) -> None:

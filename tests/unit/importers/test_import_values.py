@@ -113,9 +113,9 @@ def test_seed_bug_allowlist_is_no_trait(tmp_path: Path, word: str) -> None:
 
 
 def test_auth_that_nobody_knows_is_told_and_not_lost_silently(tmp_path: Path) -> None:
-    made, new, _ = values_of(tmp_path, {"auth": {"type": "lti", "lti": {"consumers": {"key": "hunter2"}}}})
+    made, new, _ = values_of(tmp_path, {"auth": {"type": "hmac", "hmac": {"secretKey": "hunter2"}}})
     assert new == {}
-    assert {note.key for note in made.notes if note.change == "dropped"} == {"auth.type", "auth.lti.consumers.key"}
+    assert {note.key for note in made.notes if note.change == "dropped"} == {"auth.type", "auth.hmac.secretKey"}
     assert all("hunter2" not in note.as_text() for note in made.notes)
 
 

@@ -103,6 +103,11 @@ def test_a_rule_gives_some_users_more_or_fewer_places() -> None:
     assert denied(settings=made, identity=an_identity("alice", groups=("guests",))) == "too_many_kernels"
 
 
+def test_who_has_no_place_is_not_told_to_stop_a_kernel() -> None:
+    with pytest.raises(Denied, match="let you start no kernels"):
+        a_plan(settings=settings(max_kernels_per_user=0))
+
+
 RULES = [
     {"users": ["alice"], "uid": 2001},
     {"groups": ["staff"], "uid": 3000, "gid": 3000, "supplemental_groups": [3001, 3002]},

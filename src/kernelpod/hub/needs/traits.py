@@ -109,4 +109,6 @@ def _kinds(section: str, spawners: Mapping[str, int]) -> Iterator[tuple[str, int
 def _named(kind: str, trait: str) -> tuple[str, bool]:
     """Return the present name of a trait, and whether it was given by a former one."""
     new = _FORMER.sub("", trait, count=1) if kind == "Spawner" and _FORMER.match(trait) else trait
+    if kind == "Spawner" and new == "image_spec":
+        new = "image"
     return new, new != trait

@@ -24,6 +24,14 @@ _WORDS = {**_LITERAL, "{username}": "{username}"}
 def exchange_of(part: Part, mode: str) -> dict[str, Any]:
     """Take `nbgrader`; return the exchange, with its personal folders."""
     nbgrader = part.section("nbgrader")
+    personal = personal_of(nbgrader, mode)
+    nbgrader.drop("unknown key")
+    part.note("", "added", "exchange: at the paths in the old hub's code, below storage.root")
+    return {**EXCHANGE, "personalised": personal}
+
+
+def personal_of(nbgrader: Part, mode: str) -> list[str]:
+    """Take what is said of personal folders of an exchange; return the folders that are personal."""
     said = {key: nbgrader.flag(f"personalized_{key}") for key in ("inbound", "outbound", "feedback")}
     # In an exam students never see submissions of others. Otherwise this is only the default.
     asked = {**said, "feedback": said["feedback"] is not False, "inbound": said["inbound"] is not False}
@@ -41,13 +49,11 @@ def exchange_of(part: Part, mode: str) -> dict[str, Any]:
     if "assignment_id" in nbgrader:
         nbgrader.take("assignment_id")
         nbgrader.note("assignment_id", "dropped", "the exchange shows all released assignments")
-    nbgrader.drop("unknown key")
-    part.note("", "added", "exchange: at the paths in the old hub's code, below storage.root")
-    return {**EXCHANGE, "personalised": personal}
+    return personal
 
 
-def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Take `extra_mounts`; return the storage and the mounts by name."""
+def mounts_of(part: Part, mode: str, *, by_role: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Take `extra_mounts`; return the storage and mounts by name. With `by_role` only graders write to them."""
     extra = part.section("extra_mounts")
     if extra.flag("enabled") is False:
         extra.drop("the mounts are switched off")
@@ -65,12 +71,12 @@ def mounts_of(part: Part, mode: str) -> tuple[dict[str, Any], dict[str, Any]]:
             why = f"courses have only one storage, which is {main!r}; use `mounts` of the settings for this one"
             one.note("", "dropped", why)
             continue
-        if made := _mount(one, mode, seen):
+        if made := _mount(one, mode, seen, by_role=by_role):
             mounts[_name(made["mount_path"], mounts)] = made
     return _storage(part, volumes, main), mounts
 
 
-def _mount(one: Part, mode: str, seen: dict[str, tuple[str, str]]) -> dict[str, Any]:
+def _mount(one: Part, mode: str, seen: dict[str, tuple[str, str]], *, by_role: bool) -> dict[str, Any]:
     """Return a mount; empty if it is invalid or if another mount has the same mount path."""
     path, mount_path = _path(one, "subPath"), _path(one, "mountPath")
     read_only = bool(one.flag("readOnly"))
@@ -82,8 +88,11 @@ def _mount(one: Part, mode: str, seen: dict[str, tuple[str, str]]) -> dict[str, 
         one.note("", "dropped", "it occurs twice" if same else f"{mount_path} is used by an earlier mount")
         return {}
     seen[mount_path] = (path, mount_path)
-    access = dict.fromkeys(("student", "grader", "admin"), "ro" if read_only else "rw")
-    if mode == "exam" and not read_only:
+    access = dict.fromkeys(("student", "grader", "admin"), "ro" if read_only and not by_role else "rw")
+    if by_role:
+        access["student"] = "ro"
+        one.note("", "kept", "students read it, and graders write to it, as before")
+    elif mode == "exam" and not read_only:
         access["student"] = "ro"
         one.note("", "changed", "read-only in an exam, because students could exchange files in it")
     else:

@@ -8,21 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from kernelpod.courses.fields import Identifier, Title
 from kernelpod.findings.finding import START, FindingsError, unusable
-from kernelpod.findings.secrets import is_secret
 from kernelpod.findings.yamlfile import Keys, Spot, read_tree
 from kernelpod.importers.courses.folders import exchange_of, mounts_of
 from kernelpod.importers.courses.lists import ALLOW, BLOCK, USERNAME, OldLists
-from kernelpod.importers.courses.parts import fits, image_of, profiles_of, resources_of
+from kernelpod.importers.courses.parts import (
+    TITLE,
+    commands_of,
+    fits,
+    image_of,
+    legal_id,
+    profiles_of,
+    resources_of,
+)
+from kernelpod.importers.courses.rolefiles import is_by_role, with_course_files
+from kernelpod.importers.courses.roles import HOMES, courses_by_role
 from kernelpod.importers.report import Imported, ImportingError, Part
 
-_ID: TypeAdapter[str] = TypeAdapter(Identifier)
-_TITLE: TypeAdapter[str] = TypeAdapter(Title)
-# Maximum length of a command in `after_start`.
-MAX_COMMAND = 4096
 _MODES = ("teaching", "exam")
 
 
@@ -38,7 +40,7 @@ def imported_courses(config: Path, image: str = "", kernelspecs: Sequence[str] =
 
 
 def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
-    made = Imported(read_tree(config))
+    made = Imported(with_course_files(read_tree(config), config.parent))
     top = Part(made, (), made.tree.data)
     servers = top.section("server")
     top.drop("unknown key")
@@ -92,18 +94,15 @@ def _hub(part: Part, name: str, lists: OldLists, image: str, kernelspecs: Sequen
     hub: dict[str, Any] = {"hub": name, "mode": mode}
     if semester := _semester(part):
         hub["semester"] = semester
-    if mode == "teaching":
-        hub["home"] = "{mode}/{username}"
-        part.note("", "added", "home: as before, if homes.root of the settings is the old folder `homes`")
-    else:
-        why = "homes are exam/<semester>/<course>/<user> below homes.root, not <course>-<user>: move old ones"
-        part.note("", "changed", why)
-    storage, mounts = mounts_of(part, mode)
+    roles = courses_by_role(part, name, mode, lists, image) if is_by_role(part) else None
+    if home := _home(part, mode, by_role=roles is not None):
+        hub["home"] = home
+    storage, mounts = mounts_of(part, mode, by_role=roles is not None)
     if storage:
         hub["storage"] = storage
     else:
         part.note("", "added", "storage: the claim `courses`, because the source has no usable volume")
-    courses, students = _courses(part, mode, lists)
+    courses, students = (roles.courses, "") if roles else _courses(part, mode, lists)
     if block := _blocked(lists, name, mode, list(courses)):
         hub["block"] = block
     defaults: dict[str, Any] = {"image": image_of(part, image)}
@@ -112,8 +111,13 @@ def _hub(part: Part, name: str, lists: OldLists, image: str, kernelspecs: Sequen
     if mode == "exam":
         defaults |= {"network": "none", "kernelspecs": list(kernelspecs)}
         part.note("", "added", "network: none, because an exam must allow explicitly what its kernels can reach")
-    defaults |= {"exchange": exchange_of(part, mode), "mounts": mounts, **profiles_of(part)}
-    defaults |= {"after_start": _commands(part), "students": students}
+    exchange = {} if roles else exchange_of(part, mode)
+    defaults |= {"exchange": exchange, "mounts": mounts, **profiles_of(part)}
+    defaults |= {"after_start": commands_of(part), "students": students}
+    if roles:
+        defaults["after_start"] += roles.commands
+        defaults["roles"] = {"grader": roles.graders} if roles.graders else {}
+        hub |= roles.lists
     hub["defaults"] = {key: value for key, value in defaults.items() if value}
     hub["courses"] = courses
     part.drop("unknown key")
@@ -129,11 +133,26 @@ def _mode(part: Part) -> str:
     return mode
 
 
+def _home(part: Part, mode: str, *, by_role: bool) -> str:
+    """Return the path of homes; empty for the usual one of exams."""
+    if by_role:
+        part.note(
+            "", "added", "home: that of students as before, if homes.root of the settings is the old `homes`"
+        )
+        return HOMES
+    if mode == "teaching":
+        part.note("", "added", "home: as before, if homes.root of the settings is the old folder `homes`")
+        return "{mode}/{username}"
+    why = "homes are exam/<semester>/<course>/<user> below homes.root, not <course>-<user>: move old ones"
+    part.note("", "changed", why)
+    return ""
+
+
 def _semester(part: Part) -> str:
     given = part.text("semester_id")
     if not given:
         return ""
-    made = _legal(given.lower())
+    made = legal_id(given.lower())
     if made == given:
         part.note("semester_id", "kept")
     else:
@@ -141,17 +160,12 @@ def _semester(part: Part) -> str:
     return made
 
 
-def _legal(name: str) -> str:
-    """Return a valid id for a course or semester; empty if the name has no valid characters."""
-    return name if not fits(_ID, name) else re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")[:40].strip("-_")
-
-
 def _courses(part: Part, mode: str, lists: OldLists) -> tuple[dict[str, Any], str]:
     """Return the courses, and the path of the lists of their students."""
     courses: dict[str, Any] = {}
     students = f"lists/{mode}/{{course}}.csv"
     for keys, name in part.words("course_list"):
-        made, legal = part.made, _legal(name)
+        made, legal = part.made, legal_id(name)
         if not legal or legal in courses:
             made.note(keys, "dropped", f"{legal!r} occurs twice" if legal else "folders cannot have this name")
             continue
@@ -167,7 +181,7 @@ def _course(keys: Keys, name: str, legal: str, mode: str, lists: OldLists) -> di
         lists.made.note(keys, "kept")
     else:
         lists.made.note(keys, "changed", f"its id is {legal!r} now; rename its folders")
-        if not fits(_TITLE, name):
+        if not fits(TITLE, name):
             course["title"] = name
     if "/" in name or name in (".", ".."):
         lists.made.note(keys, "warning", "its list would be in another folder; the course has no users")
@@ -186,7 +200,7 @@ def _blocked(lists: OldLists, hub: str, mode: str, courses: list[str]) -> str:
     here = [
         path
         for path in lists.folder(BLOCK)
-        if path.stem not in named or (mode == "exam" and _legal(path.stem) in courses)
+        if path.stem not in named or (mode == "exam" and legal_id(path.stem) in courses)
     ]
     for path in here:
         lists.copy(path, f"lists/block/{hub}/{path.name}")
@@ -198,7 +212,7 @@ def _allowed(made: Imported, lists: OldLists) -> None:
     members = frozenset[str]()
     for path in lists.course_files():
         if lists.took(path):
-            members |= lists.names(lists.copy(path, f"lists/{path.parent.name}/{_legal(path.stem)}.csv"))
+            members |= lists.names(lists.copy(path, f"lists/{path.parent.name}/{legal_id(path.stem)}.csv"))
     for path in lists.folder(ALLOW):
         beside = lists.names(lists.copy(path, f"lists/allow/{path.name}")) - members
         why = (
@@ -219,19 +233,3 @@ def _left(made: Imported, lists: OldLists) -> None:
                 "a course's block list is only for its exams, and it has none; remove users from the course's list"
             )
             made.note_file(Spot(path, START), "dropped", why)
-
-
-def _commands(part: Part) -> list[str]:
-    commands = []
-    for keys, command in part.words("commands"):
-        if len(command) > MAX_COMMAND:
-            part.made.note(keys, "dropped", f"it is longer than {MAX_COMMAND} characters; add it to the image")
-        else:
-            commands.append(command)
-        if is_secret("", command):
-            part.made.note(
-                keys, "warning", "it looks as if a secret is in it: put that into a file that is mounted"
-            )
-    if commands:
-        part.note("commands", "changed", "after_start: they run in order, even if one of them fails")
-    return commands

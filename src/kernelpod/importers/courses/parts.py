@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from kernelpod.base.fields import Image
 from kernelpod.base.quantities import format_bytes, format_millicores, parse_bytes, parse_millicores
-from kernelpod.courses.fields import Title
+from kernelpod.courses.fields import Identifier, Title
 from kernelpod.courses.model import ServerResources
+from kernelpod.findings.secrets import is_secret
 from kernelpod.importers.report import Part
 
 _AMOUNTS: tuple[tuple[str, str, str], ...] = (
@@ -25,7 +26,10 @@ _SHOW: dict[str, Callable[[int], str]] = {"cpu": format_millicores, "memory": fo
 # In KubeSpawner these units are powers of 1024; in Kubernetes they are powers of 1000.
 _SPAWNER_MEMORY = re.compile(r"\d+(\.\d+)?[KMGT]\Z")
 _IMAGE: TypeAdapter[str] = TypeAdapter(Image)
-_TITLE: TypeAdapter[str] = TypeAdapter(Title)
+TITLE: TypeAdapter[str] = TypeAdapter(Title)
+_ID: TypeAdapter[str] = TypeAdapter(Identifier)
+# Maximum length of a command in `after_start`.
+MAX_COMMAND = 4096
 
 
 def fits(kind: TypeAdapter[str], value: str) -> str:
@@ -35,6 +39,11 @@ def fits(kind: TypeAdapter[str], value: str) -> str:
     except ValidationError as error:
         return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
     return ""
+
+
+def legal_id(name: str) -> str:
+    """Return a valid id for a course or semester; empty if the name has no valid characters."""
+    return name if not fits(_ID, name) else re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_")[:40].strip("-_")
 
 
 def image_of(part: Part, instead: str) -> str:
@@ -116,7 +125,7 @@ def profiles_of(part: Part) -> dict[str, Any]:
     sizes: dict[str, Any] = {}
     for profile in listed.numbered("profiles"):
         title = profile.text("display_name")
-        if why := fits(_TITLE, title):
+        if why := fits(TITLE, title):
             profile.note("display_name", "dropped", f"the profile has no valid title: {why}")
             continue
         override = profile.section("kubespawner_override")
@@ -128,3 +137,20 @@ def profiles_of(part: Part) -> dict[str, Any]:
         profile.drop("the default choice is the hub's image and size")
     listed.drop("unknown key")
     return {key: value for key, value in (("images", images), ("sizes", sizes)) if value}
+
+
+def commands_of(part: Part, key: str = "commands") -> list[str]:
+    """Take shell commands, which run in a server after its start."""
+    commands = []
+    for keys, command in part.words(key):
+        if len(command) > MAX_COMMAND:
+            part.made.note(keys, "dropped", f"it is longer than {MAX_COMMAND} characters; add it to the image")
+        else:
+            commands.append(command)
+        if is_secret("", command):
+            part.made.note(
+                keys, "warning", "it looks as if a secret is in it: put that into a file that is mounted"
+            )
+    if commands:
+        part.note(key, "changed", "after_start: they run in order, even if one of them fails")
+    return commands

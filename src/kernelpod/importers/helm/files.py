@@ -22,8 +22,8 @@ from kernelpod.findings.yamlfile import (
     leaves_of,
     read_documents,
 )
-from kernelpod.importers.helm.nests import MORE_VALUES, Nest, nests_of
-from kernelpod.importers.report import ImportingError
+from kernelpod.importers.helm.nests import HUB, MORE_VALUES, Chart, Nest, ignored, nests_of
+from kernelpod.importers.report import ImportingError, Note
 
 _SET = Path("--set")
 _TEMPLATE = "\nthe file looks like a template: render it first, or import what `helm get values` prints"
@@ -52,15 +52,17 @@ class HelmValues:
     others: list[Other] = field(default_factory=list)
 
 
-def helm_values(files: Sequence[Path], settings: Sequence[str] = (), at: str = "") -> HelmValues:
+def helm_values(
+    files: Sequence[Path], settings: Sequence[str] = (), at: str = "", chart: Chart = HUB
+) -> HelmValues:
     """Return the values of files and of `KEY=VALUE` settings, as if all were given to Helm in this order.
 
-    `at` is the dotted path of the hub's values in the files; without it they are searched. Keys of settings begin
-    at the hub's values. Raises ImportingError if a file has no values of the chart, or those of several hubs.
+    `at` is the dotted path of the chart's values in the files; without it they are searched. Keys of settings
+    begin at the chart's values. Raises ImportingError if a file has no values of the chart, or several of them.
     """
     made = HelmValues(YamlTree({}, {(): Spot(files[0], START)}))
     for file in files:
-        nest, beside = _nest(file, at)
+        nest, beside = _nest(file, at, chart)
         made.version = nest.version or made.version
         made.others += _around(nest)
         for tree in beside:
@@ -71,11 +73,26 @@ def helm_values(files: Sequence[Path], settings: Sequence[str] = (), at: str = "
     return made
 
 
-def _nest(file: Path, at: str) -> tuple[Nest, list[YamlTree]]:
+def others_of(given: HelmValues, what: str) -> list[Note]:
+    """Return the fates of values that do not count, or are around those of `what`."""
+    around = f"it is not {what}'s; it stays with the chart around it"
+    more = f"it gives {what} more values, which are not read: give them with --set, or their file after this one"
+    made = []
+    for other in given.others:
+        if other.by is None:
+            made.append(Note(other.spot, other.key, "left", more if other.more else around))
+        else:
+            file, place = other.by
+            why = "takes precedence" if file == other.spot.file else "sets it again"
+            made.append(Note(other.spot, other.key, "dropped", f"{file}:{place.line} {why}"))
+    return made
+
+
+def _nest(file: Path, at: str, chart: Chart) -> tuple[Nest, list[YamlTree]]:
     """Return where a file has the hub's values, and its other documents."""
     try:
         documents = read_documents(file)
-        nests = [nest for document in documents for nest in nests_of(document)]
+        nests = [nest for document in documents for nest in nests_of(document, chart)]
     except FindingsError as error:
         said = "\n".join(finding.as_text() for finding in error.findings)
         raise ImportingError(said + (_TEMPLATE if _is_template(file) else "")) from error
@@ -83,9 +100,11 @@ def _nest(file: Path, at: str) -> tuple[Nest, list[YamlTree]]:
         nests = [nest for nest in nests if dotted(nest.keys) == at]
     if len(nests) > 1:
         places = ", ".join(dotted(nest.keys) or "the top" for nest in nests)
-        raise ImportingError(f"{file}: there are values of several hubs, at {places}; choose one with --at")
+        raise ImportingError(
+            f"{file}: there are values of several {chart.name}s, at {places}; choose one with --at"
+        )
     if not nests:
-        where = f" at {at}" if at else ", such as hub or singleuser"
+        where = f" at {at}" if at else f", such as {chart.such_as}"
         raise ImportingError(f"{file}: the file has no section of the chart{where}")
     return nests[0], [document for document in documents if document is not nests[0].document]
 
@@ -99,10 +118,15 @@ def _is_template(file: Path) -> bool:
 def _around(nest: Nest) -> Iterator[Other]:
     inside = nest.keys
     manifest = inside[:1] in (("spec",), ("helmCharts",))
+    passed_over = ignored(nest.document)
     for keys, _ in leaves_of(nest.document.data):
         if keys[: len(inside)] != inside[: len(keys)]:
             more = manifest and not MORE_VALUES.isdisjoint(keys)
-            yield Other(nest.document.spot(keys), shown(keys), None, more)
+            instead = [
+                passed_over[above] for length in range(len(keys) + 1) if (above := keys[:length]) in passed_over
+            ]
+            by = nest.document.spot(instead[0]) if instead else None
+            yield Other(nest.document.spot(keys), shown(keys), by, more)
 
 
 def _lay(made: HelmValues, top: YamlTree) -> None:

@@ -1,8 +1,8 @@
-"""Finds the hub's values in a file: at its top, in a larger chart's values, or in a manifest of the chart."""
+"""Finds a chart's values in a file: at its top, in a larger chart's values, or in a manifest of the chart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,16 @@ MORE_VALUES = frozenset(
         *("valuesFile", "additionalValuesFiles"),
     )
 )
-# Where these manifests name the chart's version.
+# Where these manifests name the chart's version; `*` is the key or index that it is in the path of the values.
 _VERSIONS: dict[str, tuple[Keys, ...]] = {
     "HelmRelease": (("spec", "chart", "spec", "version"), ("spec", "chart", "version")),
     "HelmChart": (("spec", "version"),),
     "Application": (("spec", "source", "targetRevision"), ("spec", "sources", "*", "targetRevision")),
     "Kustomization": (("helmCharts", "*", "version"),),
 }
+# The sources of an Application of Argo CD, and its values by precedence.
+_SOURCE: Keys = ("spec", "source")
+_SOURCES: Keys = ("spec", "sources")
 
 
 @dataclass(frozen=True)
@@ -54,30 +57,79 @@ class Nest:
     """The chart's version; empty if the document does not name it."""
 
 
-def nests_in(file: Path) -> list[Nest]:
+def hubs_in(values: Any) -> Iterator[Keys]:
+    """Yield the paths of mappings that are a hub's values, else the mapping if it has a section of the chart."""
+    sure = list(nested(values))
+    if not sure and isinstance(values, dict) and values.keys() & {*SECTIONS, "auth", "https"}:
+        sure = [()]
+    yield from sure
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart whose values are looked for."""
+
+    name: str
+    such_as: str
+    """Sections of it, as an example."""
+    found: Callable[[Any], Iterator[Keys]]
+    """Yields the paths of its values in a mapping."""
+
+
+HUB = Chart("hub", "hub or singleuser", hubs_in)
+
+
+def nests_in(file: Path, chart: Chart = HUB) -> list[Nest]:
     """Return where a file has values of the chart. Raises FindingsError if it is not YAML."""
-    return [nest for document in read_documents(file) for nest in nests_of(document)]
+    return [nest for document in read_documents(file) for nest in nests_of(document, chart)]
 
 
-def nests_of(document: YamlTree) -> Iterator[Nest]:
+def nests_of(document: YamlTree, chart: Chart = HUB) -> Iterator[Nest]:
     """Yield where a document has values of the chart."""
     kind = "Kustomization" if "helmCharts" in document.data else str(document.data.get("kind"))
     if kind not in _MANIFESTS or ("apiVersion" not in document.data and kind != "Kustomization"):
-        yield from _below(document, document, ())
+        yield from _below(chart, document, document, ())
         return
-    versions = [value for path in _VERSIONS.get(kind, ()) for _, value in _at(document.data, path)]
-    version = str(versions[0]) if versions else ""
+    passed_over = ignored(document)
     for path in _MANIFESTS[kind]:
         for keys, value in _at(document.data, path):
-            yield from _below(document, _tree(document, keys, value), keys, version)
+            if not any(keys[:length] in passed_over for length in range(len(keys) + 1)):
+                version = _version(document.data, kind, keys)
+                yield from _below(chart, document, _tree(document, keys, value), keys, version)
 
 
-def _below(document: YamlTree, tree: YamlTree, above: Keys, version: str = "") -> Iterator[Nest]:
-    """Yield the values in a mapping that are the chart's, else the mapping if it has one of its keys."""
-    sure = list(nested(tree.data))
-    if not sure and isinstance(tree.data, dict) and tree.data.keys() & {*SECTIONS, "auth", "https"}:
-        sure = [()]
-    for keys in sure:
+def ignored(document: YamlTree) -> dict[Keys, Keys]:
+    """Return the paths in an Application that Argo CD does not read, each with the path that takes precedence."""
+    found: dict[Keys, Keys] = {}
+    if document.data.get("kind") != "Application":
+        return found
+    if any(value for _, value in _at(document.data, _SOURCES)):
+        found[_SOURCE] = _SOURCES
+    for above in (_SOURCE, (*_SOURCES, "*")):
+        for keys, value in _at(document.data, (*above, "helm", "valuesObject")):
+            text: Keys = (*keys[:-1], "values")
+            if value is not None:
+                found[text] = keys
+    return found
+
+
+def _version(data: Any, kind: str, inside: Keys) -> str:
+    """Return the version of the chart whose values are at a path; empty if the document does not name it."""
+    for path in _VERSIONS.get(kind, ()):
+        *above, last = (inside[place] if key == "*" else key for place, key in enumerate(path))
+        for keys, beside in _at(data, tuple(above)):
+            # Of an Application each source is by itself; without a chart its revision is one of Git.
+            other = kind == "Application" and inside[: len(keys)] != keys
+            if other or not isinstance(beside, dict) or last not in beside:
+                continue
+            if kind != "Application" or "chart" in beside:
+                return str(beside[last])
+    return ""
+
+
+def _below(chart: Chart, document: YamlTree, tree: YamlTree, above: Keys, version: str = "") -> Iterator[Nest]:
+    """Yield the values in a mapping that are the chart's."""
+    for keys in chart.found(tree.data):
         yield Nest(document, (*above, *keys), rooted(tree, keys), version)
 
 

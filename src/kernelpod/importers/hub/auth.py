@@ -22,6 +22,7 @@ _TYPES: dict[str, tuple[str, str]] = {
     "globus": ("globus", "GlobusOAuthenticator"),
     "google": ("google", "GoogleOAuthenticator"),
     "ldap": ("ldapauthenticator.LDAPAuthenticator", "LDAPAuthenticator"),
+    "lti": ("ltiauthenticator.lti11.auth.LTI11Authenticator", "LTI11Authenticator"),
     "mediawiki": ("mediawiki", "MWOAuthenticator"),
     "tmp": ("tmpauthenticator.TmpAuthenticator", "TmpAuthenticator"),
 }
@@ -58,8 +59,13 @@ _TRAITS: dict[str, dict[str, str]] = {
         "dn.user.attribute": "user_attribute",
         "dn.user.useLookupName": "use_lookup_dn_username",
     },
+    "lti": {"consumers": "consumers"},
     "mediawiki": {**_OAUTH, "indexUrl": "index_url"},
 }
+_LTI_NAMES = (
+    "users of Canvas were named by custom_canvas_user_id, and others by user_id, and now by what "
+    "LTI11Authenticator.username_key says: set it in hub.config"
+)
 _FOR_ALL = {
     "scopes": "OAuthenticator.scope",
     "state.enabled": "Authenticator.enable_auth_state",
@@ -136,6 +142,8 @@ def _type(values: Values) -> None:
             values.move("auth.custom.config", ("hub", "config", name.rpartition(".")[2]))
     elif isinstance(kind, str) and kind in _TYPES:
         values.pop("auth.type")
+        if kind == "lti" and not values.has("hub.config.LTI11Authenticator.username_key"):
+            values.ask("homes-move", "auth.type", _LTI_NAMES)
         values.put("hub.config.JupyterHub.authenticator_class", _TYPES[kind][0], "auth.type")
         values.note("auth.type", "changed", f"hub.config.JupyterHub.authenticator_class is {_TYPES[kind][0]}")
 

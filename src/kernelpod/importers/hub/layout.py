@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from kernelpod.base.chartkeys import nested
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import YamlTree, read_documents
-from kernelpod.importers.helm.nests import nests_in
+from kernelpod.importers.gateway.values import GATEWAY_CHART
+from kernelpod.importers.helm.nests import Nest, nests_in
 from kernelpod.importers.plain.hubs import TLJH_SECTIONS
 from kernelpod.importers.report import ImportingError
 
-Layout = Literal["courses-config", "jupyterhub-config", "tljh-config", "z2jh-values"]
+Layout = Literal["courses-config", "eg-values", "jupyterhub-config", "tljh-config", "z2jh-values"]
 CONFIG = "config.yaml"
 KERNEL_JSON = "kernel.json"
 
@@ -37,7 +39,10 @@ def guessed(file: Path) -> Layout:
         found: list[Layout] = []
         if any("server" in one.data for one in documents):
             found.append("courses-config")
-        if nests_in(file) and not _is_tljh(documents):
+        hubs = nests_in(file)
+        if nests_in(file, GATEWAY_CHART) and not any(map(_is_sure, hubs)):
+            found.append("eg-values")
+        elif hubs and not _is_tljh(documents):
             found.append("z2jh-values")
         elif _is_tljh(documents):
             found.append("tljh-config")
@@ -61,6 +66,11 @@ def _instead(document: YamlTree) -> str:
     if {"argv", "display_name"} <= data.keys():
         return "this is a kernelspec; use `kernelpod specs import`"
     return ""
+
+
+def _is_sure(nest: Nest) -> bool:
+    """Return whether values have keys that only a hub has. Charts share sections such as `global`."""
+    return next(nested(nest.tree.data), None) is not None
 
 
 def _is_tljh(documents: list[YamlTree]) -> bool:

@@ -19,15 +19,20 @@ HEAD = f"""\
 def take_secrets(values: Values) -> dict[str, Any]:
     """Remove every secret from the new values, and return values that have only these. Notes hold no secrets."""
     secrets: dict[str, Any] = {}
-    found = {keys: _place(keys) for keys in secrets_in(values.data)}
-    for place in dict.fromkeys(found.values()):
-        why = f"a secret is in it, and Helm replaces lists: all of it is in {SECRETS}"
-        values.note(place, "changed", f"a secret: it is in {SECRETS}" if place in found else why)
+    for place, why in places_of(values.data).items():
+        values.note(place, "changed", why)
         inner, last = secrets, place[-1]
         for key in place[:-1]:
             inner = inner.setdefault(str(key), {})
         inner[str(last)] = values.pop(place)
     return secrets
+
+
+def places_of(data: dict[str, Any]) -> dict[Keys, str]:
+    """Return the paths that move to the file of secrets, each with what is said of it."""
+    found = {keys: _place(keys) for keys in secrets_in(data)}
+    whole = f"a secret is in it, and Helm replaces lists: all of it is in {SECRETS}"
+    return {place: f"a secret: it is in {SECRETS}" if place in found else whole for place in found.values()}
 
 
 def _place(keys: Keys) -> Keys:

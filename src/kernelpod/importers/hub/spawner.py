@@ -75,10 +75,25 @@ def clean_profiles(values: Values) -> None:
         if why := _DECIDED.get(str(trait)):
             values.note(place, "dropped", why)
             values.remove(place)
+        elif place[-1] != trait:
+            _rename(values, place, str(trait))
         elif trait == "environment" and isinstance(value, dict):
             for name in [name for name in value if name.startswith(_VARIABLES)]:
                 values.note((*place, name), "dropped", "the values of kernelpod set it")
                 values.remove((*place, name))
+
+
+def _rename(values: Values, place: Keys, trait: str) -> None:
+    """Give a trait in a profile its present name, by which also the chart's pre-puller finds images."""
+    override: Any = values.data
+    for key in place[:-1]:
+        override = override[key]
+    if trait in override:
+        values.note(place, "dropped", f"{trait} beside it is its present name")
+        del override[place[-1]]
+    else:
+        values.note(place, "changed", f"it is {trait} now")
+        override[trait] = override.pop(place[-1])
 
 
 def _present(trait: str) -> str:

@@ -13,13 +13,14 @@ from kernelpod.base.chartkeys import KEYS, SECTIONS
 from kernelpod.findings.secrets import secrets_in, shown
 from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
-from kernelpod.importers.helm.files import HelmValues, Other
+from kernelpod.importers.helm.files import HelmValues, others_of
 from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
 from kernelpod.importers.hub.chartkeys import GENERATED
+from kernelpod.importers.hub.containers import take_init_containers
 from kernelpod.importers.hub.homes import homes_of
-from kernelpod.importers.hub.images import take_images
 from kernelpod.importers.hub.network import ask_of_internet, take_network
+from kernelpod.importers.hub.older import take_older
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
 from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
@@ -32,10 +33,16 @@ _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
 # The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
 _SECONDS = re.compile(r"[0-9]{1,9}")
-# A value that SOPS has encrypted.
-_ENCRYPTED = re.compile(r"ENC\[\w+,data:")
-_AROUND = "it is not the hub's; it stays with the chart around it"
-_MORE = "it gives the hub more values, which are not read: give them with --set, or their file after this one"
+_KERNELSPEC = "of servers; kernels have what their kernelspec says"
+# What is true of a kept value since kernels are pods of their own.
+_KEPT = {
+    **dict.fromkeys(("cpu", "extraResource", "image", "memory"), _KERNELSPEC),
+    "extraEnv": "in servers; kernels have the variables of their kernelspec",
+    "extraFiles": "in servers; kernels do not see these files: put what they need into the images of kernels",
+    "lifecycleHooks": "it runs in servers; kernels see what it leaves in the home, and nothing else of it",
+    "nodeSelector": "of servers; nodes of kernels are kernels.nodeSelector of the gateway's chart",
+    "profileList": "users choose their server; what a kernel may use is a profile of its kernelspec",
+}
 _PULL = ("registry", "username", "email", "password")
 
 
@@ -57,21 +64,21 @@ class Options:
 
 def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
     """Return values for use after `kernelpod hub values`, their secrets, and settings. Raises ImportingError."""
-    made = Imported(given.tree, [_other(one) for one in given.others])
+    made = Imported(given.tree, others_of(given, "the hub"))
     values = Values(made)
-    _encrypted(values)
+    values.leave_encrypted()
     ask_of_internet(values, options.version or given.version)
     _nulls(values)
     if is_bitnami(values):
         move_bitnami(values)
     _strays(values)
     move_renamed(values)
+    take_older(values, options.version or given.version)
     move_auth(values, options.version or given.version)
     _pull_secrets(values)
     move_traits(values)
     settings = settings_of(values, options.version or given.version, options.nfs)
     settings |= _base_path(values)
-    take_images(values)
     take_network(values)
     _unknown(values)
     check_settings(made, settings)
@@ -93,7 +100,7 @@ def settings_of(values: Values, version: str, nfs: str) -> dict[str, Any]:
     clean_profiles(values)
     settings = homes_of(values, version, nfs)
     clean_variables(values)
-    return settings | _ids(values) | _culling(values)
+    return settings | take_init_containers(values) | _ids(values) | _culling(values)
 
 
 def check_settings(made: Imported, settings: dict[str, Any]) -> None:
@@ -113,25 +120,6 @@ def write_settings(made: Imported, settings: dict[str, Any]) -> None:
     if any(secrets_in(settings)):
         made.private.add(SETTINGS)
         made.note((), "warning", f"{SETTINGS} has a secret: keep it out of repositories, too")
-
-
-def _other(other: Other) -> Note:
-    """Return the fate of a value that does not count, or is not the hub's."""
-    if other.by is None:
-        return Note(other.spot, other.key, "left", _MORE if other.more else _AROUND)
-    file, place = other.by
-    return Note(other.spot, other.key, "dropped", f"{file}:{place.line} sets it again")
-
-
-def _encrypted(values: Values) -> None:
-    """Leave encrypted values to the admin."""
-    values.drop(("sops",), "it describes the encryption of the source")
-    for keys, value in list(leaves_of(values.data)):
-        if isinstance(value, str) and _ENCRYPTED.match(value):
-            values.note(
-                keys, "left", "it is encrypted: import the decrypted file, or write it into the new values"
-            )
-            values.remove(keys)
 
 
 def _nulls(values: Values) -> None:
@@ -187,7 +175,6 @@ def _hub(values: Values) -> None:
     if code:
         why = "Python code is copied unchecked: look for secrets, mounts, commands and KERNEL_... variables"
         values.note("hub.extraConfig", "warning", why)
-    values.drop("singleuser.initContainers", "it would replace the container that creates homes")
 
 
 def _unknown(values: Values) -> None:
@@ -272,4 +259,6 @@ def _kept(values: Values) -> None:
     for section, inner in values.data.items():
         for keys in [(section, key) for key in inner] if isinstance(inner, dict) and inner else [(section,)]:
             if keys in values.made.tree.spots:
-                values.made.notes.append(Note(values.made.tree.spot(keys), shown(keys), "kept", ""))
+                why = _KEPT.get(keys[-1], "") if section == "singleuser" else ""
+                values.made.means[keys] = why
+                values.made.notes.append(Note(values.made.tree.spot(keys), shown(keys), "kept", why))
