@@ -57,6 +57,7 @@ class PatientSignatures(SignatureStore):
         """Return whether a signature is known; one that only a file has which does not answer is not."""
         if (stays := self._unwritten.get((digest, algorithm))) is not None:
             return stays
+        self._write_some()
         if self._memory.check_signature(digest, algorithm):
             return True
         known = bool(self._ask(lambda stored: stored.check_signature(digest, algorithm)))
@@ -74,11 +75,14 @@ class PatientSignatures(SignatureStore):
         self._work.put(None)
 
     def _write(self, digest: str, algorithm: str, wanted: bool) -> None:
-        """Write this and some of what could not be written before."""
         self._unwritten.pop((digest, algorithm), None)
         self._unwritten[digest, algorithm] = wanted
         while len(self._unwritten) > MOST_UNWRITTEN:
             del self._unwritten[next(iter(self._unwritten))]
+        self._write_some()
+
+    def _write_some(self) -> None:
+        """Write some of what is not written yet, if there is anything."""
         some = dict(islice(self._unwritten.items(), _AT_ONCE))
 
         def write(stored: SignatureStore) -> bool:
@@ -86,7 +90,7 @@ class PatientSignatures(SignatureStore):
                 (stored.store_signature if stays else stored.remove_signature)(*key)
             return True
 
-        if self._ask(write):
+        if some and self._ask(write):
             for key in some:
                 del self._unwritten[key]
 
