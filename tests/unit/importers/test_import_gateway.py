@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from old_hubs import ROOT, WORLDS, fates, notes, run, unsaid
+from old_hubs import ROOT, WORLDS, asked, fates, notes, run, unsaid
 
 from kernelpod.base.merging import merged
 from kernelpod.deploy.withouthelm.chart import rendered
@@ -15,6 +15,7 @@ from kernelpod.importers.gateway.values import GATEWAY_CHART, imported_gateway
 from kernelpod.importers.helm.files import helm_values
 from kernelpod.importers.hub.layout import guessed
 from kernelpod.importers.report import Imported, ImportingError
+from kernelpod.settings.sections import Settings
 
 KERNEL = "kernel: {launchTimeout: 60}\n"
 
@@ -113,6 +114,49 @@ def test_other_variables_stay(tmp_path: Path) -> None:
         {"name": "D", "value": "true"},
     ]
     assert [note.change for note in made.fates() if note.key.startswith("extraEnv.")].count("dropped") == 2
+
+
+def test_variables_of_both_places_count(tmp_path: Path) -> None:
+    first = "extraEnv: [{name: A, value: a}, {name: B, value: b}, {name: EG_UNAUTHORIZED_USERS, value: eve}]\n"
+    second = "deployment: {extraEnv: {B: c, EG_AUTHORIZED_USERS: ada, KG_AUTHORIZED_USERS: mia}}\n"
+    made, data = gateway_of(tmp_path, f"{KERNEL}{first}{second}")
+    assert data["extraEnv"] == [{"name": "A", "value": "a"}, {"name": "B", "value": "c"}]
+    assert [rule["users"] for rule in data["settings"]["policy"]["rules"]] == [["eve"], ["ada"]]
+    assert fates(made)["extraEnv.1.value"] == fates(made)["deployment.extraEnv.KG_AUTHORIZED_USERS"] == "dropped"
+    assert unsaid(made) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "codes"),
+    [
+        ("{name: EG_AUTHORIZED_USERS, valueFrom: {configMapKeyRef: {name: a, key: b}}}", {"everybody"}),
+        ("{name: EG_UNAUTHORIZED_USERS, value: 'ENC[AES256_GCM,data:x]'}", {"everybody"}),
+        ("{name: EG_MAX_KERNELS, value: many}", {"everybody"}),
+        ("{name: EG_MAX_KERNELS_PER_USER, value: 2.5}", {"everybody"}),
+        ("{name: EG_MAX_KERNELS, value: ''}", set()),
+        ("{name: EG_CULL_IDLE_TIMEOUT, value: soon}", set()),
+        ("{name: EG_KEYFILE, valueFrom: {secretKeyRef: {name: a, key: b}}}", set()),
+    ],
+)
+def test_a_limit_that_is_not_taken_is_a_question(tmp_path: Path, one: str, codes: set[str]) -> None:
+    made, _ = gateway_of(tmp_path, f"{KERNEL}extraEnv: [{one}]\n")
+    assert (asked(made), unsaid(made)) == (codes, [])
+
+
+def test_who_may_start_kernels_can_start_them(tmp_path: Path) -> None:
+    made = "{EG_AUTHORIZED_USERS: ada, EG_MAX_KERNELS_PER_USER: '-1'}"
+    _, data = gateway_of(tmp_path, f"{KERNEL}extraEnv: {made}\n")
+    settings = Settings.model_validate(data["settings"])
+    assert (settings.policy.max_kernels_per_user, settings.policy.rules[0].max_kernels_per_user) == (0, 50)
+
+
+def test_of_two_values_for_one_place_the_last_one_is_told(tmp_path: Path) -> None:
+    made, data = gateway_of(tmp_path, f"{KERNEL}replicas: 1\ndeployment: {{replicas: 2}}\n")
+    assert (data["replicaCount"], fates(made)["replicas"], fates(made)["deployment.replicas"]) == (
+        2,
+        "dropped",
+        "changed",
+    )
 
 
 def test_an_encrypted_value_is_left(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class NewGateway:
             return
         plain = checked.model_dump(exclude_unset=True) if isinstance(checked, _Resources) else checked
         self.values = merged(self.values, nested(place, plain))
-        self.made.note(keys, "changed", f"it is {place} now")
+        self._changed(place, keys, f"it is {place} now")
 
     def set(self, keys: Keys, place: str, value: Any, why: str = "") -> None:
         """Set a setting that was at `keys`, if the settings take it."""
@@ -75,11 +75,19 @@ class NewGateway:
         except ValidationError as error:
             self.made.note(keys, "dropped", f"settings.{sentences(error, Settings)[0]}")
             return
+        self.settings = settings
+        self._changed(f"settings.{place}", keys, f"it is settings.{place} now{_and(why)}")
+
+    def has(self, keys: Keys) -> bool:
+        """Return whether what was at `keys` is a value or a setting now."""
+        return keys in self._set_by.values()
+
+    def _changed(self, place: str, keys: Keys, why: str) -> None:
+        """Say what became of a value, and that an earlier one at its new place does not count."""
         if place in self._set_by:
             self.made.note(self._set_by[place], "dropped", f"{shown(keys)} sets it again")
-        self.settings = settings
         self._set_by[place] = keys
-        self.made.note(keys, "changed", f"it is settings.{place} now{_and(why)}")
+        self.made.note(keys, "changed", why)
 
 
 def nested(place: str, value: Any) -> dict[str, Any]:

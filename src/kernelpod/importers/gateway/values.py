@@ -112,10 +112,8 @@ def imported_gateway(given: HelmValues) -> Imported:
     parts = {"": top, **{name: top.section(name) for name in _SECTIONS}}
     _tables(new, parts)
     _kernels(new, parts["kernel"])
-    # Of two variables of one name the last one counts, and the chart's own are the first.
-    for name in ("", "deployment"):
-        if "extraEnv" in parts[name]:
-            take_variables(new, parts[name].below("extraEnv"), parts[name].take("extraEnv"))
+    named = [parts[name] for name in ("", "deployment") if "extraEnv" in parts[name]]
+    take_variables(new, [(part.below("extraEnv"), part.take("extraEnv")) for part in named])
     _kernelspecs(new, parts)
     _service(new, parts)
     _pull_secrets(new, parts)
@@ -219,6 +217,8 @@ def _pull_secrets(new: NewGateway, parts: dict[str, Part]) -> None:
         if name and data:
             secret.note("", "changed", f"a secret: it is a Secret in {PULL_SECRETS}, to be applied with kubectl")
             manifests.append(_pull_secret(name, data))
+        else:
+            secret.note("", "dropped", "a Secret has a name and data")
         secret.drop("a Secret has a name and data")
     create.drop(f"the chart makes no such Secrets: see {PULL_SECRETS}" if manifests else "nothing is set")
     if manifests:

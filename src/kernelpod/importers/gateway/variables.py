@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from kernelpod.base.merging import merged
+from kernelpod.findings.secrets import shown
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.importers.gateway.made import NewGateway
 from kernelpod.importers.kernelspecs.taking import legal_name
@@ -26,6 +28,9 @@ _SETTINGS = {
 }
 # Below zero these mean no limit.
 _LIMITS = ("MAX_KERNELS", "MAX_KERNELS_PER_USER")
+_WHO = ("AUTHORIZED_USERS", "UNAUTHORIZED_USERS")
+# As many kernels as somebody may have who has no limit, where others have the limit 0.
+_MANY = 50
 PROVEN = "no token is shared: each user shows what the hub gave to their server, and others are refused"
 _PUBLISHED = "the gateway offers what is published: take over only these, with `kernelpod specs import`"
 ONE_NAMESPACE = "all kernels have one namespace, kernels.namespace.name, and network policies keep them apart"
@@ -51,28 +56,49 @@ _BY_PREFIX: tuple[tuple[str, str], ...] = (
 )
 
 
-def take_variables(new: NewGateway, keys: Keys, given: Any) -> None:
-    """Convert variables: a list as containers have them, or a mapping by name."""
-    if not isinstance(given, list | dict):
-        new.made.note(keys, "dropped", "variables are a list, or a mapping by name")
-        return
-    pairs = given.items() if isinstance(given, dict) else enumerate(given)
+def take_variables(new: NewGateway, given: list[tuple[Keys, Any]]) -> None:
+    """Convert lists of variables as containers have them, or mappings of them by name.
+
+    Of two variables of one name the last one counts, and of two that are one setting that with EG_.
+    """
+    found: dict[str, tuple[Keys, dict[str, Any]]] = {}
+    for place, variable in (one for keys, value in given for one in _listed(new, keys, value)):
+        if variable["name"] in found:
+            new.made.note(found[variable["name"]][0], "dropped", f"{shown(place)} sets it again")
+        found[variable["name"]] = place, variable
     lists: dict[str, tuple[Keys, list[str]]] = {}
     kept: list[dict[str, Any]] = []
-    for key, one in pairs:
-        place, variable = (*keys, key), _as_container(key, one)
-        if variable is None:
-            new.made.note(place, "dropped", "a variable needs a name and a value")
-        elif not (found := _OURS.fullmatch(variable["name"])):
+    for place, variable in found.values():
+        ours = _OURS.fullmatch(variable["name"])
+        name = ours["name"] if ours else ""
+        if not ours:
             kept.append(variable)
             new.made.note(place, "changed", "it is in extraEnv now")
+        elif f"EG_{name}" in found and variable["name"] != f"EG_{name}":
+            new.made.note(place, "dropped", f"EG_{name} takes precedence")
         elif "value" not in variable:
-            new.made.note(place, "left", f"its value is in another object; {_why(found['name'])}")
+            limits = name in (*_WHO, *_LIMITS)
+            why = "see policy of the settings" if limits else _why(name)
+            new.made.note(place, "left", f"its value is not in this file; {why}")
+            if limits:
+                new.made.ask("everybody", place, f"{variable['name']} limits who starts how much, and is not read")
         else:
-            _take(new, place, found["name"], str(variable["value"]), lists)
+            _take(new, place, name, str(variable["value"]), lists)
     _who(new, lists)
     if kept:
         new.values["extraEnv"] = kept
+
+
+def _listed(new: NewGateway, keys: Keys, given: Any) -> Iterator[tuple[Keys, dict[str, Any]]]:
+    """Yield variables as containers have them, each with its place."""
+    if not isinstance(given, list | dict):
+        new.made.note(keys, "dropped", "variables are a list, or a mapping by name")
+        return
+    for key, one in given.items() if isinstance(given, dict) else enumerate(given):
+        if (variable := _as_container(key, one)) is None:
+            new.made.note((*keys, key), "dropped", "a variable needs a name and a value")
+        else:
+            yield (*keys, key), variable
 
 
 def take_setting(new: NewGateway, keys: Keys, name: str, value: Any) -> None:
@@ -81,20 +107,27 @@ def take_setting(new: NewGateway, keys: Keys, name: str, value: Any) -> None:
         _default(new, keys, str(value))
         return
     text = str(value).strip()
+    if not text:
+        new.made.note(keys, "dropped", "nothing is set")
+        return
     number: float | None = float(text) if _NUMBER.fullmatch(text) else None
     if number is None:
         new.made.note(keys, "dropped", f"settings.{_SETTINGS[name]} is a number, and this is none")
-        return
-    if number < 0 and name in _LIMITS:
+    elif number < 0 and name in _LIMITS:
         new.set(keys, _SETTINGS[name], None, "no limit")
     elif name == "CULL_IDLE_TIMEOUT":
         new.set(keys, _SETTINGS[name], max(_plain(number), 0), "kernels end when they are idle, then servers")
     else:
         new.set(keys, _SETTINGS[name], _plain(number))
+    if name in _LIMITS and not new.has(keys):
+        new.made.ask("everybody", keys, f"it limits kernels, and settings.{_SETTINGS[name]} does not take it")
 
 
 def take_kernels(new: NewGateway, keys: Keys, value: Any) -> None:
     """Say what becomes of a list of the kernelspecs that may be used; an empty one allowed all."""
+    if value is not None and not isinstance(value, list | str):
+        new.made.note(keys, "dropped", "a list of names was expected here")
+        return
     some = words_of(value)
     new.made.note(keys, "left" if some else "dropped", _PUBLISHED if some else "it is empty: all were allowed")
 
@@ -118,11 +151,10 @@ def _as_container(key: Any, one: Any) -> dict[str, Any] | None:
     """Return a variable as containers have it; None if it is none."""
     if isinstance(key, str):
         return {"name": key, **one} if isinstance(one, dict) else {"name": key, "value": _text(one)}
-    if (
-        not isinstance(one, dict)
-        or not isinstance(one.get("name"), str)
-        or not {"value", "valueFrom"} & one.keys()
-    ):
+    if not isinstance(one, dict) or not isinstance(one.get("name"), str):
+        return None
+    # What is encrypted has no value here.
+    if not {"value", "valueFrom"} & one.keys() and not _OURS.fullmatch(one["name"]):
         return None
     return {**one, "value": _text(one["value"])} if "value" in one else one
 
@@ -132,7 +164,7 @@ def _text(value: Any) -> str:
 
 
 def _take(new: NewGateway, keys: Keys, name: str, value: str, lists: dict[str, tuple[Keys, list[str]]]) -> None:
-    if name in ("AUTHORIZED_USERS", "UNAUTHORIZED_USERS"):
+    if name in _WHO:
         if users := words_of(value):
             lists[name] = keys, users
         else:
@@ -168,11 +200,13 @@ def _who(new: NewGateway, lists: dict[str, tuple[Keys, list[str]]]) -> None:
     """Make rules of who may start kernels: a limit of 0 kernels starts none. The first rule for a user counts."""
     refused, allowed = lists.get("UNAUTHORIZED_USERS", ((), [])), lists.get("AUTHORIZED_USERS", ((), []))
     usual = new.settings.get("policy", {}).get("max_kernels_per_user", Settings().policy.max_kernels_per_user)
+    # A rule without a number would leave to these users the limit of all others.
+    usual = _MANY if usual is None else usual
     made = [
         (keys, {"users": users, "max_kernels_per_user": most}, why)
         for (keys, users), most, why in (
             (refused, 0, "these users start no kernels"),
-            (allowed, usual, "nobody else starts kernels"),
+            (allowed, usual, f"they start at most {usual} kernels each, and nobody else starts one"),
         )
         if users
     ]
