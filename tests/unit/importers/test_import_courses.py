@@ -203,3 +203,10 @@ def test_a_command_with_a_secret_has_a_warning(tmp_path: Path) -> None:
     said = [note for note in made.notes if note.change == "warning"]
     assert [note.key for note in said] == ["server.hub.commands.1"]
     assert "hunter2" not in said[0].as_text()
+
+
+@pytest.mark.parametrize("given", ["true", [True], 1])
+def test_what_should_be_read_only_is(tmp_path: Path, given: Any) -> None:
+    for key in ("readOnly", "read_only"):
+        made = imported_courses(hub_of(tmp_path / key, mounts(("/srv/a", "a"), **{key: given})))
+        assert set(new_hub(made)["defaults"]["mounts"]["a"]["access"].values()) == {"ro"}

@@ -141,3 +141,71 @@ def test_odd_values_have_a_fate(tmp_path: Path, odd: Any) -> None:
         made = by_role(tmp_path, nbgrader, **hub)
         assert unsaid(made) == []
         new_hub(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("blocked_users.csv", "block"),
+        ("Blacklist.csv", "block"),
+        ("blocked_by_admins.csv", "block"),
+        ("admin_users.csv", "admins"),
+        ("administration.csv", ""),
+    ],
+)
+def test_a_list_of_users_is_what_its_name_says(tmp_path: Path, name: str, place: str) -> None:
+    config = {"student_course_cfg": {"A": {"S": {}}}}
+    made = by_role(tmp_path, config, {f"people/{name}": LIST}, user_list_path="/srv/people")
+    found = {key: value for key, value in new_hub(made).items() if key in ("admins", "block")}
+    assert found == ({place: f"lists/{place}/hub"} if place else {})
+    assert asked(made) == set()
+
+
+def test_a_folder_with_block_lists_that_is_missing_is_a_question(tmp_path: Path) -> None:
+    made = by_role(tmp_path, {"student_course_cfg": {"A": {"S": {}}}}, user_list_path="/srv/people")
+    assert (asked(made), fates(made)["server.hub.user_list_path"]) == ({"everybody"}, "left")
+
+
+def test_an_exam_by_role_passes_the_check(tmp_path: Path) -> None:
+    image = {"image": "registry.example/a:1"}
+    files = {"nbgrader/exam/A-S.csv": LIST}
+    by_role(tmp_path, {"student_course_cfg": {"A": {"S": image}}}, files, mode="exam")
+    words = [
+        "import",
+        str(tmp_path),
+        "--to",
+        str(tmp_path / "new"),
+        "--kernelspec",
+        "exam-pod",
+        "--preview",
+        "alice",
+    ]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert "exam/students/A-S/alice in the old homes" in done.output
+
+
+def test_two_courses_of_one_id_are_not_one(tmp_path: Path) -> None:
+    files = {"nbgrader/teaching/A-S.csv": LIST, "nbgrader/teaching/A S.csv": LIST.replace("alice", "eve")}
+    one = {"image": "registry.example/a:1"}
+    made = by_role(tmp_path, {"student_course_cfg": {"A-S": one, "A S": one}}, files)
+    assert list(new_hub(made)["courses"]) == ["A-S"]
+    assert new_hub(made)["courses"]["A-S"]["students"] == "lists/teaching/A-S.csv"
+    assert fates(made)["server.hub.nbgrader.student_course_cfg.A-S.image"] == "dropped"  # YAML is sorted here
+
+
+@pytest.mark.parametrize(
+    ("world", "user", "course", "role", "home"),
+    [
+        ("courses-by-role", "alice", "e2x_dev Demo-WS22", "student", "teaching/students/Demo-WS22/alice"),
+        ("courses-by-role", "carol", "e2x_dev Demo-WS22", "grader", "teaching/graders/carol"),
+    ],
+)
+def test_the_preview_knows_what_users_had(
+    tmp_path: Path, world: str, user: str, course: str, role: str, home: str
+) -> None:
+    words = ["import", str(WORLDS / world / "old"), "--to", str(tmp_path), "--preview", user, "--dry-run"]
+    lines = CliRunner().invoke(main, words).output.splitlines()
+    rows = [line.split() for line in lines[: next(n for n, line in enumerate(lines) if ":" in line.split()[0])]]
+    assert [*course.split(), role] in [row[:3] for row in rows]
+    assert any(row[:2] == ["/home/jovyan", home] for row in rows)

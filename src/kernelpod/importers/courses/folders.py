@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from kernelpod.courses.fields import FolderPath, MountPath
 from kernelpod.courses.model import Storage
 from kernelpod.importers.courses.parts import fits
+from kernelpod.importers.readonly import is_read_only
 from kernelpod.importers.report import Part
 
 # The paths of every course's exchange in the code of the old hub.
@@ -79,7 +80,7 @@ def mounts_of(part: Part, mode: str, *, by_role: bool) -> tuple[dict[str, Any], 
 def _mount(one: Part, mode: str, seen: dict[str, tuple[str, str]], *, by_role: bool) -> dict[str, Any]:
     """Return a mount; empty if it is invalid or if another mount has the same mount path."""
     path, mount_path = _path(one, "subPath"), _path(one, "mountPath")
-    read_only = bool(one.flag("readOnly"))
+    read_only = is_read_only(one)
     if not path or not mount_path:
         one.drop("the mount is dropped")
         return {}

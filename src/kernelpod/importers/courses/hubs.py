@@ -135,7 +135,7 @@ def _mode(part: Part) -> str:
 
 def _home(part: Part, mode: str, *, by_role: bool) -> str:
     """Return the path of homes; empty for the usual one of exams."""
-    if by_role:
+    if by_role and mode == "teaching":
         part.note(
             "", "added", "home: that of students as before, if homes.root of the settings is the old `homes`"
         )
@@ -143,7 +143,8 @@ def _home(part: Part, mode: str, *, by_role: bool) -> str:
     if mode == "teaching":
         part.note("", "added", "home: as before, if homes.root of the settings is the old folder `homes`")
         return "{mode}/{username}"
-    why = "homes are exam/<semester>/<course>/<user> below homes.root, not <course>-<user>: move old ones"
+    former = "exam/students/<course>/<user>" if by_role else "<course>-<user>"
+    why = f"homes are exam/<semester>/<course>/<user> below homes.root, not {former}: move old ones"
     part.note("", "changed", why)
     return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,9 @@ _NOT_TAKEN: dict[str, tuple[Any, str]] = {
     "mount_server_config": ("dropped", "no user's server has the hub's configuration"),
     "grader_node": ("dropped", "see node_selector of courses"),
 }
+# Names of lists of the hub's own users.
+_BLOCKED = re.compile(r"block|black|banned", re.IGNORECASE)
+_ADMINS = re.compile(r"(?<![a-z])admins?(?![a-z])", re.IGNORECASE)
 _OF_GRADERS = "commands of a course run in the servers of all roles: put what only graders need into an image"
 _SERVICE = "the exchange was another service, and this course has none of folders"
 
@@ -81,6 +85,10 @@ def _add(made: ByRole, one: RoleConfig, lists: OldLists, mode: str, image: str, 
     if not legal:
         part.note("", "dropped", "folders cannot have this name")
         part.drop("folders cannot have this name")
+        return
+    if f"{one.role}s" in made.courses.get(legal, {}):
+        part.note("", "dropped", f"there is another course {legal!r} of this role")
+        part.drop(f"there is another course {legal!r} of this role")
         return
     first = legal not in made.courses
     course = made.courses.setdefault(legal, {})
@@ -169,16 +177,20 @@ def _people(part: Part, hub: str, lists: OldLists) -> dict[str, str]:
     given = part.text("user_list_path")
     if not given:
         return made
+    if (folder := folder_of(lists.root, given)) is None:
+        part.note(
+            "user_list_path", "left", "there is no such folder beside config.yaml: copy it there, and import again"
+        )
+        part.made.ask("everybody", part.below("user_list_path"), "the users whom its lists block are not known")
+        return made
     part.note("user_list_path", "changed", "the lists are below lists/")
-    folder = folder_of(lists.root, given)
-    for path in sorted(folder.glob("*.csv")) if folder else ():
-        name = path.name.lower()
-        if "admin" in name:
-            made["admins"] = f"lists/admins/{hub}"
-            lists.copy(path, f"{made['admins']}/{path.name}")
-        elif "blocked_users" in name:
+    for path in sorted(folder.glob("*.csv")):
+        if _BLOCKED.search(path.name):
             made["block"] = f"lists/block/{hub}"
             lists.copy(path, f"{made['block']}/{path.name}")
+        elif _ADMINS.search(path.name):
+            made["admins"] = f"lists/admins/{hub}"
+            lists.copy(path, f"{made['admins']}/{path.name}")
         else:
             why = "who is in no course starts nothing: add these users to a course, as graders for example"
             lists.made.note_file(Spot(path, START), "dropped", why)

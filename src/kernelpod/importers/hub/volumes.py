@@ -13,6 +13,7 @@ from kernelpod.findings.sentences import sentences
 from kernelpod.findings.yamlfile import Keys, leaves_of
 from kernelpod.homes.volumes import COURSE_MOUNTS, SharedMount
 from kernelpod.importers.moves import Values
+from kernelpod.importers.readonly import is_read_only
 from kernelpod.importers.report import Part
 from kernelpod.settings.sections import Settings
 
@@ -71,7 +72,7 @@ def mounts_of(values: Values, volumes: dict[str, OldVolume]) -> list[OldMount]:
         volume = volumes.get(part.text("name"), OldVolume((), why="it mounts a volume that is not there"))
         place = part.text("mountPath").rstrip("/")
         below = posixpath.join(volume.below, part.text("subPath").strip("/")).strip("/")
-        read_only = _is_read_only(part) or volume.read_only
+        read_only = is_read_only(part) or volume.read_only
         unlike = next((why for key, why in _NO_SUCH_MOUNT.items() if key in part), "")
         if below and volume.made and "root" not in volume.made:
             unlike = _AS_A_WHOLE
@@ -150,15 +151,6 @@ def _parts(values: Values, key: str) -> list[Part]:
     return [part for part in parts if part]
 
 
-def _is_read_only(part: Part) -> bool:
-    """Take `readOnly`. What is no boolean was meant to be one, and nothing becomes writable by a mistake."""
-    value = part.take("readOnly")
-    if not isinstance(value, bool | None):
-        part.note("readOnly", "changed", "true or false was expected here: it is read-only")
-        return True
-    return bool(value)
-
-
 def _volume(part: Part) -> OldVolume:
     volume = OldVolume(part.keys)
     if "nfs" in part:
@@ -166,7 +158,7 @@ def _volume(part: Part) -> OldVolume:
     elif "persistentVolumeClaim" in part:
         claim = part.section("persistentVolumeClaim")
         name = claim.text("claimName")
-        volume.read_only = _is_read_only(claim)
+        volume.read_only = is_read_only(claim)
         volume.made = {"root": f"/{name}", "volume": {"kind": "pvc", "claim": name}}
         claim.drop("claims are mounted with a folder and read_only")
     elif "configMap" in part:
@@ -185,7 +177,7 @@ def _volume(part: Part) -> OldVolume:
 def _nfs(nfs: Part, volume: OldVolume) -> None:
     root, volume.below = split_path(nfs.text("path") or "/")
     server = nfs.text("server")
-    volume.read_only = _is_read_only(nfs)
+    volume.read_only = is_read_only(nfs)
     volume.made = {"root": root, "volume": {"kind": "nfs", "server": server}}
     nfs.drop("NFS volumes have only server, path and readOnly")
 
@@ -220,7 +212,7 @@ def _csi(part: Part, volume: OldVolume) -> None:
             "publish_secret": secret.text("name"),
         }
     }
-    volume.read_only = _is_read_only(part)
+    volume.read_only = is_read_only(part)
     _same_for_all(volume)
     secret.drop("a Secret has a name only")
     part.drop("inline CSI volumes have driver, volumeAttributes, readOnly and nodePublishSecretRef")

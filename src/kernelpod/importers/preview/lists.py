@@ -15,6 +15,7 @@ from kernelpod.courses.course_access import CourseAccess, Membership
 from kernelpod.courses.model import HubFile, Lists
 from kernelpod.courses.roster import Roster
 from kernelpod.importers.preview.pods import Names, at, by_name, items, source_of
+from kernelpod.importers.preview.roles import blocking, courses_of, is_by_role
 from kernelpod.importers.preview.rows import CPU, MEMORY, Row, Seen, amount, rows_of, shown, with_rights
 from kernelpod.importers.report import Imported, ImportingError
 from kernelpod.settings.loading import load
@@ -82,11 +83,13 @@ def _before(data: Any, root: Path, user: str) -> Iterator[_Member]:
     servers = at(data, "server")
     for hub, part in servers.items() if isinstance(servers, dict) else ():
         mode = str(at(part, "mode")).lower()
+        if is_by_role(part):
+            yield from _of_roles(str(hub), part, mode, root, user)
         listed = at(part, "course_list")
         for course in dict.fromkeys(map(str, listed if isinstance(listed, list) else [listed])):
             if "/" not in course and _names(root / "nbgrader" / mode / f"{course}.csv", user):
                 blocked = _blocked(root, mode, course, user)
-                seen = Seen(_HOME, {}) if blocked else _seen(part, mode, course, user)
+                seen = Seen(_HOME, {}) if blocked else _seen(part, _home(mode, course, user))
                 yield _Member(f"{hub} {course}", "blocked" if blocked else "in its list", seen)
 
 
@@ -107,16 +110,43 @@ def _blocked(root: Path, mode: str, course: str, user: str) -> bool:
     return any(_names(path, user) for path in here)
 
 
-def _seen(part: Any, mode: str, course: str, user: str) -> Seen:
+def _of_roles(hub: str, part: Any, mode: str, root: Path, user: str) -> Iterator[_Member]:
+    """Yield the courses of an older hub, in which a grader is no student."""
+    blocked = any(_names(path, user) for path in (*blocking(part, root), *_of_no_course(root)))
+    found: dict[str, _Member] = {}
+    for one in courses_of(part, mode, root):
+        if not any(_names(path, user) for path in one.lists):
+            continue
+        config = one.config if isinstance(one.config, dict) else {}
+        instead = {key: config[key] for key in ("image", "resources") if config.get(key)}
+        if one.role == "grader" and "resources" not in instead and at(part, "grader_resources"):
+            instead["resources"] = at(part, "grader_resources")
+        home = one.home(mode, Names("", user).path("{username}"))
+        seen = Seen(_HOME, {}) if blocked else _seen({**part, **instead}, home, reads=one.role == "student")
+        found[one.id] = _Member(f"{hub} {one.id}", "blocked" if blocked else one.role, seen)
+    yield from found.values()
+
+
+def _of_no_course(root: Path) -> Iterator[Path]:
+    courses = {path.stem for path in root.glob("nbgrader/*/*.csv")}
+    return (path for place in _BLOCK for path in (root / place).glob("*.csv") if path.stem not in courses)
+
+
+def _home(mode: str, course: str, user: str) -> str:
     name = Names("", user).path("{username}")
-    home = f"{course}-{name}" if mode == "exam" else posixpath.join(mode, name)
+    return f"{course}-{name}" if mode == "exam" else posixpath.join(mode, name)
+
+
+def _seen(part: Any, home: str, *, reads: bool = False) -> Seen:
     mounts = {_HOME: f"{home} in the old homes"}
     if at(part, "extra_mounts", "enabled") is not False:
         volumes = by_name(at(part, "extra_mounts", "volumes"))
         for mount in items(at(part, "extra_mounts", "volume_mounts")):
             source = source_of(volumes.get(str(mount.get("name")), {}))
             whole = posixpath.join(source, str(mount.get("subPath") or "").strip("/")).rstrip("/")
-            mounts.setdefault(str(mount.get("mountPath")).rstrip("/"), with_rights(whole, mount.get("readOnly")))
+            mounts.setdefault(
+                str(mount.get("mountPath")).rstrip("/"), with_rights(whole, reads or mount.get("readOnly"))
+            )
     resources = at(part, "resources")
     memory, cpu = (
         amount(*(at(resources, f"{what}_{which}") for which in ("guarantee", "limit"))) for what in ("mem", "cpu")
