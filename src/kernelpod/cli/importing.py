@@ -30,6 +30,7 @@ from kernelpod.importers.preview.plain import python_preview, tljh_preview
 from kernelpod.importers.preview.rows import Row
 from kernelpod.importers.preview.values import values_preview
 from kernelpod.importers.report import QUESTIONS, Imported, ImportingError
+from kernelpod.importers.version import number_of
 from kernelpod.settings.loading import load
 from kernelpod.settings.sections import Settings
 from kernelpod.z2jh.overrides import breaking, generated_for, overrides
@@ -127,6 +128,8 @@ def _imported(
     """Return the import, and what shows a user before and after."""
     files = [config_of(source) for source in sources]
     layout = layout or ("z2jh-values" if at else guessed(files[0]))
+    if version and number_of(version) is None:
+        raise ImportingError(f"--chart {version}: write the version of the old hub's chart, such as 3.3.7")
     options = Options(version, nfs, breaking)
     if layout == "z2jh-values":
         given = helm_values(files, settings, at)

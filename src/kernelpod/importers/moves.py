@@ -11,6 +11,11 @@ from kernelpod.importers.report import Account, Change
 
 # A value that SOPS has encrypted.
 _ENCRYPTED = re.compile(r"ENC\[\w+,data:")
+# What is asked where such a value is missing, by its path.
+_ENCRYPTED_ASKS = {
+    "everybody": (re.compile(r"block|black", re.IGNORECASE), "it may be a user who is blocked, and is not read"),
+    "network-open": (re.compile(r"networkPolicy"), "it may be a rule of the network, and is not read"),
+}
 
 
 class Values:
@@ -105,6 +110,9 @@ class Values:
             if isinstance(value, str) and _ENCRYPTED.match(value):
                 why = "it is encrypted: import the decrypted file, or write it into the new values"
                 self.note(keys, "left", why)
+                for code, (said, lost) in _ENCRYPTED_ASKS.items():
+                    if said.search(".".join(map(str, keys))):
+                        self.ask(code, keys, lost)
                 self.remove(keys)
 
     def note(self, path: str | Keys, change: Change, why: str = "") -> None:

@@ -22,7 +22,7 @@ _EMPTY = "it is empty: there is nothing to take"
 QUESTIONS = {
     "homes-move": "users' homes would be other folders",
     "writable": "a folder that was read-only would be writable",
-    "network-open": "servers or kernels could reach more of the network",
+    "network-open": "servers, kernels or the hub could reach more of the network",
     "everybody": "more users could log in or start something",
 }
 
@@ -148,6 +148,11 @@ class Account:
         }
 
 
+def of_kubernetes(key: str) -> str:
+    """Return a key in the spelling of Kubernetes, such as `mountPath`."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), key)
+
+
 def _counts(fates: list[Note]) -> dict[str, int]:
     return {fate: sum(note.change == fate for note in fates) for fate in FATES}
 
@@ -174,13 +179,19 @@ class Imported(Account):
 
 
 class Part:
-    """A mapping of the source. `drop` reports the keys that were not taken."""
+    """A mapping of the source. `drop` reports the keys that were not taken.
+
+    Keys are found by the spelling of Kubernetes and by that of Python, which KubeSpawner takes, too.
+    """
 
     def __init__(self, made: Account, keys: Keys, data: Any) -> None:
         self.made, self.keys = made, keys
         self._data: dict[str, Any] = {}
+        self._spelled: dict[str, str] = {}
         if isinstance(data, dict):
             self._data = {str(key): value for key, value in data.items()}
+            pythonic = {of_kubernetes(key): key for key in self._data if "_" in key}
+            self._spelled = {key: was for key, was in pythonic.items() if key not in self._data}
         elif data is not None:
             self.note("", "dropped", "a mapping of keys was expected here")
 
@@ -188,11 +199,11 @@ class Part:
         return bool(self._data)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._data
+        return self._spelled.get(key, key) in self._data
 
     def below(self, key: str) -> Keys:
         """Return the path of a key; for an empty key, the path of the mapping itself."""
-        return (*self.keys, key) if key else self.keys
+        return (*self.keys, self._spelled.get(key, key)) if key else self.keys
 
     def note(self, key: str, change: Change, why: str = "") -> None:
         """Add a note on a key; for an empty key, on the mapping itself."""
@@ -204,11 +215,11 @@ class Part:
 
     def peek(self, key: str) -> Any:
         """Return a value that is still to be taken; None if there is none."""
-        return self._data.get(key)
+        return self._data.get(self._spelled.get(key, key))
 
     def take(self, key: str) -> Any:
         """Return a value and mark it as taken; None if there is none."""
-        return self._data.pop(key, None)
+        return self._data.pop(self._spelled.get(key, key), None)
 
     def section(self, key: str) -> Part:
         """Take a mapping; an empty one if there is none."""

@@ -75,9 +75,10 @@ def generated_for(settings: Values) -> Values:
     return z2jh_values(Settings.model_validate(settings | _OF_THE_CLUSTER), "gateway")
 
 
-def breaking(values: Values, settings: Values) -> list[tuple[Keys, str]]:
-    """Return the values that break what is generated for these settings, and what each breaks."""
-    return [(one.keys, one.text) for one in _judged(generated_for(settings), values) if one.level == "error"]
+def breaking(values: Values, settings: Values) -> list[tuple[Keys, str, Any]]:
+    """Return the values that break what is generated for these settings, what each breaks, and what is there."""
+    ours = generated_for(settings)
+    return [(one.keys, one.text, at(ours, one.keys)) for one in _judged(ours, values) if one.level == "error"]
 
 
 def _judged(ours: Values, yours: Values) -> Iterator[Said]:

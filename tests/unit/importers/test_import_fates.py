@@ -270,14 +270,15 @@ def test_only_an_authenticator_lets_users_log_in(tmp_path: Path) -> None:
     [(old, place) for old, place in RENAMED.items() if not old.startswith("hub.config")],
 )
 def test_a_key_of_an_older_chart_gets_its_new_name(tmp_path: Path, old: str, new_place: str) -> None:
-    data: Any = {"a": "b"}
+    value: Any = [{"a": "b"}] if old.endswith("tolerations") else {"a": "b"}
+    data = value
     for key in reversed(old.split(".")):
         data = {key: data}
     made = made_of(tmp_path, OPEN, yaml.safe_dump(data))
     found: Any = new(made)[0]
     for key in new_place.split("."):
         found = found[key]
-    assert found == {"a": "b"}
+    assert found == value
     section, _, key = new_place.partition(".")
     assert section not in KEYS or key.split(".")[0] in KEYS[section]
 

@@ -224,3 +224,15 @@ def test_documents_beside_the_hubs_are_told(tmp_path: Path) -> None:
     found = read(tmp_path, f"{CRD.format('Namespace')}---\n{HUB}---\n{CRD.format('Other')}")
     assert [one.key for one in found.others] == ["apiVersion", "kind", "metadata.name"] * 2
     assert len({one.spot for one in found.others}) == 6
+
+
+def test_an_application_set_has_the_values_of_its_template(tmp_path: Path) -> None:
+    source = "{chart: jupyterhub, targetRevision: 3.3.7, helm: {values: %s}}"
+    text = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec: {template: {spec: {source: %s}}}\n"
+    (tmp_path / "old.yaml").write_text(text % source % json.dumps(HUB), encoding="utf-8")
+    given = helm_values([tmp_path / "old.yaml"])
+    assert (given.tree.data, given.version, guessed(tmp_path / "old.yaml")) == (DATA, "3.3.7", "z2jh-values")
+    (tmp_path / "old.yaml").write_text(text % source % json.dumps(HUB + "x: '{{a}}'"), encoding="utf-8")
+    for read_it in (guessed, lambda file: helm_values([file])):
+        with pytest.raises(ImportingError, match="argocd appset generate"):
+            read_it(tmp_path / "old.yaml")

@@ -26,7 +26,7 @@ IMAGES = [
     ),
     ("{name: registry.example/our-hub, tag: '5'}", {"name": "registry.example/our-hub", "tag": "5"}, {"warning"}),
     ("{pullPolicy: Always}", {"pullPolicy": "Always"}, set()),
-    ("old", "old", set()),
+    ("old", None, set()),
 ]
 
 

@@ -41,6 +41,47 @@ def test_the_preview_shows_a_user_before_and_after(tmp_path: Path) -> None:
     ]
 
 
+def previewed(folder: Path, text: str, *words: object, status: int = 0) -> str:
+    """Return what the import of values prints, with a preview."""
+    (folder / "old.yaml").write_text(text, encoding="utf-8")
+    return run(
+        folder / "old.yaml", "--to", folder / "new", "--dry-run", "--preview", "jo.doe", *words, status=status
+    )
+
+
+def test_traits_of_the_spawner_have_the_last_word(tmp_path: Path) -> None:
+    spawner = (
+        "KubeSpawner: {mem_limit: 4G, volumes: [{name: a, nfs: {server: s, path: /e}}], "
+        "volume_mounts: [{name: a, mount_path: /home/jovyan, sub_path: '{username}'}]}, "
+        "Spawner: {default_url: /lab, mem_limit: 9G, cpu_limit: 2}"
+    )
+    said = previewed(
+        tmp_path, f"hub: {{config: {{Authenticator: {{allow_all: true}}, {spawner}}}}}\n", "--chart", "3"
+    )
+    assert shown(said, "/home/jovyan") == ["s:/e/jo-2edoe"] * 2
+    assert shown(said, "memory of a server") == ["1G to 4G"] * 2
+    assert shown(said, "CPU of a server") == ["- to 2"] * 2
+    assert shown(said, "first page") == ["/lab"] * 2
+
+
+def test_the_preview_reads_values_of_bitnamis_chart(tmp_path: Path) -> None:
+    servers = "{persistence: {size: 5Gi}, resources: {limits: {memory: 2Gi}}, notebookDir: /opt/home}"
+    said = previewed(tmp_path, f"hub: {{adminUser: ada}}\nsingleuser: {servers}\n")
+    assert shown(said, "/opt/home") == [
+        "claim claim-jo-2edoe or jo-doe---deb7f53b",
+        "claim claim-jo-doe---deb7f53b",
+    ]
+    assert shown(said, "memory of a server")[0] == "- to 2Gi"
+    assert shown(previewed(tmp_path, "singleuser: {persistence: {enabled: false}}\n"), "/home/jovyan")[0] == "-"
+
+
+@pytest.mark.parametrize("below", ["{username:>200000000}", "{0}", "{username.x}", "{", "{username!r}"])
+def test_an_odd_placeholder_is_shown_as_it_is(tmp_path: Path, below: str) -> None:
+    text = storage(f"type: static, static: {{pvcName: all, subPath: 'a{below}'}}")
+    said = previewed(tmp_path, text, "--chart", "4", status=3)
+    assert shown(said, "/home/jovyan")[0] == f"claim all/a{below}"
+
+
 def test_the_preview_shows_no_secret(tmp_path: Path) -> None:
     text = f"{OPEN}singleuser: {{storage: {{type: none}}, defaultUrl: '/x?token=s3cr3tn0w'}}\n"
     (tmp_path / "old.yaml").write_text(text, encoding="utf-8")

@@ -9,18 +9,24 @@ from typing import Any
 
 from kernelpod.base.chartkeys import SECTIONS, nested
 from kernelpod.base.goyaml import GoLoader
-from kernelpod.findings.finding import START
+from kernelpod.findings.finding import START, unusable
 from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, parsed, read_documents
 
+# Where manifests of Argo CD have an Application's spec, by kind.
+_ARGO: dict[str, Keys] = {"Application": ("spec",), "ApplicationSet": ("spec", "template", "spec")}
 # Where manifests have values: by kind, the paths of a mapping or of a text of YAML; `*` is any key or index.
 _MANIFESTS: dict[str, tuple[Keys, ...]] = {
     "HelmRelease": (("spec", "values"),),
     "HelmChart": (("spec", "valuesContent"), ("spec", "values")),
     "HelmChartConfig": (("spec", "valuesContent"),),
-    "Application": (
-        *(("spec", "source", "helm", key) for key in ("valuesObject", "values")),
-        *(("spec", "sources", "*", "helm", key) for key in ("valuesObject", "values")),
-    ),
+    **{
+        kind: tuple(
+            (*spec, *source, "helm", key)
+            for source in (("source",), ("sources", "*"))
+            for key in ("valuesObject", "values")
+        )
+        for kind, spec in _ARGO.items()
+    },
     "ConfigMap": (("data", "*"),),
     "Secret": (("stringData", "*"),),
     "Kustomization": (("helmCharts", "*", "valuesInline"),),
@@ -36,12 +42,13 @@ MORE_VALUES = frozenset(
 _VERSIONS: dict[str, tuple[Keys, ...]] = {
     "HelmRelease": (("spec", "chart", "spec", "version"), ("spec", "chart", "version")),
     "HelmChart": (("spec", "version"),),
-    "Application": (("spec", "source", "targetRevision"), ("spec", "sources", "*", "targetRevision")),
+    **{
+        kind: ((*spec, "source", "targetRevision"), (*spec, "sources", "*", "targetRevision"))
+        for kind, spec in _ARGO.items()
+    },
     "Kustomization": (("helmCharts", "*", "version"),),
 }
-# The sources of an Application of Argo CD, and its values by precedence.
-_SOURCE: Keys = ("spec", "source")
-_SOURCES: Keys = ("spec", "sources")
+_GENERATED = "generators fill in {{...}} here: import an Application of those that `argocd appset generate` prints"
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,9 @@ def nests_of(document: YamlTree, chart: Chart = HUB) -> Iterator[Nest]:
     for path in _MANIFESTS[kind]:
         for keys, value in _at(document.data, path):
             if not any(keys[:length] in passed_over for length in range(len(keys) + 1)):
+                if kind == "ApplicationSet" and "{{" in str(value):
+                    file, place = document.spot(keys)
+                    raise unusable(file, _GENERATED, place)
                 version = _version(document.data, kind, keys)
                 yield from _below(chart, document, _tree(document, keys, value), keys, version)
 
@@ -101,11 +111,13 @@ def nests_of(document: YamlTree, chart: Chart = HUB) -> Iterator[Nest]:
 def ignored(document: YamlTree) -> dict[Keys, Keys]:
     """Return the paths in an Application that Argo CD does not read, each with the path that takes precedence."""
     found: dict[Keys, Keys] = {}
-    if document.data.get("kind") != "Application":
+    spec = _ARGO.get(str(document.data.get("kind")))
+    if spec is None:
         return found
-    if any(value for _, value in _at(document.data, _SOURCES)):
-        found[_SOURCE] = _SOURCES
-    for above in (_SOURCE, (*_SOURCES, "*")):
+    source, sources = (*spec, "source"), (*spec, "sources")
+    if any(value for _, value in _at(document.data, sources)):
+        found[source] = sources
+    for above in (source, (*sources, "*")):
         for keys, value in _at(document.data, (*above, "helm", "valuesObject")):
             text: Keys = (*keys[:-1], "values")
             if value is not None:
@@ -119,10 +131,10 @@ def _version(data: Any, kind: str, inside: Keys) -> str:
         *above, last = (inside[place] if key == "*" else key for place, key in enumerate(path))
         for keys, beside in _at(data, tuple(above)):
             # Of an Application each source is by itself; without a chart its revision is one of Git.
-            other = kind == "Application" and inside[: len(keys)] != keys
+            other = kind in _ARGO and inside[: len(keys)] != keys
             if other or not isinstance(beside, dict) or last not in beside:
                 continue
-            if kind != "Application" or "chart" in beside:
+            if kind not in _ARGO or "chart" in beside:
                 return str(beside[last])
     return ""
 
@@ -130,7 +142,8 @@ def _version(data: Any, kind: str, inside: Keys) -> str:
 def _below(chart: Chart, document: YamlTree, tree: YamlTree, above: Keys, version: str = "") -> Iterator[Nest]:
     """Yield the values in a mapping that are the chart's."""
     for keys in chart.found(tree.data):
-        yield Nest(document, (*above, *keys), rooted(tree, keys), version)
+        # Below a key of them the values are those of a larger chart, and so is the version.
+        yield Nest(document, (*above, *keys), rooted(tree, keys), "" if keys else version)
 
 
 def _at(value: Any, path: Keys, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.importers.hub.chartkeys import RENAMED
-from kernelpod.importers.moves import Values
+from kernelpod.importers.moves import Values, keys_of
+from kernelpod.importers.version import is_before
 
 # The chart's first version with OAuthenticator 16.
-_ANY_IS_ENOUGH = 3
+_ANY_IS_ENOUGH = (3, 0)
 _OAUTH = {"clientId": "client_id", "clientSecret": "client_secret", "callbackUrl": "oauth_callback_url"}
 # By auth.type: the value of authenticator_class, and the name of the class.
 _TYPES: dict[str, tuple[str, str]] = {
@@ -40,7 +41,7 @@ _TRAITS: dict[str, dict[str, str]] = {
         "gitlabProjectIdWhitelist": "allowed_project_ids",
         "allowedProjectIds": "allowed_project_ids",
     },
-    "globus": _OAUTH,
+    "globus": {**_OAUTH, "identityProvider": "identity_provider"},
     "google": {**_OAUTH, "hostedDomain": "hosted_domain", "loginService": "login_service"},
     "ldap": {
         "server.address": "server_address",
@@ -61,6 +62,21 @@ _TRAITS: dict[str, dict[str, str]] = {
     },
     "lti": {"consumers": "consumers"},
     "mediawiki": {**_OAUTH, "indexUrl": "index_url"},
+}
+# What an authenticator calls a list or a condition of users who can log in, or of those who cannot.
+_NARROWS = re.compile(
+    r"allow|white|black|block|group|domain|organi[sz]ation|team|idp|provider|tenant|filter", re.IGNORECASE
+)
+# Traits of authenticators by their former names.
+_FORMER = {
+    "whitelist": "allowed_users",
+    "blacklist": "blocked_users",
+    "github_organization_whitelist": "allowed_organizations",
+    "gitlab_group_whitelist": "allowed_gitlab_groups",
+    "gitlab_project_id_whitelist": "allowed_project_ids",
+    "google_group_whitelist": "allowed_google_groups",
+    "bitbucket_team_whitelist": "allowed_teams",
+    "group_whitelist": "allowed_groups",
 }
 _LTI_NAMES = (
     "users of Canvas were named by custom_canvas_user_id, and others by user_id, and now by what "
@@ -83,27 +99,44 @@ _FOR_ALL = {
 def move_renamed(values: Values) -> None:
     """Move what has another name now, also the lists of users of each class of authenticators."""
     for old, new in RENAMED.items():
-        values.move(old, new)
+        _move(values, old, new)
     for name in [name for name in values.section("hub.config") if name.endswith("Authenticator")]:
-        for trait, now in (("whitelist", "allowed_users"), ("blacklist", "blocked_users")):
-            values.move(("hub", "config", name, trait), ("hub", "config", name, now))
+        for trait, now in _FORMER.items():
+            _move(values, ("hub", "config", name, trait), ("hub", "config", name, now))
+
+
+def _move(values: Values, old: str | Keys, new: str | Keys) -> None:
+    """Move a value; of two lists of blocked users, both count."""
+    here, there = values.get(old), values.get(new)
+    if there is None or here is None or not str(keys_of(new)[-1]).startswith("blocked"):
+        values.move(old, new)
+    elif isinstance(here, list) and isinstance(there, list):
+        values.drop(
+            old, f"its users are in {'.'.join(map(str, keys_of(new)))} now, with those that are there", "changed"
+        )
+        there.extend(here)
+    else:
+        values.ask("everybody", old, "there are two lists of blocked users, and one of them is no list")
+        values.move(old, new)
 
 
 def move_auth(values: Values, version: str) -> None:
     """Move `auth` to `hub.config`; report keys without a new place as dropped. `version` is the old chart's."""
-    major = re.match(r"v?(\d+)\b", version)
-    is_old = values.has("auth") or (major is not None and int(major[1]) < _ANY_IS_ENOUGH)
+    is_old = values.has("auth") or is_before(version, _ANY_IS_ENOUGH) is True
     if values.has("auth"):
+        kind = values.get("auth.type")
         _type(values)
         for old, trait in _FOR_ALL.items():
-            values.move(f"auth.{old}", f"hub.config.{trait}")
+            _move(values, f"auth.{old}", f"hub.config.{trait}")
         if key := values.pop("auth.state.cryptoKey"):
             values.put("hub.config.CryptKeeper.keys", [key], "auth.state.cryptoKey")
             values.note("auth.state.cryptoKey", "changed", "it is hub.config.CryptKeeper.keys now")
-        for kind, traits in _TRAITS.items():
+        for name, traits in _TRAITS.items():
             for old, trait in traits.items():
-                values.move(f"auth.{kind}.{old}", f"hub.config.{_TYPES[kind][1]}.{trait}")
+                values.move(f"auth.{name}.{old}", f"hub.config.{_TYPES[name][1]}.{trait}")
         for keys in _leaves(("auth",), values.pop("auth")):
+            if kind in (None, "custom", keys[1]) and _NARROWS.search(".".join(map(str, keys[2:]))):
+                values.ask("everybody", keys, "it may say who can log in, and what replaces it is not known")
             values.note(keys, "dropped", "the chart no longer has auth; set what replaces this in hub.config")
     if is_old:
         _ask_of_two_lists(values)
@@ -137,7 +170,7 @@ def _type(values: Values) -> None:
     if kind == "custom":
         name = values.get("auth.custom.className")
         if isinstance(name, str) and name:
-            values.pop("auth.type")
+            values.drop("auth.type", "hub.config.JupyterHub.authenticator_class is that of auth.custom", "changed")
             values.move("auth.custom.className", "hub.config.JupyterHub.authenticator_class")
             values.move("auth.custom.config", ("hub", "config", name.rpartition(".")[2]))
     elif isinstance(kind, str) and kind in _TYPES:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import re
 from typing import Any
 
 from kernelpod.importers.moves import Values
+from kernelpod.importers.version import is_before
 
 # Since this version of the chart, `egress` adds to the rules of `egressAllowRules`; before, it was all there was.
-_EGRESS_ADDS_SINCE = 2
+_EGRESS_ADDS_SINCE = (2, 0)
 
 
 def take_network(values: Values) -> None:
@@ -39,8 +39,7 @@ def ask_of_internet(values: Values, version: str) -> None:
     policy = "singleuser.networkPolicy"
     rules, egress = f"{policy}.egressAllowRules", f"{policy}.egress"
     said = (f"{rules}.nonPrivateIPs", f"{policy}.allowExternalEgress")  # the latter is of Bitnami's chart
-    major = re.match(r"v?(\d+)\b", version)
-    adds = values.has(rules) or (major is not None and int(major[1]) >= _EGRESS_ADDS_SINCE)
+    adds = values.has(rules) or is_before(version, _EGRESS_ADDS_SINCE) is False
     closing = [
         *(key for key in (rules, *said) if values.has(key) and not values.get(key)),
         *([egress] if values.get(egress) is not None and not adds else []),
@@ -50,6 +49,10 @@ def ask_of_internet(values: Values, version: str) -> None:
     if closing and values.get(f"{policy}.enabled") is not False and not _is_open(values.get(egress)):
         why = "servers could reach the whole internet; `kernelpod hub values --no-internet` keeps them from it"
         values.ask("network-open", closing[-1], why)
+    hub = "hub.networkPolicy.egress"
+    adds = values.has("hub.networkPolicy.egressAllowRules") or is_before(version, _EGRESS_ADDS_SINCE) is False
+    if values.get(hub) is not None and not adds and not _is_open(values.get(hub)):
+        values.ask("network-open", hub, "the hub could reach the whole internet")
 
 
 def _is_open(egress: Any) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from kernelpod.importers.moves import Values
+from kernelpod.importers.version import is_before
 
 # The chart's own programs, by the values that name their images.
 _PROGRAMS = {
@@ -22,7 +22,6 @@ _PROGRAMS = {
 _PUBLIC = ("docker.io", "gcr.io", "k8s.gcr.io", "quay.io", "registry.k8s.io")
 # The first version whose chart serves HTTPS only if it is told to.
 _HTTPS_IS_SAID = (0, 10)
-_VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?")
 
 
 def take_older(values: Values, version: str) -> None:
@@ -55,9 +54,8 @@ def _image(values: Values, place: str, program: str) -> None:
 
 def _https(values: Values, version: str) -> None:
     """Switch HTTPS on where the old chart had it on by default, for a hub that has a host name."""
-    found = _VERSION.match(version)
-    number = (int(found[1]), int(found[2] or 0)) if found else None
-    before = number < _HTTPS_IS_SAID if number else values.has("auth")
+    before = is_before(version, _HTTPS_IS_SAID)
+    before = values.has("auth") if before is None else before
     section = values.section("proxy.https")
     if before and section.get("hosts") and "enabled" not in section:
         values.put("proxy.https.enabled", True, "proxy.https.enabled")

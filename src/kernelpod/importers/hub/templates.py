@@ -6,11 +6,11 @@ import re
 
 from kernelpod.findings.yamlfile import Keys
 from kernelpod.importers.moves import Values
+from kernelpod.importers.version import is_before
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_VERSION = re.compile(r"v?(\d+)\b")
 # The chart's first version with KubeSpawner 7, whose {username} is another slug, unless the trait says otherwise.
-_SAFE_SINCE = 4
+_SAFE_SINCE = (4, 0)
 _SCHEME = "hub.config.KubeSpawner.slug_scheme"
 _SCHEMES = {"escaped_username": "escape", "safe_username": "safe"}
 # For a user's one server these are the user's, and the server's name is empty.
@@ -25,8 +25,7 @@ class Slugs:
 
     def __init__(self, values: Values, version: str) -> None:
         self._values = values
-        major = _VERSION.match(version)
-        self._usual = ("safe" if int(major[1]) >= _SAFE_SINCE else "escape") if major else ""
+        self._usual = {True: "escape", False: "safe", None: ""}[is_before(version, _SAFE_SINCE)]
         self._found: dict[str, Keys] = {}
         scheme = values.get(_SCHEME)
         if self._usual != "escape" and scheme in ("safe", "escape"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from pydantic import ValidationError
 
@@ -16,11 +17,20 @@ from kernelpod.findings.yamlfile import Keys, dotted, leaves_of
 from kernelpod.importers.helm.files import HelmValues, others_of
 from kernelpod.importers.hub.auth import move_auth, move_renamed
 from kernelpod.importers.hub.bitnami import is_bitnami, move_bitnami
-from kernelpod.importers.hub.chartkeys import GENERATED
+from kernelpod.importers.hub.broken import (
+    Judge,
+    ask_of_containers,
+    ask_of_lost,
+    drop_broken,
+    nothing_broken,
+    take_spawner,
+)
+from kernelpod.importers.hub.chartkeys import GENERATED, drop_other_shapes
 from kernelpod.importers.hub.containers import take_init_containers
 from kernelpod.importers.hub.homes import homes_of
 from kernelpod.importers.hub.network import ask_of_internet, take_network
 from kernelpod.importers.hub.older import take_older
+from kernelpod.importers.hub.roles import move_roles
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
 from kernelpod.importers.hub.spawner import clean_profiles, move_traits
 from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
@@ -30,6 +40,8 @@ from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
 
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
+# What stands for itself in a path of a URL.
+_IN_PATHS = "/%!$&'()*+,;=:@~"
 # The chart's default of `cull.timeout`.
 _CULL_SECONDS = 3600
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -43,11 +55,26 @@ _KEPT = {
     "nodeSelector": "of servers; nodes of kernels are kernels.nodeSelector of the gateway's chart",
     "profileList": "users choose their server; what a kernel may use is a profile of its kernelspec",
 }
+_CONTEXTS = [
+    ("hub", "config", kind, f"{of}_security_context")
+    for of in ("container", "pod")
+    for kind in ("KubeSpawner", "Spawner")
+]
+# Where ids of servers are, by the setting that has them now. The first one counts.
+_IDS: dict[str, list[Keys]] = {
+    "uid": [
+        *((*one, name) for one in _CONTEXTS[:2] for name in ("runAsUser", "run_as_user")),
+        ("singleuser", "uid"),
+        *((*one, name) for one in _CONTEXTS[2:] for name in ("runAsUser", "run_as_user")),
+    ],
+    "gid": [
+        *((*one, name) for one in _CONTEXTS[:2] for name in ("runAsGroup", "run_as_group")),
+        *(("hub", "config", kind, "gid") for kind in ("KubeSpawner", "Spawner")),
+        *((*one, name) for one in _CONTEXTS[2:] for name in ("runAsGroup", "run_as_group")),
+        ("singleuser", "fsGid"),
+    ],
+}
 _PULL = ("registry", "username", "email", "password")
-
-
-def _nothing(_values: dict[str, Any], _settings: dict[str, Any]) -> list[tuple[Keys, str]]:
-    return []
 
 
 @dataclass(frozen=True)
@@ -58,8 +85,7 @@ class Options:
     """The version of the chart that ran with these values; empty if nobody knows."""
     nfs: str = ""
     """`SERVER:/FOLDER` where a storage class makes the claims of users."""
-    broken: Callable[[dict[str, Any], dict[str, Any]], list[tuple[Keys, str]]] = _nothing
-    """Returns which of the new values would break what is generated with the new settings, and what they break."""
+    broken: Judge = nothing_broken
 
 
 def imported_values(given: HelmValues, options: Options = Options()) -> Imported:
@@ -67,22 +93,29 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     made = Imported(given.tree, others_of(given, "the hub"))
     values = Values(made)
     values.leave_encrypted()
-    ask_of_internet(values, options.version or given.version)
+    # Versions of Bitnami's chart have other numbers.
+    version = "" if is_bitnami(values) else options.version or given.version
+    ask_of_internet(values, version)
     _nulls(values)
     if is_bitnami(values):
         move_bitnami(values)
     _strays(values)
     move_renamed(values)
-    take_older(values, options.version or given.version)
-    move_auth(values, options.version or given.version)
+    take_older(values, version)
+    drop_other_shapes(values)
+    move_auth(values, version)
     _pull_secrets(values)
+    take_spawner(values)
     move_traits(values)
-    settings = settings_of(values, options.version or given.version, options.nfs)
+    ask_of_containers(values)
+    settings = settings_of(values, version, options.nfs)
     settings |= _base_path(values)
     take_network(values)
+    move_roles(values)
     _unknown(values)
     check_settings(made, settings)
-    _drop_broken(values, settings, options)
+    ask_of_lost(values, settings)
+    drop_broken(values, settings, options.broken)
     secrets = take_secrets(values)
     _kept(values)
     made.write_yaml(VALUES, values.data)
@@ -186,44 +219,47 @@ def _unknown(values: Values) -> None:
 def _base_path(values: Values) -> dict[str, Any]:
     """Return the settings for a hub below a path, by which the values of `kernelpod hub values` have it, too."""
     values.move("hub.config.JupyterHub.base_url", "hub.baseUrl")
+    bound = "hub.config.JupyterHub.bind_url"
+    if (
+        isinstance(address := values.get(bound), str)
+        and (below := _path_of(address))
+        and not values.has("hub.baseUrl")
+    ):
+        values.pop(bound)
+        values.put("hub.baseUrl", below, bound)
     path = values.get("hub.baseUrl")
     if not isinstance(path, str) or not path.strip("/"):
         return {}
-    url = f"http://hub.hub:8081/{path.strip('/')}/hub/api"
+    url = f"http://hub.hub:8081/{quote(path.strip('/'), safe=_IN_PATHS)}/hub/api"
     values.drop("hub.baseUrl", f"it is the path of hubs[0].api_url of the settings now: {url}", "changed")
-    values.made.note(
-        ("hub", "baseUrl"), "added", "hubs[0].api_url names the namespace `hub`; change it if the hub's is another"
-    )
+    values.made.note((), "added", "hubs[0].api_url names the namespace `hub`; change it if the hub's is another")
     return {"hubs": [{"api_url": url}]}
 
 
-def _drop_broken(values: Values, settings: dict[str, Any], options: Options) -> None:
-    """Drop what would break what is generated. What says who may log in stays: it is an error of the new files."""
-    dropped: set[Keys] = set()
-    while broken := {keys: why for keys, why in options.broken(values.data, settings) if not _is_of_login(keys)}:
-        if broken.keys() <= dropped:
-            return
-        for keys, why in broken.items():
-            values.remove(keys)
-            values.note(keys, "dropped", why)
-        dropped |= broken.keys()
-
-
-def _is_of_login(keys: Keys) -> bool:
-    return keys[:2] == ("hub", "config") and str(keys[-1]).endswith(("_users", "username_pattern"))
-
-
 def _ids(values: Values) -> dict[str, Any]:
+    """Take the ids of servers. Those of the container count before those of the pod."""
     policy: dict[str, int] = {}
-    for old, new in (("uid", "uid"), ("fsGid", "gid")):
-        key = f"singleuser.{old}"
-        number = values.get(key)
-        if isinstance(number, int) and not isinstance(number, bool) and number > 0:
-            values.drop(key, f"it is policy.{new} of the settings now, for servers and kernels", "changed")
-            policy[new] = number
-        else:
-            values.drop(key, f"policy.{new} of the settings is used for servers and kernels")
+    for new, places in _IDS.items():
+        for keys in places:
+            number = values.get(keys)
+            if (
+                new not in policy
+                and isinstance(number, int)
+                and not isinstance(number, bool)
+                and 0 < number < 2**31
+            ):
+                values.drop(keys, f"it is policy.{new} of the settings now, for servers and kernels", "changed")
+                policy[new] = number
+            else:
+                values.drop(keys, f"policy.{new} of the settings is used for servers and kernels")
     return {"policy": policy} if policy else {}
+
+
+def _path_of(url: str) -> str:
+    """Return the path of a URL; empty if it is the root, or if this is no URL."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(url).path.strip("/")
+    return ""
 
 
 def _culling(values: Values) -> dict[str, Any]:

@@ -13,16 +13,17 @@ def list_as_mapping(values: Values) -> None:
     given = values.get(keys)
     if not isinstance(given, list):
         return
+    began = values.came_from(keys)
     values.pop(keys)
     for number, one in enumerate(given):
         name = one.get("name") if isinstance(one, dict) else None
         if not isinstance(name, str) or not {"value", "valueFrom"} & one.keys():
-            values.made.note((*keys, number), "dropped", "a variable needs a name and a value")
+            values.made.note((*began, number), "dropped", "a variable needs a name and a value")
             continue
         value = one["value"] if "value" in one else {"valueFrom": one["valueFrom"]}
         values.pop((*keys, name))  # of two variables of one name the last one counts
-        values.put((*keys, name), value, (*keys, number))
-    values.made.note(keys, "changed", "it is a mapping by name now")
+        values.put((*keys, name), value, (*began, number))
+    values.made.note(began, "changed", "it is a mapping by name now")
 
 
 def clean_variables(values: Values) -> None:

@@ -62,11 +62,17 @@ def _binds(values: Values, keys: Keys) -> list[_Bind]:
     found = []
     for host, place in given.items() if isinstance(given, dict) else ():
         bind, mode = (place.get("bind"), place.get("mode", "rw")) if isinstance(place, dict) else (place, "rw")
-        if not str(host).startswith("/") or not isinstance(bind, str):
+        if not isinstance(bind, str):
+            values.made.note(
+                (*began, host), "left", "it has no one place in servers: write homes or mounts of the settings"
+            )
+            continue
+        if not str(host).startswith("/"):
             why = "it is a volume of Docker: copy it to a folder, and write homes or mounts of the settings"
             values.made.note((*began, host), "left", why)
             continue
-        read_only = keys[-1] == "read_only_volumes" or "ro" in str(mode).split(",")
+        # Nothing becomes writable by a mistake.
+        read_only = keys[-1] == "read_only_volumes" or not isinstance(mode, str) or "ro" in mode.lower().split(",")
         found.append(_Bind((*began, host), str(host), bind.rstrip("/"), read_only))
     return found
 

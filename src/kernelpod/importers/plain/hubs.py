@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import Keys, dotted, read_tree
 from kernelpod.importers.hub.auth import move_renamed
+from kernelpod.importers.hub.broken import KUBESPAWNERS
 from kernelpod.importers.hub.secrets import SECRETS, take_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
 from kernelpod.importers.hub.values import Options, settings_of, write_settings
 from kernelpod.importers.moves import Values
 from kernelpod.importers.plain.docker import SECTIONS, take_docker
 from kernelpod.importers.plain.pythonfile import Left, read_python
-from kernelpod.importers.report import Imported, ImportingError, Note
+from kernelpod.importers.report import Imported, ImportingError, Note, Question
 
 TRAITS = "config.yaml"
 LEFT = "left.py"
@@ -23,7 +25,7 @@ _HEAD = f"""\
 # with from_file or from_env (docs/logins.md). Keep this file out of repositories.
 """
 _SPAWNER: Keys = ("hub", "config", "JupyterHub", "spawner_class")
-_KUBESPAWNERS = ("kubespawner", "kubespawner.KubeSpawner", "kubespawner.spawner.KubeSpawner")
+_BLOCKS = re.compile(r"\bblocked_users\b|\bblacklist\b")
 _STORAGE = "singleuser.storage.type"
 # TLJH ends idle servers after so many seconds unless it is told otherwise.
 _TLJH_SECONDS = 600
@@ -63,12 +65,16 @@ def imported_python(file: Path, options: Options) -> Imported:
     # Imports, names and comments are no values; they are in left.py if something else is.
     others = [_fate(left) for left in read.left if not left.silent or not left.code]
     made = Imported(read.tree, others)
+    for left in read.left:
+        if not left.silent and _BLOCKS.search(left.code):
+            why = "it may say who is blocked, and is not known without executing it"
+            made.questions.append(Question("everybody", Note(left.spot, left.what, "question", why)))
     values = Values(made)
     if code := read.code():
         made.files[LEFT] = f"# What `kernelpod import` of {file.name} did not evaluate.\n{code}".encode()
         made.private.add(LEFT)  # code may hold secrets
     spawner = values.get(_SPAWNER)
-    if spawner in _KUBESPAWNERS:
+    if spawner in KUBESPAWNERS:
         values.drop(_SPAWNER, "the hub of kernelpod sets its spawner")
     elif spawner is not None:
         values.drop(_SPAWNER, "the hub of kernelpod starts servers itself, as pods or in sandboxes", "left")
@@ -78,7 +84,7 @@ def imported_python(file: Path, options: Options) -> Imported:
     values.put(_STORAGE, "dynamic" if pvc else "none", _STORAGE)
     for section in ("Spawner", "KubeSpawner"):
         values.drop(("hub", "config", section, "storage_pvc_ensure"), "homes of the settings say it", "changed")
-    lost = "" if spawner in _KUBESPAWNERS else str(spawner or "the hub's spawner")
+    lost = "" if spawner in KUBESPAWNERS else str(spawner or "the hub's spawner")
     for section in () if lost else SECTIONS:
         values.drop(("hub", "config", section), "another spawner is set")
     return _finished(made, values, options, take_docker(values), lost)

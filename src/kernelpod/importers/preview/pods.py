@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-import string
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from kernelpod.base.names import former_user_slug, user_slug
 from kernelpod.importers.preview.rows import with_rights
+from kernelpod.importers.version import is_before
 
 _UNKNOWN = "(not known)"
+# The first chart whose {username} is another one.
+_SAFE_SINCE = (4, 0)
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class Names:
@@ -18,9 +22,9 @@ class Names:
 
     def __init__(self, version: str, user: str) -> None:
         """`version` is that of the chart, which KubeSpawner came with; empty if it is not known."""
-        major = int(version.lstrip("v").split(".")[0]) if version.lstrip("v")[:1].isdigit() else 0
-        usual = user_slug(user) if major >= 4 else former_user_slug(user)
-        unknown = f"{usual} or {user_slug(user)}" if not major and usual != user_slug(user) else usual
+        former = is_before(version, _SAFE_SINCE)
+        usual = user_slug(user) if former is False else former_user_slug(user)
+        unknown = f"{usual} or {user_slug(user)}" if former is None and usual != user_slug(user) else usual
         self.values = {
             "username": unknown,
             "escaped_username": former_user_slug(user),
@@ -32,10 +36,7 @@ class Names:
 
     def path(self, template: str) -> str:
         """Return a template with the user's name."""
-        try:
-            return string.Formatter().vformat(template, (), self.values)
-        except (LookupError, ValueError, AttributeError):
-            return template
+        return _PLACEHOLDER.sub(lambda found: self.values.get(found[1], found[0]), template)
 
 
 def mounted(volumes: dict[str, dict[str, Any]], mounts: Iterator[dict[str, Any]], names: Names) -> dict[str, str]:
@@ -76,7 +77,17 @@ def by_name(volumes: Any) -> dict[str, dict[str, Any]]:
 def items(given: Any) -> Iterator[dict[str, Any]]:
     """Yield the mappings of a list, or of a mapping by any name."""
     listed = given.values() if isinstance(given, dict) else given if isinstance(given, list) else ()
-    return (one for one in listed if isinstance(one, dict))
+    return (_spelled(one) for one in listed if isinstance(one, dict))
+
+
+def _spelled(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a volume or a mount in the spelling of Kubernetes; KubeSpawner takes that of Python, too."""
+    return {
+        re.sub(r"_([a-z])", lambda found: found[1].upper(), str(key)): _spelled(one)
+        if isinstance(one, dict)
+        else one
+        for key, one in value.items()
+    }
 
 
 def at(values: Any, *path: str) -> Any:

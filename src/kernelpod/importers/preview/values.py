@@ -28,28 +28,53 @@ def values_preview(given: HelmValues, made: Imported, version: str, user: str) -
     return rows_of(Seen("", _mounts(old, version or given.version, user), _facts(old)), after)
 
 
+def _trait(values: Any, *names: str, value: Any = None) -> Any:
+    """Return a trait of the spawner, by one of its names.
+
+    The section KubeSpawner of `hub.config` has the last word; the chart's `value` precedes the section Spawner.
+    """
+    own, base = (
+        [at(values, "hub", "config", section, name) for name in names] for section in ("KubeSpawner", "Spawner")
+    )
+    return next((one for one in (*own, value, *base) if one is not None), None)
+
+
 def _mounts(values: Any, version: str, user: str) -> dict[str, str]:
     """Return what the old hub mounted, by its place in servers."""
-    storage = at(values, "singleuser", "storage")
-    volumes = by_name(at(storage, "extraVolumes"))
-    names = Names(version, user)
-    home = names.path(str(at(storage, "homeMountPath") or _HOME))
+    storage, names = at(values, "singleuser", "storage"), Names(version, user)
+    volumes = by_name(_trait(values, "volumes", "singleuser_volumes", value=at(storage, "extraVolumes")))
+    if mounts := _trait(values, "volume_mounts", "singleuser_volume_mounts"):  # instead of all mounts of the chart
+        return mounted(volumes, items(mounts), names)
+    place = at(storage, "homeMountPath") or at(values, "singleuser", "notebookDir") or _HOME
+    home = names.path(str(place))
     kind = str(at(storage, "type") or "dynamic")
+    if at(values, "singleuser", "persistence", "enabled") is False:
+        kind = "none"
     found: dict[str, str] = {}
     if kind == "static":
         below = names.path(str(at(storage, "static", "subPath") or "{username}"))
         found[home] = posixpath.join(f"claim {at(storage, 'static', 'pvcName')}", below)
         volumes.setdefault("home", {"persistentVolumeClaim": {"claimName": at(storage, "static", "pvcName")}})
     elif kind == "dynamic":
-        template = str(at(storage, "dynamic", "pvcNameTemplate") or "claim-{username}")
-        found[home] = f"claim {names.path(template)}"
+        template = _trait(values, "pvc_name_template", value=at(storage, "dynamic", "pvcNameTemplate"))
+        found[home] = f"claim {names.path(str(template or 'claim-{username}'))}"
     return {**mounted(volumes, items(at(storage, "extraVolumeMounts")), names), **found}
 
 
 def _facts(values: Any) -> dict[str, str]:
-    def said(key: str, usual: str) -> str:
-        least, most = (at(values, "singleuser", key, one) for one in ("guarantee", "limit"))
+    own = at(values, "singleuser", "resources")  # of Bitnami's chart, which guarantees nothing by itself
+
+    def said(key: str, trait: str, usual: str) -> str:
+        least, most = (
+            _trait(
+                values,
+                f"{trait}_{which}",
+                value=at(values, "singleuser", key, which) or at(own, where, key),
+            )
+            for which, where in (("guarantee", "requests"), ("limit", "limits"))
+        )
         return amount(least or usual, most)
 
-    page = at(values, "singleuser", "defaultUrl")
-    return {MEMORY: said("memory", _GUARANTEE), CPU: said("cpu", ""), PAGE: page_of(page)}
+    usual = "" if own or at(values, "singleuser", "persistence") else _GUARANTEE
+    page = _trait(values, "default_url", value=at(values, "singleuser", "defaultUrl"))
+    return {MEMORY: said("memory", "mem", usual), CPU: said("cpu", "cpu", ""), PAGE: page_of(page)}
