@@ -207,6 +207,8 @@ def test_a_command_with_a_secret_has_a_warning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["true", [True], 1])
 def test_what_should_be_read_only_is(tmp_path: Path, given: Any) -> None:
-    for key in ("readOnly", "read_only"):
-        made = imported_courses(hub_of(tmp_path / key, mounts(("/srv/a", "a"), **{key: given})))
+    for number, keys in enumerate(
+        ({"readOnly": given}, {"read_only": given}, {"readOnly": False, "read_only": given})
+    ):
+        made = imported_courses(hub_of(tmp_path / str(number), mounts(("/srv/a", "a"), **keys)))
         assert set(new_hub(made)["defaults"]["mounts"]["a"]["access"].values()) == {"ro"}

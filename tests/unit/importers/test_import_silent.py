@@ -41,6 +41,8 @@ ASKED = [
     (hub("KubeSpawner: {namespace: users}") + NONE, set()),
     (hub("JupyterHub: {spawner_class: mine.MySpawner}, MySpawner: {mem_limit: 1G}") + NONE, {"homes-move"}),
     (hub("JupyterHub: {spawner_class: kubespawner}") + NONE, set()),
+    (hub("KubeSpawner: {volumes: [{name: home, nfs: {server: s, path: /e}}]}") + CLAIM, {"homes-move"}),
+    (hub("KubeSpawner: {volumes: [{name: a, nfs: {server: s, path: /e}}]}") + NONE, set()),
     (OPEN + "singleuser: {storage: {type: none}, extraPodConfig: {volumes: [{name: a}]}}\n", {"homes-move"}),
     (OPEN + f"singleuser: {{storage: {{type: none}}, initContainers: {PRIVILEGED}}}\n", {"network-open"}),
     (

@@ -121,7 +121,6 @@ def _kernel_path(values: Values) -> dict[str, Any]:
         values.note("singleuser.cmd", "dropped", "KERNEL_PATH does not contain the user name: set homes.root")
     elif said_command:
         values.note("singleuser.cmd", "dropped", f"it would replace the command {_GENERATED}")
-        _arguments(values, command)
     keys = ("singleuser", "extraEnv", "KERNEL_PATH")
     if not values.has(keys):
         return made
@@ -130,28 +129,6 @@ def _kernel_path(values: Values) -> dict[str, Any]:
     why = f"homes.root of the settings is {said['root']}" if said else "set homes.root of the settings"
     values.note(keys, "changed" if said else "dropped", f"{why}; kernelpod sets it")
     return made or said
-
-
-def _arguments(values: Values, command: Any) -> None:
-    """Keep the options of a command: they may take something away from users, such as terminals."""
-    words = command[1:] if isinstance(command, list) and "-c" not in command else []
-    options = [one for one in words if str(one).startswith("--") and "gateway" not in str(one).lower()]
-    sections = ("KubeSpawner", "Spawner")
-    keys: Keys = next(
-        (one for section in sections if values.has(one := ("hub", "config", section, "args"))),
-        ("hub", "config", "Spawner", "args"),
-    )
-    others = values.get(keys) or []
-    if not options or not isinstance(others, list):
-        return
-    began = values.came_from(("singleuser", "cmd"))
-    for number, one in enumerate(command):
-        if one in options:
-            values.made.note((*began, number), "changed", f"it is in {'.'.join(map(str, keys))} now")
-    if others:
-        values.note(keys, "changed", "with the options of the command")
-        values.pop(keys)
-    values.put(keys, [*options, *others], keys)
 
 
 def _split(path: str) -> dict[str, Any]:

@@ -68,6 +68,28 @@ def move_traits(values: Values, *, say: bool = True) -> None:
         _only_their_volumes(values)
 
 
+def keep_options(values: Values) -> None:
+    """Keep the options of a command: they may take something away from users, such as terminals."""
+    command = values.get("singleuser.cmd")
+    words = command[1:] if isinstance(command, list) and "-c" not in command else []
+    options = [one for one in words if str(one).startswith("--") and "gateway" not in str(one).lower()]
+    keys: Keys = next(
+        (one for section in reversed(_SECTIONS) if values.has(one := ("hub", "config", section, "args"))),
+        ("hub", "config", "Spawner", "args"),
+    )
+    others = values.get(keys) or []
+    if not options or not isinstance(others, list):
+        return
+    began = values.came_from(("singleuser", "cmd"))
+    for number, one in enumerate(command):
+        if one in options:
+            values.made.note((*began, number), "changed", f"it is in {'.'.join(map(str, keys))} now")
+    if others:
+        values.note(keys, "changed", "with the options of the command")
+        values.pop(keys)
+    values.put(keys, [*options, *others], keys)
+
+
 def clean_profiles(values: Values) -> None:
     """Take out of profiles what would give a server other homes, mounts, ids or commands than kernels have."""
     keys: Keys = ("singleuser", "profileList")
@@ -126,6 +148,10 @@ def _only_their_volumes(values: Values) -> None:
     given = values.get((*tuple(_STORAGE.split(".")), "extraVolumes"))
     if volumes[:2] != ("hub", "config") or _has_own_claims(given):
         return
+    mounts = values.came_from((*tuple(_STORAGE.split(".")), "extraVolumeMounts"))
+    if mounts[:2] != ("hub", "config") and str(values.get(f"{_STORAGE}.type")).lower() != "none":
+        why = "they replaced all volumes of servers, and the chart's own mounts do not say which one is the home"
+        values.made.ask("homes-move", volumes, why)
     for key in ("type", "static", "dynamic", "capacity"):
         values.drop(f"{_STORAGE}.{key}", f"{'.'.join(map(str, volumes))} replaced all volumes of servers")
     values.put(f"{_STORAGE}.type", "none", f"{_STORAGE}.type")

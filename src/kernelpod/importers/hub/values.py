@@ -32,7 +32,7 @@ from kernelpod.importers.hub.network import ask_of_internet, take_network
 from kernelpod.importers.hub.older import take_older
 from kernelpod.importers.hub.roles import move_roles
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
-from kernelpod.importers.hub.spawner import clean_profiles, move_traits
+from kernelpod.importers.hub.spawner import clean_profiles, keep_options, move_traits
 from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note
@@ -107,6 +107,7 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     _pull_secrets(values)
     take_spawner(values)
     move_traits(values)
+    keep_options(values)
     ask_of_containers(values)
     settings = settings_of(values, version, options.nfs)
     settings |= _base_path(values)
