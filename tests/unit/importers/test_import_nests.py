@@ -226,6 +226,15 @@ def test_documents_beside_the_hubs_are_told(tmp_path: Path) -> None:
     assert len({one.spot for one in found.others}) == 6
 
 
+@pytest.mark.parametrize(
+    "text", ["nbgrader: {active_student_courses: {a: {}}}\n", "course_config_dir: a\nroles: {}\n"]
+)
+def test_a_newer_hub_of_courses_is_refused_with_advice(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ImportingError, match="write a courses file"):
+        guessed(tmp_path / "config.yaml")
+
+
 def test_an_application_set_has_the_values_of_its_template(tmp_path: Path) -> None:
     source = "{chart: jupyterhub, targetRevision: 3.3.7, helm: {values: %s}}"
     text = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nspec: {template: {spec: {source: %s}}}\n"

@@ -56,6 +56,12 @@ ASKED = [
         {"network-open"},
     ),
     (OPEN + "singleuser: {storage: {type: none}, initContainers: [{name: a, image: b}]}\n", set()),
+    (
+        OPEN
+        + "singleuser: {storage: {type: none}, profileList: [{display_name: a, "
+        + "kubespawner_override: {namespace: b}}]}\n",
+        {"homes-move"},
+    ),
     (hub("X: {}", ", loadRoles: {user: {scopes: ['read:users!user']}}") + NONE, {"everybody"}),
 ]
 
@@ -93,7 +99,8 @@ def test_ids_of_the_container_are_those_of_the_policy(tmp_path: Path) -> None:
 
 
 def test_roles_and_services_are_those_of_the_chart(tmp_path: Path) -> None:
-    roles = "[{name: user, scopes: [self, 'list:users']}, {name: dash, scopes: [self]}, {scopes: []}, 7]"
+    named = "{name: user, scopes: [self, 'list:users']}, {name: dash, scopes: [self]}"
+    roles = f"[{named}, {{scopes: []}}, 7, {{name: kernelpod-admin, scopes: [self]}}]"
     services = "[{name: dash, url: 'http://dash', api_token: made-up-token-1}]"
     config = f"JupyterHub: {{load_roles: {roles}, services: {services}}}"
     made = checked(tmp_path, hub(config, ", loadRoles: {old: {scopes: [admin-ui]}}") + NONE)

@@ -92,7 +92,8 @@ def take_variables(new: NewGateway, given: list[tuple[Keys, Any]]) -> None:
 def _listed(new: NewGateway, keys: Keys, given: Any) -> Iterator[tuple[Keys, dict[str, Any]]]:
     """Yield variables as containers have them, each with its place."""
     if not isinstance(given, list | dict):
-        new.made.note(keys, "dropped", "variables are a list, or a mapping by name")
+        why = "nothing is set" if given is None else "variables are a list, or a mapping by name"
+        new.made.note(keys, "dropped", why)
         return
     for key, one in given.items() if isinstance(given, dict) else enumerate(given):
         if (variable := _as_container(key, one)) is None:

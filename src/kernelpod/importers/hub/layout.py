@@ -63,6 +63,12 @@ def _instead(document: YamlTree) -> str:
         return "its values are in base64; decode them, and import the decoded file"
     if {"apiVersion", "name"} <= data.keys() and data.keys() & {"version", "dependencies"}:
         return "this is a chart; import the values that Helm is given, such as `helm get values` prints"
+    nbgrader = data.get("nbgrader")
+    if (isinstance(nbgrader, dict) and "active_student_courses" in nbgrader) or "course_config_dir" in data:
+        return (
+            "this is a hub of courses or of exams without `server`, which no layout has; write a courses file "
+            "(docs/courses.md), whose lists of users can be the old ones"
+        )
     if {"argv", "display_name"} <= data.keys():
         return "this is a kernelspec; use `kernelpod specs import`"
     return ""

@@ -29,6 +29,8 @@ def _move(values: Values, old: Keys, new: Keys) -> None:
         name = one.get("name") if isinstance(one, dict) else None
         if not isinstance(name, str) or not name:
             values.made.note(place, "dropped", "it has no name")
+        elif name.startswith("kernelpod"):
+            values.made.note(place, "dropped", "this name is for what `kernelpod hub values` makes")
         elif values.put((*new, name), inner := _named_by_the_chart(one), place):
             values.made.note(place, "changed", f"it is {'.'.join(map(str, new))}.{name} now")
             _say_where(values, (*new, name), place, inner)

@@ -96,6 +96,8 @@ def clean_profiles(values: Values) -> None:
     for place, (_, trait), value in list(overridden(values.get(keys), keys)):
         if why := _DECIDED.get(str(trait)):
             values.note(place, "dropped", why)
+            if trait == "namespace" and value:
+                values.ask("homes-move", place, "these servers were in another namespace, where claims are others")
             values.remove(place)
         elif place[-1] != trait:
             _rename(values, place, str(trait))
