@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import Any
 
 import kube
@@ -15,6 +17,7 @@ from cluster_site import GID, IMAGES, UID, MakeSite, Site
 from rig.machines.machine import FILER
 
 from doubles import eventually
+from kernelpod.deploy.state import LATE, late_to_end
 
 # How long an NFS server is away at least; `make test-outage` says more.
 OUTAGE_SECONDS = float(os.environ.get("KERNELPOD_OUTAGE_SECONDS", "0"))
@@ -52,7 +55,7 @@ def on_the_other_node(
         "nodeName": NODE_OF_SERVERS.name,
         "tolerations": TOLERATED,
         "securityContext": {"runAsUser": UID, "runAsGroup": GID},
-        "terminationGracePeriodSeconds": 0,
+        "terminationGracePeriodSeconds": 1,  # as servers have; with 0 the API server forgets the pod at once
         "containers": [container],
         "volumes": [{"name": "home", **home}],
     }
@@ -60,7 +63,7 @@ def on_the_other_node(
     kube.kubectl("create", "-n", site.namespace, "-f", "-", given=pod)
     kube.kubectl("wait", "-n", site.namespace, "pod/server", "--for=condition=Ready", "--timeout=100s")
     yield
-    kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s")
+    kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s", "--ignore-not-found")
 
 
 @pytest.fixture
@@ -172,14 +175,16 @@ def test_what_two_nodes_write_under_locks_is_all_there(site: Site, way: str) -> 
 
 
 @pytest.mark.usefixtures("server")
-def test_what_two_nodes_append_in_turn_is_all_there(site: Site) -> None:
-    """Also where one has the file open all the time, as a program has its log."""
+def test_a_program_that_keeps_its_log_open_appends_to_what_the_other_node_has_appended(site: Site) -> None:
+    """Under a lock. Without one it writes over it: Linux takes the end of the file from its own cache."""
+    opened = "import fcntl; log = open('log', 'a')\ndef add(text):\n    fcntl.lockf(log, fcntl.LOCK_EX)\n"
+    opened += "    log.write(text); log.flush()\n    fcntl.lockf(log, fcntl.LOCK_UN)\n"
     with site.alice.channels(site.alice.start()) as channels:
-        channels.run("import os; log = open('log', 'a')")
-        for number in range(20):
+        channels.run(opened)
+        for number in range(10):
             in_server(site, f"open('/home/jovyan/log', 'a').write('server {number}\\n')")
-            channels.run(f"log.write('kernel {number}\\n'); log.flush(); os.fsync(log.fileno())")
-        expected = "".join(f"{who} {number}\n" for number in range(20) for who in ("server", "kernel"))
+            channels.run(f"add('kernel {number}\\n')")
+        expected = "".join(f"{who} {number}\n" for number in range(10) for who in ("server", "kernel"))
         assert in_server(site, "print(open('/home/jovyan/log').read(), end='')") == expected
 
 
@@ -273,3 +278,21 @@ def test_a_kernel_is_deleted_while_its_server_of_homes_is_away(site: Site) -> No
     mounts = lambda: on(NODE_OF_KERNELS, "cat", "/proc/mounts")  # noqa: E731
     eventually(lambda: f"{site.export}/alice" not in mounts(), 180, what="the node has unmounted the home")
     assert site.alice.run(site.alice.start(), "import os; print(os.path.getsize('kept'))") == "9\n"
+
+
+def test_a_server_that_cannot_end_is_named_and_ends_when_its_server_of_homes_is_back(site: Site) -> None:
+    """Its node cannot unmount the home. `kernelpod status` says which node, and why."""
+    home = {"nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
+    pods = lambda: [one for one in kube.items("pods", site.namespace) if one["metadata"]["name"] == "server"]  # noqa: E731
+    with on_the_other_node(site, home):
+        writing = "import time\nwhile True: open('/home/jovyan/log', 'a').write('x' * 4096); time.sleep(0.01)"
+        command = f"nohup python -c {shlex.quote(writing)} >/dev/null 2>&1 &"
+        kube.kubectl("exec", "-n", site.namespace, "server", "--", "sh", "-c", command)
+        in_server(site, "import os, time\nwhile not os.path.exists('/home/jovyan/log'): time.sleep(0.1)")
+        with without_power(FILER):
+            kube.kubectl("delete", "-n", site.namespace, "pod/server", "--wait=false")
+            late = lambda: late_to_end(pods(), datetime.now(timezone.utc))  # noqa: E731
+            (said,) = eventually(late, LATE.total_seconds() + 120, what="its node does not end it")
+            assert f"on node {NODE_OF_SERVERS.name}, 1 of the pods" in said
+            assert f"{site.namespace}/server" in said
+        eventually(lambda: not pods(), 240, what="its node ends it")
