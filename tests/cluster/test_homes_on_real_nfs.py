@@ -16,6 +16,7 @@ from cluster_machines import NODE_OF_KERNELS, NODE_OF_SERVERS, ON_THEIR_NODE, TO
 from cluster_site import GID, IMAGES, UID, MakeSite, Site
 from rig.machines.machine import FILER
 
+from client import Channels
 from doubles import eventually
 from kernelpod.deploy.state import LATE, late_to_end
 
@@ -78,6 +79,14 @@ def in_server(site: Site, code: str) -> str:
     return kube.kubectl("exec", "-n", site.namespace, "server", "--", "python", "-c", code)
 
 
+def seen_of(site: Site, channels: Channels, name: str) -> str:
+    """Return what kernel, server and NFS server say of a file of alice's home."""
+    look = f"import os; one = os.stat('/home/jovyan/{name}'); print(one.st_size, one.st_mtime_ns, one.st_ctime_ns)"
+    look += f"; print(open('/home/jovyan/{name}').read())"
+    there = on(FILER, "stat", "-c", "%s %y %z", f"/srv{site.export}/alice/{name}")
+    return f"kernel: {channels.run(look)}; server: {in_server(site, look)}; NFS server: {there}"
+
+
 @pytest.mark.usefixtures("server")
 def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Site) -> None:
     kernel = site.alice.start()
@@ -88,7 +97,8 @@ def test_a_file_that_is_saved_on_one_node_is_read_on_the_other_at_once(site: Sit
         assert "['nfs4', 'rw," in channels.run(kind)
         for number in range(20):
             in_server(site, f"open('/home/jovyan/ü', 'w').write('{number}')")
-            assert channels.run("print(open('/home/jovyan/ü').read())") == f"{number}\n"
+            read = channels.run("print(open('/home/jovyan/ü').read())")
+            assert read == f"{number}\n", seen_of(site, channels, "ü")
             channels.run(f"open('/home/jovyan/back', 'w').write('{number}')")
             assert in_server(site, "print(open('/home/jovyan/back').read())") == f"{number}\n"
     assert on(FILER, "stat", "-c", "%u:%g", f"/srv{site.export}/alice/back") == f"{UID}:{GID}\n"
@@ -196,7 +206,8 @@ def test_two_nodes_share_a_home_by_nfs_3(make_site: MakeSite) -> None:
     with on_the_other_node(site, claim, "alice"), site.alice.channels(site.alice.start()) as channels:
         for number in range(5):
             in_server(site, f"open('/home/jovyan/ü', 'w').write('{number}')")
-            assert channels.run("print(open('/home/jovyan/ü').read())") == f"{number}\n"
+            read = channels.run("print(open('/home/jovyan/ü').read())")
+            assert read == f"{number}\n", seen_of(site, channels, "ü")
             channels.run(f"open('/home/jovyan/back', 'w').write('{number}')")
             assert in_server(site, "print(open('/home/jovyan/back').read())") == f"{number}\n"
         mounted = "print(*(line.split()[2] for line in open('/proc/mounts') if line.split()[1] == '/home/jovyan'))"
