@@ -157,6 +157,19 @@ def test_a_path_stays_or_the_image_must_hold_it(old: str, new: str, fate: str, s
     assert said in why(made, "argv.0")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("/usr/bin/python3", "python", "must have that on PATH"),
+        ("/opt/conda/envs/a/bin/python", "/opt/conda/envs/a/bin/python", "`RUN conda create --yes"),
+    ],
+)
+def test_a_program_that_a_script_starts_is_one_too(old: str, new: str, said: str) -> None:
+    made = imported({**LOCAL, "argv": ["env", old, "{connection_file}"]}, "kernel:1")
+    assert made.kernel_json["argv"] == ["env", new, "{connection_file}"]
+    assert said in why(made, "argv.1")
+
+
 def test_files_in_later_words_must_be_in_the_image() -> None:
     argv = ["java", "-jar", "{resource_dir}/k.jar", "--log=/srv/log.xml", "{connection_file}", "2>/dev/null"]
     made = imported({**LOCAL, "argv": argv}, "kernel:1")

@@ -34,7 +34,7 @@ def word_of(word: str, folder: str, *, first: bool) -> Word:
     """Return a word of a command line as a pod has it. `folder` is where the image has the old folder's files."""
     if _FOLDER in word:
         return _in_folder(word, folder)
-    if first and "/" in word:
+    if "/" in word and (first or _is_program(PurePosixPath(word))):
         return _program(word)
     if found := _PATH.search(word):
         return Word(word, "left", _copy(found["path"]))
@@ -48,6 +48,11 @@ def _in_folder(word: str, folder: str) -> Word:
     return Word(
         new, "left", f"it is {new} now, and the image must hold that: write `{copied}` into its Dockerfile"
     )
+
+
+def _is_program(path: PurePosixPath) -> bool:
+    """Return whether a path is that of a program, which another one, such as a script, is to start."""
+    return path.is_absolute() and (str(path.parent) in _ON_PATH or bool(_environment(path)))
 
 
 def _program(word: str) -> Word:
