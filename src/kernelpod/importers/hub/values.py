@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -27,7 +26,9 @@ from kernelpod.importers.hub.broken import (
 )
 from kernelpod.importers.hub.chartkeys import GENERATED, drop_other_shapes
 from kernelpod.importers.hub.containers import take_init_containers
+from kernelpod.importers.hub.culling import take_culling
 from kernelpod.importers.hub.homes import homes_of
+from kernelpod.importers.hub.ids import take_ids
 from kernelpod.importers.hub.network import ask_of_internet, take_network
 from kernelpod.importers.hub.older import take_older
 from kernelpod.importers.hub.roles import move_roles
@@ -36,15 +37,11 @@ from kernelpod.importers.hub.spawner import clean_profiles, keep_options, move_t
 from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note
-from kernelpod.settings.culling import MOST_IDLE_SECONDS
 from kernelpod.settings.sections import Settings
 
 _MAPPINGS = ("auth", "cull", "hub", "proxy", "singleuser")
 # What stands for itself in a path of a URL.
 _IN_PATHS = "/%!$&'()*+,;=:@~"
-# The chart's default of `cull.timeout`.
-_CULL_SECONDS = 3600
-_SECONDS = re.compile(r"[0-9]{1,9}")
 _KERNELSPEC = "of servers; kernels have what their kernelspec says"
 # What is true of a kept value since kernels are pods of their own.
 _KEPT = {
@@ -54,25 +51,6 @@ _KEPT = {
     "lifecycleHooks": "it runs in servers; kernels see what it leaves in the home, and nothing else of it",
     "nodeSelector": "of servers; nodes of kernels are kernels.nodeSelector of the gateway's chart",
     "profileList": "users choose their server; what a kernel may use is a profile of its kernelspec",
-}
-_CONTEXTS = [
-    ("hub", "config", kind, f"{of}_security_context")
-    for of in ("container", "pod")
-    for kind in ("KubeSpawner", "Spawner")
-]
-# Where ids of servers are, by the setting that has them now. The first one counts.
-_IDS: dict[str, list[Keys]] = {
-    "uid": [
-        *((*one, name) for one in _CONTEXTS[:2] for name in ("runAsUser", "run_as_user")),
-        ("singleuser", "uid"),
-        *((*one, name) for one in _CONTEXTS[2:] for name in ("runAsUser", "run_as_user")),
-    ],
-    "gid": [
-        *((*one, name) for one in _CONTEXTS[:2] for name in ("runAsGroup", "run_as_group")),
-        *(("hub", "config", kind, "gid") for kind in ("KubeSpawner", "Spawner")),
-        *((*one, name) for one in _CONTEXTS[2:] for name in ("runAsGroup", "run_as_group")),
-        ("singleuser", "fsGid"),
-    ],
 }
 _PULL = ("registry", "username", "email", "password")
 
@@ -134,7 +112,7 @@ def settings_of(values: Values, version: str, nfs: str) -> dict[str, Any]:
     clean_profiles(values)
     settings = homes_of(values, version, nfs)
     clean_variables(values)
-    return settings | take_init_containers(values) | _ids(values) | _culling(values)
+    return settings | take_init_containers(values) | take_ids(values) | take_culling(values)
 
 
 def check_settings(made: Imported, settings: dict[str, Any]) -> None:
@@ -237,57 +215,11 @@ def _base_path(values: Values) -> dict[str, Any]:
     return {"hubs": [{"api_url": url}]}
 
 
-def _ids(values: Values) -> dict[str, Any]:
-    """Take the ids of servers. Those of the container count before those of the pod."""
-    policy: dict[str, int] = {}
-    for new, places in _IDS.items():
-        for keys in places:
-            number = values.get(keys)
-            if (
-                new not in policy
-                and isinstance(number, int)
-                and not isinstance(number, bool)
-                and 0 < number < 2**31
-            ):
-                values.drop(keys, f"it is policy.{new} of the settings now, for servers and kernels", "changed")
-                policy[new] = number
-            else:
-                values.drop(keys, f"policy.{new} of the settings is used for servers and kernels")
-    return {"policy": policy} if policy else {}
-
-
 def _path_of(url: str) -> str:
     """Return the path of a URL; empty if it is the root, or if this is no URL."""
     with contextlib.suppress(ValueError):
         return urlsplit(url).path.strip("/")
     return ""
-
-
-def _culling(values: Values) -> dict[str, Any]:
-    """Return the idle time after which kernels and servers are culled; the generated values have the rest."""
-    if not values.section("cull"):
-        return {}
-    on = not any(values.get(key) is False for key in ("cull.enabled", "cull.enable"))
-    seconds = _seconds(values.get("cull.timeout"))
-    for key in ("enable", "enabled"):
-        values.drop(f"cull.{key}", "it is culling.idle_seconds of the settings now, also for kernels", "changed")
-    if seconds and on:
-        values.drop("cull.timeout", "it is culling.idle_seconds of the settings now, also for kernels", "changed")
-    elif on:
-        values.made.note(("cull",), "added", f"culling.idle_seconds is {_CULL_SECONDS}, the chart's default")
-    values.drop("cull.timeout", "it is no time that settings take" if on else "culling is off")
-    for key in ("every", "concurrency"):
-        values.drop(f"cull.{key}", "it is computed from culling.idle_seconds of the settings")
-    values.drop("cull.maxAge", "servers would be culled while their kernels are busy")
-    return {"culling": {"idle_seconds": (seconds or _CULL_SECONDS) if on else 0}}
-
-
-def _seconds(given: Any) -> float:
-    """Return an idle time as settings take it, also from a text, which the chart takes, too; 0 for others."""
-    if isinstance(given, str) and _SECONDS.fullmatch(given):
-        given = int(given)
-    number = given if type(given) in (int, float) else 0
-    return number if 0 < number <= MOST_IDLE_SECONDS else 0
 
 
 def _kept(values: Values) -> None:
