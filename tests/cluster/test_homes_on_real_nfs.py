@@ -62,9 +62,11 @@ def on_the_other_node(
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "server"}, "spec": spec}
     kube.kubectl("create", "-n", site.namespace, "-f", "-", given=pod)
-    kube.kubectl("wait", "-n", site.namespace, "pod/server", "--for=condition=Ready", "--timeout=100s")
-    yield
-    kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s", "--ignore-not-found")
+    try:
+        kube.kubectl("wait", "-n", site.namespace, "pod/server", "--for=condition=Ready", "--timeout=100s")
+        yield
+    finally:
+        kube.kubectl("delete", "-n", site.namespace, "pod/server", "--timeout=100s", "--ignore-not-found")
 
 
 @pytest.fixture
@@ -250,10 +252,17 @@ import logging, pathlib, sqlite3, time
 from kernelpod.singleuser.signatures import PatientSignatures
 file = pathlib.Path('/home/jovyan/nbsignatures.db')
 signatures = PatientSignatures(file, logging.getLogger())
+numbers = [str(number) for number in range(40)]
 def known():
-    return all(signatures.check_signature(str(number), 'sha256') for number in range(40))
+    return all(signatures.check_signature(number, 'sha256') for number in numbers)
 def kept():
-    return set(sqlite3.connect(file, timeout=60).execute('select signature from nbsignatures'))
+    try:
+        return {row[0] for row in sqlite3.connect(file, timeout=60).execute('select signature from nbsignatures')}
+    except sqlite3.OperationalError:  # the table is not made yet
+        return set()
+def store_until_kept(*expected):
+    while not kept().issuperset(expected):
+        signatures.store_signature('last', 'sha256'); time.sleep(0.5)
 """
 
 
@@ -261,15 +270,16 @@ def test_no_notebook_waits_for_its_signature_although_its_server_of_homes_gives_
     """The signatures of trusted notebooks are SQLite. They are written when the server gives locks."""
     home = {"nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
     with on_the_other_node(site, home, image="singleuser"):
-        in_server(site, f"{SIGNATURES}\nsignatures.store_signature('before', 'sha256')\nassert kept()")
+        # The server may have started a moment ago, in the test before.
+        in_server(site, f"{SIGNATURES}\nsignatures.store_signature('before', 'sha256'); store_until_kept('before')")
         with without_power(FILER):
             pass
         said = in_server(
             site,
             f"{SIGNATURES}\nbegan = time.monotonic()\n"
-            "for number in range(40): signatures.store_signature(str(number), 'sha256')\n"
+            "for number in numbers: signatures.store_signature(number, 'sha256')\n"
             "print(time.monotonic() - began < 20, known())\n"
-            "while len(kept()) < 41: signatures.store_signature('last', 'sha256'); time.sleep(0.5)\n"
+            "store_until_kept('before', *numbers)\n"
             "print(len(list(file.parent.glob('nbsignatures.db.bak'))))",
         )
     assert said == "True True\n0\n"
