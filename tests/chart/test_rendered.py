@@ -138,6 +138,16 @@ def test_the_gateway_looks_up_claims_only_where_homes_are_claims(helm: Helm) -> 
     assert roles == {"hub": claims, "exam": claims}
 
 
+@pytest.mark.parametrize(("claim", "reads"), [("homes", False), ("claim-{username}", True)])
+def test_the_gateway_looks_up_claims_of_its_own_namespace_where_users_have_their_own(
+    claim: str, reads: bool, helm: Helm
+) -> None:
+    roles = of_kind(helm.objects({"settings": {"homes": {"volume": {"claim": claim}}}}), "Role")
+    rules = [rule for role in roles.values() for rule in role["rules"]]
+    found = [rule["verbs"] for rule in rules if rule["resources"] == ["persistentvolumeclaims"]]
+    assert found == [["get"]] * reads
+
+
 CLAIM, INLINE = {"claim": "x"}, {"kind": "nfs", "server": "10.0.0.5"}
 RESTRICTED = {"enforce": "restricted"}
 BASELINE = {"enforce": "baseline", "warn": "restricted", "audit": "restricted"}

@@ -31,6 +31,11 @@ class Mount(BaseModel):
     volume: Volume
 
     @property
+    def is_whole_volume(self) -> bool:
+        """Whether the whole volume is mounted; a home that is one is its user's own claim, or an empty folder."""
+        return not self.sub_path
+
+    @property
     def root(self) -> str:
         """The folder that `sub_path` is relative to. Users cannot write in it, and it may contain links."""
         return self.path.removesuffix(self.sub_path) if self.sub_path else self.path

@@ -232,17 +232,19 @@ async def manifest(monkeypatch: pytest.MonkeyPatch, made: Settings) -> Any:
 
 
 OWN_CLAIM = {"root": "/homes", "volume": {**NFS, "kind": "dynamic", "claim": "claim-{username}"}}
+BESIDE_KERNELS = {"root": "/homes", "volume": {"claim": "claim-{username}"}}
 
 
 @pytest.mark.hub
+@pytest.mark.parametrize("homes", [OWN_CLAIM, BESIDE_KERNELS], ids=["dynamic", "pvc"])
 @pytest.mark.parametrize("of", ["John.Döe", "jane", None])
 async def test_a_user_cannot_have_the_claim_of_another_whose_old_name_theirs_is(
-    monkeypatch: pytest.MonkeyPatch, of: str | None
+    monkeypatch: pytest.MonkeyPatch, of: str | None, homes: dict[str, Any]
 ) -> None:
     """KubeSpawner chooses the name, the former one if there is such a claim; the user's name is written on it."""
     from kernelpod.hub.spawners.base import NotSpawnedError
 
-    spawner = a_spawner(monkeypatch, settings(homes=OWN_CLAIM))
+    spawner = a_spawner(monkeypatch, settings(homes=homes))
     await spawner.load_user_options()
     assert spawner._state_kubespawner_version == "unknown"  # so KubeSpawner looks for such a claim
     spawner.pvc_name = "claim--4aohn-2e-44-c3-b6e"

@@ -13,9 +13,10 @@ pytest.importorskip("kubernetes", reason="neither the base package nor the hub h
 from doubles import a_connection, a_plan, a_spec, an_identity
 from kernelpod.base import names
 from kernelpod.errors import Denied, StartFailed
+from kernelpod.homes.mounts import Mount
 from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError
-from kernelpod.runtime.kubernetes.claims import on_nfs
+from kernelpod.runtime.kubernetes.claims import with_found_home
 from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.settings.sections import Settings
 from kernelpod.start.plan import KernelPlan
@@ -60,6 +61,8 @@ class Answers(ApiServer):
 
 
 SETTINGS = Settings.model_validate({"homes": {"root": "/export", "volume": DYNAMIC}})
+# Kernels run in the hub's namespace, and mount the claims themselves.
+BESIDE = Settings.model_validate({"homes": {"root": "/export", "volume": {"claim": "claim-{username}"}}})
 
 
 def plan(volume: dict[str, str] = DYNAMIC) -> KernelPlan:
@@ -71,7 +74,7 @@ def plan(volume: dict[str, str] = DYNAMIC) -> KernelPlan:
 def resolved(claim: Any = CLAIM, found: Any = None) -> KernelPlan:
     """Return the plan whose home was looked up."""
     api = Answers(claim, volume(FOLDER) if found is None else found)
-    return asyncio.run(on_nfs(plan(), api))
+    return asyncio.run(with_found_home(plan(), api))
 
 
 @pytest.mark.parametrize(
@@ -107,9 +110,9 @@ def test_the_next_gateway_reads_the_plan_as_it_was_granted() -> None:
 
 
 def test_other_homes_are_not_looked_up() -> None:
-    for kind in ({"kind": "none"}, {"claim": "claim-{username}"}, {"kind": "nfs", "server": "n"}):
+    for kind in ({"kind": "none"}, {"claim": "homes"}, {"kind": "nfs", "server": "n"}):
         made = plan(kind)
-        assert asyncio.run(on_nfs(made, Answers(None, None))) is made
+        assert asyncio.run(with_found_home(made, Answers(None, None))) is made
 
 
 NOT_SHARED = {
@@ -157,11 +160,12 @@ def test_a_claim_that_is_not_there_yet_says_what_to_do(claim: Any, code: str, sa
 OF_JOHN = "claim-john-2edoe"
 
 
-def of_john(**claims: Any) -> str:
-    """Return the folder that John's kernels mount, of these claims by their ids."""
-    api, found = Answers(None, None), an_identity("john.doe")
+def of_john(settings: Settings = SETTINGS, **claims: Any) -> Mount:
+    """Return the home that John's kernels mount, of these claims by their ids."""
+    made = a_plan(settings=settings, identity=an_identity("john.doe"))
+    api, namespace = Answers(None, None), "hub" if settings is SETTINGS else made.namespace
     for uid, name in (("new", user_claim("john.doe")), ("old", OF_JOHN)):
-        place = f"/api/v1/namespaces/hub/persistentvolumeclaims/{name}"
+        place = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}"
         api.answers[place] = claims.get(uid, ApiRefusedError(404, "NotFound", "no"))
         if uid in claims:
             api.answers[place] = {
@@ -171,8 +175,7 @@ def of_john(**claims: Any) -> str:
             }
             folder = {"nfs": {"server": "10.0.0.5", "path": f"/export/{uid}"}}
             api.answers[f"/api/v1/persistentvolumes/{uid}"] = volume(folder, uid)
-    made = a_plan(settings=SETTINGS, identity=found)
-    return asyncio.run(on_nfs(made, api)).mounts.home.path
+    return asyncio.run(with_found_home(made, api)).mounts.home
 
 
 def user_claim(name: str) -> str:
@@ -180,19 +183,29 @@ def user_claim(name: str) -> str:
 
 
 def test_a_claim_of_an_old_hub_is_found_by_its_former_name() -> None:
-    assert of_john(old={}) == "/export/old"
-    assert of_john(old={names.KUBESPAWNER_USER: "john.doe"}) == "/export/old"
-    assert of_john(old={}, new={}) == "/export/new"
+    assert of_john(old={}).path == "/export/old"
+    assert of_john(old={names.KUBESPAWNER_USER: "john.doe"}).path == "/export/old"
+    assert of_john(old={}, new={}).path == "/export/new"
+
+
+def test_kernels_beside_their_server_mount_the_claim_that_it_mounts() -> None:
+    """Where both are in one namespace. The path stays that of today's name, as the user's server says it."""
+    home = of_john(BESIDE, old={names.KUBESPAWNER_USER: "john.doe"})
+    assert (home.volume.claim, home.sub_path) == (OF_JOHN, "")
+    assert home.path == f"/export/{user_claim('john.doe')}"
+    assert of_john(BESIDE, old={}, new={}).volume.claim == user_claim("john.doe")
 
 
 def test_without_any_claim_todays_name_is_said() -> None:
-    with pytest.raises(StartFailed, match=f"the claim {user_claim('john.doe')}, does not exist yet"):
-        of_john()
+    for settings in (SETTINGS, BESIDE):
+        with pytest.raises(StartFailed, match=f"the claim {user_claim('john.doe')}, does not exist yet"):
+            of_john(settings)
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, BESIDE], ids=["hub", "beside"])
 @pytest.mark.parametrize("one", ["old", "new"])
-def test_a_user_cannot_have_a_claim_that_was_made_for_another(one: str) -> None:
+def test_a_user_cannot_have_a_claim_that_was_made_for_another(one: str, settings: Settings) -> None:
     """claim-john-2edoe is, by its name, that of the user john-2edoe."""
     with pytest.raises(StartFailed, match="it was made for another user") as error:
-        of_john(**{one: {names.KUBESPAWNER_USER: "jane"}})
+        of_john(settings, **{one: {names.KUBESPAWNER_USER: "jane"}})
     assert error.value.code == "home_not_shared"

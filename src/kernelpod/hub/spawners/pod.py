@@ -140,7 +140,8 @@ class PodSpawner(KernelpodSpawner, KubeSpawner):
     @property
     def _has_own_claim(self) -> bool:
         """Whether the home is a claim of the user's own, which the gateway looks up as well."""
-        return bool(self.settings.homes.volume.kind == "dynamic")
+        volume = self.settings.homes.volume
+        return bool(volume.own and volume.kind != "none")
 
     async def _own_claim(self) -> str:
         """Return the name of the user's claim, which exists. Raises NotSpawnedError if it is another user's.

@@ -1,6 +1,6 @@
-"""Finds the NFS folder behind a home that is a claim in the hub's namespace.
+"""Finds the claim that is a user's home, and the NFS folder behind a claim in the hub's namespace.
 
-Kernels run in another namespace and cannot mount that claim, but they can mount its NFS folder. A hub that was set
+Kernels that run in another namespace cannot mount that claim, but they can mount its NFS folder. A hub that was set
 up with KubeSpawner 6 or before has claims of other names, which the hub's spawner goes on using, and so does this.
 """
 
@@ -19,22 +19,26 @@ from kernelpod.start.plan import KernelPlan
 NFS_DRIVER = "nfs.csi.k8s.io"
 
 
-async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
-    """Return the plan with the home's NFS folder in place of its claim. Other plans are returned unchanged.
+async def with_found_home(plan: KernelPlan, api: ApiServer) -> KernelPlan:
+    """Return the plan with the claim that is the user's home, or with the NFS folder behind a claim of the hub's.
 
-    The claim is looked up at every start, since it may have been recreated; records hold the plan with the claim.
-    Raises StartFailed if there is no claim, if KubeSpawner made it for another user, or if its volume is not a
-    folder below `homes.root` on the NFS server of the settings.
+    A plan whose home is not the user's own claim is returned unchanged. The claim is looked up at every start,
+    since it may have been recreated; records hold the plan with the claim's name of today. Raises StartFailed if
+    there is no claim, if KubeSpawner made it for another user, or if kernels are to mount its folder and its volume
+    is not a folder below `homes.root` on the NFS server of the settings.
     """
+    volume = plan.mounts.home.volume
+    if volume.kind == "dynamic":
+        return await _on_nfs(plan, api, await _own_claim(api, volume, volume.namespace, plan.owner.name))
+    if volume.kind == "pvc" and plan.mounts.home.is_whole_volume:
+        found = await _own_claim(api, volume, plan.namespace, plan.owner.name)
+        return plan.model_copy(update={"mounts": plan.mounts.with_home_claim(found["metadata"]["name"])})
+    return plan
+
+
+async def _on_nfs(plan: KernelPlan, api: ApiServer, found: dict[str, Any]) -> KernelPlan:
     home = plan.mounts.home
-    if home.volume.kind != "dynamic":
-        return plan
-    root, user = posixpath.dirname(home.path), plan.owner.name
-    found = await _claim(api, home.volume, user)
-    claim = found["metadata"]["name"]
-    if found["metadata"].get("annotations", {}).get(KUBESPAWNER_USER, user) != user:
-        # As claim-a-2eb is by its name that of the user a-2eb, and was made for a.b.
-        raise _not_shared(claim, "it was made for another user")
+    root, claim = posixpath.dirname(home.path), found["metadata"]["name"]
     if found.get("status", {}).get("phase") != "Bound":
         raise home_missing(f"home, the claim {claim},", lacks="is not bound to a volume yet")
     volume = await _first(api, claim, f"/api/v1/persistentvolumes/{found['spec']['volumeName']}")
@@ -48,11 +52,16 @@ async def on_nfs(plan: KernelPlan, api: ApiServer) -> KernelPlan:
     return plan.model_copy(update={"mounts": mounts})
 
 
-async def _claim(api: ApiServer, volume: Volume, user: str) -> dict[str, Any]:
+async def _own_claim(api: ApiServer, volume: Volume, namespace: str, user: str) -> dict[str, Any]:
     """Return the user's claim; that of the former name only if there is none of today's, as KubeSpawner does."""
-    claims = f"/api/v1/namespaces/{volume.namespace}/persistentvolumeclaims"
+    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
     former = former_user_slug(user).join(volume.claim.rsplit(user_slug(user), 1))
-    return await _first(api, volume.claim, *(f"{claims}/{name}" for name in dict.fromkeys((volume.claim, former))))
+    paths = [f"{claims}/{name}" for name in dict.fromkeys((volume.claim, former))]
+    found = await _first(api, volume.claim, *paths)
+    if (found["metadata"].get("annotations") or {}).get(KUBESPAWNER_USER, user) != user:
+        # As claim-a-2eb is by its name that of the user a-2eb, and was made for a.b.
+        raise _not_shared(found["metadata"]["name"], "it was made for another user")
+    return found
 
 
 async def _first(api: ApiServer, claim: str, *paths: str) -> dict[str, Any]:
@@ -63,7 +72,7 @@ async def _first(api: ApiServer, claim: str, *paths: str) -> dict[str, Any]:
             return await api.call("GET", path)
         except ApiRefusedError as error:
             if error.status != 404:
-                said = "the gateway may not read it (the chart grants this if homes.volume.kind is dynamic)"
+                said = "the gateway may not read it (the chart grants this where each user has their own claim)"
                 raise _not_shared(claim, said, detail=str(error)) from error
             missing = missing or str(error)
         except ApiSilentError as error:

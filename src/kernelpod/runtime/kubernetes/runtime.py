@@ -21,7 +21,7 @@ from kernelpod.pods.kernel import KERNEL_CONTAINER, POD_PORTS, Manifest, kernel_
 from kernelpod.runtime.interface import Ended, RunningKernel
 from kernelpod.runtime.kubernetes import reasons
 from kernelpod.runtime.kubernetes.apiserver import ApiRefusedError, ApiServer, ApiSilentError, try_again
-from kernelpod.runtime.kubernetes.claims import on_nfs
+from kernelpod.runtime.kubernetes.claims import with_found_home
 from kernelpod.runtime.kubernetes.executors import Executors
 from kernelpod.runtime.kubernetes.fair_limiter import FairLimiter
 from kernelpod.runtime.kubernetes.lease import ClusterLease
@@ -84,7 +84,7 @@ class KubernetesRuntime:
         self, record: KernelRecord, keys: ConnectionKeys | None = None, *, spare: bool = False
     ) -> RunningKernel:
         """Start the plan as a pod, and return once its shell port is open; see `Runtime.start`."""
-        plan, incarnation = await on_nfs(record.plan, self._api), secrets.token_hex(3)
+        plan, incarnation = await with_found_home(record.plan, self._api), secrets.token_hex(3)
         connection = new_connection("tcp", "0.0.0.0", POD_PORTS, plan.address, keys)
         manifest = kernel_manifest(record, connection, incarnation, plan, spare=spare)
         name = manifest.pod["metadata"]["name"]
