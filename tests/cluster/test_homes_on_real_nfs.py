@@ -271,7 +271,8 @@ def test_no_notebook_waits_for_its_signature_although_its_server_of_homes_gives_
     home = {"nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
     with on_the_other_node(site, home, image="singleuser"):
         # The server may have started a moment ago, in the test before.
-        in_server(site, f"{SIGNATURES}\nsignatures.store_signature('before', 'sha256')\nstore_until_kept('before')")
+        before = "signatures.store_signature('before', 'sha256'); store_until_kept('before')"
+        in_server(site, f"{SIGNATURES}\n{before}")
         with without_power(FILER):
             pass
         said = in_server(

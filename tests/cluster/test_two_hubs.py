@@ -144,6 +144,13 @@ class TwoHubs(Deployed):
         form = "go-template={{.data.trial_password | base64decode}}"
         return kube.kubectl("get", "secret", "hub", "-n", namespace, "-o", form)
 
+    def find(self) -> None:
+        """Take both hubs' addresses and passwords from the cluster."""
+        state = json.loads(self.succeeded("status", "--json"))
+        said = (state["hub"], state["more_hubs"][self.exam_name])
+        self.url, self.exam_url = (text.split(", ")[-1] for text in said)
+        self.password, self.exam_password = map(self.password_of, (self.namespaces["hub"], self.exam_name))
+
     def server_pod(self, namespace: str, user: str) -> dict[str, Any]:
         """Return a server's pod."""
         pods = kube.items("pods", namespace, f"hub.jupyter.org/username={user}")
@@ -180,13 +187,9 @@ def two(need: Any) -> Iterator[TwoHubs]:
     try:
         assert not shutil.which("helm", path=site.path)
         assert "helm is not on PATH" in site.run("deploy", "--yes").stderr
-        said = site.succeeded("deploy", "--yes", "--without-helm")
+        assert "smoke: passed\n" in site.succeeded("deploy", "--yes", "--without-helm")
         site.make_volumes()
-        site.url = said.partition("smoke: passed\n")[2].split()[0]
-        site.password = site.password_of(site.namespaces["hub"])
-        state = json.loads(site.succeeded("status", "--json"))
-        site.exam_url = state["more_hubs"][site.exam_name].split(", ")[-1]
-        site.exam_password = site.password_of(site.exam_name)
+        site.find()
         yield site
     finally:
         for browser in site.exam_browsers.values():
@@ -405,6 +408,31 @@ def test_the_folder_of_manifests_is_what_was_deployed(two: TwoHubs) -> None:
     said = kube.kubectl("apply", "-k", str(folder))
     assert "created" not in said, said
     assert (two.pods("gateway"), two.secret("hub")) == (pods, tokens)
+
+
+def test_the_folder_of_manifests_makes_the_deployment_where_there_is_none(two: TwoHubs) -> None:
+    """With kubectl and sh alone, as docs/hub-without-helm.md says; the users' files are there as before."""
+    before = two.term("dave", "ml").start_notebook("a.ipynb", "python-pod")
+    before.run("open('kept.txt', 'w').write('as before')")
+    before.close()
+    folder = two.folder / "anew"
+    two.succeeded("destroy", "--yes")
+    done = two.kernelpod("render", "--deployment", str(two.file), "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    kube.kubectl("apply", "-f", str(folder / "namespaces.yaml"))
+    subprocess.run(["sh", str(folder / "secrets.sh")], check=True, timeout=60)
+    kube.kubectl("apply", "-k", str(folder))
+    two.make_volumes()
+    for space in (two.namespaces["gateway"], two.namespaces["hub"], two.exam_name):
+        kube.kubectl("wait", "deployment", "--all", "-n", space, "--for=condition=Available", "--timeout=110s")
+    two.find()
+    two.browsers.pop("dave").close()
+    after = two.term("dave", "ml").start_notebook("a.ipynb", "python-pod")
+    assert after.run("print(open('kept.txt').read())").strip() == "as before"
+    assert after.run(LOOK).strip() == "ro rw ro"
+    after.close()
+    state = json.loads(two.succeeded("status", "--json"))
+    assert (state["release"], state["problems"]) == ("applied from manifests, without Helm", [])
 
 
 def logged_in(browser: Browser, password: str) -> bool:

@@ -27,6 +27,8 @@ LABEL_INSTANCE = "app.kubernetes.io/instance"
 ANNOTATION_RECORD = f"{PREFIX}/record"
 ANNOTATION_USER = f"{PREFIX}/username"
 ANNOTATION_ADDRESS = f"{PREFIX}/address"
+# On what kubectl applied of the gateway's chart: the gateway's namespace, "/", and the release.
+ANNOTATION_RELEASE = f"{PREFIX}/release"
 # KubeSpawner's annotation of claims and pods: the name of their user.
 KUBESPAWNER_USER = "hub.jupyter.org/username"
 

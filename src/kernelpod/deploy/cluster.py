@@ -13,6 +13,7 @@ from typing import Any
 from kernelpod.base import yamltext
 from kernelpod.base.clustertools import find_cluster_tools
 from kernelpod.base.missingtools import ToolsMissing
+from kernelpod.base.names import ANNOTATION_RELEASE, LABEL_INSTANCE
 from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 
@@ -102,10 +103,19 @@ def find_cluster(deployment: Deployment, run: Run = run) -> Cluster:
         with contextlib.suppress(KernelpodError):
             found = find_cluster_tools(context, tools, helm=False)
             cluster = Cluster(found.kubectl, found.helm, found.microk8s, run)
-            if cluster.read_secret(deployment.manifests_secret, deployment.namespaces.gateway):
+            if is_without_helm(cluster, deployment):
                 return cluster
         raise ToolsMissing(
             f"{error.message} To use other tools, set `tools` in the file. kubectl alone is enough with "
             "`without_helm: true`."
         ) from error
     return Cluster(found.kubectl, found.helm, found.microk8s, run)
+
+
+def is_without_helm(cluster: Cluster, deployment: Deployment) -> bool:
+    """Return whether the gateway is there without Helm: by `deploy`, or applied from a folder of manifests."""
+    space = deployment.namespaces.gateway
+    if cluster.read_secret(deployment.manifests_secret, space):
+        return True
+    found = cluster.items("deployments", space, f"{LABEL_INSTANCE}={deployment.release}")
+    return any(ANNOTATION_RELEASE in one["metadata"].get("annotations", {}) for one in found)

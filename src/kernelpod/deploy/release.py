@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from kernelpod.base import shipped
 from kernelpod.base.names import selector
-from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError, is_without_helm
 from kernelpod.deploy.settings import Deployment
 from kernelpod.deploy.watching import said_in
 from kernelpod.deploy.withouthelm.release import PlainRelease
@@ -40,7 +40,7 @@ class Release(Protocol):
         """Remove all that the chart has made, and return when it is gone."""
 
     def status(self) -> str:
-        """Return "deployed", or why it is not, and the revision; empty if there is none."""
+        """Return "deployed" or "applied", or why it is not, and the revision; empty if there is none."""
 
     def volumes(self) -> list[dict[str, Any]]:
         """Return the persistent volumes of the cluster that the chart has made."""
@@ -52,7 +52,7 @@ def release_of(cluster: Cluster, deployment: Deployment) -> Release:
     Raises ClusterError if the file says so and Helm has installed it.
     """
     space = deployment.namespaces.gateway
-    if cluster.read_secret(deployment.manifests_secret, space):
+    if is_without_helm(cluster, deployment):
         return PlainRelease(cluster, deployment)
     if not deployment.without_helm:
         return HelmRelease(cluster, deployment)

@@ -49,7 +49,7 @@ def state_of(cluster: Cluster, deployment: Deployment) -> State:
     release = release_of(cluster, deployment).status()
     gateway = _ready(cluster, names.gateway, f"app.kubernetes.io/instance={deployment.release}")
     hub = _ready(cluster, names.hub, "component=hub") if deployment.hub.install != "none" else "not ours"
-    if not release.startswith("deployed"):
+    if not release.startswith(("deployed", "applied")):
         problems.append("the gateway's release is not deployed; run `kernelpod deploy`")
     problems += [
         f"{what} is not ready" for what, said in (("gateway", gateway), ("hub", hub)) if said == "not ready"

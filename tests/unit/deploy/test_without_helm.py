@@ -238,6 +238,20 @@ def test_a_whole_deployment_is_made_rolled_back_and_removed_by_kubectl(
     assert kubectl.objects == {}
 
 
+def test_what_was_applied_from_a_folder_is_seen_and_removed(
+    kubectl: Kubectl, release: PlainRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its annotation. Nothing else is: no manifests are kept of it."""
+    later = deployment(hub={"install": "none"})
+    kubectl.cluster.apply(release.objects(values()))
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
+    find_cluster(later, kubectl)
+    assert state_of(kubectl.cluster, later).release == "applied from manifests, without Helm"
+    assert not [said for said in state_of(kubectl.cluster, later).problems if "deploy" in said]
+    operations.destroy(kubectl.cluster, later, Progress(lambda _: None), homes=False)
+    assert kubectl.objects == {}
+
+
 def test_without_helm_kubectl_alone_is_enough(monkeypatch: pytest.MonkeyPatch, kubectl: Kubectl) -> None:
     monkeypatch.setattr("shutil.which", lambda name: "/bin/kubectl" if name == "kubectl" else None)
     find_cluster(PLAIN, kubectl)

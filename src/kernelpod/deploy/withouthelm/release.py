@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from kernelpod.base import shipped, yamltext
-from kernelpod.base.names import PREFIX
-from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError
+from kernelpod.base.names import ANNOTATION_RELEASE
+from kernelpod.deploy.cluster import WAIT_SECONDS, Cluster, ClusterError, is_without_helm
+from kernelpod.deploy.rendered import chart_values
 from kernelpod.deploy.settings import Deployment
 from kernelpod.deploy.watching import said_in
 from kernelpod.deploy.withouthelm.chart import SERVICE, oldest_kubernetes, read_values, rendered
@@ -22,8 +23,6 @@ REMOVE_SECONDS = 180
 _PENDING = "pending"
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 
-# Whose an object is: the gateway's namespace, "/", and the release.
-ANNOTATION_RELEASE = f"{PREFIX}/release"
 # With this annotation Helm deletes an object never; neither do we.
 _POLICY = "helm.sh/resource-policy"
 _MEANWHILE = "Another deploy is under way. Wait for its end, then repeat this."
@@ -101,8 +100,12 @@ class PlainRelease:
         self._apply(list(yaml.safe_load_all(kept[revision])))
 
     def uninstall(self) -> None:
-        """Delete all objects of the last revision, and those of a deploy that failed."""
-        self._delete(self._kept().objects(), wait=True)
+        """Delete all objects of the last revision, and those of a deploy that failed.
+
+        What was applied from a folder of manifests is known by the file.
+        """
+        made = self._kept().objects() or self.objects(yamltext.dump(chart_values(self._deployment, [])))
+        self._delete(made, wait=True)
         self._cluster.kubectl("delete", "secret", self._secret, "-n", self._space, "--ignore-not-found")
 
     def status(self) -> str:
@@ -111,7 +114,10 @@ class PlainRelease:
         revision = max(kept.revisions, default=0)
         if kept.pending:
             return f"incomplete, revision {revision + 1}"
-        return f"deployed, revision {revision}, without Helm" if revision else ""
+        if revision:
+            return f"deployed, revision {revision}, without Helm"
+        there = is_without_helm(self._cluster, self._deployment)
+        return "applied from manifests, without Helm" if there else ""
 
     def volumes(self) -> list[Object]:
         """Return the volumes of the cluster that are this release's."""

@@ -1,7 +1,7 @@
 """Finds the claim that is a user's home, and the NFS folder behind a claim in the hub's namespace.
 
-Kernels that run in another namespace cannot mount that claim, but they can mount its NFS folder. A hub that was set
-up with KubeSpawner 6 or before has claims of other names, which the hub's spawner goes on using, and so does this.
+Kernels that run in another namespace cannot mount that claim, but they can mount its NFS folder. A hub that was
+set up with KubeSpawner 6 or before has claims of other names, which its spawner goes on using, and so does this.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ async def with_found_home(plan: KernelPlan, api: ApiServer) -> KernelPlan:
 
     A plan whose home is not the user's own claim is returned unchanged. The claim is looked up at every start,
     since it may have been recreated; records hold the plan with the claim's name of today. Raises StartFailed if
-    there is no claim, if KubeSpawner made it for another user, or if kernels are to mount its folder and its volume
-    is not a folder below `homes.root` on the NFS server of the settings.
+    there is no claim, if KubeSpawner made it for another user, or if kernels would mount its folder and that is
+    not one below `homes.root` on the NFS server of the settings.
     """
     volume = plan.mounts.home.volume
     if volume.kind == "dynamic":
