@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kernelpod.deploy import microk8s, operations, prepull
+from kernelpod.deploy import microk8s, operations, prepull, removal
 from kernelpod.deploy.cluster import Cluster, find_cluster
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.release import release_of
@@ -171,9 +171,9 @@ def destroy(file: Path, yes: bool, homes: bool) -> None:
     if deployment.homes == "dynamic":
         files = "all claims of homes are DELETED, and their files if their storage class says so"
     files = files if homes else ""
-    consequences = "; ".join(text for text in (operations.running(cluster, deployment), files) if text)
+    consequences = "; ".join(text for text in (removal.running(cluster, deployment), files) if text)
     confirm(f"Remove the deployment from {server}?{f' ({consequences})' if consequences else ''}", yes)
-    operations.destroy(cluster, deployment, Progress(click.echo), homes=homes)
+    removal.destroy(cluster, deployment, Progress(click.echo), homes=homes)
 
 
 @click.command(hidden=True)

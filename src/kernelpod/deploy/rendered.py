@@ -107,7 +107,7 @@ def namespace(name: str, level: str) -> dict[str, Any]:
 
 def namespaces(deployment: Deployment) -> list[dict[str, Any]]:
     """Return the namespaces of the gateway and of the hubs that deploy installs. The chart has the kernels'."""
-    installed = [one.deployment for one in deployment.hubs() if one.deployment.hub.install != "none"]
+    installed = [one.deployment for one in deployment.own_hubs()]
     # The container that creates homes runs as root with three capabilities, which `restricted` forbids.
     hubs = [namespace(one.namespaces.hub, "baseline") for one in installed]
     return [namespace(deployment.namespaces.gateway, "restricted"), *hubs]

@@ -205,6 +205,10 @@ class Deployment(Section):
         first = OneHub(self.hub_name, self, first=True)
         return [first, *(OneHub(name, self._of(name, hub)) for name, hub in self.more_hubs.items())]
 
+    def own_hubs(self) -> list[OneHub]:
+        """Return the hubs that deploy installs."""
+        return [one for one in self.hubs() if one.deployment.hub.install != "none"]
+
     def _of(self, name: str, hub: FurtherHub) -> Deployment:
         spaces = self.namespaces.model_copy(update={"hub": name})
         return self.model_copy(update={"hub": hub, "namespaces": spaces})

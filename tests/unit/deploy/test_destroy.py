@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from deployments import Answers, deployment
 
-from kernelpod.deploy import install, operations, rendered
+from kernelpod.deploy import install, operations, removal, rendered
 from kernelpod.deploy.cluster import ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.rendered import MANAGED
@@ -53,7 +53,7 @@ class ClusterOf(Answers):
 
 def destroyed(tools: ClusterOf, *, homes: bool = False, **changes: Any) -> list[str]:
     """Return the commands with which a deployment was destroyed."""
-    operations.destroy(tools.cluster(), deployment(**changes), Progress(lambda _: None), homes=homes)
+    removal.destroy(tools.cluster(), deployment(**changes), Progress(lambda _: None), homes=homes)
     return tools.changes
 
 
@@ -77,8 +77,8 @@ def test_homes_that_an_existing_hub_uses_are_not_deleted() -> None:
 def test_servers_of_an_existing_hub_are_not_said_to_end() -> None:
     pods = {"items": [{}]}
     tools = Answers(kubectl_get_pods_o_json=pods, **{"kubectl get pods -o json --ignore-not-found -n hub": pods})
-    assert operations.running(tools.cluster(), deployment(hub=EXISTING)) == ""
-    assert operations.running(tools.cluster(), deployment()) == "1 servers and 0 kernels are running"
+    assert removal.running(tools.cluster(), deployment(hub=EXISTING)) == ""
+    assert removal.running(tools.cluster(), deployment()) == "1 servers and 0 kernels are running"
 
 
 def test_an_existing_hubs_namespace_is_neither_made_nor_labelled() -> None:

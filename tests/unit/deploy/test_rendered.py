@@ -11,7 +11,7 @@ import pytest
 import yaml
 from deployments import LEAST, Answers, courses_deployment, deployment, written
 
-from kernelpod.deploy import operations, overlay, rendered
+from kernelpod.deploy import overlay, removal, rendered
 from kernelpod.deploy.settings import SMOKE_USER, load_deployment
 from kernelpod.errors import SettingsError
 from kernelpod.settings.sections import Settings
@@ -75,7 +75,7 @@ def test_no_homes_need_no_volume() -> None:
 def test_the_volumes_of_users_outlive_their_claims() -> None:
     claims = {"items": [{"spec": {"volumeName": "pv-alice"}}, {"spec": {}}]}
     answers = Answers(kubectl_get_persistentvolumeclaims=claims)
-    operations._keep_claimed(answers.cluster(), ["hub"])
+    removal._keep_claimed(answers.cluster(), ["hub"])
     (patch,) = [command for command in answers.asked if "patch" in command]
     assert patch[1:4] == ["patch", "persistentvolume", "pv-alice"]
     assert json.loads(patch[-1]) == {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from kernelpod.base import yamltext
 from kernelpod.base.missingtools import ToolsMissing
-from kernelpod.deploy import install, operations, rendered
+from kernelpod.deploy import install, operations, removal, rendered
 from kernelpod.deploy.cluster import ClusterError, find_cluster
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.release import HelmRelease, release_of
@@ -176,7 +176,7 @@ def test_a_release_of_helm_is_left_to_helm(kubectl: Kubectl) -> None:
         with pytest.raises(ClusterError, match="is a release of Helm"):
             verb(kubectl.cluster, made, progress)
     with pytest.raises(ClusterError, match="is a release of Helm"):
-        operations.destroy(kubectl.cluster, made, progress, homes=False)
+        removal.destroy(kubectl.cluster, made, progress, homes=False)
     assert set(kubectl.objects) == {identity(stored)}
 
 
@@ -234,7 +234,7 @@ def test_a_whole_deployment_is_made_rolled_back_and_removed_by_kubectl(
     operations.deploy(kubectl.cluster, made, progress)
     operations.rollback(kubectl.cluster, made, progress)
     assert PlainRelease(kubectl.cluster, made).revision() == 3
-    operations.destroy(kubectl.cluster, made, progress, homes=False)
+    removal.destroy(kubectl.cluster, made, progress, homes=False)
     assert kubectl.objects == {}
 
 
@@ -248,7 +248,7 @@ def test_what_was_applied_from_a_folder_is_seen_and_removed(
     find_cluster(later, kubectl)
     assert state_of(kubectl.cluster, later).release == "applied from manifests, without Helm"
     assert not [said for said in state_of(kubectl.cluster, later).problems if "deploy" in said]
-    operations.destroy(kubectl.cluster, later, Progress(lambda _: None), homes=False)
+    removal.destroy(kubectl.cluster, later, Progress(lambda _: None), homes=False)
     assert kubectl.objects == {}
 
 
