@@ -47,7 +47,7 @@ CODES: dict[str, str] = {
     "no_home": "The caller is a service of the hub, and services have no homes unless the settings give them.",
     "no_user_id": "The hub has a file of user ids, in which the user has none of their own.",
     "home_missing": "The user's home folder does not exist.",
-    "home_not_shared": "The user's home is a claim whose volume is not an NFS folder below `homes.root`.",
+    "home_not_shared": "The home is a claim made for another user, or not an NFS folder below `homes.root`.",
     "home_escapes": "The user's home or another mounted folder is or contains a symbolic link.",
     "command_not_found": "The kernelspec's command does not exist where the kernel runs.",
     "needs_a_pod": "The kernelspec needs GPUs, a service account or Secrets, which only a cluster has.",

@@ -19,6 +19,7 @@ from rig.machines.machine import FILER
 
 from client import Callers
 from doubles import ACCESS, FakeHub, GatewayProcess, eventually, user_model
+from kernelpod.base.names import KUBESPAWNER_USER
 
 # On another cluster: an export of homes, and the folder of this machine that is exported.
 NFS_SERVER, _, NFS_PATH = os.environ.get("KERNELPOD_TEST_NFS", f"{NODE_IP}:/homes").partition(":")
@@ -113,11 +114,20 @@ MakeSite = Callable[..., Site]
 
 
 def claim_on(
-    export: str, namespace: str, server: str = NFS_SERVER, options: Sequence[str] = ("nfsvers=4.1",)
+    export: str,
+    namespace: str,
+    server: str = NFS_SERVER,
+    options: Sequence[str] = ("nfsvers=4.1",),
+    name: str = "homes",
+    user: str = "",
 ) -> list[dict[str, Any]]:
-    """Return a static volume on an NFS server and the claim that is bound to it and to nothing else."""
-    claim = {"name": "homes", "namespace": namespace}
-    spec = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": f"homes-{namespace}"}
+    """Return a static volume on an NFS server and the claim that is bound to it and to nothing else.
+
+    With `user`, it is a claim that KubeSpawner made for them.
+    """
+    claim = {"name": name, "namespace": namespace}
+    annotations = {"annotations": {KUBESPAWNER_USER: user}} if user else {}
+    spec = {"accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": f"{name}-{namespace}"}
     volume = {
         "capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteMany"],
@@ -131,13 +141,13 @@ def claim_on(
         {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
-            "metadata": {"name": f"homes-{namespace}"},
+            "metadata": {"name": f"{name}-{namespace}"},
             "spec": volume,
         },
         {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": claim,
+            "metadata": claim | annotations,
             "spec": {**spec, "resources": {"requests": {"storage": "1Gi"}}},
         },
     ]

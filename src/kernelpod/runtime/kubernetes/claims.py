@@ -60,7 +60,8 @@ async def _own_claim(api: ApiServer, volume: Volume, namespace: str, user: str) 
     found = await _first(api, volume.claim, *paths)
     if (found["metadata"].get("annotations") or {}).get(KUBESPAWNER_USER, user) != user:
         # As claim-a-2eb is by its name that of the user a-2eb, and was made for a.b.
-        raise _not_shared(found["metadata"]["name"], "it was made for another user")
+        claim, remedy = found["metadata"]["name"], "one of you needs a claim of another name"
+        raise _not_shared(claim, "it was made for another user, whose name it had in an older hub", remedy)
     return found
 
 
@@ -99,10 +100,9 @@ def _folder(volume: dict[str, Any], claim: dict[str, Any], name: str) -> tuple[s
     raise _not_shared(name, f"its volume {volume['metadata']['name']} is not an NFS folder")
 
 
-def _not_shared(claim: str, why: str, *, detail: str = "") -> StartFailed:
-    return StartFailed(
-        "home_not_shared",
-        f"Kernels cannot mount your home, the claim {claim}: {why}. Tell an admin: homes must be "
-        "folders of one NFS server, or kernels must run in the hub's namespace.",
-        detail=detail,
-    )
+_SHARED = "homes must be folders of one NFS server, or kernels must run in the hub's namespace"
+
+
+def _not_shared(claim: str, why: str, remedy: str = _SHARED, *, detail: str = "") -> StartFailed:
+    said = f"Kernels cannot mount your home, the claim {claim}: {why}. Tell an admin: {remedy}."
+    return StartFailed("home_not_shared", said, detail=detail)
