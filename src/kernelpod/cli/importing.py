@@ -18,6 +18,7 @@ from kernelpod.courses.check import check_courses
 from kernelpod.errors import SettingsError
 from kernelpod.findings.finding import START, Finding
 from kernelpod.findings.yamlfile import read_values
+from kernelpod.importers.courses.exams import imported_exams
 from kernelpod.importers.courses.hubs import imported_courses
 from kernelpod.importers.gateway.values import GATEWAY_CHART, imported_gateway
 from kernelpod.importers.helm.files import helm_values
@@ -25,6 +26,7 @@ from kernelpod.importers.hub.layout import Layout, config_of, guessed
 from kernelpod.importers.hub.secrets import SECRETS, SETTINGS, VALUES
 from kernelpod.importers.hub.values import Options, imported_values
 from kernelpod.importers.plain.hubs import TRAITS, imported_python, imported_tljh
+from kernelpod.importers.preview.exams import exams_preview
 from kernelpod.importers.preview.lists import courses_preview
 from kernelpod.importers.preview.plain import python_preview, tljh_preview
 from kernelpod.importers.preview.rows import Row
@@ -51,9 +53,14 @@ NOTHING_WRITTEN = "nothing was written: the questions above need an answer"
     type=click.Choice(get_args(Layout)),
     help="Layout of the source; else guessed from its keys.",
 )
-@click.option("--image", default="", help="courses-config: image of servers where the source's is not fixed.")
 @click.option(
-    "--kernelspec", "kernelspecs", multiple=True, help="courses-config: a kernelspec of exams; repeat for more."
+    "--image", default="", help="Of courses and exams: image of servers where the source's is not fixed."
+)
+@click.option(
+    "--kernelspec",
+    "kernelspecs",
+    multiple=True,
+    help="Of exams: a kernelspec that they may start; repeat for more.",
 )
 @click.option(
     "--at", default="", help="Of values: the hub's or gateway's dotted path in the files; else it is searched."
@@ -80,11 +87,11 @@ def import_hub(
 ) -> None:
     """Take over the configuration of another hub at SOURCES, and say what became of each value.
 
-    SOURCES are a config.yaml with server.<hub> and its folders of CSV lists, or files of values of Zero to
-    JupyterHub or Enterprise Gateway in Helm's order, also inside of a larger chart's values or of a manifest that
-    deploys the chart. No file is overwritten. The new files are checked as `hub check-values`, `hub check-config`
-    and `courses check` do. The exit status is 1 if they still have errors, which are named, and 3 if rights would
-    widen or homes would move: then nothing is written, and --accept CODE takes it.
+    SOURCES are a config.yaml with server.<hub> or a config-exam.yaml, and its folders of CSV lists, or files of
+    values of Zero to JupyterHub or Enterprise Gateway in Helm's order, also inside of a larger chart's values or
+    of a manifest that deploys the chart. No file is overwritten. The new files are checked as `hub check-values`,
+    `hub check-config` and `courses check` do. The exit status is 1 if they still have errors, which are named, and
+    3 if rights would widen or homes would move: then nothing is written, and --accept CODE takes it.
 
     \b
     Examples:
@@ -126,7 +133,7 @@ def _imported(
     nfs: str,
 ) -> tuple[Imported, _Preview]:
     """Return the import, and what shows a user before and after."""
-    files = [config_of(source) for source in sources]
+    files = [config_of(source, layout) for source in sources]
     layout = layout or ("z2jh-values" if at else guessed(files[0]))
     if version and number_of(version) is None:
         raise ImportingError(f"--chart {version}: write the version of the old hub's chart, such as 3.3.7")
@@ -142,6 +149,9 @@ def _imported(
     if layout == "courses-config":
         made = imported_courses(files[0], image, kernelspecs)
         return made, lambda folder, user: courses_preview(made, folder, user)
+    if layout == "exams-config":
+        made = imported_exams(files[0], image, kernelspecs)
+        return made, lambda folder, user: exams_preview(made, folder, user)
     if layout == "jupyterhub-config":
         made = imported_python(files[0], options)
         return made, lambda _, user: python_preview(made, version, user)

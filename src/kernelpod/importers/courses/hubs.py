@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from kernelpod.importers.courses.parts import (
     TITLE,
     commands_of,
     fits,
+    hub_name,
     image_of,
     legal_id,
     profiles_of,
@@ -49,7 +49,7 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     lists = OldLists(made, config.parent)
     hubs = {}
     for name, part in servers.sections():
-        legal = _hub_name(name)
+        legal = hub_name(name)
         if legal in hubs or legal == "settings":
             raise unusable(
                 config, f"two hubs or files would have the name {legal!r}", made.tree.spot(part.keys).place
@@ -59,6 +59,12 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
         hubs[legal] = _hub(part, legal, lists, image, kernelspecs)
     _allowed(made, lists)
     _left(made, lists)
+    write_hubs(made, hubs, lists)
+    return made
+
+
+def write_hubs(made: Imported, hubs: dict[str, dict[str, Any]], lists: OldLists) -> None:
+    """Add the lists, the courses files of hubs by their names, and the settings."""
     column = lists.finish()
     titled = {} if column == USERNAME else {"lists": {"column": column}}
     for legal, hub in hubs.items():
@@ -68,7 +74,6 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     if len(hubs) > 1:  # as in the base that they come from, whose homes lie below one root
         settings["homes"] = {"shared_homes": True}
     made.write_yaml("settings.yaml", settings)
-    return made
 
 
 def _settings(name: str, hub: dict[str, Any]) -> dict[str, Any]:
@@ -81,11 +86,6 @@ def _settings(name: str, hub: dict[str, Any]) -> dict[str, Any]:
     if server := volume.get("server"):
         made["courses_nfs"] = [{"server": server, "root": storage["root"]}]
     return made
-
-
-def _hub_name(name: str) -> str:
-    legal = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return (legal if legal[:1].isalpha() else f"hub-{legal}")[:30].strip("-")
 
 
 def _hub(part: Part, name: str, lists: OldLists, image: str, kernelspecs: Sequence[str]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ _SHOW: dict[str, Callable[[int], str]] = {"cpu": format_millicores, "memory": fo
 # In KubeSpawner these units are powers of 1024; in Kubernetes they are powers of 1000.
 _SPAWNER_MEMORY = re.compile(r"\d+(\.\d+)?[KMGT]\Z")
 _IMAGE: TypeAdapter[str] = TypeAdapter(Image)
+# What servers get where a source says only a part.
+USUAL = ServerResources()
 TITLE: TypeAdapter[str] = TypeAdapter(Title)
 _ID: TypeAdapter[str] = TypeAdapter(Identifier)
 # Maximum length of a command in `after_start`.
@@ -70,15 +72,25 @@ def image_of(part: Part, instead: str) -> str:
     return ""
 
 
-def resources_of(part: Part) -> dict[str, dict[str, str]]:
-    """Take the four amounts; empty if there is none. If only some are set, the others are added."""
+def hub_name(name: str, most: int = 30) -> str:
+    """Return a valid name for a hub, of so many characters at most."""
+    legal = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return (legal if legal[:1].isalpha() else f"hub-{legal}")[:most].strip("-")
+
+
+def literal(name: str) -> str:
+    """Return a name as it is written into a path that may have placeholders."""
+    return name.replace("{", "{{").replace("}", "}}")
+
+
+def resources_of(part: Part, usual: ServerResources = USUAL) -> dict[str, dict[str, str]]:
+    """Take the four amounts; empty if there is none. If only some are set, the others are the usual ones."""
     found: dict[str, dict[str, str]] = {"guarantee": {}, "limit": {}}
     for key, which, resource in _AMOUNTS:
         if key in part and (text := _amount(part, key, resource)):
             found[which][resource] = text
     if not any(found.values()):
         return {}
-    usual = ServerResources()
     for resource in ("cpu", "memory"):
         parse, show = _PARSE[resource], _SHOW[resource]
         low, high = found["guarantee"].get(resource), found["limit"].get(resource)

@@ -11,7 +11,7 @@ from kernelpod.findings.finding import START
 from kernelpod.findings.yamlfile import Spot
 from kernelpod.importers.courses.folders import personal_of
 from kernelpod.importers.courses.lists import OldLists
-from kernelpod.importers.courses.parts import TITLE, commands_of, fits, image_of, legal_id, resources_of
+from kernelpod.importers.courses.parts import TITLE, commands_of, fits, image_of, legal_id, literal, resources_of
 from kernelpod.importers.courses.rolefiles import RoleConfig, configs_of, folder_of
 from kernelpod.importers.report import Part
 
@@ -144,24 +144,19 @@ def _exchange(part: Part, one: RoleConfig, mode: str, usual: list[str] | None) -
     own.drop("unknown key")
     part.note("", "added", "exchange: at the paths in the old hub's code, below storage.root")
     return {
-        "path": f"nbgrader/exchanges/{_plain(one.course)}/{_plain(one.id)}",
-        "mount_path": f"/srv/nbgrader/exchange/{_plain(one.id)}",
+        "path": f"nbgrader/exchanges/{literal(one.course)}/{literal(one.id)}",
+        "mount_path": f"/srv/nbgrader/exchange/{literal(one.id)}",
         "personalised": personal,
     }
 
 
 def _folder(one: RoleConfig) -> dict[str, Any]:
     """Return the course's folder, where graders work."""
-    path = f"courses/{_plain(one.course)}/{_plain(one.id)}"
+    path = f"courses/{literal(one.course)}/{literal(one.id)}"
     access = {"student": "none", "grader": "rw", "admin": "rw"}
     why = f"folder: {path} below storage.root, at /srv/{path}; it was below the homes of graders"
     one.part.note("", "added", why)
     return {"path": path, "mount_path": f"/srv/{path}", "access": access}
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is written into a path that may have placeholders."""
-    return name.replace("{", "{{").replace("}", "}}")
 
 
 def _list(one: RoleConfig, legal: str, lists: OldLists) -> Any:

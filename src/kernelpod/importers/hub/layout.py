@@ -13,14 +13,21 @@ from kernelpod.importers.helm.nests import Nest, nests_in
 from kernelpod.importers.plain.hubs import TLJH_SECTIONS
 from kernelpod.importers.report import ImportingError
 
-Layout = Literal["courses-config", "eg-values", "jupyterhub-config", "tljh-config", "z2jh-values"]
+Layout = Literal["courses-config", "eg-values", "exams-config", "jupyterhub-config", "tljh-config", "z2jh-values"]
 CONFIG = "config.yaml"
+# The name that a hub of exams gives its file.
+EXAMS_CONFIG = "config-exam.yaml"
 KERNEL_JSON = "kernel.json"
 
 
-def config_of(source: Path) -> Path:
-    """Return the file to import. Raises ImportingError if it does not exist."""
+def config_of(source: Path, layout: Layout | None = None) -> Path:
+    """Return the file to import. Raises ImportingError if it does not exist.
+
+    In a folder that is `config.yaml`, or that of a hub of exams if there is no other, or if this is the layout.
+    """
     file = source / CONFIG if source.is_dir() else source
+    if (layout == "exams-config" or not file.exists()) and (exams := source / EXAMS_CONFIG).is_file():
+        file = exams
     if source.name == KERNEL_JSON or (not file.exists() and (source / KERNEL_JSON).is_file()):
         raise ImportingError(
             f"{source}: this is a kernelspec; take it over with `kernelpod specs import {source}`"
@@ -39,6 +46,8 @@ def guessed(file: Path) -> Layout:
         found: list[Layout] = []
         if any("server" in one.data for one in documents):
             found.append("courses-config")
+        if any(map(_is_of_exams, documents)):
+            found.append("exams-config")
         hubs = nests_in(file)
         if nests_in(file, GATEWAY_CHART) and not any(map(_is_sure, hubs)):
             found.append("eg-values")
@@ -63,15 +72,19 @@ def _instead(document: YamlTree) -> str:
         return "its values are in base64; decode them, and import the decoded file"
     if {"apiVersion", "name"} <= data.keys() and data.keys() & {"version", "dependencies"}:
         return "this is a chart; import the values that Helm is given, such as `helm get values` prints"
-    nbgrader = data.get("nbgrader")
-    if (isinstance(nbgrader, dict) and "active_student_courses" in nbgrader) or "course_config_dir" in data:
+    if "course_config_dir" in data:
         return (
-            "this is a hub of courses or of exams without `server`, which no layout has; write a courses file "
-            "(docs/courses.md), whose lists of users can be the old ones"
+            "this is the newer e2x course hub (its file names course_config_dir), which no layout has; write a "
+            "courses file (docs/courses.md), whose lists of users can be the old ones"
         )
     if {"argv", "display_name"} <= data.keys():
         return "this is a kernelspec; use `kernelpod specs import`"
     return ""
+
+
+def _is_of_exams(document: YamlTree) -> bool:
+    nbgrader = document.data.get("nbgrader")
+    return isinstance(nbgrader, dict) and "active_student_courses" in nbgrader
 
 
 def _is_sure(nest: Nest) -> bool:

@@ -33,25 +33,31 @@ _IMAGE, _KERNELSPECS, _NETWORK = "image", "kernelspecs", "network of kernels"
 
 
 @dataclass
-class _Member:
+class Member:
     """A course that a user is in."""
 
     course: str
     """Its hub and its name."""
     role: str
     seen: Seen
+    exam: str = ""
+    """The course and the semester of an exam, whose hub the old file does not name."""
 
     @property
     def key(self) -> str:
         """What is the same of old and new names, which have fewer characters."""
-        return re.sub(r"[^a-z0-9]+", "-", self.course.lower())
+        return re.sub(r"[^a-z0-9]+", "-", (self.exam or self.course).lower())
 
 
 def courses_preview(made: Imported, folder: Path, user: str) -> list[Row]:
     """Return what a user sees of each of their courses; `folder` has the new files. Raises ImportingError."""
-    config = made.tree.spot(()).file
-    before = _by_key(_before(made.tree.data, config.parent, user))
-    after = _by_key(_after(made, folder, user))
+    root = made.tree.spot(()).file.parent
+    return member_rows(made, _before(made.tree.data, root, user), after_of(made, folder, user), user)
+
+
+def member_rows(made: Imported, old: Iterator[Member], new: Iterator[Member], user: str) -> list[Row]:
+    """Return the rows of courses that a user was in and is in. Raises ImportingError if there are none."""
+    config, before, after = made.tree.spot(()).file, _by_key(old), _by_key(new)
     if not before and not after:
         raise ImportingError(
             f"{config}: --preview shows what a user has in their courses, and {user!r} is in no list of one: name "
@@ -60,14 +66,14 @@ def courses_preview(made: Imported, folder: Path, user: str) -> list[Row]:
     return [row for key in {**before, **after} for row in _rows(before.get(key), after.get(key))]
 
 
-def _by_key(members: Iterator[_Member]) -> dict[str, _Member]:
-    found: dict[str, _Member] = {}
+def _by_key(members: Iterator[Member]) -> dict[str, Member]:
+    found: dict[str, Member] = {}
     for member in members:  # of several semesters the first is what a server starts with
         found.setdefault(member.key, member)
     return found
 
 
-def _rows(before: _Member | None, after: _Member | None) -> Iterator[Row]:
+def _rows(before: Member | None, after: Member | None) -> Iterator[Row]:
     course = before.course if before else after.course if after else ""
     roles = before.role if before else "-", after.role if after else "-"
     if after and after.course != course:
@@ -78,7 +84,7 @@ def _rows(before: _Member | None, after: _Member | None) -> Iterator[Row]:
         yield from (row._replace(what=f"  {row.what}") for row in rows_of(old, new))
 
 
-def _before(data: Any, root: Path, user: str) -> Iterator[_Member]:
+def _before(data: Any, root: Path, user: str) -> Iterator[Member]:
     """Yield the courses whose lists name the user, and whether a block list kept them out."""
     servers = at(data, "server")
     for hub, part in servers.items() if isinstance(servers, dict) else ():
@@ -87,13 +93,13 @@ def _before(data: Any, root: Path, user: str) -> Iterator[_Member]:
             yield from _of_roles(str(hub), part, mode, root, user)
         listed = at(part, "course_list")
         for course in dict.fromkeys(map(str, listed if isinstance(listed, list) else [listed])):
-            if "/" not in course and _names(root / "nbgrader" / mode / f"{course}.csv", user):
+            if "/" not in course and names_user(root / "nbgrader" / mode / f"{course}.csv", user):
                 blocked = _blocked(root, mode, course, user)
                 seen = Seen(_HOME, {}) if blocked else _seen(part, _home(mode, course, user))
-                yield _Member(f"{hub} {course}", "blocked" if blocked else "in its list", seen)
+                yield Member(f"{hub} {course}", "blocked" if blocked else "in its list", seen)
 
 
-def _names(path: Path, user: str) -> bool:
+def names_user(path: Path, user: str) -> bool:
     """Return whether a cell of a list is the user's name."""
     try:
         raw, _ = read_ordinary(path, Lists().max_bytes)
@@ -107,15 +113,15 @@ def _blocked(root: Path, mode: str, course: str, user: str) -> bool:
     courses = {path.stem for path in root.glob("nbgrader/*/*.csv")}
     lists = [path for place in _BLOCK for path in (root / place).glob("*.csv")]
     here = (path for path in lists if path.stem not in courses or (mode == "exam" and path.stem == course))
-    return any(_names(path, user) for path in here)
+    return any(names_user(path, user) for path in here)
 
 
-def _of_roles(hub: str, part: Any, mode: str, root: Path, user: str) -> Iterator[_Member]:
+def _of_roles(hub: str, part: Any, mode: str, root: Path, user: str) -> Iterator[Member]:
     """Yield the courses of an older hub, in which a grader is no student."""
-    blocked = any(_names(path, user) for path in (*blocking(part, root), *_of_no_course(root)))
-    found: dict[str, _Member] = {}
+    blocked = any(names_user(path, user) for path in (*blocking(part, root), *_of_no_course(root)))
+    found: dict[str, Member] = {}
     for one in courses_of(part, mode, root):
-        if not any(_names(path, user) for path in one.lists):
+        if not any(names_user(path, user) for path in one.lists):
             continue
         config = one.config if isinstance(one.config, dict) else {}
         instead = {key: config[key] for key in ("image", "resources") if config.get(key)}
@@ -123,7 +129,7 @@ def _of_roles(hub: str, part: Any, mode: str, root: Path, user: str) -> Iterator
             instead["resources"] = at(part, "grader_resources")
         home = one.home(mode, Names("", user).path("{username}"))
         seen = Seen(_HOME, {}) if blocked else _seen({**part, **instead}, home, reads=one.role == "student")
-        found[one.id] = _Member(f"{hub} {one.id}", "blocked" if blocked else one.role, seen)
+        found[one.id] = Member(f"{hub} {one.id}", "blocked" if blocked else one.role, seen)
     yield from found.values()
 
 
@@ -147,6 +153,11 @@ def _seen(part: Any, home: str, *, reads: bool = False) -> Seen:
             mounts.setdefault(
                 str(mount.get("mountPath")).rstrip("/"), with_rights(whole, reads or mount.get("readOnly"))
             )
+    return Seen("", mounts, facts_of(part), _NOT_SAID)
+
+
+def facts_of(part: Any) -> dict[str, str]:
+    """Return the image and the amounts of an old hub or course, and what its code decided."""
     resources = at(part, "resources")
     memory, cpu = (
         amount(*(at(resources, f"{what}_{which}") for which in ("guarantee", "limit"))) for what in ("mem", "cpu")
@@ -155,10 +166,10 @@ def _seen(part: Any, home: str, *, reads: bool = False) -> Seen:
     if isinstance(image, dict):
         image = ":".join(str(image[key]) for key in ("name", "tag") if image.get(key))
     facts = {_IMAGE: str(image or _OF_CODE), MEMORY: memory, CPU: cpu}
-    return Seen("", mounts, {**facts, _KERNELSPECS: "(of the image)", _NETWORK: _OF_CODE}, _NOT_SAID)
+    return {**facts, _KERNELSPECS: "(of the image)", _NETWORK: _OF_CODE}
 
 
-def _after(made: Imported, folder: Path, user: str) -> Iterator[_Member]:
+def after_of(made: Imported, folder: Path, user: str, *, by_semester: bool = False) -> Iterator[Member]:
     """Yield the courses that the user is in by the new files. A file with errors lets nobody in."""
     settings = load(folder / "settings.yaml")
     for name in made.courses:
@@ -166,7 +177,9 @@ def _after(made: Imported, folder: Path, user: str) -> Iterator[_Member]:
         roster.refresh()
         if hub := roster.hub:
             for member in roster.memberships(user):
-                yield _Member(f"{hub.hub} {member.course}", member.role, _given(settings, hub, member, user))
+                seen = _given(settings, hub, member, user)
+                exam = f"{member.course} {hub.semester}" if by_semester else ""
+                yield Member(f"{hub.hub} {member.course}", member.role, seen, exam)
 
 
 def _given(settings: Settings, hub: HubFile, member: Membership, user: str) -> Seen:
