@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ from pydantic import TypeAdapter
 from kernelpod.courses.fields import FolderPath, MountPath
 from kernelpod.courses.model import ServerResources
 from kernelpod.findings.finding import FindingsError
-from kernelpod.findings.secrets import is_secret
 from kernelpod.findings.yamlfile import read_tree
 from kernelpod.importers.courses.examfiles import Exam, exams_of
 from kernelpod.importers.courses.folders import personal_of
 from kernelpod.importers.courses.hubs import write_hubs
 from kernelpod.importers.courses.lists import OldLists
 from kernelpod.importers.courses.parts import TITLE, fits, hub_name, image_of, legal_id, literal, resources_of
+from kernelpod.importers.quoting import quoted
 from kernelpod.importers.report import Imported, ImportingError, Part
 
 _PATH: TypeAdapter[str] = TypeAdapter(FolderPath)
@@ -34,11 +33,6 @@ _SHARES = "/srv/shares"
 _READ = dict.fromkeys(("student", "grader", "admin"), "ro")
 # Names of hubs have at most 30 characters.
 _LONGEST = 30
-# So much of a command is quoted, and nothing of one that speaks of something secret.
-_QUOTED = 300
-_PRIVATE = re.compile(
-    r"passw|token|secret|credential|auth|\bkey|[-_]key|(^|\s)(-u|--user)\b|-----|://[^/\s]*@", re.I
-)
 _SIZES = "only CPU and memory are imported"
 _MOUNTS = {
     "exchange": "it is the exchange's path below storage.root",
@@ -167,9 +161,7 @@ def _leave_commands(part: Part) -> None:
     sections = part.section("commands")
     for name in sections.names():
         for keys, command in sections.words(name):
-            private = is_secret("", command) or _PRIVATE.search(command)
-            quoted = "(it looks as if a secret is in it)" if private else command[:_QUOTED]
-            why = f"it ran before a server began: put it into the image, or into after_start: {quoted}"
+            why = f"it ran before a server began: put it into the image, or into after_start: {quoted(command)}"
             part.made.note(keys, "left", why)
 
 

@@ -45,7 +45,7 @@ _DECIDED = {
     **dict.fromkeys(("volumes", "volume_mounts", "init_containers", "working_dir"), _SAME),
     **dict.fromkeys(("storage_pvc_ensure", "pvc_name_template", "storage_class", "storage_capacity"), _SAME),
     **dict.fromkeys(("uid", "gid", "fs_gid"), "policy.uid and policy.gid of the settings are used everywhere"),
-    **dict.fromkeys(("cmd", "args"), "it would replace the command of `kernelpod hub values`"),
+    "cmd": "it would replace the command of `kernelpod hub values`",
     "namespace": "the network policies of servers do not hold in other namespaces",
 }
 _VARIABLES = ("KERNEL_", "JUPYTER_GATEWAY_", "JUPYTERHUB_SINGLEUSER_APP")
@@ -66,28 +66,6 @@ def move_traits(values: Values, *, say: bool = True) -> None:
                 _over(values, (*where, trait), place, say=say)
     if values.has((*tuple(_STORAGE.split(".")), "extraVolumes")):
         _only_their_volumes(values)
-
-
-def keep_options(values: Values) -> None:
-    """Keep the options of a command: they may take something away from users, such as terminals."""
-    command = values.get("singleuser.cmd")
-    words = command[1:] if isinstance(command, list) and "-c" not in command else []
-    options = [one for one in words if str(one).startswith("--") and "gateway" not in str(one).lower()]
-    keys: Keys = next(
-        (one for section in reversed(_SECTIONS) if values.has(one := ("hub", "config", section, "args"))),
-        ("hub", "config", "Spawner", "args"),
-    )
-    others = values.get(keys) or []
-    if not options or not isinstance(others, list):
-        return
-    began = values.came_from(("singleuser", "cmd"))
-    for number, one in enumerate(command):
-        if one in options:
-            values.made.note((*began, number), "changed", f"it is in {'.'.join(map(str, keys))} now")
-    if others:
-        values.note(keys, "changed", "with the options of the command")
-        values.pop(keys)
-    values.put(keys, [*options, *others], keys)
 
 
 def clean_profiles(values: Values) -> None:

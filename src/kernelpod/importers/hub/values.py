@@ -25,6 +25,7 @@ from kernelpod.importers.hub.broken import (
     take_spawner,
 )
 from kernelpod.importers.hub.chartkeys import GENERATED, drop_other_shapes
+from kernelpod.importers.hub.commands import keep_options
 from kernelpod.importers.hub.containers import take_init_containers
 from kernelpod.importers.hub.culling import take_culling
 from kernelpod.importers.hub.homes import homes_of
@@ -33,7 +34,7 @@ from kernelpod.importers.hub.network import ask_of_internet, take_network
 from kernelpod.importers.hub.older import take_older
 from kernelpod.importers.hub.roles import move_roles
 from kernelpod.importers.hub.secrets import HEAD, SECRETS, SETTINGS, VALUES, take_secrets
-from kernelpod.importers.hub.spawner import clean_profiles, keep_options, move_traits
+from kernelpod.importers.hub.spawner import clean_profiles, move_traits
 from kernelpod.importers.hub.variables import clean_variables, list_as_mapping
 from kernelpod.importers.moves import Values
 from kernelpod.importers.report import Imported, ImportingError, Note

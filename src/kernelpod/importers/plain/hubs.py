@@ -8,15 +8,18 @@ from typing import Any
 
 from kernelpod.findings.finding import FindingsError
 from kernelpod.findings.yamlfile import Keys, dotted, read_tree
+from kernelpod.hub.servers import arguments
 from kernelpod.importers.hub.auth import move_renamed
 from kernelpod.importers.hub.broken import KUBESPAWNERS
+from kernelpod.importers.hub.commands import keep_options, with_generated
 from kernelpod.importers.hub.secrets import SECRETS, take_secrets
 from kernelpod.importers.hub.spawner import VALUES, move_traits
-from kernelpod.importers.hub.values import Options, settings_of, write_settings
+from kernelpod.importers.hub.values import Options, check_settings, settings_of, write_settings
 from kernelpod.importers.moves import Values
 from kernelpod.importers.plain.docker import SECTIONS, take_docker
 from kernelpod.importers.plain.pythonfile import Left, read_python
 from kernelpod.importers.report import Imported, ImportingError, Note, Question
+from kernelpod.settings.sections import Settings
 
 TRAITS = "config.yaml"
 LEFT = "left.py"
@@ -142,7 +145,10 @@ def _finished(made: Imported, values: Values, options: Options, known: dict[str,
     """
     move_renamed(values)
     move_traits(values, say=False)
+    keep_options(values)
     settings = settings_of(values, options.version, options.nfs) | known
+    check_settings(made, settings)
+    with_generated(values, arguments(Settings.model_validate(settings)))
     if lost and settings.get("homes", {}).get("volume") == {"kind": "none"}:
         why = f"where {lost} had homes is not known, and servers would have folders that are deleted as they end"
         values.ask("homes-move", _SPAWNER, why)
