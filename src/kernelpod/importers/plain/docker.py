@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from kernelpod.homes.volumes import Homes
 from kernelpod.importers.hub.templates import Slugs
 from kernelpod.importers.hub.volumes import OldMount, OldVolume, refused, shared_mount, split_path
 from kernelpod.importers.moves import Values
+from kernelpod.importers.plain.dockerhost import take_host_config
 from kernelpod.importers.report import Part
 
 SECTIONS = ("DockerSpawner", "SwarmSpawner", "SystemUserSpawner")
@@ -45,7 +47,13 @@ def take_docker(values: Values) -> dict[str, Any]:
             if values.has((*where, trait)):
                 values.drop(place, f"{section}.{trait} takes precedence")
                 values.move((*where, trait), place)
-        found = [bind for trait in ("volumes", "read_only_volumes") for bind in _binds(values, (*where, trait))]
+        extra = take_host_config(values, where, is_read=not _is_swarm(values, section))
+        for trait in ("volumes", "read_only_volumes") if extra else ():
+            values.drop((*where, trait), "extra_host_config.binds took the place of all folders that are mounted")
+        traits: list[tuple[Keys, Any]] = [extra] if extra else []
+        for trait in () if extra else ("volumes", "read_only_volumes"):
+            traits.append((values.came_from((*where, trait)), values.pop((*where, trait))))
+        found = [bind for began, given in traits for bind in _binds(values, began, given)]
         notebooks = values.drop(
             (*where, "notebook_dir"), "it is homes.mount_path of the settings, if it is mounted"
         )
@@ -56,25 +64,49 @@ def take_docker(values: Values) -> dict[str, Any]:
     return made
 
 
-def _binds(values: Values, keys: Keys) -> list[_Bind]:
-    """Take folders of the machine that are mounted; volumes of Docker are left to the admin."""
-    given, began = values.pop(keys), values.came_from(keys)
+def _is_swarm(values: Values, section: str) -> bool:
+    """Return whether servers are services of a swarm, which read fewer traits."""
+    config = values.made.tree.data["hub"]["config"]
+    hub = config.get("JupyterHub")
+    named = str(hub.get("spawner_class")) if isinstance(hub, dict) else ""
+    return section == "SwarmSpawner" or "swarm" in named.lower()
+
+
+def _binds(values: Values, began: Keys, given: Any) -> list[_Bind]:
+    """Return folders of the machine that are mounted; volumes of Docker are left to the admin."""
     found = []
-    for host, place in given.items() if isinstance(given, dict) else ():
+    if given is not None and not isinstance(given, (dict, list)):
+        values.made.note(began, "left", "folders and their places were expected here")
+    for key, host, place in _pairs(given):
         bind, mode = (place.get("bind"), place.get("mode", "rw")) if isinstance(place, dict) else (place, "rw")
         if not isinstance(bind, str):
             values.made.note(
-                (*began, host), "left", "it has no one place in servers: write homes or mounts of the settings"
+                (*began, key), "left", "it has no one place in servers: write homes or mounts of the settings"
             )
             continue
-        if not str(host).startswith("/"):
+        if not host.startswith("/"):
             why = "it is a volume of Docker: copy it to a folder, and write homes or mounts of the settings"
-            values.made.note((*began, host), "left", why)
+            values.made.note((*began, key), "left", why)
             continue
         # Nothing becomes writable by a mistake.
-        read_only = keys[-1] == "read_only_volumes" or not isinstance(mode, str) or "ro" in mode.lower().split(",")
-        found.append(_Bind((*began, host), str(host), bind.rstrip("/"), read_only))
+        read_only = (
+            began[-1] == "read_only_volumes" or not isinstance(mode, str) or "ro" in mode.lower().split(",")
+        )
+        found.append(_Bind((*began, key), host, bind.rstrip("/"), read_only))
     return found
+
+
+def _pairs(given: Any) -> Iterator[tuple[str | int, str, Any]]:
+    """Yield the key, the folder and the place of folders by themselves, or of texts `FOLDER:PLACE:MODE`."""
+    if isinstance(given, dict):
+        yield from ((host, str(host), place) for host, place in given.items())
+    for number, one in enumerate(given) if isinstance(given, list) else ():
+        host, *rest = one.split(":") if isinstance(one, str) else [""]
+        yield (
+            number,
+            host,
+            {"bind": rest[0], "mode": rest[1] if len(rest) > 1 else "rw"} if 0 < len(rest) < 3 else None,
+        )
 
 
 def _former_names(values: Values, where: Keys, binds: list[_Bind]) -> None:

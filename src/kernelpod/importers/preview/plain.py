@@ -60,6 +60,8 @@ def python_preview(made: Imported, version: str, user: str) -> list[Row]:
     traits: dict[str, Any] = {}
     for section in _SECTIONS[kind]:
         traits |= {_today(section, name): value for name, value in _pairs(at(config, section))}
+    if kind not in ("KubeSpawner", "SwarmSpawner"):
+        traits |= _of_docker(traits)
     before = _pod(traits, version, user) if kind == "KubeSpawner" else _container(traits, user, kind)
     before.facts = _facts(traits)
     if LEFT in made.files:
@@ -95,6 +97,28 @@ def _today(section: str, trait: str) -> str:
 def _pod(traits: dict[str, Any], version: str, user: str) -> Seen:
     volumes = by_name(traits.get("volumes"))
     return Seen("", mounted(volumes, items(traits.get("volume_mounts")), Names(version, user)))
+
+
+def _of_docker(traits: dict[str, Any]) -> dict[str, Any]:
+    """Return traits in place of which Docker was given something else, by `extra_host_config`."""
+    extra, made = traits.get("extra_host_config"), dict[str, Any]()
+    if (limit := at(extra, "mem_limit")) is not None:
+        made["mem_limit"] = limit
+    nano, quota, period = (at(extra, key) for key in ("nano_cpus", "cpu_quota", "cpu_period"))
+    numbers = [one for one in (nano, quota, period) if isinstance(one, int) and one > 0]
+    if numbers and nano in numbers:
+        made["cpu_limit"] = nano / 10**9
+    elif numbers and quota in numbers:
+        made["cpu_limit"] = quota / (period or 100_000)
+    if binds := at(extra, "binds"):
+        texts = [one.split(":") for one in binds if isinstance(one, str)] if isinstance(binds, list) else []
+        listed = {host: {"bind": place, "mode": "".join(mode)} for host, place, *mode in filter(_is_bind, texts)}
+        made |= {"volumes": binds if isinstance(binds, dict) else listed, "read_only_volumes": {}}
+    return made
+
+
+def _is_bind(words: list[str]) -> bool:
+    return len(words) in (2, 3)
 
 
 def _container(traits: dict[str, Any], user: str, kind: str) -> Seen:
