@@ -175,6 +175,22 @@ def test_services_of_a_swarm_do_not_read_it(tmp_path: Path) -> None:
         assert (spawner(made), asked(made)) == ({}, set())
 
 
+def test_a_folder_of_the_machine_is_never_the_claim_of_all_homes(tmp_path: Path) -> None:
+    more = "c.DockerSpawner.volumes['%s'] = '/%s'\n"
+    folders = ("/srv/data", "/srv/homes-of-old", "/srv/x/{username}", "/homes")
+    lines = "".join(more % (folder, f"m{number}") for number, folder in enumerate(folders))
+    found = settings(of(tmp_path, {}, HOME + lines))
+    assert found["homes"].get("volume") is None
+    claims = [one["volume"]["claim"] for one in found["mounts"]]
+    assert len(set(claims)) == len(folders)
+    assert all(claim.startswith("docker-") for claim in claims)
+    (tmp_path / "jupyterhub_config.py").write_text(
+        f"c.JupyterHub.spawner_class = 'docker'\n{HOME}{more % ('/srv/data', 'data')}", encoding="utf-8"
+    )
+    said = run(tmp_path / "jupyterhub_config.py", "--to", tmp_path / "new", "--preview", "ada")
+    assert "on a cluster claim docker-data" in said
+
+
 def test_the_preview_shows_what_docker_was_given(tmp_path: Path) -> None:
     extra = {"mem_limit": "512m", "cpu_quota": 50_000, "binds": ["/srv/h/{username}:/home/jovyan", "/d:/data:ro"]}
     of(tmp_path, extra, "c.DockerSpawner.volumes = {'/old': '/old'}\nc.DockerSpawner.cpu_limit = 4\n")

@@ -170,6 +170,11 @@ def _mount(
     if why:
         values.made.note(bind.keys, "dropped", why)
     else:
-        others.append(made)
-        why = f"it is mounts[].{made['name']}; on a cluster, set its volume, else it is the claim of all homes"
+        # Without one, the volume would be the claim of all homes, which everybody would see.
+        claim = f"docker-{made['name']}"
+        others.append({**made, "volume": {"kind": "pvc", "claim": claim}})
+        why = (
+            f"it is mounts[].{made['name']}; on a cluster no server starts before there is the claim {claim} with "
+            "the folder's files, or its volume is set"
+        )
         values.made.note(bind.keys, "changed", why)
