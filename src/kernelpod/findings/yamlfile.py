@@ -99,8 +99,12 @@ def read_values(path: Path) -> YamlTree:
 
 def read_documents(path: Path) -> list[YamlTree]:
     """Return the mappings in a file that may have several documents, as Helm reads it. Raises FindingsError."""
-    trees = parsed(path, _text(path, None), GoLoader)
-    return [tree for tree in trees if isinstance(tree.data, dict)]
+    return [tree for tree in read_any(path) if isinstance(tree.data, dict)]
+
+
+def read_any(path: Path) -> list[YamlTree]:
+    """Return the documents in a file, as Helm reads it; `data` may be any value. Raises FindingsError."""
+    return parsed(path, _text(path, None), GoLoader)
 
 
 def parsed(path: Path, text: str, loader_class: Any = _LOADER, above: int = 0) -> list[YamlTree]:

@@ -100,7 +100,7 @@ def gateways_in(values: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str,
             yield from gateways_in(inner, (*above, str(key)))
 
 
-GATEWAY_CHART = Chart("gateway", "kernel or kip", gateways_in)
+GATEWAY_CHART = Chart("gateway", "kernel or kip", gateways_in, "enterprise-gateway")
 
 
 def imported_gateway(given: HelmValues) -> Imported:

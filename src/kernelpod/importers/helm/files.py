@@ -20,9 +20,9 @@ from kernelpod.findings.yamlfile import (
     dotted,
     inner_of,
     leaves_of,
-    read_documents,
+    read_any,
 )
-from kernelpod.importers.helm.nests import HUB, MORE_VALUES, Chart, Nest, ignored, nests_of
+from kernelpod.importers.helm.nests import HOLDERS, HUB, MORE_VALUES, Chart, Nest, ignored, nests_of
 from kernelpod.importers.report import ImportingError, Note
 
 _SET = Path("--set")
@@ -40,6 +40,8 @@ class Other(NamedTuple):
     """Where a later file sets it; None if it is around the hub's values."""
     more: bool = False
     """Whether it is where a manifest gives the chart more values, or names files and objects that do."""
+    empty: bool = False
+    """Whether it could be values, and is null or empty."""
 
 
 @dataclass
@@ -61,8 +63,10 @@ def helm_values(
     begin at the chart's values. Raises ImportingError if a file has no values of the chart, or several of them.
     """
     made = HelmValues(YamlTree({}, {(): Spot(files[0], START)}))
-    for file in files:
-        nest, beside = _nest(file, at, chart)
+    nests = [_nest(file, at, chart) for file in files]
+    if all(nest is None for nest in nests):
+        raise _no_section(files[0], at, chart)
+    for nest, beside in filter(None, nests):
         made.version = nest.version or made.version
         made.others += _around(nest)
         for tree in beside:
@@ -79,7 +83,9 @@ def others_of(given: HelmValues, what: str) -> list[Note]:
     more = f"it gives {what} more values, which are not read: give them with --set, or their file after this one"
     made = []
     for other in given.others:
-        if other.by is None:
+        if other.empty:
+            made.append(Note(other.spot, other.key, "dropped", "it is empty: it gives no values"))
+        elif other.by is None:
             made.append(Note(other.spot, other.key, "left", more if other.more else around))
         else:
             file, place = other.by
@@ -88,10 +94,11 @@ def others_of(given: HelmValues, what: str) -> list[Note]:
     return made
 
 
-def _nest(file: Path, at: str, chart: Chart) -> tuple[Nest, list[YamlTree]]:
-    """Return where a file has the hub's values, and its other documents."""
+def _nest(file: Path, at: str, chart: Chart) -> tuple[Nest, list[YamlTree]] | None:
+    """Return where a file has the hub's values, and its other documents; None if it says nothing at all."""
     try:
-        documents = read_documents(file)
+        read = read_any(file)
+        documents = [document for document in read if isinstance(document.data, dict)]
         nests = [nest for document in documents for nest in nests_of(document, chart)]
     except FindingsError as error:
         said = "\n".join(finding.as_text() for finding in error.findings)
@@ -103,10 +110,16 @@ def _nest(file: Path, at: str, chart: Chart) -> tuple[Nest, list[YamlTree]]:
         raise ImportingError(
             f"{file}: there are values of several {chart.name}s, at {places}; choose one with --at"
         )
+    if not any(document.data is not None and document.data != {} for document in read):
+        return None
     if not nests:
-        where = f" at {at}" if at else f", such as {chart.such_as}"
-        raise ImportingError(f"{file}: the file has no section of the chart{where}")
+        raise _no_section(file, at, chart)
     return nests[0], [document for document in documents if document is not nests[0].document]
+
+
+def _no_section(file: Path, at: str, chart: Chart) -> ImportingError:
+    where = f" at {at}" if at else f", such as {chart.such_as}"
+    return ImportingError(f"{file}: the file has no section of the chart{where}")
 
 
 def _is_template(file: Path) -> bool:
@@ -119,8 +132,11 @@ def _around(nest: Nest) -> Iterator[Other]:
     inside = nest.keys
     manifest = inside[:1] in (("spec",), ("helmCharts",))
     passed_over = ignored(nest.document)
-    for keys, _ in leaves_of(nest.document.data):
+    for keys, value in leaves_of(nest.document.data):
         if keys[: len(inside)] != inside[: len(keys)]:
+            if manifest and value in (None, "", {}, []) and keys[-1] in HOLDERS | MORE_VALUES:
+                yield Other(nest.document.spot(keys), shown(keys), None, empty=True)
+                continue
             more = manifest and not MORE_VALUES.isdisjoint(keys)
             instead = [
                 passed_over[above] for length in range(len(keys) + 1) if (above := keys[:length]) in passed_over

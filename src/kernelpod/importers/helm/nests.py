@@ -10,7 +10,7 @@ from typing import Any
 from kernelpod.base.chartkeys import SECTIONS, nested
 from kernelpod.base.goyaml import GoLoader
 from kernelpod.findings.finding import START, unusable
-from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, parsed, read_documents
+from kernelpod.findings.yamlfile import Keys, Spot, YamlTree, leaves_of, parsed, read_documents
 
 # Where manifests of Argo CD have an Application's spec, by kind.
 _ARGO: dict[str, Keys] = {"Application": ("spec",), "ApplicationSet": ("spec", "template", "spec")}
@@ -48,6 +48,15 @@ _VERSIONS: dict[str, tuple[Keys, ...]] = {
     },
     "Kustomization": (("helmCharts", "*", "version"),),
 }
+# Where these manifests name the chart.
+_CHARTS: dict[str, tuple[Keys, ...]] = {
+    "HelmRelease": (("spec", "chart", "spec", "chart"), ("spec", "chart", "name")),
+    "HelmChart": (("spec", "chart"),),
+    **{kind: ((*spec, "source", "chart"), (*spec, "sources", "*", "chart")) for kind, spec in _ARGO.items()},
+    "Kustomization": (("helmCharts", "*", "name"),),
+}
+# The keys of manifests that hold values, or what holds them.
+HOLDERS = frozenset(("valuesObject", "values", "valuesContent", "valuesInline", "helm", "sources", "source"))
 _GENERATED = "generators fill in {{...}} here: import an Application of those that `argocd appset generate` prints"
 
 
@@ -81,9 +90,11 @@ class Chart:
     """Sections of it, as an example."""
     found: Callable[[Any], Iterator[Keys]]
     """Yields the paths of its values in a mapping."""
+    published: str
+    """The name by which manifests know it."""
 
 
-HUB = Chart("hub", "hub or singleuser", hubs_in)
+HUB = Chart("hub", "hub or singleuser", hubs_in, "jupyterhub")
 
 
 def nests_in(file: Path, chart: Chart = HUB) -> list[Nest]:
@@ -97,15 +108,45 @@ def nests_of(document: YamlTree, chart: Chart = HUB) -> Iterator[Nest]:
     if kind not in _MANIFESTS or ("apiVersion" not in document.data and kind != "Kustomization"):
         yield from _below(chart, document, document, ())
         return
-    passed_over = ignored(document)
+    passed_over, found = ignored(document), False
+    for keys, value in _given(document, kind, passed_over):
+        if kind == "ApplicationSet" and "{{" in str(value):
+            file, place = document.spot(keys)
+            raise unusable(file, _GENERATED, place)
+        for nest in _below(
+            chart, document, _tree(document, keys, value), keys, _version(document.data, kind, keys)
+        ):
+            found = True
+            yield nest
+    if not found:
+        yield from _without_values(chart, document, kind, passed_over)
+
+
+def _given(document: YamlTree, kind: str, passed_over: dict[Keys, Keys]) -> Iterator[tuple[Keys, Any]]:
+    """Yield where a manifest has values, and what is there."""
     for path in _MANIFESTS[kind]:
         for keys, value in _at(document.data, path):
             if not any(keys[:length] in passed_over for length in range(len(keys) + 1)):
-                if kind == "ApplicationSet" and "{{" in str(value):
-                    file, place = document.spot(keys)
-                    raise unusable(file, _GENERATED, place)
-                version = _version(document.data, kind, keys)
-                yield from _below(chart, document, _tree(document, keys, value), keys, version)
+                yield keys, value
+
+
+def _without_values(chart: Chart, document: YamlTree, kind: str, passed_over: dict[Keys, Keys]) -> Iterator[Nest]:
+    """Yield empty values for a manifest that deploys the chart as it is: it gives none, or null, or empty ones."""
+    for path in _CHARTS.get(kind, ()):
+        for keys, name in _at(document.data, path):
+            root = keys[:-1] if "*" in path or kind in _ARGO else path[:1]
+            if root in passed_over or str(name).rpartition("/")[2] != chart.published:
+                continue
+            beside = [(at, value) for at, value in _given(document, kind, passed_over) if at[: len(root)] == root]
+            more = (
+                value
+                for at, value in leaves_of(rooted(document, root).data)
+                if not MORE_VALUES.isdisjoint(map(str, at))
+            )
+            if not any(_tree(document, *one).data for one in beside) and not any(more):
+                place = beside[0][0] if beside else root
+                empty = YamlTree({}, {(): document.spot(place)})
+                yield Nest(document, place, empty, _version(document.data, kind, keys))
 
 
 def ignored(document: YamlTree) -> dict[Keys, Keys]:
