@@ -8,6 +8,8 @@ from kernelpod.base.chartkeys import KEYS, SECTIONS
 from kernelpod.base.quantities import parse_bytes, parse_millicores
 from kernelpod.importers.moves import Values
 
+# Where the chart mounts homes if the values do not say it.
+NOTEBOOK_DIR = "/opt/bitnami/jupyterhub-singleuser"
 _OWN_SECTIONS = (
     "imagePuller",
     "postgresql",
@@ -41,11 +43,11 @@ _LEFT = {
 }
 
 
-def is_bitnami(values: Values) -> bool:
+def is_bitnami(data: dict[str, Any]) -> bool:
     """Return whether values are those of Bitnami's chart, by keys that only it has."""
-    hub, servers = values.section("hub"), values.section("singleuser")
+    hub, servers = (one if isinstance(one := data.get(key), dict) else {} for key in ("hub", "singleuser"))
     return bool(
-        values.data.keys() & set(_OWN_SECTIONS)
+        data.keys() & set(_OWN_SECTIONS)
         or hub.keys() & {"adminUser", "configuration", "existingConfigmap"}
         or servers.keys() & {"persistence", "notebookDir", "extraEnvVars"}
     )
@@ -64,8 +66,12 @@ def move_bitnami(values: Values) -> None:
     _image(values)
     _persistence(values)
     _resources(values)
+    given = values.get("singleuser.notebookDir")
+    if not isinstance(given, str) or not given:
+        values.drop("singleuser.notebookDir", "it is not a path: the chart's default counts")
     for old, new in _SINGLEUSER.items():
         values.move(old, new)
+    _usual_folder(values)
     for key in [key for key in values.data if key not in SECTIONS]:
         values.drop((key,), _LEFT.get(key, "the other chart has no such section"), "left")
     for section in ("hub", "proxy", "singleuser"):
@@ -73,6 +79,14 @@ def move_bitnami(values: Values) -> None:
             values.drop((section, "networkPolicy", key), _LEFT[section], "left")
         for key in [key for key in values.section((section,)) if key not in KEYS[section]]:
             values.drop((section, key), _LEFT[section], "left")
+
+
+def _usual_folder(values: Values) -> None:
+    """Keep the folder where the chart mounts homes by default: notebooks name files by it."""
+    place, kept = "singleuser.storage.homeMountPath", values.get("singleuser.storage.type") != "none"
+    if kept and values.put(place, NOTEBOOK_DIR, place):
+        why = f"homes are mounted at {NOTEBOOK_DIR}, the default of Bitnami's chart, in servers and kernels"
+        values.note("singleuser.notebookDir", "added", why)
 
 
 def _image(values: Values) -> None:

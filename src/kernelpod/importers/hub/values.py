@@ -73,10 +73,10 @@ def imported_values(given: HelmValues, options: Options = Options()) -> Imported
     values = Values(made)
     values.leave_encrypted()
     # Versions of Bitnami's chart have other numbers.
-    version = "" if is_bitnami(values) else options.version or given.version
+    version = "" if is_bitnami(values.data) else options.version or given.version
     ask_of_internet(values, version)
     _nulls(values)
-    if is_bitnami(values):
+    if is_bitnami(values.data):
         move_bitnami(values)
     _strays(values)
     move_renamed(values)

@@ -9,6 +9,7 @@ import yaml
 
 from kernelpod.base.merging import merged
 from kernelpod.importers.helm.files import HelmValues
+from kernelpod.importers.hub.bitnami import NOTEBOOK_DIR, is_bitnami
 from kernelpod.importers.hub.secrets import SECRETS, SETTINGS, VALUES
 from kernelpod.importers.preview.pods import Names, at, by_name, items, mounted
 from kernelpod.importers.preview.rows import CPU, MEMORY, PAGE, Row, Seen, amount, of_settings, page_of, rows_of
@@ -45,8 +46,10 @@ def _mounts(values: Any, version: str, user: str) -> dict[str, str]:
     volumes = by_name(_trait(values, "volumes", "singleuser_volumes", value=at(storage, "extraVolumes")))
     if mounts := _trait(values, "volume_mounts", "singleuser_volume_mounts"):  # instead of all mounts of the chart
         return mounted(volumes, items(mounts), names)
-    place = at(storage, "homeMountPath") or at(values, "singleuser", "notebookDir") or _HOME
-    home = names.path(str(place))
+    usual = NOTEBOOK_DIR if is_bitnami(values) else _HOME
+    said = at(values, "singleuser", "notebookDir")
+    place = at(storage, "homeMountPath") or (said if isinstance(said, str) else "") or usual
+    home = names.path(str(place)).rstrip("/")
     kind = str(at(storage, "type") or "dynamic")
     if at(values, "singleuser", "persistence", "enabled") is False:
         kind = "none"
@@ -75,6 +78,6 @@ def _facts(values: Any) -> dict[str, str]:
         )
         return amount(least or usual, most)
 
-    usual = "" if own or at(values, "singleuser", "persistence") else _GUARANTEE
+    usual = "" if own or is_bitnami(values) else _GUARANTEE
     page = _trait(values, "default_url", value=at(values, "singleuser", "defaultUrl"))
     return {MEMORY: said("memory", "mem", usual), CPU: said("cpu", "cpu", ""), PAGE: page_of(page)}
