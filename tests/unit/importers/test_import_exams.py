@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -268,8 +269,12 @@ def test_odd_values_below_break_nothing(tmp_path: Path, odd: Any) -> None:
     for nbgrader in (odd, {"active_student_courses": odd}, {"active_student_courses": {"Algo": odd}}):
         with pytest.raises(ImportingError):
             imported_exams(hub_of(tmp_path, {"nbgrader": nbgrader}))
-    more = {"exam_course_dir": odd, "exchange_root": odd, **active({"Algo": {"semesters": ONE}})["nbgrader"]}
-    assert unsaid(imported_exams(hub_of(tmp_path, {"nbgrader": more}))) == []
+    courses = active({"Algo": {"semesters": ONE}})["nbgrader"]
+    hub = hub_of(tmp_path, {"nbgrader": {"exchange_root": odd, "commands": odd, **courses}})
+    assert unsaid(imported_exams(hub)) == []
+    hub = hub_of(tmp_path, {"nbgrader": {"exam_course_dir": odd, **courses}})
+    with contextlib.suppress(ImportingError):  # if this is a path, there is no such folder
+        assert unsaid(imported_exams(hub)) == []
 
 
 def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
@@ -281,6 +286,53 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
         path.symlink_to(tmp_path / f"out.{suffix}")
         with pytest.raises(ImportingError, match="this link leads out of the imported folder"):
             imported_exams(hub)
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("nbgrader/exams", "nbgrader/exams"),
+        ("./nbgrader/exams/", "nbgrader/exams"),
+        ("/srv/jupyterhub/config/nbgrader/exams", "nbgrader/exams"),
+        (".", "."),
+        ("nbgrader/gone", ""),
+        ("other/nbgrader/exams", ""),
+        ("/srv/gone", ""),
+        ("../old/nbgrader/exams", ""),
+    ],
+)
+def test_lists_of_another_folder_are_never_read(tmp_path: Path, given: str, folder: str) -> None:
+    """What lies at the usual place, or in a folder of a similar path, may be lists of other exams."""
+    nbgrader = {**active({"Algo": {"semesters": ONE}})["nbgrader"], "exam_course_dir": given}
+    hub = hub_of(tmp_path, {"nbgrader": nbgrader})
+    for place in {folder, "nbgrader/exams"} - {""}:
+        (tmp_path / place / "Algo").mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "Algo" / "Algo.WS24.PZ1.yaml").write_text("{}", encoding="utf-8")
+        users = f"Username\n{'bob' if place == folder else 'eve'}\n"
+        (tmp_path / place / "Algo" / "Algo.WS24.PZ1.csv").write_text(users, encoding="utf-8")
+    if folder:
+        assert b"bob" in imported_exams(hub).files[f"lists/exam/{NAME}.csv"]
+    else:
+        with pytest.raises(ImportingError, match="no active exam"):
+            imported_exams(hub)
+
+
+@pytest.mark.parametrize("given", ["true", "yes", 1, [True], {}])
+def test_a_flag_that_is_none_shares_nothing(tmp_path: Path, given: Any) -> None:
+    text = yaml.safe_dump({"exchange": {"personalized_outbound": given}})
+    made = imported_exams(hub_of(tmp_path, files={"Algo/Algo.WS24.PZ1.yaml": text}))
+    assert "outbound" in course_of(made)["exchange"]["personalised"]
+
+
+def test_courses_and_semesters_that_make_one_id_have_exchanges_of_their_own(tmp_path: Path) -> None:
+    words = [("A", "B-C"), ("A-B", "C")]
+    courses = {course: {"semesters": [{"semester": when, "exam_period": "P"}]} for course, when in words}
+    files = {f"{course}/{course}.{when}.P.yaml": "{}" for course, when in words}
+    made = imported_exams(hub_of(tmp_path, active(courses), files))
+    hubs = [yaml.safe_load(made.files[name]) for name in made.courses]
+    assert len({(hub["semester"], *hub["courses"]) for hub in hubs}) == len(words)
+    assert len({next(iter(hub["courses"].values()))["exchange"]["path"] for hub in hubs}) == len(words)
+    assert not any("active periods" in note.why for note in made.notes)
 
 
 def test_the_layout_is_found_by_its_keys_and_its_name(tmp_path: Path) -> None:

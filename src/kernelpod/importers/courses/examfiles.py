@@ -6,7 +6,7 @@ import filecmp
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from kernelpod.findings.finding import START, unusable
@@ -55,7 +55,7 @@ def exams_of(made: Imported, nbgrader: Part, root: Path) -> list[Exam]:
     one exam differ: which of them counts depends on the version of the hub.
     """
     given = nbgrader.text(_DIR)
-    folder = (folder_of(root, given) if given else None) or root / _FOLDER
+    folder = _folder(root, given or _FOLDER)
     if given:
         nbgrader.note(_DIR, "changed", "exams and their lists are in the courses files and below lists/")
     taken: set[Path] = set()
@@ -69,6 +69,12 @@ def exams_of(made: Imported, nbgrader: Part, root: Path) -> list[Exam]:
         if path.suffix in (".csv", ".yaml", ".yml"):
             made.note_file(Spot(path, START), "dropped", "it belongs to no active exam that is taken over")
     return found
+
+
+def _folder(root: Path, given: str) -> Path:
+    """Return the folder of all exams, which there may not be. An absolute path is one in the old hub's pod."""
+    words = [word for word in PurePosixPath(given).parts if word not in ("/", "..")]
+    return (folder_of(root, given) if given.startswith("/") else None) or root.joinpath(*words)
 
 
 class _Files(NamedTuple):

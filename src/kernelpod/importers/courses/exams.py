@@ -85,7 +85,10 @@ def _imported(config: Path, image: str, kernelspecs: Sequence[str]) -> Imported:
     nbgrader = top.section("nbgrader")
     exams = exams_of(made, nbgrader, config.parent)
     if not exams:
-        said = [*made.said(), f"{config}: there is no active exam that can be taken over"]
+        said = [
+            *(note.as_text() for note in made.notes),
+            f"{config}: there is no active exam that can be taken over",
+        ]
         raise ImportingError("\n".join(said))
     old = _shared(made, top, nbgrader, exams, image, kernelspecs)
     hubs: dict[str, dict[str, Any]] = {}
@@ -265,14 +268,15 @@ def _ask(exams: list[Exam], old: _Old) -> None:
     )
     if old.has("exchange"):
         old.made.ask("writable", old.folders["exchange"].part.keys, why)
-    for course, others in _periods(exams).items():
+    for (_, id_), others in _periods(exams).items():
         if len(others) > 1:
-            why = f"{course} has {len(others)} active periods, whose exams have one exchange, as before"
+            why = f"{id_} has {len(others)} active periods, whose exams have one exchange, as before"
             old.made.note(others[-1].keys, "warning", why)
 
 
-def _periods(exams: list[Exam]) -> dict[str, list[Exam]]:
-    found: dict[str, list[Exam]] = {}
+def _periods(exams: list[Exam]) -> dict[tuple[str, str], list[Exam]]:
+    """Return the exams by what names their exchange."""
+    found: dict[tuple[str, str], list[Exam]] = {}
     for exam in exams:
-        found.setdefault(exam.id, []).append(exam)
+        found.setdefault((exam.course, exam.id), []).append(exam)
     return found

@@ -33,7 +33,7 @@ def exchange_of(part: Part, mode: str) -> dict[str, Any]:
 
 def personal_of(nbgrader: Part, mode: str) -> list[str]:
     """Take what is said of personal folders of an exchange; return the folders that are personal."""
-    said = {key: nbgrader.flag(f"personalized_{key}") for key in ("inbound", "outbound", "feedback")}
+    said = {key: _is_personal(nbgrader, f"personalized_{key}") for key in ("inbound", "outbound", "feedback")}
     # In an exam students never see submissions of others. Otherwise this is only the default.
     asked = {**said, "feedback": said["feedback"] is not False, "inbound": said["inbound"] is not False}
     personal = [key for key, yes in asked.items() if yes or (mode == "exam" and key != "outbound")]
@@ -51,6 +51,15 @@ def personal_of(nbgrader: Part, mode: str) -> list[str]:
         nbgrader.take("assignment_id")
         nbgrader.note("assignment_id", "dropped", "the exchange shows all released assignments")
     return personal
+
+
+def _is_personal(nbgrader: Part, key: str) -> bool | None:
+    """Take whether folders are personal. What is no boolean makes them so: nothing is shared by a mistake."""
+    value = nbgrader.take(key)
+    if isinstance(value, bool | None):
+        return value
+    nbgrader.note(key, "changed", "true or false was expected here: its folders are personal")
+    return True
 
 
 def mounts_of(part: Part, mode: str, *, by_role: bool) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -27,11 +27,12 @@ def exams_preview(made: Imported, folder: Path, user: str) -> list[Row]:
 def _before(data: Any, root: Path, user: str) -> Iterator[Member]:
     """Yield the active exams whose lists name the user."""
     courses = at(data, "nbgrader", "active_student_courses")
+    every = list(root.rglob("*.csv"))
     for course, inner in courses.items() if isinstance(courses, dict) else ():
         for one in items(at(inner, "semesters")):
             words = (str(course), str(one.get("semester")), str(one.get("examPeriod")))
             name = ".".join(words)
-            lists = [path for path in root.rglob("*.csv") if path.name == f"{name}.csv"]
+            lists = [path for path in every if path.name == f"{name}.csv"]
             if any(names_user(path, user) for path in lists):
                 own: Any = next((value for key, value in data.items() if str(key).endswith(f"/{name}.yaml")), {})
                 exam = f"{words[0]}-{words[1]} {words[1]}-{words[2]}"
