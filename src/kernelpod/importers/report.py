@@ -119,7 +119,9 @@ class Account:
         if keys in self.unchanged:
             means = (self.means.get(keys[:length], "") for length in range(len(keys), -1, -1))
             return Note(spot, key, "kept", next(filter(None, means), ""))
-        return Note(spot, key, "dropped", _EMPTY) if value in (None, {}, []) else Note(spot, key, "left", UNKNOWN)
+        return (
+            Note(spot, key, "dropped", _EMPTY) if value in (None, "", {}, []) else Note(spot, key, "left", UNKNOWN)
+        )
 
     def said(self) -> list[str]:
         """Return the notes as lines, with those on values that have no other."""

@@ -215,39 +215,26 @@ def test_submissions_of_others_are_never_seen(tmp_path: Path) -> None:
             {"exchange"},
         ),
         ({"share": {"name": "disk", "subPath": "../s"}}, "is not mounted", {"exchange"}),
+        ({"share": None}, "", {"exchange"}),
         ({"exchange": {"name": "disk", "subPath": "/a/../../b"}}, "there is no exchange", {"mounts"}),
         ({"exchange": None}, "has no mounts.exchange", {"mounts"}),
         ({"exchange": {"name": "disk", "subPath": "a{b}"}}, "", {"exchange", "mounts"}),
+        ({"home": None, "temp": None}, "the file has no mounts.home", {"exchange", "mounts"}),
     ],
 )
 def test_folders_that_cannot_be_mounted_are_told(
     tmp_path: Path, more: dict[str, Any], said: str, there: set[str]
 ) -> None:
-    if more.get("exchange", 1) is None:
-        more = {"share": MOUNTS["share"]}
-        given = {"mounts": {**{key: MOUNTS[key] for key in ("home", "temp")}, "share": {"subPath": "s"}}}
-    else:
-        given = {"mounts": {**MOUNTS, **more}}
-    made = imported_exams(hub_of(tmp_path, given))
+    folders = {key: value for key, value in {**MOUNTS, **more}.items() if value is not None}
+    made = imported_exams(hub_of(tmp_path, {"mounts": folders}))
     assert any(said in note.why for note in made.notes)
     assert {"exchange", "mounts"} & course_of(made).keys() == there
+    assert unsaid(made) == []
 
 
 ODD: list[Any] = [
-    None,
-    3,
-    "x",
-    [],
-    [[]],
-    {},
-    {"a": None},
-    {1: {2: 3}},
-    [None, 1, {}],
-    True,
-    "\x07",
-    1.5,
-    "..",
-    "{x",
+    *(None, 3, 0, 1.5, True, False, "x", "", "\x07", "..", "{x"),
+    *([], [[]], [None, 1, {}], {}, {"a": None}, {1: {2: 3}}),
 ]
 
 

@@ -57,15 +57,12 @@ class _Old:
     made: Imported
     lists: OldLists
     folders: dict[str, _Folder]
+    """Those that the file names, but for shares that no course can mount."""
     exchange_root: str
     image: str
     resources: dict[str, Any]
     instead: str
     kernelspecs: list[str]
-
-    def has(self, folder: str) -> bool:
-        """Return whether the file names a folder."""
-        return self.folders[folder].part.keys in self.made.tree.spots
 
 
 def imported_exams(config: Path, image: str = "", kernelspecs: Sequence[str] = ()) -> Imported:
@@ -121,9 +118,9 @@ def _shared(
     for key in [key for key in ("image", "resources") if key in top]:
         top.take(key)
         top.note(key, "dropped", f"each active exam has {key} of its own")
-    for key in [key for key in ("commands",) if key in nbgrader]:
-        nbgrader.take(key)
-        nbgrader.note(key, "dropped", "the old hub read them, and did not run them")
+    if "commands" in nbgrader:
+        nbgrader.take("commands")
+        nbgrader.note("commands", "dropped", "the old hub read them, and did not run them")
     nbgrader.drop("unknown key")
     top.drop("unknown key")
     return old
@@ -146,16 +143,20 @@ def _folders(mounts: Part) -> dict[str, _Folder]:
     for key, why in _MOUNTS.items():
         if key not in mounts:
             mounts.note(key, "warning", f"the file has no mounts.{key}: look where the old hub had it")
+            continue
         one = mounts.section(key)
         volume, path = one.text("name"), one.text("subPath").strip("/")
         one.drop("a folder has the name of its volume and a subPath only")
         found[key] = _Folder(one, volume, posixpath.normpath(path) if path else "")
-        if one.keys in mounts.made.tree.spots:
-            one.note("", "changed", f"{why}; the values of the old hub say what the volume {volume!r} is")
+        one.note("", "changed", f"{why}; the values of the old hub say what the volume {volume!r} is")
     if "temp" in mounts:
         mounts.section("temp").note("", "dropped", "it was at /tmp, which each server has as a folder of its own")
     mounts.drop("unknown key")
     mounts.note("", "added", "storage: the claim `courses`, because the source does not say what its volumes are")
+    exchange, share = found.get("exchange"), found.get("share")
+    if exchange and share and exchange.volume != share.volume:
+        why = f"it is on {share.volume!r}, and the exchange on {exchange.volume!r}: write volumes of courses"
+        found.pop("share").part.note("", "left", why)
     return found
 
 
@@ -196,6 +197,7 @@ def _hub(exam: Exam, name: str, old: _Old) -> dict[str, Any]:
     own = {key for key in ("image", "resources") if part.peek(key)}
     for key in [key for key in ("image", "resources") if key in part and key not in own]:
         part.take(key)
+        part.note(key, "dropped", "it is empty: that of the hub counts")
     id_ = legal_id(exam.id)
     course: dict[str, Any] = {} if id_ == exam.id or fits(TITLE, exam.id) else {"title": exam.id}
     course |= {
@@ -223,7 +225,7 @@ def _exchange(part: Part, exam: Exam, old: _Old) -> dict[str, Any]:
     said = part.section("exchange")
     personal, root = personal_of(said, "exam"), _exchange_root(said, old.exchange_root)
     said.drop("unknown key")
-    if not old.has("exchange"):
+    if "exchange" not in old.folders:
         part.note("", "warning", "there is no exchange: the old hub's file has no mounts.exchange")
         return {}
     path = posixpath.join(literal(old.folders["exchange"].path), literal(exam.course), literal(exam.id))
@@ -238,14 +240,9 @@ def _exchange(part: Part, exam: Exam, old: _Old) -> dict[str, Any]:
 
 def _shares(part: Part, exam: Exam, old: _Old) -> dict[str, Any]:
     """Return the mounts of shared folders, which nobody writes."""
-    share, exchange = old.folders["share"], old.folders["exchange"]
-    if not old.has("share"):
-        return {}
-    if share.volume != exchange.volume:
-        why = f"it is on {share.volume!r}, and the exchange on {exchange.volume!r}: write volumes of the course"
-        share.part.note("", "left", why)
-        return {}
     made: dict[str, Any] = {}
+    if (share := old.folders.get("share")) is None:
+        return made
     for key, name, folder in (("public", "public", "public"), ("course", exam.course, f"courses/{exam.course}")):
         path, place = posixpath.join(literal(share.path), literal(folder)), f"{_SHARES}/{literal(name)}"
         if why := fits(_PATH, path) or fits(_PLACE, place):
@@ -257,17 +254,18 @@ def _shares(part: Part, exam: Exam, old: _Old) -> dict[str, Any]:
 
 def _ask(exams: list[Exam], old: _Old) -> None:
     """Ask what no courses file can have as it was."""
-    home = old.folders["home"]
+    home = old.folders.get("home")
+    on = f" on the volume {home.volume!r}" if home else ""
     for exam in exams:
-        was = posixpath.join(home.path, "exam", exam.when, f"{exam.course}-alice", "home")
+        was = posixpath.join(home.path if home else "", "exam", exam.when, f"{exam.course}-alice", "home")
         now = posixpath.join("exam", legal_id(exam.when), legal_id(exam.id), "alice")
-        why = f"the home of alice was {was} on the volume {home.volume!r}, and would be {now} below homes.root"
+        why = f"the home of alice was {was}{on}, and would be {now} below homes.root"
         old.made.ask("homes-move", exam.keys, why)
     why = (
         "the old hub may have mounted inbound read-only, for its code says so; students write to their own inbound"
     )
-    if old.has("exchange"):
-        old.made.ask("writable", old.folders["exchange"].part.keys, why)
+    if exchange := old.folders.get("exchange"):
+        old.made.ask("writable", exchange.part.keys, why)
     for (_, id_), others in _periods(exams).items():
         if len(others) > 1:
             why = f"{id_} has {len(others)} active periods, whose exams have one exchange, as before"
