@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 _SHELL = re.compile(r"(.*/)?(ba|da|a|k|z)?sh")
 _RUNS_TEXT = re.compile(r"-[a-z]*c")
@@ -23,7 +22,7 @@ _CONTROL = frozenset(
 # Programs that only name others.
 _SAYERS = ("echo", "printf")
 _ALL_WORDS = ("$@", "$*", "${@}", "${*}")
-_BETWEEN = frozenset(";&|\n")
+_REDIRECTS = re.compile(r"\d?[<>]")
 _MOST_CHARACTERS = 20_000
 
 
@@ -75,68 +74,108 @@ def _options(words: list[str], start: int) -> Iterator[int]:
         place += 2 if word.startswith("--") and word != "--" and follows else 1
 
 
-def _of_text(text: str, words: list[str], at: int) -> Command:
-    """Return the options of the one server that a text starts. `words` are those that the text has as "$@"."""
+def _of_text(text: str, arguments: list[str], at: int) -> Command:
+    """Return the options of the one server that a text starts. It has the arguments as "$@"."""
     try:
-        parts = list(_parts(text))
+        parts = list(_parts(text, arguments))
     except ValueError:
         return Command(text=at, more=True)
-    parts = [[one for word in part for one in (words if word in _ALL_WORDS else [word])] for part in parts]
     servers = [part for part in parts if _server_at(part) is not None]
-    if len(servers) != 1 or any(_is_control(part) for part in parts):
+    if len(servers) != 1 or any(part and part[0].text in _CONTROL for part in parts):
         return Command(text=at, more=True)
     [server] = servers
-    start = (_server_at(server) or 0) + 1
-    found = [server[place] for place in _options(server, start)]
-    known = not any("$" in one or "`" in one for one in server[start:])
+    place = _server_at(server) or 0
+    # What is written to a file is said at the end, and is no option.
+    end = next(
+        (number for number, word in enumerate(server) if _REDIRECTS.match(word.text) and not word.known), None
+    )
+    words = [word.text for word in server[:end]]
+    known = all(word.known for word in server[place:end]) and not any(
+        word.text.startswith("--") for word in server[len(words) :]
+    )
     others = [part for part in parts if part is not server]
-    more = not known or not _only_starts(server[: start - 1]) or not all(map(_is_nothing, others))
-    redirected = any(set(one) & set("<>") and not one.startswith("--") for one in server[start:])
-    return Command(found if known else [], text=at, more=more or redirected)
+    more = (
+        not known or end is not None or not all(map(_starts, words[:place])) or not all(map(_is_nothing, others))
+    )
+    return Command([words[one] for one in _options(words, place + 1)] if known else [], text=at, more=more)
 
 
-def _parts(text: str) -> Iterator[list[str]]:
+class _Word(NamedTuple):
+    """A word of a command."""
+
+    text: str
+    known: bool
+    """Whether the shell makes nothing else of it."""
+
+
+# What a text consists of. In a shell each piece of a word is quoted by itself.
+_PIECE = re.compile(
+    r"(?P<joined>\\\n)|\\(?P<escaped>.)|'(?P<single>[^']*)'|\"(?P<double>(?:[^\"\\]|\\.)*)\"|(?P<space>[ \t\r]+)"
+    r"|(?P<end>[;&|\n]+)|(?P<refused>[()`\"'\\])|(?P<special>[$<>{}]|[<>]&)|(?P<plain>.)",
+    re.DOTALL,
+)
+_IN_QUOTES = re.compile(r"\\([$`\"\\\n])")
+
+
+def _parts(text: str, arguments: list[str]) -> Iterator[list[_Word]]:
     """Yield the words of each command in a text. Raises ValueError if it is more than a row of commands."""
-    if len(text) > _MOST_CHARACTERS or "`" in text:
+    if len(text) > _MOST_CHARACTERS:
         raise ValueError
-    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=";&|<>()\n")
-    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
-    part: list[str] = []
-    for word in lexer:
-        if set(word) & set("()") and not set(word) - set(";&|<>()\n"):
+    part: list[_Word] = []
+    word: _Word | None = None
+    for found in _PIECE.finditer(f"{text}\n"):
+        kind, piece = str(found.lastgroup), found[str(found.lastgroup)]
+        if kind == "refused" or (kind == "plain" and piece == "#" and word is None):
             raise ValueError
-        if word and not set(word) - _BETWEEN:
+        if kind in ("space", "end"):
+            if word:
+                part += [_Word(one, known=True) for one in arguments] if _is_all(word) else [word]
+            word = None
+        elif kind != "joined":
+            before = word or _Word("", known=True)
+            word = _Word(before.text + _plain(kind, piece), before.known and _is_known(kind, piece, before.text))
+        if kind == "end":
             yield part
             part = []
-        elif word.startswith("#"):
-            raise ValueError
-        else:
-            part.append(word)
-    yield part
 
 
-def _server_at(part: list[str]) -> int | None:
+def _plain(kind: str, piece: str) -> str:
+    """Return what is in quotes."""
+    return _IN_QUOTES.sub(lambda found: found[1].strip("\n"), piece) if kind == "double" else piece
+
+
+def _is_known(kind: str, piece: str, before: str) -> bool:
+    """Return whether a shell takes a piece of a word as it is."""
+    if kind == "double":
+        return not set(_IN_QUOTES.sub("", piece)) & set("$`")
+    return kind != "special" and not (kind == "plain" and piece == "~" and not before)
+
+
+def _is_all(word: _Word) -> bool:
+    return not word.known and word.text in _ALL_WORDS
+
+
+def _server_at(part: list[_Word]) -> int | None:
     """Return the index of the server's program: the last one that is known before the first option."""
-    first = next((place for place, word in enumerate(part) if word.startswith("--") and word != "--"), len(part))
-    before = ["", *part]
+    words = [word.text for word in part]
+    first = next((place for place, word in enumerate(words) if word.startswith("--") and word != "--"), len(words))
+    before = ["", *words]
     found = [
         place
-        for place, word in enumerate(part[:first])
+        for place, word in enumerate(words[:first])
         if _SERVER.fullmatch(word) or _SERVER.fullmatch(f"{before[place]} {word}")
     ]
-    return found[-1] if found and part[0] not in _SAYERS else None
+    return found[-1] if found and words[0] not in _SAYERS else None
 
 
-def _only_starts(words: list[str]) -> bool:
-    return all(_STARTERS.fullmatch(word) or _SERVER.fullmatch(word) for word in words)
+def _starts(word: str) -> bool:
+    """Return whether a word before the server's program only starts it."""
+    return bool(_STARTERS.fullmatch(word) or _SERVER.fullmatch(word))
 
 
-def _is_nothing(part: list[str]) -> bool:
+def _is_nothing(part: list[_Word]) -> bool:
     """Return whether a command does nothing but to set what kernelpod sets."""
-    if part[:1] == ["set"]:
-        return all(re.fullmatch(r"[-+][a-z]+|pipefail", word) for word in part[1:])
-    return all(word.startswith("KERNEL_") and "=" in word for word in part[part[:1] == ["export"] :])
-
-
-def _is_control(part: list[str]) -> bool:
-    return bool(part) and part[0] in _CONTROL
+    words = [word.text for word in part]
+    if words[:1] == ["set"]:
+        return all(re.fullmatch(r"[-+][a-z]+|pipefail", word) for word in words[1:])
+    return all(word.startswith("KERNEL_") and "=" in word for word in words[words[:1] == ["export"] :])
