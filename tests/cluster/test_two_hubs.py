@@ -147,7 +147,7 @@ class TwoHubs(Deployed):
     def find(self) -> None:
         """Take both hubs' addresses and passwords from the cluster."""
         state = json.loads(self.succeeded("status", "--json"))
-        said = (state["hub"], state["more_hubs"][self.exam_name])
+        said = (state["url"], state["more_hubs"][self.exam_name])
         self.url, self.exam_url = (text.split(", ")[-1] for text in said)
         self.password, self.exam_password = map(self.password_of, (self.namespaces["hub"], self.exam_name))
 
