@@ -122,6 +122,14 @@ def test_a_home_that_others_may_enter_is_said_and_not_changed(root: Path) -> Non
     assert (found.state, found.mode, stat.S_IMODE((root / "alice").stat().st_mode)) == ("open", "755", 0o755)
 
 
+def test_a_home_that_an_admin_has_locked_is_not_one_that_others_may_enter(root: Path) -> None:
+    """`stat` says mode 0 with one digit."""
+    look(LocalShell(), str(root), [ALICE], make=True)
+    (root / "alice").chmod(0)
+    (found,) = look(LocalShell(), str(root), [ALICE])
+    assert (found.state, found.mode) == ("ok", "0")
+
+
 def test_what_cannot_be_made_is_said_and_nothing_is_half_made(root: Path, tmp_path: Path) -> None:
     """As with root_squash: a folder can be made, and its owner not be changed."""
     (tmp_path / "bin").mkdir()

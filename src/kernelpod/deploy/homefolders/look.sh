@@ -70,7 +70,7 @@ look() {
     tell failed
   elif [ "$owner" != "$uid" ]; then tell foreign
   else
-    case $mode in *00) tell ok ;; *) tell open ;; esac
+    case $mode in 0 | *00) tell ok ;; *) tell open ;; esac
   fi
 }
 
