@@ -51,6 +51,18 @@ def test_the_folder_holds_all_and_secrets_apart(kustomizing: Cluster, kubectl: K
     assert kubectl.asked == [], "the cluster was asked"
 
 
+def test_what_the_file_denies_is_denied_to_kernels_and_to_servers(
+    kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline, the file alone says where the nodes are; the NFS server is known."""
+    said: list[list[str]] = []
+    monkeypatch.setattr(install, "hub_objects", lambda *given: said.append(given[3]) or yamltext.dump_all(HUB))
+    made = deployment(values={"networkPolicy": {"deny": ["203.0.113.0/24"]}})
+    files = folder_files(kubectl.cluster, made, ["198.51.100.5/32"])
+    assert said == [["198.51.100.5/32", "203.0.113.0/24"]]
+    assert all(one in files["gateway.yaml"] for one in said[0])
+
+
 def test_certificates_are_no_part_of_a_folder(kustomizing: Cluster) -> None:
     with pytest.raises(KernelpodError, match="internal_tls"):
         folder_files(kustomizing, deployment(internal_tls=True), [])

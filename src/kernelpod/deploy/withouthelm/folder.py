@@ -66,6 +66,7 @@ def folder_files(cluster: Cluster, deployment: Deployment, denied: list[str]) ->
             "internal_tls: `kernelpod deploy` makes the certificates; manifests cannot hold them."
         )
     plain = deployment.model_copy(update={"without_helm": True})
+    denied = rendered.all_denied(plain, denied)
     values = yamltext.dump(rendered.chart_values(plain, denied))
     release = PlainRelease(cluster, plain)
     completed = install.completed_settings(release.config_map(values))
@@ -81,7 +82,6 @@ def folder_files(cluster: Cluster, deployment: Deployment, denied: list[str]) ->
         shown, secrets = _apart(install.hub_objects(cluster, one, completed, denied, ""))
         files[f"{_hub_file(one)}.yaml"] = shown
         hidden += [(one, secrets)] if secrets else []
-    kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     kustomization = yamltext.dump(kind | {"resources": [*files]})
     files |= {f"{_hub_file(one)}.secret.yaml": secrets for one, secrets in hidden}
