@@ -153,7 +153,8 @@ def usage(asked: Asked, as_json: bool) -> None:
     """
     with asked.opened() as (shell, root):
         depth = asked.users.depth if asked.everybody else None
-        found, nobodys = usage_of(shell, root, asked.wanted.homes, depth)
+        found, others = usage_of(shell, root, asked.wanted.homes, depth)
+    nobodys = [path for path in others if not asked.users.is_of_services(path)]
     found.sort(key=lambda one: -one.size)
     if as_json:
         rows = [

@@ -352,6 +352,26 @@ def test_sizes_do_not_depend_on_the_language_of_the_server(root: Path, tmp_path:
     assert alice.files == 0
 
 
+@pytest.mark.parametrize(
+    ("path_template", "services", "folder"),
+    [
+        ("{username}", "_services/{username}", "_services"),
+        ("{hub}/{username}", "{hub}/_services/{username}", "hub/_services"),
+        ("{hub}/{username}", "_services/{username}", "_services/grader"),
+    ],
+)
+def test_homes_of_services_are_not_nobodys(
+    root: Path, tmp_path: Path, path_template: str, services: str, folder: str
+) -> None:
+    (tmp_path / "passwd").write_text(f"alice:x:{ALICE.uid}:{ALICE.gid}\n")
+    nobodys = path_template.format(hub="hub", username="gone")
+    for path in (folder, nobodys):
+        (root / path).mkdir(parents=True)
+    homes = {"root": str(root), "path_template": path_template, "service_path_template": services}
+    said = asked(tmp_path, "usage", "--json", homes=homes, hubs=[{"user_ids": str(tmp_path / "passwd")}])
+    assert json.loads(said.output)["nobodys"] == [f"{root}/{nobodys}"]
+
+
 COURSES = {
     "hub": "hub",
     "semester": "ws26",
