@@ -97,6 +97,11 @@ def test_a_folder_with_anything_else_is_left_as_it_is(kustomizing: Cluster, tmp_
     assert contents(folder) == before
 
 
+def test_a_folder_that_cannot_be_made_is_a_sentence(kustomizing: Cluster) -> None:
+    with pytest.raises(KernelpodError, match=r"^/proc/manifests cannot be written or read: No such file"):
+        write_folder(Path("/proc/manifests"), folder_files(kustomizing, deployment(), []))
+
+
 def test_a_link_is_followed_to_a_folder_and_a_link_in_it_is_not(kustomizing: Cluster, tmp_path: Path) -> None:
     files = folder_files(kustomizing, deployment(), [])
     (tmp_path / "there").mkdir()

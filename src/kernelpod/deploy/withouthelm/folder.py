@@ -122,8 +122,15 @@ def is_manifest(name: str) -> bool:
 def write_folder(folder: Path, files: dict[str, str]) -> None:
     """Write the files into a folder, in place of those of an earlier call.
 
-    Raises KernelpodError, and changes nothing, if the folder holds something else.
+    Raises KernelpodError if it cannot be written, and, with nothing changed, if the folder holds something else.
     """
+    try:
+        _write_all(folder, files)
+    except OSError as error:
+        raise KernelpodError(f"{error.filename} cannot be written or read: {error.strerror}") from error
+
+
+def _write_all(folder: Path, files: dict[str, str]) -> None:
     before = sorted(folder.iterdir()) if folder.is_dir() else []
     if other := next((path.name for path in before if not _is_made(path)), None):
         raise KernelpodError(f"{folder} holds {other}, which this command has not made. Name another folder.")
