@@ -316,6 +316,13 @@ def test_odd_targets_and_names_are_taken_literally(
     monkeypatch.chdir("/")
 
 
+@pytest.mark.parametrize("option", ["--path", "--namespace"])
+def test_a_folder_of_a_claim_is_not_looked_for_elsewhere(root: Path, tmp_path: Path, option: str) -> None:
+    """Homes were made in the folder above the one that was meant."""
+    refused = asked(tmp_path, "make", "alice", "--target", str(root), option, "term")
+    assert (refused.exit_code, "are for --pvc" in refused.output, list(root.iterdir())) == (2, True, [])
+
+
 def test_a_pod_lives_as_long_as_the_command_may_take(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
