@@ -62,6 +62,14 @@ def test_missing_homes_are_made_once_with_owner_and_mode(root: Path) -> None:
     assert [(one.state, one.owner, one.mode) for one in again] == [("ok", ALICE.uid, "700")] * 4
 
 
+@pytest.mark.parametrize("path", [" term/alice", "alice/home ", "alice/\t"])
+def test_a_home_is_looked_for_with_the_spaces_of_its_path(root: Path, path: str) -> None:
+    """As kubelet mounts it."""
+    look(LocalShell(), str(root), [at(path)], make=True)
+    assert (root / path).is_dir()
+    assert [one.home.path for one in usage(LocalShell(), str(root), [at(path)])[0]] == [path]
+
+
 def test_a_home_of_nobody_may_have_lost_its_owner_on_the_way() -> None:
     found = FoundHome(at("theirs"), "foreign", 65534, "700")
     assert found.sentence("/homes").endswith(

@@ -75,7 +75,11 @@ look() {
 }
 
 checked=
-while read -r number uid gid path; do
+# Nothing is taken from the ends of a path, as `read` does with spaces.
+while IFS= read -r line; do
+  number=${line%% *} line=${line#* }
+  uid=${line%% *} line=${line#* }
+  gid=${line%% *} path=${line#* }
   owner= mode=
   above "$path"
   if [ -n "$trouble" ]; then checked=; tell "$trouble" "$parent"; else look "./$path"; fi
