@@ -153,6 +153,26 @@ def test_what_cannot_be_made_is_said_and_nothing_is_half_made(root: Path, tmp_pa
     assert "root_squash" in found.sentence(str(root))
 
 
+def with_stat(tmp_path: Path, script: str) -> LocalShell:
+    """Return a shell whose `stat` is a script."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "stat").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "bin" / "stat").chmod(0o755)
+
+    class WithStat(LocalShell):
+        def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
+            return super().run(f"PATH={tmp_path}/bin:$PATH\n{script}", *words, given=given, seconds=seconds)
+
+    return WithStat()
+
+
+def test_thousands_of_homes_take_few_processes(root: Path, tmp_path: Path) -> None:
+    """What was made needs no look: each process takes about a millisecond."""
+    shell = with_stat(tmp_path, f'echo >>{tmp_path}/looks; exec /usr/bin/stat "$@"')
+    assert states(look(shell, str(root), [at(f"h{number}") for number in range(9)], make=True)) == ["made"] * 9
+    assert (tmp_path / "looks").read_text() == "\n", "only the folder of all homes is looked at"
+
+
 MAKES = """
 import sys
 from kernelpod.base.shells import LocalShell

@@ -46,28 +46,29 @@ above() {
   case $1 in */*) checked=${1%/*} ;; *) checked=. ;; esac
 }
 
+# Makes a home its user's. A file system with access lists may give a new folder another mode than it was made with.
+give() {
+  if chmod 0700 -- "$1" 2>/dev/null && chown -h -- "$uid:$gid" "$1" 2>/dev/null; then owner=$uid mode=700
+  else return 1
+  fi
+}
+
 look() {
-  made=
   if [ -L "$1" ]; then tell link; return; fi
   if [ ! -e "$1" ]; then
     if [ -z "$make" ]; then tell missing; return; fi
     # Fails if somebody else makes it at the same time; then it is looked at as theirs.
-    if mkdir -m 0700 -- "$1" 2>/dev/null; then made=yes
+    if mkdir -m 0700 -- "$1" 2>/dev/null; then
+      if give "$1"; then tell made; else rmdir -- "$1" 2>/dev/null; tell failed; fi
+      return
     elif [ ! -d "$1" ] || [ -L "$1" ]; then tell failed; return
     fi
   fi
   if [ ! -d "$1" ]; then tell no_folder; return; fi
   set -- "$1" $(stat -c '%u %a' -- "$1")
   owner=$2 mode=$3
-  if [ -n "$made" ] || { [ "$owner" = 0 ] && [ "$uid" != 0 ]; }; then
-    if [ -z "$make" ]; then tell unowned; return; fi
-    if chmod 0700 -- "$1" 2>/dev/null && chown -h -- "$uid:$gid" "$1" 2>/dev/null; then
-      owner=$uid mode=700
-      if [ -n "$made" ]; then tell made; else tell owned; fi
-      return
-    fi
-    if [ -n "$made" ]; then rmdir -- "$1" 2>/dev/null; fi
-    tell failed
+  if [ "$owner" = 0 ] && [ "$uid" != 0 ]; then
+    if [ -z "$make" ]; then tell unowned; elif give "$1"; then tell owned; else tell failed; fi
   elif [ "$owner" != "$uid" ]; then tell foreign
   else
     case $mode in 0 | *00) tell ok ;; *) tell open ;; esac
