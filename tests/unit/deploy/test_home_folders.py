@@ -173,6 +173,16 @@ def test_thousands_of_homes_take_few_processes(root: Path, tmp_path: Path) -> No
     assert (tmp_path / "looks").read_text() == "\n", "only the folder of all homes is looked at"
 
 
+@pytest.mark.parametrize("gone", ["./term/gone", "./term"], ids=["home", "above"])
+def test_a_folder_that_goes_meanwhile_ends_no_look_at_the_others(root: Path, tmp_path: Path, gone: str) -> None:
+    """Or one whose file handle is stale."""
+    homes = [at("term/gone"), at("other/alice")]
+    look(LocalShell(), str(root), homes, make=True)
+    gone_now = f'for last; do :; done; if [ "$last" = {gone} ]; then rm -r {gone}; fi'
+    found = look(with_stat(tmp_path, f'{gone_now}; exec /usr/bin/stat "$@"'), str(root), homes)
+    assert states(found) == ["failed" if gone == "./term/gone" else "missing", "ok"]
+
+
 MAKES = """
 import sys
 from kernelpod.base.shells import LocalShell

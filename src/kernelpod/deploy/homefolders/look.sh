@@ -15,7 +15,8 @@ tell() { printf '%s %s %s %s %s\n' "$number" "$1" "${owner:--}" "${mode:--}" "${
 
 # Whether users may write to a folder: it is theirs, others may, or a group that is not root's.
 writable() {
-  set -- $(stat -c '%a %g %u' -- "$1")
+  set -- $(stat -c '%a %g %u' -- "$1" 2>/dev/null)
+  [ $# = 3 ] || return 1 # it is gone: what is in it cannot be made
   if [ "$3" != 0 ] && [ "$3" != "$me" ]; then return 0; fi
   case $1 in
     *[2367]) return 0 ;;
@@ -65,7 +66,9 @@ look() {
     fi
   fi
   if [ ! -d "$1" ]; then tell no_folder; return; fi
-  set -- "$1" $(stat -c '%u %a' -- "$1")
+  set -- "$1" $(stat -c '%u %a' -- "$1" 2>/dev/null)
+  # It is gone by now, or the file system cannot say.
+  if [ $# != 3 ]; then tell failed; return; fi
   owner=$2 mode=$3
   if [ "$owner" = 0 ] && [ "$uid" != 0 ]; then
     if [ -z "$make" ]; then tell unowned; elif give "$1"; then tell owned; else tell failed; fi
