@@ -135,7 +135,7 @@ def make(asked: Asked, dry_run: bool, as_json: bool) -> None:
       kernelpod homes make --ssh root@nfs.example.org:/export/homes --dry-run
     """
     with asked.opened() as (shell, root):
-        found = look(shell, root, asked.wanted.homes, make=not dry_run)
+        found = look(shell, root, asked.wanted.homes, make=not dry_run, plan=dry_run)
     _say(asked.wanted, found, root, as_json=as_json, planned=dry_run)
 
 

@@ -283,15 +283,34 @@ def test_a_quota_is_shown_where_the_file_system_has_one(root: Path, tmp_path: Pa
     assert alice.quota == 2048 * 1024
 
 
+class Other(LocalShell):
+    """A shell of somebody who is not root."""
+
+    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
+        other = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
+        return shells.asked([*other, "sh", "-c", script, "sh", *words], given, seconds)
+
+
+@as_root
+def test_what_cannot_be_made_is_said_before() -> None:
+    """As for an admin who is not root, or behind root_squash; also below folders that are not there yet."""
+    theirs = WantedHome("zoe", "zoe", 4711, 4711)
+    homes = [at("alice"), at("term/a/bob"), at("roots"), theirs]
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "roots").mkdir()
+        assert states(look(Other(), folder, homes)) == ["missing", "missing", "unowned", "missing"]
+        assert states(look(Other(), folder, homes, plan=True)) == ["failed"] * 4
+        assert states(look(Other(), folder, homes, make=True)) == ["failed"] * 4
+        assert states(look(LocalShell(), folder, homes, plan=True)) == ["missing", "missing", "unowned", "missing"]
+        os.chown(folder, 4711, 4711)
+        assert states(look(Other(), folder, homes, plan=True))[-1] == "missing"
+        assert [one.name for one in Path(folder).iterdir()] == ["roots"]
+
+
 @as_root
 def test_homes_that_cannot_be_read_are_not_taken_for_empty() -> None:
     """As for an admin who is not root, or behind root_squash."""
-
-    class Other(LocalShell):
-        def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
-            other = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
-            return shells.asked([*other, "sh", "-c", script, "sh", *words], given, seconds)
-
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         look(LocalShell(), folder, [ALICE], make=True)

@@ -92,14 +92,18 @@ class Usage:
     """Bytes that the file system allows the user, if it says so."""
 
 
-def look(shell: Shell, root: str, homes: Sequence[WantedHome], *, make: bool = False) -> list[FoundHome]:
+def look(
+    shell: Shell, root: str, homes: Sequence[WantedHome], *, make: bool = False, plan: bool = False
+) -> list[FoundHome]:
     """Return what is there, and with `make` what is there after missing homes have been made.
 
-    Nothing that belongs to somebody else is changed, and no link is followed below the root. Can be repeated, and
-    run by several at once. Raises RemoteError.
+    With `plan`, homes that this shell's user may not make have `failed`, as far as that is known before. Nothing
+    that belongs to somebody else is changed, and no link is followed below the root. Can be repeated, and run by
+    several at once. Raises RemoteError.
     """
     lines = [f"{number} {home.uid} {home.gid} {home.path}\n" for number, home in _numbered(homes)]
-    said = shell.run(_LOOK.read_text("utf-8"), root, "make" if make else "", given=_given(lines), seconds=SECONDS)
+    how = "make" if make else "plan" if plan else ""
+    said = shell.run(_LOOK.read_text("utf-8"), root, how, given=_given(lines), seconds=SECONDS)
     found: dict[int, FoundHome] = {}
     for line in said.decode("utf-8", "replace").splitlines():
         number, state, owner, mode, above = _words(line, 5)

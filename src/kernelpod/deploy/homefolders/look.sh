@@ -1,5 +1,5 @@
-# Says of each home what is there. With `make`, makes what is missing.
-#   $1 folder of the homes   $2 `make`, or ""
+# Says of each home what is there. With `make`, makes what is missing; with `plan`, says what cannot be made here.
+#   $1 folder of the homes   $2 `make`, `plan`, or ""
 # Standard input: a line for each home: number, user id, group id, path below the folder.
 # Output: a line for each home: number, state, owner, mode, and the folder above it that is in the way, or `-`.
 # Nobody but root and who runs this may write above a home, which is checked first; so nobody can put a link into the
@@ -25,20 +25,24 @@ writable() {
   esac
 }
 
-# Checks the folders above a home, and makes missing ones. Sets `trouble`.
+# Whether who runs this may make the home, as far as the file system says it before.
+may() { [ -w "$upper" ] && { [ "$me" = 0 ] || [ "$me" = "$uid" ]; }; }
+
+# Checks the folders above a home, and makes missing ones. Sets `trouble`, and `upper`, the last that is there.
 above() {
   trouble= parent=. rest=$1
   case $1 in
-    */*) [ "${1%/*}" != "$checked" ] || return 0 ;;
-    *) [ -n "$checked" ] && return 0 ;;
+    */*) upper=./${1%/*}; [ "${1%/*}" != "$checked" ] || return 0 ;;
+    *) upper=.; [ -n "$checked" ] && return 0 ;;
   esac
   while :; do
     if [ -L "$parent" ] && [ "$parent" != . ]; then trouble=above_link; return; fi
     if [ ! -d "$parent" ]; then
-      if [ -z "$make" ]; then trouble=missing; return; fi
+      if [ "$make" != make ]; then trouble=missing; return; fi
       if ! mkdir -m 0755 -- "$parent" 2>/dev/null && [ ! -d "$parent" ]; then trouble=failed; return; fi
     fi
     if writable "$parent"; then trouble=above_open; return; fi
+    upper=$parent
     case $rest in
       */*) parent=$parent/${rest%%/*} rest=${rest#*/} ;;
       *) break ;;
@@ -57,7 +61,8 @@ give() {
 look() {
   if [ -L "$1" ]; then tell link; return; fi
   if [ ! -e "$1" ]; then
-    if [ -z "$make" ]; then tell missing; return; fi
+    if [ "$make" = plan ] && ! may; then tell failed; return; fi
+    if [ "$make" != make ]; then tell missing; return; fi
     # Fails if somebody else makes it at the same time; then it is looked at as theirs.
     if mkdir -m 0700 -- "$1" 2>/dev/null; then
       if give "$1"; then tell made; else rmdir -- "$1" 2>/dev/null; tell failed; fi
@@ -71,7 +76,8 @@ look() {
   if [ $# != 3 ]; then tell failed; return; fi
   owner=$2 mode=$3
   if [ "$owner" = 0 ] && [ "$uid" != 0 ]; then
-    if [ -z "$make" ]; then tell unowned; elif give "$1"; then tell owned; else tell failed; fi
+    if [ "$make" = plan ] && [ "$me" != 0 ]; then tell failed
+    elif [ "$make" != make ]; then tell unowned; elif give "$1"; then tell owned; else tell failed; fi
   elif [ "$owner" != "$uid" ]; then tell foreign
   else
     case $mode in 0 | *00) tell ok ;; *) tell open ;; esac
@@ -86,5 +92,6 @@ while IFS= read -r line; do
   gid=${line%% *} path=${line#* }
   owner= mode=
   above "$path"
+  if [ "$trouble" = missing ] && [ "$make" = plan ] && ! may; then trouble=failed; fi
   if [ -n "$trouble" ]; then checked=; tell "$trouble" "$parent"; else look "./$path"; fi
 done
