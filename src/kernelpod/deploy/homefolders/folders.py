@@ -105,7 +105,7 @@ def look(
     how = "make" if make else "plan" if plan else ""
     said = shell.run(_LOOK.read_text("utf-8"), root, how, given=_given(lines), seconds=SECONDS)
     found: dict[int, FoundHome] = {}
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in _lines(said):
         number, state, owner, mode, above = _words(line, 5)
         if state not in get_args(State):
             raise _odd(line)
@@ -128,7 +128,7 @@ def usage(
         _USAGE.read_text("utf-8"), root, "" if depth is None else str(depth), given=_given(lines), seconds=SECONDS
     )
     known, found, others = {home.path for home in homes}, [], []
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in _lines(said):
         word, _, rest = line.partition(" ")
         if word == "at":
             others.append(rest)
@@ -148,6 +148,11 @@ def _numbered(homes: Iterable[WantedHome]) -> Iterable[tuple[int, WantedHome]]:
 
 def _given(lines: Sequence[str]) -> bytes:
     return "".join(lines).encode()
+
+
+def _lines(said: bytes) -> list[str]:
+    """Return the lines. Names in them may have characters that Python takes for line breaks, but not this one."""
+    return [line for line in said.decode("utf-8", "replace").split("\n") if line]
 
 
 def _when(seconds: int) -> datetime | None:
