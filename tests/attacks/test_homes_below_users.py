@@ -28,13 +28,14 @@ def test_a_user_cannot_have_a_home_made_in_their_own_folder(tmp_path: Path) -> N
     assert found.sentence("/homes").endswith("chown root:root /homes/alice && chmod go-w /homes/alice")
 
 
-def test_a_user_cannot_write_lines_of_the_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"], ids=ascii)
+def test_a_user_cannot_write_lines_of_the_report(tmp_path: Path, end: str) -> None:
     """A name with a line break below the depth of homes, as homes of another hub are."""
     (tmp_path / "alice" / "work").mkdir(parents=True)
-    (tmp_path / "mallory" / "x\n0 7 7 7 7").mkdir(parents=True)
+    (tmp_path / "mallory" / f"x{end}0 7 7 7 7").mkdir(parents=True)
     found, nobodys = usage(LocalShell(), str(tmp_path), [ALICE], 2)
     assert [(one.home, one.files) for one in found] == [(ALICE, 0)]
-    assert nobodys == ["mallory/x?0 7 7 7 7"]
+    assert nobodys == [f"mallory/x{'?' if end == chr(10) else end}0 7 7 7 7"]
 
 
 @pytest.mark.parametrize("seconds", ["1000000000000", "67768036191676800", "9" * 40])

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,17 @@ def test_homes_are_made_and_measured_over_ssh(environment: dict[str, str], tmp_p
     assert [one["files"] for one in used["homes"]] == [0, 0]
     away = (*place[:-1], f"there:{tmp_path}/nowhere")
     assert "nowhere" in run(environment, "check", *away, status=1, group="homes")
+
+
+def test_two_thousand_homes_are_made_in_time(environment: dict[str, str], tmp_path: Path) -> None:
+    """As those of a university's first term, in one command."""
+    folder = tmp_path / "homes"
+    folder.mkdir(mode=0o755)
+    settings = {"policy": {"uid": os.getuid() or 20001, "gid": os.getgid() or 20000}}
+    (tmp_path / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    (tmp_path / "class").write_text("".join(f"user{number}\n" for number in range(2000)), encoding="utf-8")
+    place = ("--list", tmp_path / "class", "--settings", tmp_path / "settings.json", "--ssh", f"there:{folder}")
+    began = time.monotonic()
+    assert "2000 homes: 2000 made" in run(environment, "make", *place, group="homes")
+    assert time.monotonic() - began < 20
+    assert "2000 homes: 2000 ok" in run(environment, "check", *place, group="homes")

@@ -135,7 +135,7 @@ def make(asked: Asked, dry_run: bool, as_json: bool) -> None:
       kernelpod homes make --ssh root@nfs.example.org:/export/homes --dry-run
     """
     with asked.opened() as (shell, root):
-        found = look(shell, root, asked.wanted.homes, make=not dry_run)
+        found = look(shell, root, asked.wanted.homes, make=not dry_run, plan=dry_run)
     _say(asked.wanted, found, root, as_json=as_json, planned=dry_run)
 
 
@@ -153,7 +153,8 @@ def usage(asked: Asked, as_json: bool) -> None:
     """
     with asked.opened() as (shell, root):
         depth = asked.users.depth if asked.everybody else None
-        found, nobodys = usage_of(shell, root, asked.wanted.homes, depth)
+        found, others = usage_of(shell, root, asked.wanted.homes, depth)
+    nobodys = [path for path in others if not asked.users.is_of_services(path)]
     found.sort(key=lambda one: -one.size)
     if as_json:
         rows = [

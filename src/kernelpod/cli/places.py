@@ -107,6 +107,8 @@ def place_options(
                 raise click.UsageError("Give exactly one of --target, --ssh and --pvc.")
             if place.pvc and not place.namespace:
                 raise click.UsageError("--pvc requires --namespace.")
+            if (place.namespace or place.path) and not place.pvc:
+                raise click.UsageError("--namespace and --path are for --pvc; --target and --ssh name the folder.")
             if ".." in place.path.split("/"):
                 raise click.UsageError("--path must not contain '..'.")
             command(place=place, **given)

@@ -87,6 +87,8 @@ def render(
     if deployment:
         _render_deployment(deployment, out, offline=offline)
         return
+    if out or offline:
+        raise click.UsageError("--out and --offline are for --deployment.")
     if not (user and spec):
         raise click.UsageError("Give --user and --spec for a kernel, or --deployment.")
     settings = load_settings(settings_file)

@@ -112,7 +112,7 @@ def _plan(cluster: Cluster, deployment: Deployment) -> _Planned:
         if one.deployment.hub.install == "z2jh":
             z2jh.check_chart(cluster, one.deployment)
     install.check_lease(cluster, deployment)
-    denied = install.denied_addresses(cluster, deployment.nfs.server)
+    denied = rendered.all_denied(deployment, install.denied_addresses(cluster, deployment.nfs.server))
     values = yamltext.dump(rendered.chart_values(deployment, denied))
     completed = install.gateway_settings(cluster, deployment, values)
     release_of(cluster, deployment).check(values)

@@ -49,7 +49,18 @@ def chart_values(deployment: Deployment, denied: list[str]) -> dict[str, Any]:
         folder = {"create": True, "server": nfs.server, "path": nfs.kernelspecs}
         folder["mountOptions"] = [*nfs.way, *READ_ONLY]
         values["kernelspecs"] = {"source": "volume", "volume": folder}
-    return merged(values, {**deployment.values, **_gateway_volumes(deployment)})
+    made = merged(values, {**deployment.values, **_gateway_volumes(deployment)})
+    policy = made["networkPolicy"]
+    if isinstance(policy, dict) and isinstance(policy["deny"], list):  # anything else is refused by the schema
+        policy["deny"] = all_denied(deployment, denied)
+    return made
+
+
+def all_denied(deployment: Deployment, found: list[str]) -> list[str]:
+    """Return the CIDR blocks that kernels and servers must not reach: those found, and those of the file."""
+    policy = deployment.values.get("networkPolicy")
+    given = policy.get("deny") if isinstance(policy, dict) else None
+    return [*found, *(one for one in given if one not in found)] if isinstance(given, list) else found
 
 
 def _gateway_volumes(deployment: Deployment) -> dict[str, list[Any]]:

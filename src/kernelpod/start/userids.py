@@ -22,6 +22,8 @@ MAX_ID = 2**31 - 1
 
 # How long to wait for a file system that does not answer: the event loop waits, too.
 PATIENCE_SECONDS = 1.0
+# The same for the first time, before anything is served. A file of 400,000 users takes seconds to read.
+FIRST_SECONDS = 20.0
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +48,13 @@ class UserIdsFile:
     def read(self) -> Mapping[str, UserIds]:
         """Return the ids by user name. If the file cannot be read now, what was read last counts.
 
-        The first caller waits for a file system that does not answer, a second at most. Raises SettingsError if
-        the file never could be read.
+        The first caller waits for a file system that does not answer: a second at most, or longer if the file was
+        never read. Raises SettingsError if it never could be.
         """
         if self._look is None or not self._look.is_alive():
             self._look = threading.Thread(target=self._read_changed, daemon=True)
             self._look.start()
-            self._look.join(PATIENCE_SECONDS)
+            self._look.join(FIRST_SECONDS if self._ids is None else PATIENCE_SECONDS)
         fault = "the file system does not answer" if self._look.is_alive() else self._fault
         if self._ids is None:
             raise SettingsError(f"hubs.user_ids {self._path}: {fault}")

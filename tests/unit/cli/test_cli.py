@@ -62,6 +62,12 @@ def test_render_refuses_what_the_gateway_would_refuse(arguments: list[str], said
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("option", [["--out", "manifests"], ["--offline"]], ids="".join)
+def test_render_ignores_no_option_of_a_deployment(option: list[str]) -> None:
+    result = run("render", "--user", "alice", "--spec", "python-pod", *option)
+    assert (result.exit_code, "--out and --offline are for --deployment" in result.output) == (2, True)
+
+
 def test_settings_masks_secrets(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("hubs: [{name: hub, token: very-secret-token}]\n")

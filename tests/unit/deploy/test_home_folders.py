@@ -62,6 +62,14 @@ def test_missing_homes_are_made_once_with_owner_and_mode(root: Path) -> None:
     assert [(one.state, one.owner, one.mode) for one in again] == [("ok", ALICE.uid, "700")] * 4
 
 
+@pytest.mark.parametrize("path", [" term/alice", "alice/home ", "alice/\t"])
+def test_a_home_is_looked_for_with_the_spaces_of_its_path(root: Path, path: str) -> None:
+    """As kubelet mounts it."""
+    look(LocalShell(), str(root), [at(path)], make=True)
+    assert (root / path).is_dir()
+    assert [one.home.path for one in usage(LocalShell(), str(root), [at(path)])[0]] == [path]
+
+
 def test_a_home_of_nobody_may_have_lost_its_owner_on_the_way() -> None:
     found = FoundHome(at("theirs"), "foreign", 65534, "700")
     assert found.sentence("/homes").endswith(
@@ -122,6 +130,14 @@ def test_a_home_that_others_may_enter_is_said_and_not_changed(root: Path) -> Non
     assert (found.state, found.mode, stat.S_IMODE((root / "alice").stat().st_mode)) == ("open", "755", 0o755)
 
 
+def test_a_home_that_an_admin_has_locked_is_not_one_that_others_may_enter(root: Path) -> None:
+    """`stat` says mode 0 with one digit."""
+    look(LocalShell(), str(root), [ALICE], make=True)
+    (root / "alice").chmod(0)
+    (found,) = look(LocalShell(), str(root), [ALICE])
+    assert (found.state, found.mode) == ("ok", "0")
+
+
 def test_what_cannot_be_made_is_said_and_nothing_is_half_made(root: Path, tmp_path: Path) -> None:
     """As with root_squash: a folder can be made, and its owner not be changed."""
     (tmp_path / "bin").mkdir()
@@ -135,6 +151,36 @@ def test_what_cannot_be_made_is_said_and_nothing_is_half_made(root: Path, tmp_pa
     (found,) = look(Squashed(), str(root), [ALICE], make=True)
     assert (found.state, list(root.iterdir())) == ("failed", [])
     assert "root_squash" in found.sentence(str(root))
+
+
+def with_stat(tmp_path: Path, script: str) -> LocalShell:
+    """Return a shell whose `stat` is a script."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "stat").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "bin" / "stat").chmod(0o755)
+
+    class WithStat(LocalShell):
+        def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
+            return super().run(f"PATH={tmp_path}/bin:$PATH\n{script}", *words, given=given, seconds=seconds)
+
+    return WithStat()
+
+
+def test_thousands_of_homes_take_few_processes(root: Path, tmp_path: Path) -> None:
+    """What was made needs no look: each process takes about a millisecond."""
+    shell = with_stat(tmp_path, f'echo >>{tmp_path}/looks; exec /usr/bin/stat "$@"')
+    assert states(look(shell, str(root), [at(f"h{number}") for number in range(9)], make=True)) == ["made"] * 9
+    assert (tmp_path / "looks").read_text() == "\n", "only the folder of all homes is looked at"
+
+
+@pytest.mark.parametrize("gone", ["./term/gone", "./term"], ids=["home", "above"])
+def test_a_folder_that_goes_meanwhile_ends_no_look_at_the_others(root: Path, tmp_path: Path, gone: str) -> None:
+    """Or one whose file handle is stale."""
+    homes = [at("term/gone"), at("other/alice")]
+    look(LocalShell(), str(root), homes, make=True)
+    gone_now = f'for last; do :; done; if [ "$last" = {gone} ]; then rm -r {gone}; fi'
+    found = look(with_stat(tmp_path, f'{gone_now}; exec /usr/bin/stat "$@"'), str(root), homes)
+    assert states(found) == ["failed" if gone == "./term/gone" else "missing", "ok"]
 
 
 MAKES = """
@@ -237,15 +283,34 @@ def test_a_quota_is_shown_where_the_file_system_has_one(root: Path, tmp_path: Pa
     assert alice.quota == 2048 * 1024
 
 
+class Other(LocalShell):
+    """A shell of somebody who is not root."""
+
+    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
+        other = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
+        return shells.asked([*other, "sh", "-c", script, "sh", *words], given, seconds)
+
+
+@as_root
+def test_what_cannot_be_made_is_said_before() -> None:
+    """As for an admin who is not root, or behind root_squash; also below folders that are not there yet."""
+    theirs = WantedHome("zoe", "zoe", 4711, 4711)
+    homes = [at("alice"), at("term/a/bob"), at("roots"), theirs]
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "roots").mkdir()
+        assert states(look(Other(), folder, homes)) == ["missing", "missing", "unowned", "missing"]
+        assert states(look(Other(), folder, homes, plan=True)) == ["failed"] * 4
+        assert states(look(Other(), folder, homes, make=True)) == ["failed"] * 4
+        assert states(look(LocalShell(), folder, homes, plan=True)) == ["missing", "missing", "unowned", "missing"]
+        os.chown(folder, 4711, 4711)
+        assert states(look(Other(), folder, homes, plan=True))[-1] == "missing"
+        assert [one.name for one in Path(folder).iterdir()] == ["roots"]
+
+
 @as_root
 def test_homes_that_cannot_be_read_are_not_taken_for_empty() -> None:
     """As for an admin who is not root, or behind root_squash."""
-
-    class Other(LocalShell):
-        def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
-            other = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
-            return shells.asked([*other, "sh", "-c", script, "sh", *words], given, seconds)
-
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         look(LocalShell(), folder, [ALICE], make=True)
@@ -308,6 +373,13 @@ def test_odd_targets_and_names_are_taken_literally(
     monkeypatch.chdir("/")
 
 
+@pytest.mark.parametrize("option", ["--path", "--namespace"])
+def test_a_folder_of_a_claim_is_not_looked_for_elsewhere(root: Path, tmp_path: Path, option: str) -> None:
+    """Homes were made in the folder above the one that was meant."""
+    refused = asked(tmp_path, "make", "alice", "--target", str(root), option, "term")
+    assert (refused.exit_code, "are for --pvc" in refused.output, list(root.iterdir())) == (2, True, [])
+
+
 def test_a_pod_lives_as_long_as_the_command_may_take(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +414,26 @@ def test_sizes_do_not_depend_on_the_language_of_the_server(root: Path, tmp_path:
 
     ((alice,), _) = usage(German(), str(root), [ALICE])
     assert alice.files == 0
+
+
+@pytest.mark.parametrize(
+    ("path_template", "services", "folder"),
+    [
+        ("{username}", "_services/{username}", "_services"),
+        ("{hub}/{username}", "{hub}/_services/{username}", "hub/_services"),
+        ("{hub}/{username}", "_services/{username}", "_services/grader"),
+    ],
+)
+def test_homes_of_services_are_not_nobodys(
+    root: Path, tmp_path: Path, path_template: str, services: str, folder: str
+) -> None:
+    (tmp_path / "passwd").write_text(f"alice:x:{ALICE.uid}:{ALICE.gid}\n")
+    nobodys = path_template.format(hub="hub", username="gone")
+    for path in (folder, nobodys):
+        (root / path).mkdir(parents=True)
+    homes = {"root": str(root), "path_template": path_template, "service_path_template": services}
+    said = asked(tmp_path, "usage", "--json", homes=homes, hubs=[{"user_ids": str(tmp_path / "passwd")}])
+    assert json.loads(said.output)["nobodys"] == [f"{root}/{nobodys}"]
 
 
 COURSES = {

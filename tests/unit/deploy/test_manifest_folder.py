@@ -51,6 +51,18 @@ def test_the_folder_holds_all_and_secrets_apart(kustomizing: Cluster, kubectl: K
     assert kubectl.asked == [], "the cluster was asked"
 
 
+def test_what_the_file_denies_is_denied_to_kernels_and_to_servers(
+    kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline, the file alone says where the nodes are; the NFS server is known."""
+    said: list[list[str]] = []
+    monkeypatch.setattr(install, "hub_objects", lambda *given: said.append(given[3]) or yamltext.dump_all(HUB))
+    made = deployment(values={"networkPolicy": {"deny": ["203.0.113.0/24"]}})
+    files = folder_files(kubectl.cluster, made, ["198.51.100.5/32"])
+    assert said == [["198.51.100.5/32", "203.0.113.0/24"]]
+    assert all(one in files["gateway.yaml"] for one in said[0])
+
+
 def test_certificates_are_no_part_of_a_folder(kustomizing: Cluster) -> None:
     with pytest.raises(KernelpodError, match="internal_tls"):
         folder_files(kustomizing, deployment(internal_tls=True), [])
@@ -83,6 +95,11 @@ def test_a_folder_with_anything_else_is_left_as_it_is(kustomizing: Cluster, tmp_
     with pytest.raises(KernelpodError, match="has not made"):
         write_folder(folder, {**files, "new.yaml": ""})
     assert contents(folder) == before
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(kustomizing: Cluster) -> None:
+    with pytest.raises(KernelpodError, match=r"^/proc/manifests cannot be written or read: No such file"):
+        write_folder(Path("/proc/manifests"), folder_files(kustomizing, deployment(), []))
 
 
 def test_a_link_is_followed_to_a_folder_and_a_link_in_it_is_not(kustomizing: Cluster, tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ def test_settings_and_values_of_the_file_have_the_last_word() -> None:
     assert values["networkPolicy"]["deny"] == ["10.0.0.1/32"]
 
 
+@pytest.mark.parametrize("given", [["10.0.0.1/32", "203.0.113.0/24"], []])
+def test_what_the_file_denies_is_denied_beside_what_was_found(given: list[str]) -> None:
+    made = deployment(values={"networkPolicy": {"deny": given}})
+    expected = ["10.0.0.1/32", *given[1:]]
+    assert rendered.chart_values(made, ["10.0.0.1/32"])["networkPolicy"]["deny"] == expected
+    assert rendered.all_denied(made, ["10.0.0.1/32"]) == expected
+
+
 def test_hub_and_gateway_read_the_file_of_user_ids_from_the_same_folder() -> None:
     nfs = {"server": "10.0.0.5", "courses_files": "/export/files"}
     made = deployment(nfs=nfs, hub={"users": ["alice"], "user_ids": "passwd"})

@@ -163,6 +163,27 @@ def test_a_lease_that_somebody_deletes_is_made_again(cluster: Cluster) -> None:
     assert not other.hold()
 
 
+def test_a_lease_that_somebody_deletes_is_nobody_elses_while_its_leader_may_act(cluster: Cluster) -> None:
+    one, other = cluster.gateway("one"), cluster.gateway("other")
+    assert [one.hold(), other.hold()] == [True, False]
+    cluster.object = None
+    cluster.silent_for = {"one"}
+    while not other.hold():
+        cluster.now += 0.25
+        assert cluster.object is None
+    assert one.lease.expired
+    one.lease.lost(other.lease.term)
+    assert one.hold() is False
+
+
+def test_a_lease_is_deleted_as_well_as_the_one_that_had_it(cluster: Cluster) -> None:
+    one, other = cluster.gateway("one"), cluster.gateway("other")
+    assert [one.hold(), other.hold()] == [True, False]
+    cluster.object = None
+    other.gone = True
+    assert other.hold()
+
+
 def test_of_two_at_a_time_one_takes_it(cluster: Cluster) -> None:
     one, other = cluster.gateway("one"), cluster.gateway("other")
 

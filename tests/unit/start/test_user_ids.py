@@ -120,6 +120,23 @@ def test_a_file_that_is_back_is_read_again(tmp_path: Path) -> None:
     assert file.of("alice").uid == 20009
 
 
+def test_the_first_look_may_take_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that at a file of hundreds of thousands of users."""
+    path, parsed = tmp_path / "ids", userids.parsed
+    path.write_text("alice:x:20001:100\n")
+
+    def slow(raw: bytes) -> Any:
+        time.sleep(0.5)
+        return parsed(raw)
+
+    monkeypatch.setattr(userids, "parsed", slow)
+    monkeypatch.setattr(userids, "PATIENCE_SECONDS", 0.1)
+    file = UserIdsFile(path)
+    assert file.of("alice").uid == 20001
+    path.write_text("alice:x:20009:100\n\n")
+    assert file.of("alice").uid == 20001, "what was read last counts meanwhile"
+
+
 def test_a_file_system_that_does_not_answer_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -92,16 +92,20 @@ class Usage:
     """Bytes that the file system allows the user, if it says so."""
 
 
-def look(shell: Shell, root: str, homes: Sequence[WantedHome], *, make: bool = False) -> list[FoundHome]:
+def look(
+    shell: Shell, root: str, homes: Sequence[WantedHome], *, make: bool = False, plan: bool = False
+) -> list[FoundHome]:
     """Return what is there, and with `make` what is there after missing homes have been made.
 
-    Nothing that belongs to somebody else is changed, and no link is followed below the root. Can be repeated, and
-    run by several at once. Raises RemoteError.
+    With `plan`, homes that this shell's user may not make have `failed`, as far as that is known before. Nothing
+    that belongs to somebody else is changed, and no link is followed below the root. Can be repeated, and run by
+    several at once. Raises RemoteError.
     """
     lines = [f"{number} {home.uid} {home.gid} {home.path}\n" for number, home in _numbered(homes)]
-    said = shell.run(_LOOK.read_text("utf-8"), root, "make" if make else "", given=_given(lines), seconds=SECONDS)
+    how = "make" if make else "plan" if plan else ""
+    said = shell.run(_LOOK.read_text("utf-8"), root, how, given=_given(lines), seconds=SECONDS)
     found: dict[int, FoundHome] = {}
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in _lines(said):
         number, state, owner, mode, above = _words(line, 5)
         if state not in get_args(State):
             raise _odd(line)
@@ -124,7 +128,7 @@ def usage(
         _USAGE.read_text("utf-8"), root, "" if depth is None else str(depth), given=_given(lines), seconds=SECONDS
     )
     known, found, others = {home.path for home in homes}, [], []
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in _lines(said):
         word, _, rest = line.partition(" ")
         if word == "at":
             others.append(rest)
@@ -144,6 +148,11 @@ def _numbered(homes: Iterable[WantedHome]) -> Iterable[tuple[int, WantedHome]]:
 
 def _given(lines: Sequence[str]) -> bytes:
     return "".join(lines).encode()
+
+
+def _lines(said: bytes) -> list[str]:
+    """Return the lines. Names in them may have characters that Python takes for line breaks, but not this one."""
+    return [line for line in said.decode("utf-8", "replace").split("\n") if line]
 
 
 def _when(seconds: int) -> datetime | None:

@@ -12,7 +12,10 @@ whole=$(pwd -P)
 if [ "$whole" = / ]; then echo "$root is the root of the file system; name the folder with all homes" >&2; exit 1; fi
 # `quota` takes only the folder that the file system is mounted at.
 mounted=$(df -P . | awk 'NR == 2 {sub(/^([^ ]+ +)+[0-9]+% +/, ""); print}')
-while read -r number uid path; do
+# Nothing is taken from the ends of a path, as `read` does with spaces.
+while IFS= read -r line; do
+  number=${line%% *} line=${line#* }
+  uid=${line%% *} path=${line#* }
   if [ -L "./$path" ] || [ ! -d "./$path" ]; then continue; fi
   if [ ! -r "./$path" ] || [ ! -x "./$path" ]; then
     echo "$root/$path cannot be read by user id $(id -u) here; run this as root, with root_squash on the NFS server" >&2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from kernelpod.base.fields import may_meet
 from kernelpod.courses.course_access import CourseAccess
 from kernelpod.courses.roster import Roster
 from kernelpod.errors import Denied, SettingsError
@@ -66,6 +67,11 @@ class HubUsers:
         if self._roster and self._roster.hub and self._roster.hub.home_template:
             template = self._roster.hub.home_template
         return template.count("/") + 1
+
+    def is_of_services(self, path: str) -> bool:
+        """Return whether a folder below the root is a home of a hub's service, or has such homes in it."""
+        template = self._settings.homes.service_path_template
+        return template is not None and may_meet(path, template)
 
     def names(self) -> list[str]:
         """Return all users that the hub's lists, or its file of ids, name. Raises SettingsError without both."""

@@ -66,6 +66,7 @@ def folder_files(cluster: Cluster, deployment: Deployment, denied: list[str]) ->
             "internal_tls: `kernelpod deploy` makes the certificates; manifests cannot hold them."
         )
     plain = deployment.model_copy(update={"without_helm": True})
+    denied = rendered.all_denied(plain, denied)
     values = yamltext.dump(rendered.chart_values(plain, denied))
     release = PlainRelease(cluster, plain)
     completed = install.completed_settings(release.config_map(values))
@@ -81,7 +82,6 @@ def folder_files(cluster: Cluster, deployment: Deployment, denied: list[str]) ->
         shown, secrets = _apart(install.hub_objects(cluster, one, completed, denied, ""))
         files[f"{_hub_file(one)}.yaml"] = shown
         hidden += [(one, secrets)] if secrets else []
-    kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     kustomization = yamltext.dump(kind | {"resources": [*files]})
     files |= {f"{_hub_file(one)}.secret.yaml": secrets for one, secrets in hidden}
@@ -122,8 +122,15 @@ def is_manifest(name: str) -> bool:
 def write_folder(folder: Path, files: dict[str, str]) -> None:
     """Write the files into a folder, in place of those of an earlier call.
 
-    Raises KernelpodError, and changes nothing, if the folder holds something else.
+    Raises KernelpodError if it cannot be written, and, with nothing changed, if the folder holds something else.
     """
+    try:
+        _write_all(folder, files)
+    except OSError as error:
+        raise KernelpodError(f"{error.filename} cannot be written or read: {error.strerror}") from error
+
+
+def _write_all(folder: Path, files: dict[str, str]) -> None:
     before = sorted(folder.iterdir()) if folder.is_dir() else []
     if other := next((path.name for path in before if not _is_made(path)), None):
         raise KernelpodError(f"{folder} holds {other}, which this command has not made. Name another folder.")

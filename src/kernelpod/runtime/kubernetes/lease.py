@@ -21,6 +21,7 @@ LEASE_SECONDS = 6
 MARGIN_SECONDS = 2
 RENEW_SECONDS = 1.5
 CONFLICT, NOT_FOUND = 409, 404
+DELETED = "deleted"  # in the place of a version, which is a number
 
 
 def _running_clock() -> float:
@@ -41,6 +42,8 @@ class ClusterLease:
         self._mine: dict[str, Any] | None = None
         self._renewed = 0.0
         self._version, self._unchanged_since = "", 0.0
+        # What was last seen of another gateway's lease.
+        self._seen: dict[str, Any] = {}
         self._address = ""
         self._deposed = False
         self.leader = ""
@@ -92,18 +95,28 @@ class ClusterLease:
         except ApiRefusedError as error:
             if error.status != NOT_FOUND:
                 raise
-            return await self._take(None)
+            return await self._look_without_one(is_gone)
         now, version = _running_clock(), lease["metadata"]["resourceVersion"]
         if version != self._version:
             self._version, self._unchanged_since = version, now
-        held = lease.get("spec", {}).get("holderIdentity")
+        self._seen = lease.get("spec", {})
+        held = self._seen.get("holderIdentity")
         leader = lease["metadata"].get("annotations", {}).get(names.ANNOTATION_ADDRESS, "") if held else ""
         expired = now - self._unchanged_since > LEASE_SECONDS
         # At our own address there can be only one process.
         before_us = leader == await self._own_address()
         self.leader = "" if before_us else leader
         if not held or expired or before_us or await is_gone():
-            return await self._take(lease)
+            return await self._take(lease, self._seen)
+        return False
+
+    async def _look_without_one(self, is_gone: Callable[[], Awaitable[bool]]) -> bool:
+        """Take the lease that is not there. If it was another's, somebody has deleted it, and that one may act."""
+        if self._version != DELETED:
+            self._version, self._unchanged_since = DELETED, _running_clock()
+        expired = _running_clock() - self._unchanged_since > LEASE_SECONDS
+        if not self._seen.get("holderIdentity") or expired or await is_gone():
+            return await self._take(None, self._seen)
         return False
 
     async def _renew(self) -> bool:
@@ -113,7 +126,7 @@ class ClusterLease:
                 await self._write(self._mine, self._mine["spec"])
             except ApiRefusedError as error:
                 if error.status == NOT_FOUND:  # somebody has deleted it
-                    return await self._take(None)
+                    return await self._take(None, self._mine["spec"])
                 if error.status != CONFLICT:
                     raise
                 await self._after_conflict()
@@ -124,8 +137,7 @@ class ClusterLease:
         lease = await self._api.call("GET", f"{self._path}/{self._name}")
         self._mine = lease if lease.get("spec", {}).get("holderIdentity") == self._identity else None
 
-    async def _take(self, lease: dict[str, Any] | None) -> bool:
-        before = lease.get("spec", {}) if lease else {}
+    async def _take(self, lease: dict[str, Any] | None, before: dict[str, Any]) -> bool:
         spec = {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": LEASE_SECONDS,
