@@ -18,8 +18,10 @@ from kernelpod.deploy.settings import Deployment
 from kernelpod.errors import KernelpodError
 
 SECONDS = 60
-# Images may have to be pulled.
-WAIT_SECONDS = 300
+# Images may have to be pulled, and the scheduler looks again at a pod that it could not place after five minutes.
+WAIT_SECONDS = 420
+BIND_SECONDS = 60
+_BEFORE_PODS = ("Namespace", "PersistentVolume", "PersistentVolumeClaim")
 
 Run = Callable[[list[str], str | None, float], "subprocess.CompletedProcess[str]"]
 
@@ -74,6 +76,20 @@ class Cluster:
     def apply(self, documents: Any) -> str:
         """Create or change objects; what another tool set beside stays."""
         return self.kubectl("apply", "-f", "-", given=documents)
+
+    def apply_storage(self, documents: list[dict[str, Any]]) -> None:
+        """Create or change those of these objects that pods mount, with their namespaces, before the pods come.
+
+        Return when each claim that names its volume is bound. The scheduler may miss that, if it looks at a pod
+        meanwhile. Raises ClusterError.
+        """
+        if made := [one for one in documents if one["kind"] in _BEFORE_PODS]:
+            self.apply(made)
+        for one in made:
+            if one["kind"] == "PersistentVolumeClaim" and one["spec"].get("volumeName"):
+                where = (f"pvc/{one['metadata']['name']}", "-n", one["metadata"]["namespace"])
+                until = ("--for=jsonpath={.status.phase}=Bound", f"--timeout={BIND_SECONDS}s")
+                self.kubectl("wait", *where, *until, seconds=BIND_SECONDS + 10)
 
     def patch(self, kind: str, name: str, namespace: str, patch: dict[str, Any]) -> None:
         """Change an object by a JSON merge patch. It is no word of the command, since it may hold secrets."""

@@ -236,6 +236,7 @@ def install_hub(cluster: Cluster, deployment: Deployment, manifests: str) -> Non
         "previous": cluster.read_secret(DEPLOYED, space).get("current", ""),
         "revision": str(release_of(cluster, deployment).revision()),
     }
+    cluster.apply_storage([one for one in yaml.safe_load_all(manifests) if one])
     cluster.apply(manifests)
     cluster.apply(rendered.secret(DEPLOYED, space, {"current": manifests, **former}))
     wait_for_hub(cluster, space)

@@ -172,7 +172,7 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
             install.make_secrets(cluster, one)
         install.store_certificates(cluster, planned.tls)
         if storage := rendered.gateway_storage(deployment):
-            cluster.apply(storage)
+            cluster.apply_storage(storage)
     for one in deployment.own_hubs():
         space = one.deployment.namespaces.hub
         with progress("hub" if one.first else f"hub {one.name}"), watched(cluster, space, progress.say):
@@ -183,7 +183,7 @@ def deploy(cluster: Cluster, deployment: Deployment, progress: Progress) -> None
     with progress("gateway"), watched(cluster, deployment.namespaces.gateway, progress.say):
         release_of(cluster, deployment).install(planned.gateway)
         if storage := rendered.kernels_storage(deployment):
-            cluster.apply(storage)
+            cluster.apply_storage(storage)
 
 
 def rollback(cluster: Cluster, deployment: Deployment, progress: Progress) -> None:

@@ -11,7 +11,7 @@ import pytest
 from deployments import Answers, deployment
 
 from kernelpod.deploy import install, operations, removal, rendered
-from kernelpod.deploy.cluster import ClusterError
+from kernelpod.deploy.cluster import WAIT_SECONDS, ClusterError
 from kernelpod.deploy.progress import Progress
 from kernelpod.deploy.rendered import MANAGED
 
@@ -101,7 +101,7 @@ def test_zero_to_jupyterhub_is_uninstalled_and_its_servers_end(labels: dict[str,
     if deployed:
         tools.secrets["kernelpod-deployed"] = {"release": "aHVi"}
     done = destroyed(tools, hub=ZERO)
-    assert done[0] == "helm uninstall hub -n hub --ignore-not-found --wait --timeout 300s"
+    assert done[0] == f"helm uninstall hub -n hub --ignore-not-found --wait --timeout {WAIT_SECONDS}s"
     assert done[1].startswith("kubectl delete pods -n hub -l component=singleuser-server")
     assert ("kubectl delete namespace hub --wait=true" in done) is bool(labels)
 

@@ -57,6 +57,22 @@ def test_all_is_applied_and_the_gateway_is_waited_for(kubectl: Kubectl, release:
     assert [one["metadata"]["name"] for one in release.volumes()] == ["gateway-kernelpod-homes"]
 
 
+def test_claims_are_bound_before_any_pod_that_mounts_them_comes(kubectl: Kubectl, release: PlainRelease) -> None:
+    """The scheduler may miss a binding while it looks at the pod, and look again only after five minutes."""
+    release.install(values())
+    steps = [" ".join(words[1:5]) for words in kubectl.asked if words[1] in ("apply", "wait", "rollout")]
+    assert steps == [
+        "apply -f -",
+        "wait pvc/homes -n kernels",
+        "apply -f -",
+        "rollout status deployment/kernelpod -n",
+    ]
+    free = {"kind": "PersistentVolumeClaim", "metadata": {"name": "x", "namespace": "hub"}, "spec": {}}
+    kubectl.asked.clear()
+    kubectl.cluster.apply_storage([free, {"kind": "Deployment"}])  # of a storage class, which may wait for the pod
+    assert [words[1] for words in kubectl.asked] == ["apply"]
+
+
 def test_what_the_next_file_does_not_have_is_removed_and_comes_back(
     kubectl: Kubectl, release: PlainRelease
 ) -> None:

@@ -131,6 +131,7 @@ class PlainRelease:
         # With what has to go, so that also the next deploy removes it if this one fails.
         pending = self._store(kept._replace(pending=yamltext.dump_all([*made, *gone])))
         try:
+            self._cluster.apply_storage(made)
             self._cluster.apply(text)
             for one in made:
                 if one["kind"] == "Deployment":
