@@ -115,6 +115,21 @@ def test_the_path_of_an_export_may_have_spaces_and_an_at_sign(
     site.stop_kernels()
 
 
+ODD_NAMES = ("ü" * 127 + "x", "Ünal\n'\"$(x)")
+"""Of 255 bytes, which is the longest, and of what shells read."""
+
+
+def test_an_export_on_which_everybody_is_one_user_serves_homes(make_site: MakeSite) -> None:
+    """With `all_squash`, whose user is that of the kernels (`policy.uid`)."""
+    site = make_site(filer="/anyone", patience_seconds=30, scheduling=ON_THEIR_NODE)
+    with site.alice.channels(site.alice.start()) as channels:
+        channels.run(WRITE)
+        for name in ODD_NAMES:
+            assert channels.run(f"write({name!r}, 3)") == "written\n"
+            assert on(FILER, "stat", "-c", "%u:%g %s", f"/srv{site.homes}/alice/{name}") == f"{UID}:{GID} 3\n"
+    site.stop_kernels()
+
+
 LOCKED = """
 import sqlite3
 with sqlite3.connect('grades.db') as database:
@@ -133,7 +148,7 @@ def test_nfs_3_serves_homes(make_site: MakeSite, options: tuple[str, ...]) -> No
         assert channels.run(kind) == "nfs\n"
         assert channels.run(LOCKED) == "1\n"
         channels.run(WRITE)
-        for name in ("ü" * 127 + "x", "Ünal\n'\"$(x)"):
+        for name in ODD_NAMES:
             assert channels.run(f"write({name!r}, 3)") == "written\n"
             assert on(FILER, "cat", f"/srv{site.homes}/alice/{name}") == "xxx"
     site.stop_kernels()
