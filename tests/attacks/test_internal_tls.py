@@ -239,7 +239,7 @@ async def test_the_gateway_asks_the_hub(inside: Inside) -> None:
 
 
 def test_an_admins_command_shows_the_certificate(inside: Inside) -> None:
-    from kernelpod.hub.revocation import Api, NotDoneError
+    from kernelpod.hub.restapi import Api, NotDoneError
 
     hub, token = inside.of_gateway(), SecretStr(TOKEN)
     shown = Api("the hub", hub.api_url, token, hub.ca_file, (hub.cert_file, hub.key_file))

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from certificates import certificates
 from client import Caller
 from doubles import FakeHub, GatewayProcess, eventually
-from kernelpod.hub.revocation import Api, NotDoneError
+from kernelpod.hub.restapi import Api, NotDoneError
 from local.conftest import USERS
 from notebook_server import PYTHON, Server
 

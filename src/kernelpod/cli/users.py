@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 import click
-from pydantic import SecretStr
 
+from kernelpod.cli.admintoken import admin_token, token_option
 from kernelpod.cli.options import load_settings, settings_option
 from kernelpod.demo.places import settings_of_running_demo
-from kernelpod.errors import SettingsError
 from kernelpod.hub.revocation import WHAT, Revocation, Step
 from kernelpod.hub.servers import gateway_url as url_for_servers
-from kernelpod.settings.hubs import MAX_TOKEN_BYTES, Hub
 from kernelpod.settings.loading import default_file
 
-TOKEN_VARIABLE = "KERNELPOD_ADMIN_TOKEN"  # noqa: S105 - a name
 MARKS = {"done": "done", "failed": "FAIL", "planned": "plan"}
 
 
@@ -37,12 +33,7 @@ def users() -> None:
 @click.argument("name")
 @settings_option
 @click.option("--hub", "hub_name", default="", help="Name of the hub. Required if the settings have several.")
-@click.option(
-    "--token-file",
-    type=click.File("r", encoding="utf-8"),
-    help=f"File with an admin's API token, - for the standard input. Default: ${TOKEN_VARIABLE}, then "
-    "`hubs.admin_token_file` of the settings.",
-)
+@token_option
 @click.option(
     "--gateway-url", help="URL of the gateway as this machine reaches it. Default: `servers.gateway_url`."
 )
@@ -73,7 +64,7 @@ def revoke(
     settings = load_settings(settings_file or default_file() or settings_of_running_demo())
     hub = settings.hub(hub_name)
     url = (gateway_url or url_for_servers(settings, hub)).rstrip("/")
-    revocation = Revocation(settings, hub, url, _token(hub, token_file), name)
+    revocation = Revocation(settings, hub, url, admin_token(hub, token_file), name)
     steps = revocation.plan() if dry_run else revocation.run()
     ok = all(step.outcome != "failed" for step in steps)
     if as_json:
@@ -98,21 +89,3 @@ def _line(step: Step) -> str:
     if step.outcome == "failed":
         return f"{MARKS[step.outcome]}  {WHAT[step.step]}{said}"
     return f"{MARKS[step.outcome]}  {step.count} {WHAT[step.step]}{said}"
-
-
-def _token(hub: Hub, file: TextIO | None) -> SecretStr:
-    """Return the admin's token. Raises SettingsError if there is none."""
-    if file is not None:
-        text = file.read(MAX_TOKEN_BYTES).strip()
-        if not text:
-            raise SettingsError("--token-file is empty; write an admin's token into it")
-        return SecretStr(text)
-    if text := os.environ.get(TOKEN_VARIABLE, "").strip():
-        return SecretStr(text)
-    token = hub.admin_token()
-    if token is None:
-        raise SettingsError(
-            f"There is no token: give an admin's by --token-file or ${TOKEN_VARIABLE}, or set "
-            "hubs.admin_token_file."
-        )
-    return token

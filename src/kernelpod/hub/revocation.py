@@ -11,20 +11,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-import requests
 from pydantic import SecretStr
 
 from kernelpod.errors import KernelpodError
 from kernelpod.hub import servers
+from kernelpod.hub.restapi import Api, NotDoneError, RefusedError, UnknownUserError, api_of_hub
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 
-# The hub answers to the stop of a server after ten seconds at the latest; it goes on to stop then.
-TIMEOUT_SECONDS = 15
 STOP_SECONDS = 20
 LOOK_SECONDS = 0.2
 AT_ONCE = 8
@@ -47,68 +44,6 @@ class Step:
     count: int
     """How many tokens or servers there were, or kernels, starts and websockets together."""
     message: str
-
-
-class NotDoneError(Exception):
-    """A request failed; the text says which, and why."""
-
-
-class UnknownUserError(NotDoneError):
-    """The answer was 404."""
-
-
-class RefusedError(NotDoneError):
-    """The answer was 401 or 403."""
-
-
-class Api:
-    """The REST API of a hub or a gateway, for the owner of a token."""
-
-    def __init__(
-        self,
-        what: str,
-        url: str,
-        token: SecretStr,
-        authority: Path | str | None = None,
-        shown: tuple[Path | None, Path | None] = (None, None),
-    ) -> None:
-        """`authority` is a file of the certificates that an HTTPS address is checked by.
-
-        If there is none on this machine, those of the system count, or of REQUESTS_CA_BUNDLE. `shown` are the
-        files of a certificate and its key, which are shown to the API if they are on this machine.
-        """
-        self._what, self._url, self._token = what, url.rstrip("/"), token
-        self._verify = str(authority) if authority and Path(authority).is_file() else True
-        files = [str(path) for path in shown if path and path.is_file()]
-        self._shown = (files[0], files[1]) if len(files) == 2 else None
-
-    def ask(self, method: str, path: str) -> Any:
-        """Return the answer's JSON, None if it has none. Raises NotDoneError."""
-        try:
-            answer = requests.request(
-                method,
-                f"{self._url}{path}",
-                auth=self._sign,
-                timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,
-                verify=self._verify,
-                cert=self._shown,
-            )
-            body = answer.json() if answer.ok and "json" in answer.headers.get("Content-Type", "") else None
-        except (requests.RequestException, ValueError) as error:
-            raise NotDoneError(f"{self._what} at {self._url} does not answer ({type(error).__name__})") from error
-        said = f"{self._what} at {self._url} answered {answer.status_code}"
-        if answer.status_code == 404:
-            raise UnknownUserError(f"{self._what} has no such user")
-        if answer.status_code in (401, 403):
-            raise RefusedError(f"{said}: it does not take the token")
-        if not 200 <= answer.status_code < 300:
-            raise NotDoneError(said)
-        return body
-
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"token {self._token.get_secret_value()}"
-        return request
 
 
 class AtGateway:
@@ -144,7 +79,7 @@ class Revocation:
     def __init__(self, settings: Settings, hub: Hub, gateway_url: str, token: SecretStr, name: str) -> None:
         self._name, self._path = name, f"/users/{quote(name, safe='')}"
         self._needed = servers.admin_scopes(settings, hub)
-        self._hub = Api(f"the hub {hub.name}", hub.api_url, token, hub.ca_file, (hub.cert_file, hub.key_file))
+        self._hub = api_of_hub(hub, token)
         gateway = Api("the gateway", f"{gateway_url}/api", token, settings.servers.gateway_ca_file)
         self._at_gateway = AtGateway(gateway, name)
         self._tokens: set[str] = set()

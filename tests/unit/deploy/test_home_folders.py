@@ -482,7 +482,7 @@ def test_names_come_from_a_list(root: Path, tmp_path: Path) -> None:
     empty = asked(tmp_path, "check", "--list", str(tmp_path / "class"), homes={"root": str(root)})
     assert (empty.exit_code, "there is no name in it" in empty.output) == (2, True)
     nameless = asked(tmp_path, "check", homes={"root": str(root)})
-    assert (nameless.exit_code, "give names, or --list" in nameless.output) == (2, True)
+    assert (nameless.exit_code, "give names, --list" in nameless.output) == (2, True)
 
 
 def test_the_users_of_courses_have_the_homes_that_their_hub_gives_them(root: Path, tmp_path: Path) -> None:

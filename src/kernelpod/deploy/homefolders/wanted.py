@@ -80,8 +80,8 @@ class HubUsers:
         if self._hub.user_ids:
             return sorted(user_ids_file(self._hub.user_ids).read())
         raise SettingsError(
-            "This hub has neither courses nor a file of user ids, so nothing here names its users: give names, or "
-            "--list FILE with a name on each line"
+            "This hub has neither courses nor a file of user ids, so nothing here names its users: give names, "
+            "--list FILE with a name on each line, or --of-hub"
         )
 
     def homes(self, names: Iterable[str]) -> Wanted:

@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from tornado import web
 
 from kernelpod.hub import servers
-from kernelpod.hub.revocation import WHAT, Api, AtGateway, NotDoneError, Step
+from kernelpod.hub.restapi import Api, NotDoneError
+from kernelpod.hub.revocation import WHAT, AtGateway, Step
 from kernelpod.settings.hubs import Hub
 from kernelpod.settings.sections import Settings
 
