@@ -201,17 +201,22 @@ def test_a_program_that_keeps_its_log_open_appends_to_what_the_other_node_has_ap
 
 
 def test_two_nodes_share_a_home_by_nfs_3(make_site: MakeSite) -> None:
-    """What is saved is there at once; what both write under locks is all there: `rpc.statd` runs on the nodes."""
+    """What is saved is there soon; what both write under locks is all there: `rpc.statd` runs on the nodes.
+
+    Not always at the first open: Linux 7.3 gave the former content once, and the new one a moment later.
+    """
     options = {"mount_options": ("nfsvers=3",), "patience_seconds": 30, "scheduling": ON_THEIR_NODE}
     site = make_site("pvc", filer="/open", **options)
     claim = {"persistentVolumeClaim": {"claimName": "homes"}}
     with on_the_other_node(site, claim, "alice"), site.alice.channels(site.alice.start()) as channels:
+        read = "print(open('/home/jovyan/{}').read())"
         for number in range(5):
             in_server(site, f"open('/home/jovyan/ü', 'w').write('{number}')")
-            read = channels.run("print(open('/home/jovyan/ü').read())")
-            assert read == f"{number}\n", seen_of(site, channels, "ü")
+            is_new = lambda: channels.run(read.format("ü")) == f"{number}\n"  # noqa: B023, E731
+            eventually(is_new, 10, what=f"the kernel reads {number}")
             channels.run(f"open('/home/jovyan/back', 'w').write('{number}')")
-            assert in_server(site, "print(open('/home/jovyan/back').read())") == f"{number}\n"
+            is_back = lambda: in_server(site, read.format("back")) == f"{number}\n"  # noqa: B023, E731
+            eventually(is_back, 10, what=f"the server reads {number}")
         mounted = "print(*(line.split()[2] for line in open('/proc/mounts') if line.split()[1] == '/home/jovyan'))"
         assert (channels.run(mounted), in_server(site, mounted)) == ("nfs\n", "nfs\n")
         for way in (LINES, ROWS):
