@@ -72,10 +72,8 @@ def asked_options(command: Command) -> Command:
         everybody = not names and list_file is None
         if of_hub and not everybody:
             raise SettingsError("--of-hub means all users of the hub; leave out names and --list")
-        if of_hub:
-            chosen = _known(hub, token_file)
-        elif everybody:
-            chosen = users.names()
+        if everybody:
+            chosen = _known(hub, token_file) if of_hub else users.names()
         else:
             chosen = [*map(_normal, names), *(_listed(list_file) if list_file else ())]
         there = place if place.count else Place(Path(settings.homes.root), "", "", "", "", "")
