@@ -87,9 +87,17 @@ class Cluster:
             self.apply(made)
         for one in made:
             if one["kind"] == "PersistentVolumeClaim" and one["spec"].get("volumeName"):
-                where = (f"pvc/{one['metadata']['name']}", "-n", one["metadata"]["namespace"])
-                until = ("--for=jsonpath={.status.phase}=Bound", f"--timeout={BIND_SECONDS}s")
-                self.kubectl("wait", *where, *until, seconds=BIND_SECONDS + 10)
+                self._wait_bound(one["metadata"]["name"], one["metadata"]["namespace"])
+
+    def _wait_bound(self, claim: str, space: str) -> None:
+        until = ("--for=jsonpath={.status.phase}=Bound", f"--timeout={BIND_SECONDS}s")
+        try:
+            self.kubectl("wait", f"pvc/{claim}", "-n", space, *until, seconds=BIND_SECONDS + 10)
+        except ClusterError as error:
+            raise ClusterError(
+                f"The claim {claim} in the namespace {space} is not bound to its volume after {BIND_SECONDS} s. "
+                f"`kubectl describe pvc {claim} -n {space}` says why. Then repeat this."
+            ) from error
 
     def patch(self, kind: str, name: str, namespace: str, patch: dict[str, Any]) -> None:
         """Change an object by a JSON merge patch. It is no word of the command, since it may hold secrets."""

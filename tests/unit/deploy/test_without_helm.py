@@ -71,6 +71,9 @@ def test_claims_are_bound_before_any_pod_that_mounts_them_comes(kubectl: Kubectl
     kubectl.asked.clear()
     kubectl.cluster.apply_storage([free, {"kind": "Deployment"}])  # of a storage class, which may wait for the pod
     assert [words[1] for words in kubectl.asked] == ["apply"]
+    kubectl.refuses = "wait"
+    with pytest.raises(ClusterError, match="The claim homes in the namespace kernels is not bound to its volume"):
+        release.install(values())
 
 
 def test_what_the_next_file_does_not_have_is_removed_and_comes_back(
