@@ -308,11 +308,13 @@ def test_a_kernel_is_deleted_while_its_server_of_homes_is_away(site: Site) -> No
 
 
 def test_a_server_that_cannot_end_is_named_and_ends_when_its_server_of_homes_is_back(site: Site) -> None:
-    """Its node cannot unmount the home. `kernelpod status` says which node, and why."""
+    """Its node cannot unmount the home: data wait to be written. `kernelpod status` says which node, and why."""
     home = {"nfs": {"server": FILER.address, "path": f"{site.export}/alice"}}
     pods = lambda: [one for one in kube.items("pods", site.namespace) if one["metadata"]["name"] == "server"]  # noqa: E731
     with on_the_other_node(site, home):
-        writing = "import time\nwhile True: open('/home/jovyan/log', 'a').write('x' * 4096); time.sleep(0.01)"
+        # One open file and no append: it goes on writing to the node's cache while the NFS server is away.
+        opened = "import time\nlog = open('/home/jovyan/log', 'wb', buffering=0)"
+        writing = f"{opened}\nwhile True: log.write(bytes(4096)); time.sleep(0.01)"
         command = f"nohup python -c {shlex.quote(writing)} >/dev/null 2>&1 &"
         kube.kubectl("exec", "-n", site.namespace, "server", "--", "sh", "-c", command)
         in_server(site, "import os, time\nwhile not os.path.exists('/home/jovyan/log'): time.sleep(0.1)")
