@@ -1,7 +1,8 @@
 """Faults at random, while users count: nobody's number is wrong without a word, and nothing is left behind.
 
 The seed says which faults there are and what users do; `make chaos SEED=...` repeats a run as far as time does. A
-long run can be done in parts: `FIRST=251 FAULTS=250` are its faults 251 to 500.
+long run can be done in parts: `FIRST=251 FAULTS=250` are its faults 251 to 500. Several may run at once
+on one cluster.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from typing import Any
 import kube
 import pytest
 from chaos.between import Between
-from chaos.faults import FAULTS, LONGEST_SECONDS, MEMORY_LIMIT_BYTES, OF_MACHINES, OF_ONE_NODE, Scene
+from chaos.clusterfaults import OF_CLUSTER, OF_MACHINES, OF_ONE_NODE
+from chaos.clusterlock import ClusterLock
+from chaos.faults import FAULTS, LONGEST_SECONDS, MEMORY_LIMIT_BYTES, Scene
 from chaos.users import BOUND_SECONDS, Tally, User
 from cluster_machines import ON_THEIR_NODE
 from rig.layout import Layout
@@ -45,9 +48,17 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(300 + COUNT * (30 + LONGES
 
 
 @pytest.fixture
-def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[Scene]:
-    need(PYTHON.exists(), "the server's environment", "make env-hub")
+def lock(need: Any) -> ClusterLock:
+    """Held while the gateways are started, and while what they leave is removed."""
     need(os.environ.get("KUBECONFIG", "").endswith("admin.kubeconfig"), "the test cluster", "make test-cluster")
+    taken = ClusterLock()
+    taken.take()
+    return taken
+
+
+@pytest.fixture
+def scene(lock: ClusterLock, make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[Scene]:
+    need(PYTHON.exists(), "the server's environment", "make env-hub")
     tally = Tally()
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))
@@ -86,7 +97,7 @@ def scene(make_site: Any, hub: FakeHub, need: Any, tmp_path: Path) -> Iterator[S
             reached = SimpleNamespace(gateway=balancer, alice=Caller("", token))
             server = stack.enter_context(Server(reached, home))
             users.append(User(name, server, hub, SEED, tally))
-        yield Scene(site, (site.gateway, second), balancer, ways, users, random.Random(SEED))
+        yield Scene(site, (site.gateway, second), balancer, ways, users, random.Random(SEED), lock)
         for user in users:
             user.stopped.set()
 
@@ -118,10 +129,12 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
     tally = scene.users[0].tally
     for user in scene.users:
         user.start()
-    faults = {**FAULTS, **(OF_MACHINES if MACHINES_ARE_THERE else OF_ONE_NODE)}
+    of_cluster = {**OF_CLUSTER, **(OF_MACHINES if MACHINES_ARE_THERE else OF_ONE_NODE)}
+    faults = {**FAULTS, **of_cluster}
     names = [name for name in faults if ONLY in name]
     happened: Counter[str] = Counter()
     slowest = 0.0
+    scene.lock.release()
     began = time.monotonic()
     again = f"make chaos SEED={SEED} FIRST={FIRST} FAULTS={COUNT}" + (f" ONLY='{ONLY}'" if ONLY else "")
     print(f"seed {SEED}: `{again}` repeats this", flush=True)
@@ -132,13 +145,16 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
         # By its number, so that it is the same in a run of all faults and in one of a part.
         scene.random.seed(f"{SEED} {number}")
         happened[name] += 1
+        scene.lock.take(alone=name in of_cluster)
         faults[name][1](scene)
+        scene.lock.release()
         scene.start_gateways()
         # Users at rest: then what is listed is what there is.
         turns = [user.turn for user in scene.users]
         with ThreadPoolExecutor(len(turns)) as pool:
             taken = list(pool.map(lambda turn: turn.acquire(timeout=2 * BOUND_SECONDS), turns))
         assert all(taken), "a user has had no answer"
+        scene.lock.take()
         try:
             at = time.monotonic()
             eventually(lambda: settled(scene), SETTLE_SECONDS, what=f"nothing is left of: {name}")
@@ -148,10 +164,12 @@ def test_users_count_while_everything_fails(scene: Scene) -> None:
             print(sorted(kernel_ids(scene)), sorted(dead(scene)))
             raise
         finally:
+            scene.lock.release()
             for turn in turns:
                 turn.release()
         assert not tally.wrong, f"{name}: {told_of(scene)}"
         eventually(lambda before=tally.cells: tally.cells > before + 2, BOUND_SECONDS, what="users go on")
+    scene.lock.take()
     for user in scene.users:
         user.stopped.set()
     for user in scene.users:

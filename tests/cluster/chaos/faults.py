@@ -1,29 +1,25 @@
-"""What fails: gateways, the way to the cluster, the hub, users' servers, pods, and the cluster itself."""
+"""What fails: gateways, the way to the cluster, the hub, users' servers, and pods."""
 
 from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import kube
-from cluster_machines import NODE_OF_KERNELS, harm, on
 from cluster_site import Site
-from rig.machines.machine import FILER, Machine
 
 from balancer import Balancer
 from doubles import GatewayProcess
 
 from .between import Between
+from .clusterlock import ClusterLock
 from .users import User
 
-RIG = Path(__file__).parents[1] / "cluster"
 LONGEST_SECONDS = 6.0
 MEMORY_LIMIT_BYTES = 300 * 1024**2
 """Of each kernel."""
@@ -40,6 +36,7 @@ class Scene:
     """Each gateway's way to the API server."""
     users: list[User]
     random: random.Random
+    lock: ClusterLock
 
     def pause(self) -> None:
         """Let a while pass, in which users act."""
@@ -58,12 +55,6 @@ class Scene:
         """Return the name of some kernel's pod; empty if there is none."""
         names = self.site.pods()
         return self.random.choice(names) if names else ""
-
-
-def rig(*words: str) -> None:
-    """Ask the test cluster's rig to do something to itself."""
-    done = subprocess.run([RIG, *words], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _ended(signum: int) -> Callable[[Scene], None]:
@@ -227,60 +218,6 @@ def _hung_up(scene: Scene) -> None:
         scene.site.alice.ask("POST", "kernels", json={"name": "python-pod"}, timeout=scene.random.uniform(0.05, 2))
 
 
-def _component(name: str) -> Callable[[Scene], None]:
-    def fault(scene: Scene) -> None:
-        rig("stop", name)
-        try:
-            scene.pause()
-        finally:
-            rig("start", name)
-
-    return fault
-
-
-def _kubelet_frozen(scene: Scene) -> None:
-    """The kernels go on, and the cluster hears nothing of them."""
-
-    def send(signum: str) -> None:
-        # The brackets keep the shell, whose command line has the pattern in it, from being meant as well.
-        script = f'for one in $(pgrep -f "[n]ode kubelet"); do kill -{signum} "$one"; done'
-        on(NODE_OF_KERNELS, "sh", "-c", script)
-
-    try:
-        send("STOP")
-        time.sleep(scene.random.uniform(1, 15))
-    finally:
-        send("CONT")
-
-
-def _nfs_stopped(scene: Scene) -> None:
-    on(FILER, "rpc.nfsd", "0")
-    try:
-        scene.pause()
-    finally:
-        on(FILER, "rpc.nfsd", "--tcp", "--no-udp", "8")
-
-
-def _clock_steps(scene: Scene) -> None:
-    """The clock of the kernels' node is wrong for a while."""
-    on(NODE_OF_KERNELS, "date", "--set", f"{scene.random.choice((-3600, -60, 60, 3600))} seconds")
-    try:
-        scene.pause()
-    finally:
-        on(NODE_OF_KERNELS, "date", "--set", f"@{time.time():.3f}")
-
-
-def _machine(where: Machine, harmed: str, mended: str, most_seconds: float) -> Callable[[Scene], None]:
-    def fault(scene: Scene) -> None:
-        harm(harmed, where)
-        try:
-            time.sleep(scene.random.uniform(1, most_seconds))
-        finally:
-            harm(mended, where)
-
-    return fault
-
-
 FAULTS: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "a gateway is killed": (4, _ended(signal.SIGKILL)),
     "a gateway is asked to end": (3, _ended(signal.SIGTERM)),
@@ -306,25 +243,5 @@ FAULTS: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "the quota is used up": (1, _quota),
     "an image is gone": (1, _image_gone),
     "a start's caller hangs up": (3, _hung_up),
-    "the API server stops": (1, _component("apiserver")),
-    "etcd stops": (0.5, _component("etcd")),
 }
 """The faults by name, each with how often it happens beside the others."""
-
-OF_ONE_NODE: dict[str, tuple[float, Callable[[Scene], None]]] = {
-    "kubelet stops": (1, _component("kubelet")),
-    "the NFS server stops": (1, _component("nfs")),
-}
-"""Those of a cluster whose one node has kernels and homes."""
-
-OF_MACHINES: dict[str, tuple[float, Callable[[Scene], None]]] = {
-    "kubelet stands still": (1, _kubelet_frozen),
-    "the NFS server stops": (1, _nfs_stopped),
-    "the clock of the kernels' node steps": (1, _clock_steps),
-    "the kernels' node is frozen": (2, _machine(NODE_OF_KERNELS, "freeze", "thaw", 15)),
-    "the kernels' node is cut off": (2, _machine(NODE_OF_KERNELS, "cut", "mend", 15)),
-    "the kernels' node loses its power": (0.5, _machine(NODE_OF_KERNELS, "power-off", "start", 5)),
-    "the NFS server's machine is frozen": (1, _machine(FILER, "freeze", "thaw", 15)),
-    "the NFS server's machine loses its power": (0.5, _machine(FILER, "power-off", "start", 5)),
-}
-"""Those of a cluster whose kernels and homes are on machines of their own."""
