@@ -177,8 +177,8 @@ test-upgrade: env ## upgrade a deployment of an earlier commit on the test clust
 test-outage: env ## let kernels compute, and end, while their NFS server is away, on the test cluster with NODES=3: SECONDS=600
 	KERNELPOD_OUTAGE_SECONDS=$(or $(SECONDS),600) $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_homes_on_real_nfs.py -k "outlives or deleted"
 
-chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...; FIRST=251 FAULTS=250: a part; ONLY=PART of their names
-	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FIRST=$(or $(FIRST),1) KERNELPOD_CHAOS_ONLY="$(ONLY)" KERNELPOD_CHAOS_FAULTS=$(or $(FAULTS),$(if $(SMALL),60,1000)) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
+chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...; FIRST=251 FAULTS=250: a part; NODE=node2: kernels run there; ONLY=PART of their names
+	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FIRST=$(or $(FIRST),1) KERNELPOD_CHAOS_ONLY="$(ONLY)" KERNELPOD_CHAOS_NODE=$(NODE) KERNELPOD_CHAOS_FAULTS=$(or $(FAULTS),$(if $(SMALL),60,1000)) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
 
 test-cluster-kernels:
 	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults and not upgrade"

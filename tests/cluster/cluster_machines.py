@@ -17,11 +17,14 @@ DOING = "ps -eo pid,stat,wchan:24,etime,args; dmesg | tail -n 20"
 CLUSTER = Path(__file__).with_name("cluster")
 NODE_OF_SERVERS, NODE_OF_KERNELS = NODES
 TOLERATED = [{"key": TAINT, "operator": "Exists"}]
-ON_THEIR_NODE: dict[str, Any] = {
-    "nodeSelector": {"kubernetes.io/hostname": NODE_OF_KERNELS.name},
-    "tolerations": TOLERATED,
-}
-"""The scheduling of kernels that run on one node with a kernel of its own."""
+
+
+def scheduled_on(node: Machine) -> dict[str, Any]:
+    """Return the settings of a gateway whose kernels run on this node, which has a kernel of its own."""
+    return {"nodeSelector": {"kubernetes.io/hostname": node.name}, "tolerations": TOLERATED}
+
+
+ON_THEIR_NODE = scheduled_on(NODE_OF_KERNELS)
 
 
 def on(where: Machine, *argv: str, check: bool = True, seconds: float = 60) -> str:

@@ -24,11 +24,11 @@ from typing import Any
 import kube
 import pytest
 from chaos.between import Between
-from chaos.clusterfaults import OF_CLUSTER, OF_MACHINES, OF_ONE_NODE
+from chaos.clusterfaults import NODE, OF_CLUSTER, OF_MACHINES, OF_ONE_NODE
 from chaos.clusterlock import ClusterLock
 from chaos.faults import FAULTS, LONGEST_SECONDS, MEMORY_LIMIT_BYTES, Scene
 from chaos.users import BOUND_SECONDS, Tally, User
-from cluster_machines import ON_THEIR_NODE
+from cluster_machines import scheduled_on
 from rig.layout import Layout
 from rig.machines.machine import MACHINES
 
@@ -71,7 +71,7 @@ def scene(lock: ClusterLock, make_site: Any, hub: FakeHub, need: Any, tmp_path: 
         hub.servers.update(TOKENS)
         stack.callback(hub.servers.clear)
         hubs = [{"api_url": hub.api_url, "token": "own-token"}]
-        on_machines = {"filer": "/open", "scheduling": ON_THEIR_NODE} if MACHINES_ARE_THERE else {}
+        on_machines = {"filer": "/open", "scheduling": scheduled_on(NODE)} if MACHINES_ARE_THERE else {}
         site = make_site(
             replicated=True,
             heal_seconds=20,

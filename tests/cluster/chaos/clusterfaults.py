@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from cluster_machines import NODE_OF_KERNELS, harm, on
-from rig.machines.machine import FILER, Machine
+from rig.machines.machine import FILER, NODES, Machine
 
 from .faults import Scene
 
 RIG = Path(__file__).parents[1] / "cluster"
+NODE = {one.name: one for one in NODES}[os.environ.get("KERNELPOD_CHAOS_NODE") or NODE_OF_KERNELS.name]
+"""Where the kernels run, if the cluster has nodes with kernels of their own."""
 
 
 def rig(*words: str) -> None:
@@ -38,7 +41,7 @@ def _kubelet_frozen(scene: Scene) -> None:
     def send(signum: str) -> None:
         # The brackets keep the shell, whose command line has the pattern in it, from being meant as well.
         script = f'for one in $(pgrep -f "[n]ode kubelet"); do kill -{signum} "$one"; done'
-        on(NODE_OF_KERNELS, "sh", "-c", script)
+        on(NODE, "sh", "-c", script)
 
     try:
         send("STOP")
@@ -57,11 +60,11 @@ def _nfs_stopped(scene: Scene) -> None:
 
 def _clock_steps(scene: Scene) -> None:
     """The clock of the kernels' node is wrong for a while."""
-    on(NODE_OF_KERNELS, "date", "--set", f"{scene.random.choice((-3600, -60, 60, 3600))} seconds")
+    on(NODE, "date", "--set", f"{scene.random.choice((-3600, -60, 60, 3600))} seconds")
     try:
         scene.pause()
     finally:
-        on(NODE_OF_KERNELS, "date", "--set", f"@{time.time():.3f}")
+        on(NODE, "date", "--set", f"@{time.time():.3f}")
 
 
 def _machine(where: Machine, harmed: str, mended: str, most_seconds: float) -> Callable[[Scene], None]:
@@ -91,9 +94,9 @@ OF_MACHINES: dict[str, tuple[float, Callable[[Scene], None]]] = {
     "kubelet stands still": (1, _kubelet_frozen),
     "the NFS server stops": (1, _nfs_stopped),
     "the clock of the kernels' node steps": (1, _clock_steps),
-    "the kernels' node is frozen": (2, _machine(NODE_OF_KERNELS, "freeze", "thaw", 15)),
-    "the kernels' node is cut off": (2, _machine(NODE_OF_KERNELS, "cut", "mend", 15)),
-    "the kernels' node loses its power": (0.5, _machine(NODE_OF_KERNELS, "power-off", "start", 5)),
+    "the kernels' node is frozen": (2, _machine(NODE, "freeze", "thaw", 15)),
+    "the kernels' node is cut off": (2, _machine(NODE, "cut", "mend", 15)),
+    "the kernels' node loses its power": (0.5, _machine(NODE, "power-off", "start", 5)),
     "the NFS server's machine is frozen": (1, _machine(FILER, "freeze", "thaw", 15)),
     "the NFS server's machine loses its power": (0.5, _machine(FILER, "power-off", "start", 5)),
 }
