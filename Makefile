@@ -18,6 +18,7 @@ CLUSTER := tests/cluster/cluster
 export KERNELPOD_KUBERNETES := $(KUBERNETES)
 # Commands use the cluster that KUBECONFIG names, or else the test cluster, from inside its network.
 ON_CLUSTER := $(if $(KUBECONFIG),,$(CLUSTER) run --)
+CLUSTER_TESTS := $(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider --durations=12
 # The deploy file: FILE, or else deploy.yaml. Without either and without KUBECONFIG, the test cluster's.
 DEPLOYMENT := $(or $(FILE),$(wildcard deploy.yaml),$(if $(KUBECONFIG),deploy.yaml,tests/cluster/deploy.yaml))
 ON_TEST_CLUSTER := $(filter tests/cluster/deploy.yaml,$(DEPLOYMENT))
@@ -154,8 +155,9 @@ images-import: ## build the images for the test cluster, or load those of `make 
 test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests that need Kubernetes, on the test cluster (root) or on KUBECONFIG's
 	$(if $(KUBECONFIG),,$(CLUSTER) build csi)
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster-kernels test-cluster-deployments
-	$(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster -m "cluster and faults"
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(addprefix test-cluster-,kernels deployments deployments-of-a-kind machines)
+	$(CLUSTER_TESTS) tests/cluster -m faults --ignore=tests/cluster/test_chaos.py
+	$(MAKE) --no-print-directory chaos SMALL=1 TWO=1
 
 # A checkout of the commit FROM with its environments.
 define EARLIER
@@ -177,14 +179,41 @@ test-upgrade: env ## upgrade a deployment of an earlier commit on the test clust
 test-outage: env ## let kernels compute, and end, while their NFS server is away, on the test cluster with NODES=3: SECONDS=600
 	KERNELPOD_OUTAGE_SECONDS=$(or $(SECONDS),600) $(ON_CLUSTER) .venv/bin/python -m pytest tests/cluster/test_homes_on_real_nfs.py -k "outlives or deleted"
 
-chaos: env ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; SEED=...; FIRST=251 FAULTS=250: a part; NODE=node2: kernels run there; ONLY=PART of their names
-	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FIRST=$(or $(FIRST),1) KERNELPOD_CHAOS_ONLY="$(ONLY)" KERNELPOD_CHAOS_NODE=$(NODE) KERNELPOD_CHAOS_FAULTS=$(or $(FAULTS),$(if $(SMALL),60,1000)) $(ON_CLUSTER) .venv/bin/python -m pytest -s tests/cluster/test_chaos.py
+FAULTS_IN_ALL = $(or $(FAULTS),$(if $(SMALL),60,1000))
+FIRST_HALF = $(shell expr $(FAULTS_IN_ALL) / 2)
+define CHAOS
+	KERNELPOD_CHAOS_SEED=$(or $(SEED),1) KERNELPOD_CHAOS_FIRST=$(1) KERNELPOD_CHAOS_FAULTS=$(2) KERNELPOD_CHAOS_NODE=$(3) KERNELPOD_CHAOS_ONLY="$(ONLY)" \
+	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider -s tests/cluster/test_chaos.py
+endef
 
+chaos: env $(if $(TWO),chaos-halves,chaos-one) ## break things at random on the test cluster while users count: a thousand faults, hours; SMALL=1: sixty; TWO=1: both halves at once; SEED=...; FIRST=251 FAULTS=250: a part; NODE=node2: kernels run there; ONLY=PART of their names
+
+chaos-one:
+	$(call CHAOS,$(or $(FIRST),1),$(FAULTS_IN_ALL),$(NODE))
+
+chaos-halves:
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line chaos-first-half chaos-second-half
+
+chaos-first-half:
+	$(call CHAOS,$(or $(FIRST),1),$(FIRST_HALF),node3)
+
+chaos-second-half:
+	$(call CHAOS,$(shell expr $(or $(FIRST),1) + $(FIRST_HALF)),$(shell expr $(FAULTS_IN_ALL) - $(FIRST_HALF)),node2)
+
+# Most of the time these wait, so that three of them fit beside one another.
 test-cluster-kernels:
-	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/chart tests/cluster -m "(cluster or not chart) and not deployment and not faults and not upgrade"
+	$(CLUSTER_TESTS) tests/chart tests/cluster -m "(cluster or not chart) and not (deployment or machines or faults or upgrade)"
+
+test-cluster-machines:
+	$(CLUSTER_TESTS) tests/cluster -m "machines and not faults"
+
+USUAL_DEPLOYMENTS := tests/cluster/test_deployed.py tests/cluster/test_dynamic_homes.py
 
 test-cluster-deployments:
-	$(ON_CLUSTER) .venv/bin/python -m pytest -p no:cacheprovider tests/cluster -m "cluster and deployment"
+	$(CLUSTER_TESTS) $(USUAL_DEPLOYMENTS)
+
+test-cluster-deployments-of-a-kind:
+	$(CLUSTER_TESTS) tests/cluster -m deployment $(addprefix --ignore=,$(USUAL_DEPLOYMENTS))
 
 deploy: env-admin $(if $(ON_TEST_CLUSTER),images-import) ## deploy gateway, kernels and hub as described by deploy.yaml; FILE=..., YES=1 does not ask
 	$(KERNELPOD) deploy --file $(DEPLOYMENT) $(if $(YES),--yes)
@@ -269,5 +298,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-versions test-upgrade test-outage chaos
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-machines test-cluster-deployments test-cluster-deployments-of-a-kind test-versions test-upgrade test-outage chaos chaos-one chaos-halves chaos-first-half chaos-second-half
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster bench-homes bench-nodes specs-sync bench-specs bench-courses

@@ -31,6 +31,8 @@ TEST_SECONDS = 400
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs a cluster, except the tests of the rig's pure functions."""
     for item in items:
+        if "machines" in getattr(item, "fixturenames", ()):
+            item.add_marker("machines")
         if Path(__file__).parent in item.path.parents and not item.path.name.startswith("test_rig"):
             item.add_marker("cluster")
             if not item.get_closest_marker("timeout"):

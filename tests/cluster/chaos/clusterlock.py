@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 
 from rig.layout import Layout
 
@@ -17,7 +18,8 @@ class ClusterLock:
     def __init__(self) -> None:
         state = Layout.from_environment().state
         state.mkdir(parents=True, exist_ok=True)
-        self._file = (state / "chaos.lock").open("w")
+        # Never closed, so that it is held until the program has removed all.
+        self._file = os.open(state / "chaos.lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
 
     def take(self, *, alone: bool = False) -> None:
         """Wait for it, and hold it until `release` or the program's end."""
