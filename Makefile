@@ -192,7 +192,7 @@ chaos-one:
 	$(call CHAOS,$(or $(FIRST),1),$(FAULTS_IN_ALL),$(NODE))
 
 chaos-halves:
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line chaos-first-half chaos-second-half
+	$(MAKE) --no-print-directory --jobs=2 chaos-first-half chaos-second-half
 
 chaos-first-half:
 	$(call CHAOS,$(or $(FIRST),1),$(FIRST_HALF),node3)
