@@ -126,66 +126,108 @@ def settled(scene: Scene) -> bool:
 
 
 def test_users_count_while_everything_fails(scene: Scene) -> None:
-    tally = scene.users[0].tally
-    for user in scene.users:
-        user.start()
-    of_cluster = {**OF_CLUSTER, **(OF_MACHINES if MACHINES_ARE_THERE else OF_ONE_NODE)}
-    faults = {**FAULTS, **of_cluster}
-    names = [name for name in faults if ONLY in name]
-    happened: Counter[str] = Counter()
-    slowest = 0.0
-    scene.lock.release()
-    began = time.monotonic()
-    again = f"make chaos SEED={SEED} FIRST={FIRST} FAULTS={COUNT}" + (f" ONLY='{ONLY}'" if ONLY else "")
-    print(f"seed {SEED}: `{again}` repeats this", flush=True)
-    for number, name in enumerate(chosen(names, [faults[one][0] for one in names]), FIRST):
-        print(
-            f"[{time.monotonic() - began:6.0f} s] {number} of {FIRST} to {FIRST + COUNT - 1}: {name}", flush=True
-        )
-        # By its number, so that it is the same in a run of all faults and in one of a part.
-        scene.random.seed(f"{SEED} {number}")
-        happened[name] += 1
-        scene.lock.take(alone=name in of_cluster)
-        faults[name][1](scene)
-        scene.lock.release()
-        scene.start_gateways()
-        # Users at rest: then what is listed is what there is.
-        turns = [user.turn for user in scene.users]
-        with ThreadPoolExecutor(len(turns)) as pool:
-            taken = list(pool.map(lambda turn: turn.acquire(timeout=2 * BOUND_SECONDS), turns))
-        assert all(taken), "a user has had no answer"
-        scene.lock.take()
-        try:
-            at = time.monotonic()
-            eventually(lambda: settled(scene), SETTLE_SECONDS, what=f"nothing is left of: {name}")
-            slowest = max(slowest, time.monotonic() - at)
-        except AssertionError:
-            print(json.dumps({kind: sorted(in_cluster(scene, kind)) for kind in ("pods", "secrets")}))
-            print(sorted(kernel_ids(scene)), sorted(dead(scene)))
-            raise
-        finally:
-            scene.lock.release()
-            for turn in turns:
-                turn.release()
-        assert not tally.wrong, f"{name}: {told_of(scene)}"
-        eventually(lambda before=tally.cells: tally.cells > before + 2, BOUND_SECONDS, what="users go on")
-    scene.lock.take()
-    for user in scene.users:
-        user.stopped.set()
-    for user in scene.users:
-        user.join(2 * BOUND_SECONDS)
-    admin = Caller(scene.balancer.url, "admin-token")
-    for kernel_id in kernel_ids(scene):
-        admin.ask("DELETE", f"kernels/{kernel_id}")
+    run = Run(scene)
     try:
-        eventually(lambda: not scene.site.leftovers(), SETTLE_SECONDS, what="no pod and no Secret is left")
-    finally:
-        print_table(happened, tally, slowest, time.monotonic() - began, len(scene.site.leftovers()))
+        for user in scene.users:
+            user.start()
+        scene.lock.release()
+        run.faults()
+        run.end()
+    finally:  # also when it is interrupted: so many faults it has been through
+        run.print_table()
     for gateway in scene.gateways:
         # One that has lost its lease ends with an error; here it is the only one that nobody catches.
         told = [text[:4000] for text in gateway.log.split("Traceback (most recent call last)")[1:]]
         unexpected = [text for text in told if "so this one ends" not in text]
         assert not unexpected, "\n---\n".join(unexpected)
+
+
+class Run:
+    """One fault after the other, and what became of them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene, self.tally = scene, scene.users[0].tally
+        self.happened: Counter[str] = Counter()
+        self.slowest = 0.0
+        self.left: int | None = None
+        self.began = time.monotonic()
+
+    def faults(self) -> None:
+        """Let all of them happen. Raises AssertionError at the first promise that is broken."""
+        of_cluster = {**OF_CLUSTER, **(OF_MACHINES if MACHINES_ARE_THERE else OF_ONE_NODE)}
+        faults = {**FAULTS, **of_cluster}
+        names = [name for name in faults if ONLY in name]
+        again = f"make chaos SEED={SEED} FIRST={FIRST} FAULTS={COUNT}" + (f" ONLY='{ONLY}'" if ONLY else "")
+        print(f"seed {SEED}: `{again}` repeats this", flush=True)
+        for number, name in enumerate(chosen(names, [faults[one][0] for one in names]), FIRST):
+            at = f"[{time.monotonic() - self.began:6.0f} s] {number} of {FIRST} to {FIRST + COUNT - 1}"
+            print(f"{at}: {name}", flush=True)
+            # By its number, so that it is the same in a run of all faults and in one of a part.
+            self.scene.random.seed(f"{SEED} {number}")
+            self.scene.lock.take(alone=name in of_cluster)
+            faults[name][1](self.scene)
+            self.scene.lock.release()
+            self.scene.start_gateways()
+            self._settle(name)
+            assert not self.tally.wrong, f"{name}: {told_of(self.scene)}"
+            cells = self.tally.cells
+            eventually(lambda before=cells: self.tally.cells > before + 2, BOUND_SECONDS, what="users go on")
+            self.happened[name] += 1
+
+    def _settle(self, name: str) -> None:
+        """Wait until users are at rest: then what is listed is what there is."""
+        turns = [user.turn for user in self.scene.users]
+        with ThreadPoolExecutor(len(turns)) as pool:
+            taken = list(pool.map(lambda turn: turn.acquire(timeout=2 * BOUND_SECONDS), turns))
+        assert all(taken), "a user has had no answer"
+        self.scene.lock.take()
+        try:
+            at = time.monotonic()
+            eventually(lambda: settled(self.scene), SETTLE_SECONDS, what=f"nothing is left of: {name}")
+            self.slowest = max(self.slowest, time.monotonic() - at)
+        except AssertionError:
+            print(json.dumps({kind: sorted(in_cluster(self.scene, kind)) for kind in ("pods", "secrets")}))
+            print(sorted(kernel_ids(self.scene)), sorted(dead(self.scene)))
+            raise
+        finally:
+            self.scene.lock.release()
+            for turn in turns:
+                turn.release()
+
+    def end(self) -> None:
+        """Let users stop, end all kernels, and see that nothing is left."""
+        self.scene.lock.take()
+        for user in self.scene.users:
+            user.stopped.set()
+        for user in self.scene.users:
+            user.join(2 * BOUND_SECONDS)
+        admin = Caller(self.scene.balancer.url, "admin-token")
+        for kernel_id in kernel_ids(self.scene):
+            admin.ask("DELETE", f"kernels/{kernel_id}")
+        try:
+            eventually(
+                lambda: not self.scene.site.leftovers(), SETTLE_SECONDS, what="no pod and no Secret is left"
+            )
+        finally:
+            self.left = len(self.scene.site.leftovers())
+
+    def print_table(self) -> None:
+        """Print what happened and what became of it."""
+        tally, seconds = self.tally, time.monotonic() - self.began
+        rows = [(str(count), name) for name, count in self.happened.most_common()]
+        rows += [
+            (str(self.happened.total()), f"faults in all, in {seconds:.0f} s, seed {SEED}, from the {FIRST}. on"),
+            (str(tally.cells), "cells"),
+            (str(tally.told), "cells whose users were told of a loss"),
+            (str(tally.refused), "requests that were refused, each with a reason"),
+            (f"{tally.longest:.1f}", "seconds: the longest that a user waited"),
+            (f"{self.slowest:.1f}", "seconds: the longest until only what is listed was there"),
+            (str(len(tally.wrong)), "promises broken"),
+        ]
+        if self.left is not None:
+            rows.append((str(self.left), "pods and Secrets left"))
+        width = max(len(count) for count, _ in rows)
+        print("\n".join(f"{count:>{width}}  {what}" for count, what in rows), flush=True)
 
 
 def chosen(names: list[str], weights: list[float]) -> list[str]:
@@ -212,20 +254,3 @@ def told_of(scene: Scene) -> str:
             except Exception as error:  # noqa: BLE001 - it is only told
                 told.append(f"{model['id']}: {channel}: {error}")
     return "\n".join(told)
-
-
-def print_table(happened: Counter[str], tally: Tally, slowest: float, seconds: float, left: int) -> None:
-    """Print what happened and what became of it."""
-    rows = [(str(count), name) for name, count in happened.most_common()]
-    rows += [
-        (str(happened.total()), f"faults in all, in {seconds:.0f} s, seed {SEED}, from the {FIRST}. on"),
-        (str(tally.cells), "cells"),
-        (str(tally.told), "cells whose users were told of a loss"),
-        (str(tally.refused), "requests that were refused, each with a reason"),
-        (f"{tally.longest:.1f}", "seconds: the longest that a user waited"),
-        (f"{slowest:.1f}", "seconds: the longest until only what is listed was there"),
-        (str(len(tally.wrong)), "promises broken"),
-        (str(left), "pods and Secrets left"),
-    ]
-    width = max(len(count) for count, _ in rows)
-    print("\n".join(f"{count:>{width}}  {what}" for count, what in rows))
