@@ -45,9 +45,11 @@ def on(name: str) -> dict[str, Any]:
 
 
 class OnNodes(OursOnCluster):
-    """Kernelpod with two gateways, and a kernelspec for each node."""
+    """Kernelpod with some gateways, and a kernelspec for each node."""
 
-    replicas = 2
+    def __init__(self, homes: Homes, replicas: int) -> None:
+        super().__init__(homes)
+        self.replicas = replicas
 
     def kernelspecs(self) -> dict[str, dict[str, Any]]:
         return {name: on(name) for name in NODES}
@@ -63,10 +65,10 @@ class OnNodes(OursOnCluster):
         path = f"/api/kernels/{kernel_id}/channels"
         return [WebSocketAddress(f"ws://{ip}:8888{path}", self.headers) for ip in self.gateways().values()]
 
-    def kill_leader(self) -> None:
-        """Kill the gateway that holds the lease, as the end of its memory would."""
-        words = ("get", "leases", "-n", self.kernels, "-o", "jsonpath={.items[0].spec.holderIdentity}")
-        name = kube.kubectl(*words).rpartition("-")[0]
+    def kill_gateway(self) -> None:
+        """Kill the gateway that leads, or the only one, as the end of its memory would; it starts again."""
+        words = ("get", "leases", "-n", self.kernels, "-o", "jsonpath={.items[*].spec.holderIdentity}")
+        name = kube.kubectl(*words).rpartition("-")[0] or next(iter(self.gateways()))
         uid = kube.kubectl("get", "pod", name, "-n", self.namespace, "-o", "jsonpath={.metadata.uid}")
         for pid in node.pids(uid):
             os.kill(pid, signal.SIGKILL)
@@ -121,7 +123,7 @@ def starts(peer: OnNodes, bare: BareOn, counts: Sequence[int], turns: int) -> li
 
 
 def kill(peer: OnNodes, kernels: int) -> list[Measure]:
-    """Return what pages hear of a leader's end, whose kernels run on all nodes."""
+    """Return what pages hear of a gateway's end, whose kernels run on all nodes."""
     started = []
     for name in NODES:
         peer.kernel_name = name
@@ -129,11 +131,12 @@ def kill(peer: OnNodes, kernels: int) -> list[Measure]:
             started += list(pool.map(lambda _: peer.start_kernel(), range(kernels // len(NODES))))
         say(f"{len(started)} kernels run")
     try:
-        peer.wait_heard(started)
-        pages = takeover.through_a_kill([peer.addresses(one) for one in started], peer.kill_leader)
+        if peer.replicas > 1:
+            peer.wait_heard(started)
+        pages = takeover.through_a_kill([peer.addresses(one) for one in started], peer.kill_gateway)
     finally:
         remove(peer, started)
-    return takeover.figures(pages, f"{len(started)} kernels on {len(NODES)} nodes")
+    return takeover.figures(pages, f"{len(started)} kernels on {len(NODES)} nodes", alone=peer.replicas == 1)
 
 
 def measured(*, small: bool) -> list[Measure]:
@@ -144,12 +147,16 @@ def measured(*, small: bool) -> list[Measure]:
         stack.callback(finish)
         space = stack.enter_context(kube.namespace("bench-bare"))
         port = stack.enter_context(kube.proxy())
-        peer = OnNodes(homes)
-        stack.callback(peer.stop)
-        peer.start()
+        pair, single = OnNodes(homes, 2), OnNodes(homes, 1)
+        stack.callback(pair.stop)
+        pair.start()
         bare = BareOn(homes, space, port)
-        rows = starts(peer, bare, COUNTS[:1] if small else COUNTS, 1 if small else TURNS)
-        return rows + kill(peer, FEW if small else KERNELS)
+        rows = starts(pair, bare, COUNTS[:1] if small else COUNTS, 1 if small else TURNS)
+        rows += kill(pair, FEW if small else KERNELS)
+        pair.stop()
+        stack.callback(single.stop)
+        single.start()
+        return rows + kill(single, FEW if small else KERNELS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
