@@ -265,6 +265,8 @@ class GatewayProcess:
         self._began = 0
         self.python = sys.executable
         """Whose gateway it is: the Python of a checkout's environment."""
+        self.environment: dict[str, str] = {}
+        """Variables that it has at every start."""
 
     @property
     def log(self) -> str:
@@ -293,7 +295,7 @@ class GatewayProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
+                env={**os.environ, **self.environment, **environment},
                 start_new_session=True,
             )
         said = eventually(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from clock import LIBRARY, Clock
 from doubles import FakeHub, eventually, user_model
 
 JUMPS = ["+400d", "-400d"]
@@ -17,42 +18,10 @@ DAY = timedelta(days=1)
 QUICK = {"cache_seconds": 0.5, "negative_cache_seconds": 0.1, "stale_seconds": 600, "recheck_seconds": 0.5}
 
 
-# So that what the gateway starts has the right time. With the library Linux refuses time.sleep, which waits for a
-# point in time; other ways to wait work.
-_FORGET = """
-import os, threading, time
-os.environ.pop("LD_PRELOAD", None)
-time.sleep = lambda seconds: threading.Event().wait(seconds) and None
-"""
-
-
-class Clock:
-    """The wall clock of a process; Linux's monotonic one goes on, as where an admin sets the time."""
-
-    def __init__(self, library: Path, folder: Path) -> None:
-        self._file = folder / "offset"
-        self.set("+0")
-        (folder / "sitecustomize.py").write_text(_FORGET, encoding="ascii")
-        self.environment = {
-            "LD_PRELOAD": str(library),
-            "PYTHONPATH": str(folder),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DISABLE_SHM": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def set(self, offset: str) -> None:
-        """Set it that much off."""
-        self._file.write_text(f"{offset}\n", encoding="ascii")
-
-
 @pytest.fixture(scope="module")
 def clock(tmp_path_factory: pytest.TempPathFactory, need: Any) -> Clock:
-    found = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    need(found, "libfaketime", "apt-get install libfaketime")
-    assert found
-    return Clock(found, tmp_path_factory.mktemp("clock"))
+    need(LIBRARY, "libfaketime", "apt-get install libfaketime")
+    return Clock(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture(scope="module")

@@ -175,6 +175,29 @@ def test_a_frozen_leader_is_replaced_and_changes_nothing_when_it_goes_on(pair: P
     assert alice(other).run(made, "print(3)") == "3\n"
 
 
+def test_a_frozen_leader_ends_no_idle_kernel_when_it_goes_on(pair: Pair) -> None:
+    """It has heard nothing of the kernel for too long, and the message that ends it needs no API server."""
+    idle_seconds = 8
+    spec = pair.site.spec("brief-pod", {"cull_idle_seconds": idle_seconds})
+    frozen, other = pair.leader, pair.other
+    eventually(lambda: spec in alice(other).ask("GET", "kernelspecs").text, what="the kernelspec is listed")
+    kernel_id = alice(other).start(spec)
+    frozen.signal(signal.SIGSTOP)
+    try:
+        frozen_at = time.monotonic()
+        eventually(lambda: LEADS in other.said, what="the other one leads")
+        with alice(other).channels(kernel_id) as page:
+            page.run("x = 7")
+            eventually(lambda: time.monotonic() > frozen_at + idle_seconds + 2)
+            frozen.signal(signal.SIGCONT)
+            eventually(lambda: not frozen.runs, what="the frozen one ends")
+            assert page.run("print(x)") == "7\n"
+    finally:
+        if frozen.runs:
+            frozen.signal(signal.SIGCONT)
+    assert "was idle for" not in frozen.said
+
+
 def test_a_leader_that_alone_has_lost_the_api_server_lets_the_other_one_lead(pair: Pair) -> None:
     """It would speak to the kernels as long as the other one does, and both would lose their answers."""
     if pair.leader is not pair.gateways[0]:

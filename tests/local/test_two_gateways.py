@@ -24,55 +24,29 @@ import requests
 from balancer import Balancer
 from client import NO_KERNEL, Caller
 from doubles import GatewayProcess, eventually, user_model
+from gateway_pair import GatewayPair
 from notebook_server import PYTHON, Server
 
-LEADS = "this gateway leads from now on"
 UNTIL_GO = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.001)\n"
 
 
 @dataclass
-class Pair:
-    """A site with two gateways, and a user's server that reaches whichever answers."""
+class Pair(GatewayPair):
+    """Two gateways, and a user's server that reaches whichever answers."""
 
-    site: Any
-    gateways: tuple[GatewayProcess, GatewayProcess]
     balancer: Balancer
     server: Server
 
-    @property
-    def leader(self) -> GatewayProcess:
-        """The gateway that leads."""
-        return next(one for one in self.gateways if one.runs and self.leads(one))
-
-    @property
-    def other(self) -> GatewayProcess:
-        """The gateway that stands by."""
-        return next(one for one in self.gateways if one is not self.leader)
-
-    def leads(self, gateway: GatewayProcess) -> bool:
-        """Return whether a gateway leads, by what it has said since it was started last."""
-        return LEADS in gateway.said
-
     def both(self) -> None:
-        """Start those that do not run. Return when one leads, and the other listens to its kernels."""
-        for one in self.gateways:
-            if not one.runs:
-                one.start()
-        eventually(lambda: any(self.leads(one) for one in self.gateways), what="one of them leads")
+        """As `GatewayPair`; the user's server asks the one that stands by first."""
+        super().both()
         self.balancer.urls = [self.other.url, self.leader.url]
-        for one in self.gateways:
-            eventually(lambda one=one: requests.get(f"{one.url}/readyz", timeout=20).ok, what="it is ready")
 
     def notebook(self) -> str:
         """Return the id of a notebook's kernel, to which the other gateway listens."""
         kernel_id: str = self.server.session().json()["kernel"]["id"]
-        listens = f"kernel {kernel_id}: this gateway listens to it"
-        eventually(lambda: listens in self.other.said, what="the other gateway listens")
+        self.listens(kernel_id)
         return kernel_id
-
-    def at(self, gateway: GatewayProcess, name: str = "alice") -> Caller:
-        """Return a user at one of the gateways."""
-        return Caller(gateway.url, f"{name}-token")
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +78,7 @@ def pair(started: Pair) -> Iterator[Pair]:
     (started.site.home("alice") / "go").unlink(missing_ok=True)
     started.both()
     yield started
-    started.both()
-    for kernel_id in started.at(started.leader, "admin").ids():
-        started.at(started.leader, "admin").ask("DELETE", f"kernels/{kernel_id}")
-    assert started.site.traces() == []
-    for one in started.gateways:
-        assert "Traceback" not in one.said, one.said[-6000:]
+    started.stop_kernels()
 
 
 def test_any_of_them_serves_every_kernel(pair: Pair) -> None:
@@ -259,8 +228,7 @@ def test_spares_and_those_that_were_taken_are_what_they_were_after_a_takeover(pa
     begun = first.start("warm-pod")
     eventually(lambda: "is prewarmed for user" in pair.leader.said, what="a spare is ready")
     (spare,) = pair.site.ids() - {begun}
-    listens = f"kernel {spare}: this gateway listens to it"
-    eventually(lambda: listens in pair.other.said, what="the other gateway listens to the spare")
+    pair.listens(spare)
     assert first.start("warm-pod", KERNEL_SESSION_PATH="look.ipynb") == spare
     eventually(lambda: pair.leader.said.count("is prewarmed for user") == 2, what="another one is ready")
     (waits,) = pair.site.ids() - {begun, spare}

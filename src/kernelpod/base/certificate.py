@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import time
@@ -9,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 RENEWAL_SECONDS = 10
-"""How often a server should call `Certificate.renew`."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,12 @@ class Certificate:
         self._since = 0.0
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.load_cert_chain(*self._files)
+
+    async def watch(self) -> None:
+        """Renew it regularly until cancelled, whatever the wall clock does."""
+        while True:
+            await asyncio.sleep(RENEWAL_SECONDS)
+            self.renew()
 
     def renew(self) -> None:
         """Read the files again. If they do not fit together, new connections still get the certificate of before.

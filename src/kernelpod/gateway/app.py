@@ -12,15 +12,16 @@ from functools import partial
 from typing import Any
 
 from enterprise_gateway.enterprisegatewayapp import EnterpriseGatewayApp
-from tornado.ioloop import IOLoop, PeriodicCallback
+from tornado.ioloop import IOLoop
 from tornado.web import stream_request_body
 
 from kernelpod import __version__
 from kernelpod.audit import AuditLog
-from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
+from kernelpod.base.certificate import Certificate
 from kernelpod.base.logs import escape_logs
 from kernelpod.errors import KernelpodError, SettingsError
 from kernelpod.gateway.channels.budget import Budget
+from kernelpod.gateway.culler import Culler
 from kernelpod.gateway.door import Door, Guests, listening, most_connections
 from kernelpod.gateway.encryption import check_encryption
 from kernelpod.gateway.handlers import ROUTES
@@ -99,10 +100,11 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.availability_mode, self.list_kernels = None, True
         self.kernel_manager_class = DirectMappingKernelManager
         super().init_configurables()
+        self.leadership = Leadership()
         kernels = self.kernel_manager
         kernels.runtime, kernels.limits = self.runtime, gateway
         kernels.budget = Budget(gateway.max_user_backlog_bytes, gateway.max_total_backlog_bytes)
-        kernels.culling, kernels.audit = self.settings.culling, self.audit
+        kernels.audit, kernels.may_act = self.audit, lambda: self.leadership.may_act
         settings, hubs = self.settings, self.settings.hubs
         courses = HubCourses(settings)
         require_user_ids(settings, *hubs)
@@ -127,7 +129,6 @@ class KernelpodGateway(EnterpriseGatewayApp):
             origin=Origin(hubs[0]),
         )
         self.listening = Listening(kernels)
-        self.leadership = Leadership()
         self._tasks: list[asyncio.Task[None]] = []
         # Before kernels are connected: a gateway that cannot listen must not take them from the one that does.
         self._sockets = listening(gateway)
@@ -147,6 +148,9 @@ class KernelpodGateway(EnterpriseGatewayApp):
         self.listening.close()
         self.audit.write("takeover", kernels=len(self.kernel_manager))
         self.services.ready = True
+        kernels = self.kernel_manager
+        culler = Culler(self.settings.culling, kernels.listed, partial(kernels.end_unasked, code="idle"))
+        self._tasks.append(asyncio.ensure_future(culler.watch()))
         if after := self.settings.servers.orphan_seconds:
             hubs = self.settings.hubs
             self._tasks += [asyncio.ensure_future(self._orphans(hub, after).watch()) for hub in hubs]
@@ -182,7 +186,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
         def records() -> list[KernelRecord]:
             return [record for record in kernels.records() if record.owner.hub == hub.name]
 
-        return Orphans(hub, after_seconds, records, partial(kernels.end, code="server_gone"))
+        return Orphans(hub, after_seconds, records, partial(kernels.end_unasked, code="server_gone"))
 
     async def _check_hub(self, hub: Hub) -> None:
         """Check the gateway's service in a hub until it is right; log each problem once."""
@@ -232,7 +236,7 @@ class KernelpodGateway(EnterpriseGatewayApp):
             self._tasks.append(asyncio.ensure_future(self._stand_by()))
         self.http_server.add_sockets(self._sockets)
         if certificate:
-            PeriodicCallback(certificate.renew, RENEWAL_SECONDS * 1000).start()
+            IOLoop.current().add_callback(certificate.watch)
 
     def start(self) -> None:
         """Serve until SIGTERM or SIGINT."""

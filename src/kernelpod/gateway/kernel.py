@@ -53,7 +53,7 @@ class DirectKernelManager(RemoteKernelManager):
         self._server_key = ""
         self._end_watch: asyncio.Task[None] | None = None
         self.last_activity, self.execution_state = utcnow(), "starting"
-        self.heard_at = time.monotonic()
+        self.idle_since = time.monotonic()  # or it said something, had a client, or was taken over since
         self.verb = asyncio.Lock()
         """Held by a restart or a stop: one of them at a time changes the kernel."""
 
@@ -81,9 +81,9 @@ class DirectKernelManager(RemoteKernelManager):
     def _heard(self, state: str) -> None:
         """Record that the kernel has sent output, at most 0.1 s late, and its state if it said one."""
         now = time.monotonic()
-        if state or now - self.heard_at > STAMP_SECONDS:
+        if state or now - self.idle_since > STAMP_SECONDS:
             self.parent.last_kernel_activity = self.last_activity = utcnow()
-            self.heard_at = now
+            self.idle_since = now
         if state and not self.dead:
             self.execution_state = state
 

@@ -16,15 +16,13 @@ import zmq
 from enterprise_gateway.services.kernels.remotemanager import RemoteMappingKernelManager
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from tornado.ioloop import PeriodicCallback
 
 from kernelpod.audit import ITSELF, Actor, AuditLog
-from kernelpod.errors import UserError, kernel_not_found
+from kernelpod.errors import KernelpodError, NotFound, UserError, kernel_not_found
 from kernelpod.gateway.channels.budget import Budget
 from kernelpod.gateway.kernel import DirectKernelManager
 from kernelpod.gateway.proxy import DirectProxy, in_background
 from kernelpod.runtime.interface import RunningKernel, Runtime
-from kernelpod.settings.culling import Culling, schedule
 from kernelpod.settings.sections import Gateway
 from kernelpod.start.identity import Owner
 from kernelpod.start.record import KernelRecord
@@ -40,13 +38,13 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     runtime: Runtime
     limits: Gateway
     budget: Budget
-    culling: Culling
     audit: AuditLog
+    may_act: Callable[[], bool]
+    """Whether no other gateway may lead by now."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._settling: list[asyncio.Task[None]] = []
-        self._culler: PeriodicCallback | None = None
 
     def _context_default(self) -> zmq.Context[zmq.Socket[bytes]]:
         """Return a context with room for the sockets of thousands of kernels."""
@@ -67,6 +65,10 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     def owners(self) -> dict[str, Owner]:
         """Return the owner of every kernel by its id. A dead one can be restarted, so it counts."""
         return {kernel_id: kernel.record.owner for kernel_id, kernel in self._kernels.items()}
+
+    def listed(self) -> list[DirectKernelManager]:
+        """Return every kernel that is listed."""
+        return list(self._kernels.values())
 
     def records(self) -> list[KernelRecord]:
         """Return the record of every kernel."""
@@ -115,7 +117,7 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         self._kernel_connections[kernel.record.kernel_id] = 0
         await self._finish_kernel_start(kernel.record.kernel_id)
         kernel.last_activity, kernel.execution_state = utcnow(), kernel.state_now()
-        kernel.heard_at = time.monotonic()
+        kernel.idle_since = time.monotonic()
 
     def found(self, running: RunningKernel) -> DirectKernelManager:
         """Return a manager that listens to a running kernel, without adding it to the listed kernels."""
@@ -128,11 +130,10 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
     async def adopt(
         self, heard: Callable[[RunningKernel], DirectKernelManager | None]
     ) -> list[DirectKernelManager]:
-        """Take over all kernels that the runtime still runs, and start to cull idle ones. Return the spares.
+        """Take over all kernels that the runtime still runs. Return the spares.
 
         Spares are not listed. `heard` returns the manager that has listened to a kernel so far, if there is one.
         """
-        self.initialize_culler()  # Enterprise Gateway would begin to cull only after the first start of a kernel
         spares = []
         for running in await self.runtime.running():
             record = running.record
@@ -235,28 +236,31 @@ class DirectMappingKernelManager(RemoteMappingKernelManager):
         await self.shutdown_kernel(kernel_id, now=now)
         self.audit.write("stop", by, code=code, about=record)
 
+    async def end_unasked(self, kernel_id: str, said: str, *, code: str) -> None:
+        """Stop a kernel that nobody asked to stop, and log a sentence. A failure is only logged.
+
+        A gateway that was frozen may have been replaced. It must not send the kernel the message that ends it.
+        """
+        if not self.may_act():
+            return
+        log.info("%s", said)
+        try:
+            await self.end(kernel_id, code=code)
+        except NotFound:
+            log.info("kernel %s was stopped by somebody else first", kernel_id)
+        except KernelpodError as error:
+            log.warning("kernel %s could not be ended: %s", kernel_id, error)
+        except Exception:
+            log.exception("kernel %s could not be ended", kernel_id)
+
     def lists(self, kernel: DirectKernelManager) -> bool:
         """Return whether this kernel is running here and has not been stopped."""
         return self._kernels.get(kernel.record.kernel_id) is kernel
+
+    def initialize_culler(self) -> None:
+        """Do nothing: the gateway has a culler of its own."""
 
     def start_watching_activity(self, kernel_id: str) -> None:
         """Do nothing: a kernel's connection reads its state."""
 
     stop_watching_activity = stop_buffering = start_watching_activity
-
-    def initialize_culler(self) -> None:
-        """Check for idle kernels regularly. Enterprise Gateway's culler has only one idle time for all kernels."""
-        if self._culler is None:
-            look_seconds = schedule(self.culling.idle_seconds, 0).kernel_look_seconds
-            self._culler = PeriodicCallback(self.cull_kernels, 1000 * look_seconds)
-            self._culler.start()
-
-    async def cull_kernel_if_idle(self, kernel_id: str) -> None:
-        """End a kernel that has been idle without a client for the time in its kernelspec or the settings."""
-        kernel = self.kernel(kernel_id)
-        allowed = self.culling.kernel_idle_seconds(kernel.record.plan.cull_idle_seconds)
-        idle = time.monotonic() - kernel.heard_at  # a clock that is set ends no kernel
-        kept = kernel.execution_state == "busy" and self.culling.busy == "keep"
-        if 0 < allowed < idle and not kept and not self.has_clients(kernel_id):
-            log.info("kernel %s was idle for %.0f s and is ended", kernel_id, idle)
-            await self.end(kernel_id, code="idle")

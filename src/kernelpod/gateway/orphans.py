@@ -33,8 +33,9 @@ class Orphans:
         hub: Hub,
         after_seconds: float,
         records: Callable[[], Iterable[KernelRecord]],
-        end: Callable[[str], Awaitable[None]],
+        end: Callable[[str, str], Awaitable[None]],
     ) -> None:
+        """`end` ends a kernel by its id, and logs a sentence."""
         self._hub, self._after, self._records, self._end = hub, after_seconds, records, end
         self._since: dict[str, float] = {}
 
@@ -67,8 +68,8 @@ class Orphans:
             elif record.plan.server not in servers:
                 self._since[record.kernel_id] = since = since if since is not None else now
                 if now - since >= self._after:
-                    log.info("kernel %s of %s is ended: its server is gone", record.kernel_id, record.owner)
-                    await self._end(record.kernel_id)
+                    said = f"kernel {record.kernel_id} of {record.owner} is ended: its server is gone"
+                    await self._end(record.kernel_id, said)
 
     async def _may_look(self) -> None:
         token = self._hub.service_token()

@@ -31,9 +31,9 @@ from configurable_http_proxy import cli, configproxy
 from configurable_http_proxy.handlers import AsyncHTTPClient, ProxyHandler
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
-from tornado.ioloop import PeriodicCallback
+from tornado.ioloop import IOLoop
 
-from kernelpod.base.certificate import RENEWAL_SECONDS, Certificate
+from kernelpod.base.certificate import Certificate
 from kernelpod.base.logs import escape_logs
 
 MAX_REQUESTS = 1000
@@ -148,7 +148,7 @@ def with_host_routing(words: list[str]) -> list[str]:
 
 def _for_browsers(certificate: str, key: str | None) -> ssl.SSLContext:
     held = Certificate(certificate, key)
-    PeriodicCallback(held.renew, RENEWAL_SECONDS * 1000).start()
+    IOLoop.current().add_callback(held.watch)
     return held.context
 
 

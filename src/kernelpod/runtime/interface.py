@@ -83,6 +83,10 @@ class Lease(Protocol):
         """
 
     @property
+    def expired(self) -> bool:
+        """Whether this gateway may change nothing, because another one may lead by now."""
+
+    @property
     def term(self) -> int:
         """How often the lease has changed hands until this gateway took it."""
 

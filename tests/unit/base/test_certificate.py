@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from certificates import certificates
+from kernelpod.base import certificate as module
 from kernelpod.base.certificate import Certificate
 
 DELAY = 100.0
@@ -99,3 +101,18 @@ def test_one_that_is_missing_for_a_moment_changes_nothing(files: Path, made: tup
     (files / "server.pem").unlink()
     certificate.renew()
     assert served(certificate) == text(made[0])
+
+
+async def test_it_is_renewed_regularly(
+    files: Path, made: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEWAL_SECONDS", 0)
+    certificate = Certificate(files / "server.pem", files / "server.key")
+    before = served(certificate)
+    watching = asyncio.ensure_future(certificate.watch())
+    put(made[1], files, "server.pem", "server.key")
+    renewed = asyncio.Event()
+    monkeypatch.setattr(certificate, "renew", lambda: (Certificate.renew(certificate), renewed.set()))
+    await renewed.wait()
+    watching.cancel()
+    assert served(certificate) != before

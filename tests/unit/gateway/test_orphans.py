@@ -38,7 +38,8 @@ async def ended_after(clock: Clock, *rounds: tuple[float, Collection[str] | None
     """Return the kernels that are ended after rounds of (time, what the hub lists for alice)."""
     ended: list[str] = []
 
-    async def end(kernel_id: str) -> None:
+    async def end(kernel_id: str, said: str) -> None:
+        assert "its server is gone" in said
         ended.append(kernel_id)
 
     looking = Orphans(Hub(), 100, list, end)

@@ -124,6 +124,24 @@ def test_a_leader_that_is_silent_is_replaced_after_it_has_stopped_to_act(cluster
     assert frozen.lease.expired
 
 
+@pytest.mark.parametrize("written", ["1970-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"])
+def test_no_wall_clock_decides_who_leads(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    """Neither that of the leader nor that of another gateway: what is written is for people."""
+    one, other = cluster.gateway("one"), cluster.gateway("other")
+    assert [one.hold(), other.hold()] == [True, False]
+    monkeypatch.setattr(leases, "_now", lambda: written)
+    for _ in range(100):
+        cluster.now += 0.25
+        assert [one.hold(), other.hold()] == [True, False]
+        assert not one.lease.expired
+    assert cluster.object is not None
+    assert cluster.object["spec"]["renewTime"] == written
+    began = cluster.now
+    while not other.hold():
+        cluster.now += 0.25
+    assert LEASE_SECONDS - RENEW_SECONDS - 0.5 < cluster.now - began < LEASE_SECONDS + 1
+
+
 def test_a_leader_whose_process_has_ended_is_replaced_at_once(cluster: Cluster) -> None:
     one, other = cluster.gateway("one"), cluster.gateway("other")
     assert one.hold()
@@ -238,6 +256,7 @@ def test_a_lock_of_a_file_goes_to_one_and_then_to_the_next(tmp_path: Path) -> No
         assert await one.hold(never)
         assert not await other.hold(never)
         assert (one.leader, other.leader) == ("", "127.0.0.1:1")
+        assert (one.expired, other.expired) == (False, True)
         await one.release()
         assert await other.hold(never)
         assert not await one.hold(never)

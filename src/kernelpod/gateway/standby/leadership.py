@@ -39,6 +39,11 @@ class Leadership:
         return "" if self._lease is None else self._lease.leader
 
     @property
+    def may_act(self) -> bool:
+        """Whether no other gateway may lead by now. One that was frozen may not know yet that another one does."""
+        return self._lease is None or not self._lease.expired
+
+    @property
     def term(self) -> int:
         """How often the lease has changed hands until this gateway took it."""
         return self._lease.term if self._lease else 0

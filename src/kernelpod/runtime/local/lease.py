@@ -21,6 +21,11 @@ class FileLease:
         self.leader = ""
         self.term = 0
 
+    @property
+    def expired(self) -> bool:
+        """Whether this gateway does not have the lock."""
+        return self._file < 0
+
     def lost(self, term: int) -> None:
         """Do nothing: the lock is this process's until it ends."""
 

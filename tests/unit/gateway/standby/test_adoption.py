@@ -21,7 +21,7 @@ async def test_a_kernel_that_was_idle_for_long_is_not_ended_before_its_pages_com
     running = RunningKernel(KernelRecord(plan=a_plan()), a_connection(), "1")
     kernel = SimpleNamespace(
         record=running.record,
-        heard_at=time.monotonic() - 100_000,
+        idle_since=time.monotonic() - 100_000,
         connection=SimpleNamespace(speak=list, release=list),
         process_proxy=None,
         post_start_kernel=list,
@@ -33,7 +33,6 @@ async def test_a_kernel_that_was_idle_for_long_is_not_ended_before_its_pages_com
         return [running]
 
     kernels: Any = SimpleNamespace(
-        initialize_culler=list,
         runtime=SimpleNamespace(running=nothing),
         _kernels={},
         _kernel_connections={},
@@ -44,4 +43,4 @@ async def test_a_kernel_that_was_idle_for_long_is_not_ended_before_its_pages_com
     )
     kernels.admit = partial(DirectMappingKernelManager.admit, kernels)
     await DirectMappingKernelManager.adopt(kernels, lambda _: kernel)  # type: ignore[arg-type, return-value]
-    assert time.monotonic() - kernel.heard_at < 60
+    assert time.monotonic() - kernel.idle_since < 60
