@@ -107,6 +107,11 @@ def _listed(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_LIST_BYTES + 1)
+        if len(raw) > MAX_LIST_BYTES:
+            raise SettingsError(
+                f"--list {path} is larger than {MAX_LIST_BYTES // 2**20} MiB. If it is a list of users, split it, "
+                "and run the command for each part"
+            )
         if found := list(read_plain(raw, Lists(max_bytes=MAX_LIST_BYTES)).names):
             return found
     except OSError as error:

@@ -17,12 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from homes_asked import Other, asked
 
 from doubles import eventually
-from kernelpod.base import podshell, shells
+from kernelpod.base import podshell
 from kernelpod.base.shells import LocalShell, RemoteError
-from kernelpod.cli.main import main
 from kernelpod.deploy.homefolders.folders import SECONDS, FoundHome, look, usage
 from kernelpod.deploy.homefolders.wanted import HubUsers, WantedHome
 from kernelpod.errors import SettingsError
@@ -283,14 +282,6 @@ def test_a_quota_is_shown_where_the_file_system_has_one(root: Path, tmp_path: Pa
     assert alice.quota == 2048 * 1024
 
 
-class Other(LocalShell):
-    """A shell of somebody who is not root."""
-
-    def run(self, script: str, *words: str, given: bytes = b"", seconds: float = 60) -> bytes:
-        other = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
-        return shells.asked([*other, "sh", "-c", script, "sh", *words], given, seconds)
-
-
 @as_root
 def test_what_cannot_be_made_is_said_before() -> None:
     """As for an admin who is not root, or behind root_squash; also below folders that are not there yet."""
@@ -445,12 +436,6 @@ COURSES = {
     "home": "{mode}/{semester}/{username}",
     "courses": {"ml": {"image": "lab:1", "students": ["alice", "bob"], "graders": ["grace"]}},
 }
-
-
-def asked(tmp_path: Path, *words: str, **sections: Any) -> Result:
-    """Return what `kernelpod homes` says with these settings."""
-    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
-    return CliRunner().invoke(main, ["homes", *words, "--settings", str(tmp_path / "settings.yaml")])
 
 
 def test_the_command_finds_users_and_ids_and_says_what_it_would_do(root: Path, tmp_path: Path) -> None:

@@ -24,9 +24,11 @@ State = Literal[
     "no_folder",
     "above_link",
     "above_open",
+    "above_closed",
     "failed",
 ]
-"""`owned`: root's folder was given to the user. `unowned`: it still is root's. `open`: others may enter it."""
+"""`owned`: root's folder was given to the user. `unowned`: it still is root's. `open`: others may enter it.
+`above_closed`: who looks may not enter a folder above it."""
 GOOD: frozenset[State] = frozenset(("ok", "made", "owned", "open"))
 TO_MAKE: frozenset[State] = frozenset(("missing", "unowned"))
 # A home with hundreds of thousands of files takes minutes; a slow NFS server more.
@@ -72,6 +74,8 @@ class FoundHome:
             "above_link": f"is below a symbolic link; replace {above} by the folder that it names",
             "above_open": "is below a folder that users may write to, and so replace; on the NFS server: "
             f"chown root:root {above} && chmod go-w {above}",
+            "above_closed": f"cannot be looked at, since {above} may not be entered here; run this as root, with "
+            "root_squash on the NFS server, by --ssh root@SERVER:/FOLDER",
             "failed": "cannot be made here (root_squash, a read-only or a full export); run the same on the NFS "
             "server, by --ssh root@SERVER:/FOLDER",
         }

@@ -42,6 +42,8 @@ above() {
       if ! mkdir -m 0755 -- "$parent" 2>/dev/null && [ ! -d "$parent" ]; then trouble=failed; return; fi
     fi
     if writable "$parent"; then trouble=above_open; return; fi
+    # By trying it: `test` of some shells believes that root may enter any folder.
+    if ! (cd -- "$parent") 2>/dev/null && [ -d "$parent" ]; then trouble=above_closed; return; fi
     upper=$parent
     case $rest in
       */*) parent=$parent/${rest%%/*} rest=${rest#*/} ;;

@@ -12,15 +12,33 @@ whole=$(pwd -P)
 if [ "$whole" = / ]; then echo "$root is the root of the file system; name the folder with all homes" >&2; exit 1; fi
 # `quota` takes only the folder that the file system is mounted at.
 mounted=$(df -P . | awk 'NR == 2 {sub(/^([^ ]+ +)+[0-9]+% +/, ""); print}')
+say_unread() {
+  echo "$root/$1 by user id $(id -u) here; run this as root, with root_squash on the NFS server" >&2
+  exit 1
+}
+
+# Whether a folder above a home may not be entered here. Sets `parent` to it.
+closed() {
+  parent=. rest=$1
+  while :; do
+    case $rest in
+      */*) parent=$parent/${rest%%/*} rest=${rest#*/} ;;
+      *) return 1 ;;
+    esac
+    [ -d "$parent" ] || return 1
+    if ! (cd -- "$parent") 2>/dev/null; then return 0; fi
+  done
+}
+
 # Nothing is taken from the ends of a path, as `read` does with spaces.
 while IFS= read -r line; do
   number=${line%% *} line=${line#* }
   uid=${line%% *} path=${line#* }
-  if [ -L "./$path" ] || [ ! -d "./$path" ]; then continue; fi
-  if [ ! -r "./$path" ] || [ ! -x "./$path" ]; then
-    echo "$root/$path cannot be read by user id $(id -u) here; run this as root, with root_squash on the NFS server" >&2
-    exit 1
+  if [ -L "./$path" ] || [ ! -d "./$path" ]; then
+    if closed "$path"; then say_unread "${parent#./} cannot be entered"; fi
+    continue
   fi
+  if [ ! -r "./$path" ] || [ ! -x "./$path" ]; then say_unread "$path cannot be read"; fi
   quota=-
   if command -v quota >/dev/null; then
     # The hard limit of blocks of 1 KiB, if the file system of the homes has one for the user.

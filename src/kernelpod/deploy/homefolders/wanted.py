@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from kernelpod.base.fields import may_meet
@@ -74,15 +74,18 @@ class HubUsers:
         return template is not None and may_meet(path, template)
 
     def names(self) -> list[str]:
-        """Return all users that the hub's lists, or its file of ids, name. Raises SettingsError without both."""
+        """Return all users that the hub's lists, or its file of ids, name. Raises SettingsError if none does."""
+        found: Collection[str] = ()
         if self._roster:
-            return sorted(self._roster.usernames())
-        if self._hub.user_ids:
-            return sorted(user_ids_file(self._hub.user_ids).read())
-        raise SettingsError(
-            "This hub has neither courses nor a file of user ids, so nothing here names its users: give names, "
-            "--list FILE with a name on each line, or --of-hub"
-        )
+            found, where = self._roster.usernames(), f"hubs.courses: {self._hub.courses} names no user"
+        elif self._hub.user_ids:
+            found = user_ids_file(self._hub.user_ids).read()
+            where = f"hubs.user_ids: {self._hub.user_ids} has no line for a user with a user id of their own"
+        else:
+            where = "This hub has neither courses nor a file of user ids, so nothing here names its users"
+        if not found:
+            raise SettingsError(f"{where}: give names, --list FILE with a name on each line, or --of-hub")
+        return sorted(found)
 
     def homes(self, names: Iterable[str]) -> Wanted:
         """Return the homes of these users, each once, in their order. Raises SettingsError."""
