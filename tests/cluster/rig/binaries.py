@@ -94,8 +94,9 @@ BUILT = {module.name: module for module in (*MODULES, CYCLONUS, CSI)}
 def build(module: Module, cache: Path) -> None:
     """Build the module unless the cache has it."""
     there = folder(module, cache)
-    if there.is_dir():
+    if _is_whole(module, there):
         return
+    shutil.rmtree(there, ignore_errors=True)
     if not (go := shutil.which("go")):
         raise RigError("Go 1.26 or newer is needed to build Kubernetes: install it and put `go` on PATH")
     print(f"          building {module.name} {module.version}, once; this takes minutes", file=sys.stderr)
@@ -105,6 +106,11 @@ def build(module: Module, cache: Path) -> None:
         argv = [go, "-C", str(module.folder), "build", *module.flags(), "-o", f"{partial}/out/", *module.packages]
         run(argv, seconds=FIRST_BUILD_SECONDS, environment=environment)
         Path(partial, "out").rename(there)
+
+
+def _is_whole(module: Module, there: Path) -> bool:
+    """Whether all binaries of the module are there."""
+    return there.is_dir() and sum(file.stat().st_size > 0 for file in there.iterdir()) >= len(module.packages)
 
 
 def folder(module: Module, cache: Path) -> Path:

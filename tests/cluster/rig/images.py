@@ -20,6 +20,7 @@ from .shell import run
 PAUSE = "localhost/kernelpod-pause:1"
 COREDNS = "localhost/kernelpod-coredns:1"
 BUILD_SECONDS = 3600
+TAR_END = bytes(1024)
 SUITE = "trixie"  # its python3 is the newest that Kernelpod runs on, as in the public images
 
 
@@ -52,7 +53,7 @@ def build_image(
         key = _fingerprint(sent, dockerfile.read_bytes(), tag, json.dumps(arguments, sort_keys=True))
         name = tag.rpartition("/")[2].replace(":", "-")
         archive = archives / f"{name}-{key}.tar"
-        if archive.exists():
+        if _is_whole(archive, tag):
             return archive
         named = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         sources = ["--tag", tag, "--file", str(dockerfile.absolute())]
@@ -62,6 +63,16 @@ def build_image(
         Path(work, "image.tar").rename(archive)
         _drop_former(archives, name, archive)
     return archive
+
+
+def _is_whole(archive: Path, tag: str) -> bool:
+    """Whether an archive is there and holds the image. One that was cut off lacks the zeros at its end."""
+    try:
+        with archive.open("rb") as opened:
+            opened.seek(-len(TAR_END), os.SEEK_END)
+            return opened.read() == TAR_END and named(archive)[0] == tag
+    except (OSError, RigError):
+        return False
 
 
 def _drop_former(archives: Path, name: str, newest: Path) -> None:
@@ -105,12 +116,13 @@ def import_image(archive: Path) -> str:
 
 def named(archive: Path) -> tuple[str, str]:
     """The name and the digest of the image in an archive."""
-    with tarfile.open(archive) as opened:
-        index = opened.extractfile("index.json")
-        if index is None:
-            raise RigError(f"{archive} is no OCI archive")
-        manifest = json.load(index)["manifests"][0]
-    return manifest["annotations"]["org.opencontainers.image.ref.name"], manifest["digest"]
+    try:
+        with tarfile.open(archive) as opened:
+            index = opened.extractfile("index.json")
+            manifest = json.load(index)["manifests"][0] if index else {}
+        return manifest["annotations"]["org.opencontainers.image.ref.name"], manifest["digest"]
+    except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
+        raise RigError(f"{archive} is no OCI archive of an image: remove it, and it is built again") from error
 
 
 def _stage(context: Path, target: Path, dockerfile: Path) -> None:

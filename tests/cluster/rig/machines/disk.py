@@ -13,7 +13,9 @@ from pathlib import Path
 from ..layout import Layout, RigError
 from ..shell import run, succeeds, wait
 
-SIZE = "16G"  # of which only what is written takes room
+SIZE_BYTES = 16 * 1024**3  # of which only what is written takes room
+# Where ext4 has its mark, and what it is.
+MARK_AT, MARK = 0x438, b"\x53\xef"
 # What kernels and servers on a node are made of, and what looks at homes.
 IMAGES = (
     "kernelpod-pause-1",
@@ -53,19 +55,35 @@ def of_images(layout: Layout) -> Path:
     """Return the disk with those images that have been built by now, made when it is missing."""
     built = layout.cache / "images"
     archives = [file for name in IMAGES for file in built.glob(f"{name}-????????????.tar")]
-    key = hashlib.sha256(" ".join(sorted(file.name for file in archives)).encode()).hexdigest()[:12]
+    # What another containerd has stored, or this module once made otherwise, is another disk.
+    made_of = [*sorted(file.name for file in archives), str(SIZE_BYTES), CONTAINERD, _version()]
+    key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:12]
     disks = layout.cache / "disks"
     disk = disks / f"{key}.ext4"
-    if not disk.exists():
+    if not _is_whole(disk):
         disks.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=disks, prefix=".making-") as work:
             _import(archives, Path(work))
-            run(["truncate", "-s", SIZE, f"{work}/disk"])
+            run(["truncate", "-s", str(SIZE_BYTES), f"{work}/disk"])
             run(["mkfs.ext4", "-q", "-J", "size=32", "-d", f"{work}/tree", f"{work}/disk"], seconds=900)
             for former in disks.glob("*.ext4"):
                 former.unlink()
             Path(work, "disk").rename(disk)
     return disk
+
+
+def _version() -> str:
+    return run(["containerd", "--version"])
+
+
+def _is_whole(disk: Path) -> bool:
+    """Return whether a disk is there in its full size, with a file system."""
+    try:
+        with disk.open("rb") as opened:
+            opened.seek(MARK_AT)
+            return disk.stat().st_size == SIZE_BYTES and opened.read(len(MARK)) == MARK
+    except OSError:
+        return False
 
 
 def _import(archives: list[Path], work: Path) -> None:

@@ -30,7 +30,7 @@ def program(layout: Layout) -> Path:
 def build(layout: Layout) -> None:
     """Build Linux unless the cache has it. Raises RigError with the versions that were tried."""
     there = program(layout)
-    if there.exists():
+    if _runs(there):
         return
     there.parent.mkdir(parents=True, exist_ok=True)
     tried: list[str] = []
@@ -48,6 +48,16 @@ def build(layout: Layout) -> None:
             return
     listed = "\n".join(tried) or f"no linux-source of {'.'.join(map(str, OLDEST))} or newer in {', '.join(SUITES)}"
     raise RigError(f"Linux cannot be built; tried:\n{listed}")
+
+
+def _runs(there: Path) -> bool:
+    """Return whether Linux is there, whole, and new enough."""
+    try:
+        said = run([there, "--version"])
+    except (RigError, OSError):
+        return False
+    found = re.match(r"(\d+)\.(\d+)", said)
+    return found is not None and (int(found[1]), int(found[2])) >= OLDEST
 
 
 def newest_first(packages: str) -> list[str]:
