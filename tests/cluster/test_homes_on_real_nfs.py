@@ -200,6 +200,40 @@ def test_a_program_that_keeps_its_log_open_appends_to_what_the_other_node_has_ap
         assert in_server(site, "print(open('/home/jovyan/log').read(), end='')") == expected
 
 
+TOGETHER = """
+import fcntl
+def add(who, times, locked):
+    for number in range(times):
+        with open('together', 'ab', buffering=0) as file:
+            if locked:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(f'{who} {number}\\n'.encode())
+"""
+
+
+@pytest.mark.parametrize(("times", "locked"), [(50, True), (500, False)], ids=["flock", "no lock"])
+def test_two_kernels_of_one_user_on_two_nodes_lose_no_line_under_a_lock(
+    site: Site, times: int, locked: bool
+) -> None:
+    """Without one they may write over one another: NFS cannot append. What is left is the same for both."""
+    site.spec("beside-pod", {"node_selector": {"kubernetes.io/hostname": NODE_OF_SERVERS.name}})
+    kernels = site.alice.start(), site.alice.start("beside-pod")
+    pods = kube.items("pods", site.namespace, "kernelpod.io/kernel-id")
+    assert {pod["spec"]["nodeName"] for pod in pods} == {NODE_OF_KERNELS.name, NODE_OF_SERVERS.name}
+    with site.alice.channels(kernels[0]) as one, site.alice.channels(kernels[1]) as other:
+        one.run("open('together', 'wb').close()")
+        begun = [page.start(f"{TOGETHER}\nadd({page is one}, {times}, {locked})") for page in (one, other)]
+        for page, asked in zip((one, other), begun, strict=True):
+            assert page.finish(asked, 120).reply["status"] == "ok"
+        expected = sorted(f"{who} {number}" for who in (True, False) for number in range(times))
+        there = on(FILER, "cat", f"/srv{site.export}/alice/together")
+        if locked:
+            assert sorted(there.splitlines()) == expected
+        assert len(there) <= len("\n".join(expected)) + 1
+        for page in (one, other):
+            assert page.run("print(open('together').read(), end='')") == there
+
+
 def test_two_nodes_share_a_home_by_nfs_3(make_site: MakeSite) -> None:
     """What is saved is there soon; what both write under locks is all there: `rpc.statd` runs on the nodes.
 
