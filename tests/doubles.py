@@ -25,6 +25,7 @@ from urllib.parse import unquote
 
 import yaml
 
+from kernelpod.base.freeports import HeldPort, hold_port
 from kernelpod.kernelspecs.model import KernelSpec
 from kernelpod.pods.kernel import POD_PORTS
 from kernelpod.runtime.local.processes import Process
@@ -136,6 +137,7 @@ class FakeHub:
         """Names of the users whose servers do not stop."""
         self.asked = 0
         self._port = 0
+        self._held: HeldPort | None = None
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -144,7 +146,10 @@ class FakeHub:
         return f"{'https' if self._https else 'http'}://{self._address}:{self._port}/hub/api"
 
     def start(self) -> None:
-        """Listen; again on the same port after `stop()`."""
+        """Listen; again on the same port after `stop()`, which nobody else gets meanwhile."""
+        if not self._port and self._address == "127.0.0.1":
+            self._held = hold_port()
+            self._port = self._held.number
         self._server = _server = _HubServer((self._address, self._port), _HubPage)
         _server.hub = self
         if self._https:
@@ -168,6 +173,8 @@ class FakeHub:
     ) -> None:
         self.mode = "ok"
         self.stop()
+        if self._held:
+            self._held.release()
 
     def answer(self, path: str, token: str) -> tuple[int, str, bytes]:
         """Return status, content type and body."""

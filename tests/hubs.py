@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,18 +16,12 @@ import requests
 import yaml
 
 from doubles import eventually
+from ports import free_port
 
 CHECKOUT = Path(__file__).parents[1]
 EXAMPLES = CHECKOUT / "hub" / "logins"
 LIGHT_SERVER = [sys.executable, str(Path(__file__).parent / "light_server.py")]
 TIMEOUT_SECONDS = 20
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def example(name: str, **replaced: Any) -> dict[str, Any]:

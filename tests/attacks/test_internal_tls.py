@@ -25,13 +25,14 @@ import requests
 from pydantic import SecretStr
 
 from doubles import eventually
-from hubs import Browser, Hub, free_port, start_server
+from hubs import Browser, Hub, start_server
 from kernelpod.deploy import internaltls, overlay, tlssecrets
 from kernelpod.deploy.cluster import Cluster
 from kernelpod.deploy.settings import Deployment
 from kernelpod.settings.hubs import Hub as SettingsHub
 from kernelpod.settings.sections import Settings
 from podspawner import a_spawner
+from ports import free_port
 
 pytestmark = [pytest.mark.hub, pytest.mark.timeout(180)]
 PASSWORD, TOKEN = "only for this test", "5e" * 32

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from client import Caller
 from doubles import eventually
 from kernelpod.base import shipped
 from kernelpod.kernelspecs.stock.signed_identity import SignedIdentity, sign_identity
+from ports import free_port
 
 LAUNCHERS = Path(__file__).parents[2] / "launchers"
 SERVER = LAUNCHERS.parent / ".envs" / "hub" / "bin" / "jupyter-server"
@@ -263,9 +263,7 @@ def test_a_kernel_that_does_not_start_says_why(quiet: Stock) -> None:
 @contextmanager
 def notebook_server(stock: Stock, folder: Path, env: dict[str, str]) -> Iterator[Caller]:
     """A notebook server of ours that starts its kernels through the stock gateway."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = {"port": port, "port_retries": 0, "allow_root": True, "open_browser": False, "root_dir": folder}
     command = [str(SERVER), *(f"--ServerApp.{name}={value}" for name, value in options.items())]
     homes = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}

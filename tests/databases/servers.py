@@ -18,7 +18,8 @@ import psycopg2
 import pymysql
 
 from doubles import eventually
-from hubs import CHECKOUT, ended, free_port
+from hubs import CHECKOUT, ended
+from ports import free_port
 
 EXAMPLES = CHECKOUT / "hub" / "databases"
 # Characters that a URL needs escaped.

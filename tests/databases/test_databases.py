@@ -16,7 +16,8 @@ import requests
 import yaml
 from servers import EXAMPLES, PASSWORD, MariaDB, PostgreSQL, Server
 
-from hubs import LIGHT_SERVER, Browser, Hub, cleaned, free_port, start_server
+from hubs import LIGHT_SERVER, Browser, Hub, cleaned, start_server
+from ports import free_port
 
 LOGIN = "only for this test"
 # MariaDB's own default takes the first two for one name, and the two emojis as well.

@@ -16,8 +16,8 @@ from jupyter_server.base.zmqhandlers import deserialize_binary_message, serializ
 
 from client import Channels
 from doubles import eventually
-from hubs import free_port
 from notebook_server import PYTHON, Server
+from ports import free_port
 
 WAIT = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n"
 MEGABYTE = 1024 * 1024

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from doubles import eventually
-from hubs import free_port
 from notebook_server import PYTHON, Server
+from ports import free_port
 
 NOTEBOOK = "folder/Für Elise <b>&.ipynb"
 

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from doubles import eventually
-from hubs import free_port
 from notebook_server import PYTHON, Server
+from ports import free_port
 
 MEGABYTE = 1024 * 1024
 EXECUTE = """

@@ -10,7 +10,8 @@ from pathlib import Path
 import requests
 
 from doubles import eventually
-from hubs import CHECKOUT, ended, free_port
+from hubs import CHECKOUT, ended
+from ports import free_port
 
 NGINX = Path("/usr/sbin/nginx")
 # The address that nginx asks the hub's proxy from; browsers of the tests have 127.0.0.1.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from certificates import certificates
 from doubles import eventually
-from hubs import ended, free_port
+from hubs import ended
+from ports import free_port
 
 SLAPD = Path("/usr/sbin/slapd")
 BASE = "dc=example,dc=org"

@@ -19,7 +19,8 @@ from tornado.websocket import websocket_connect
 
 from certificates import certificates
 from doubles import eventually
-from hubs import CHECKOUT, LIGHT_SERVER, Browser, Hub, cleaned, free_port, start_server
+from hubs import CHECKOUT, LIGHT_SERVER, Browser, Hub, cleaned, start_server
+from ports import free_port
 
 EXAMPLES = CHECKOUT / "hub" / "https"
 LOGIN = "only for this test"

@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from doubles import eventually
-from hubs import TIMEOUT_SECONDS, Browser, Hub, ended, example, free_port
+from hubs import TIMEOUT_SECONDS, Browser, Hub, ended, example
+from ports import free_port
 
 NAMES = {
     "1": "alice",

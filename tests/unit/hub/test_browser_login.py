@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from doubles import eventually
-from hubs import ended, free_port
+from hubs import ended
+from ports import free_port
 
 pytestmark = pytest.mark.hub
 
