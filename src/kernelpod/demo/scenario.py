@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 import uuid
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import websocket
 from kernelpod.base.names import server_log
 from kernelpod.demo.client import TIMEOUT_SECONDS, Kernel, new_session, wait_until
 from kernelpod.demo.processes import descendants, reap
-from kernelpod.demo.scene import Scene, equal, took_at_most
+from kernelpod.demo.scene import Scene, equal
+from kernelpod.demo.watch import Watch
 
 FOLDER = "Meine Übung"
 
@@ -74,10 +74,10 @@ def interrupt(scene: Scene) -> None:
     cell = kernel.begin("while True: pass")
     alice = scene.browser("alice")
     wait_until(lambda: _state(scene, kernel) == "busy", "the busy kernel")
-    began = time.monotonic()
+    watch = Watch()
     equal(alice.api("POST", f"kernels/{kernel.kernel_id}/interrupt").status_code, 204)
     equal(kernel.finish(cell), "KeyboardInterrupt: ")
-    took_at_most(2, time.monotonic() - began)
+    watch.within(2)
 
 
 def _state(scene: Scene, kernel: Kernel) -> str:

@@ -12,7 +12,6 @@ import requests
 from kernelpod.base.names import server_log, user_slug
 from kernelpod.demo.client import TIMEOUT_SECONDS, Browser, Kernel
 from kernelpod.demo.logs import end_of_log
-from kernelpod.demo.processes import slowness
 from kernelpod.demo.stack import Stack
 from kernelpod.errors import KernelpodError
 
@@ -101,9 +100,3 @@ def equal(found: Any, wanted: Any) -> None:
     """Raise AssertionError showing both unless they are equal."""
     if found != wanted:
         raise AssertionError(f"found {found!r}, wanted {wanted!r}")
-
-
-def took_at_most(seconds: float, took: float, said: str = "") -> None:
-    """Raise AssertionError if something took longer, on a machine that has nothing else to do."""
-    if took > seconds and took > seconds * (slow := slowness()):
-        raise AssertionError(f"took {took:.1f} s, on a machine that is {slow:.1f} times slower than quiet: {said}")

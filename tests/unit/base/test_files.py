@@ -19,8 +19,6 @@ from kernelpod.settings.culling import NO_CULLING
 from kernelpod.settings.kernels import Kernelspecs
 from kernelpod.start.userids import UserIdsFile
 
-pytestmark = pytest.mark.timeout(20)
-
 
 def lint(path: Path) -> None:
     (found,) = [one for one in lint_one(path.parent, Kernelspecs(), NO_CULLING, {}) if one.code == "unreadable"]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from doubles import PATIENCE_SECONDS
+
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
 from kernelpod.runtime.kubernetes import podwatch
@@ -63,7 +65,7 @@ async def watching(lists: list[Any], watches: list[list[Any]]) -> tuple[PodWatch
     server = ScriptedServer(lists, watches)
     watch = PodWatch(server, "/pods", "a=b")
     await watch.open(5)
-    await asyncio.wait_for(server.idle.wait(), 5)
+    await asyncio.wait_for(server.idle.wait(), PATIENCE_SECONDS)
     return watch, server
 
 
@@ -105,7 +107,10 @@ async def test_who_waits_for_a_pod_hears_of_its_deletion_while_the_watch_was_dow
     watch.expect(a_pod("a", 1))
     gone.cancel()
     await watch.open(5)
-    assert await asyncio.wait_for(watch.until("a", lambda pod: "gone" if pod is None else None), 5) == "gone"
+    assert (
+        await asyncio.wait_for(watch.until("a", lambda pod: "gone" if pod is None else None), PATIENCE_SECONDS)
+        == "gone"
+    )
     await watch.close()
 
 

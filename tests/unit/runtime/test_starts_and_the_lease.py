@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("kubernetes", reason="neither the base package nor the hub has a gateway")
 
 from api_double import a_cluster
-from doubles import a_plan
+from doubles import PATIENCE_SECONDS, a_plan
 from kernelpod.runtime.kubernetes.runtime import KubernetesRuntime
 from kernelpod.settings.runtimes import Kubernetes
 from kernelpod.start.record import KernelRecord
@@ -23,9 +23,13 @@ async def test_who_may_lead_no_more_does_not_connect_to_a_kernel_that_has_just_s
     await gateway.open()
     cluster.is_fenced = lambda: True
     start = asyncio.ensure_future(gateway.start(KernelRecord(plan=a_plan())))
-    await asyncio.wait({start}, timeout=0.5)
+    for _ in range(1000):
+        if cluster.objects:
+            break
+        await asyncio.sleep(0.01)
     assert cluster.objects
+    await asyncio.wait({start}, timeout=0.5)
     assert not start.done()
     cluster.is_fenced = lambda: False
-    await asyncio.wait_for(start, 10)
+    await asyncio.wait_for(start, PATIENCE_SECONDS)
     await gateway.close()

@@ -20,7 +20,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
-from doubles import an_identity
+from doubles import PATIENCE_SECONDS, an_identity
 from kernelpod.base.headers import FORWARDED_FOR
 from kernelpod.gateway.door import Guests, most_connections
 from kernelpod.gateway.standby.forwarding import LEADER, Forwarding
@@ -101,7 +101,7 @@ async def pair() -> AsyncIterator[Pair]:
 async def test_one_request_is_passed_on_and_none_that_follows_it(pair: Pair, path: str) -> None:
     """The next one would be nobody's, and come from this gateway as far as the audit log knows."""
     reader = await pair.ask(path, TOKEN, UPGRADE, more=b"DELETE /api/kernels/k HTTP/1.1\r\nHost: h\r\n\r\n")
-    assert await asyncio.wait_for(reader.read(), 5) == pair.answer
+    assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == pair.answer
     assert b"DELETE" not in b"".join(pair.heard)
     assert pair.heard[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
 
@@ -122,7 +122,7 @@ async def test_who_hangs_up_before_the_answer_leaves_nothing_behind(pair: Pair, 
 async def test_a_websocket_goes_on_in_both_directions(pair: Pair) -> None:
     pair.answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     reader = await pair.ask("/api/kernels/k/channels", TOKEN, UPGRADE, more=b"frame")
-    assert await asyncio.wait_for(reader.readexactly(2 * len(pair.answer)), 5) == 2 * pair.answer
+    assert await asyncio.wait_for(reader.readexactly(2 * len(pair.answer)), PATIENCE_SECONDS) == 2 * pair.answer
     assert pair.heard[1] == b"frame"
 
 
@@ -130,12 +130,12 @@ async def test_what_goes_to_a_leader_that_is_none_any_more_ends(pair: Pair) -> N
     """A machine without power closes no connections."""
     pair.answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     reader = await pair.ask("/api/kernels/k/channels", TOKEN, UPGRADE)
-    assert await asyncio.wait_for(reader.readexactly(len(pair.answer)), 5) == pair.answer
+    assert await asyncio.wait_for(reader.readexactly(len(pair.answer)), PATIENCE_SECONDS) == pair.answer
     pair.forwarding.close(unless_to=pair.leader)
     pair.callers[0].write(b"frame")
-    assert await asyncio.wait_for(reader.readexactly(len(pair.answer)), 5) == pair.answer
+    assert await asyncio.wait_for(reader.readexactly(len(pair.answer)), PATIENCE_SECONDS) == pair.answer
     pair.forwarding.close(unless_to="10.0.0.2:8888")
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
 
 
 async def test_an_address_is_that_of_the_first_gateway_which_said_it(pair: Pair) -> None:
@@ -145,7 +145,7 @@ async def test_an_address_is_that_of_the_first_gateway_which_said_it(pair: Pair)
     ]:
         pair.heard.clear()
         reader = await pair.ask("/api/kernels", TOKEN, f"{FORWARDED_FOR}: {said}", "Connection: close")
-        await asyncio.wait_for(reader.readline(), 5)
+        await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)
         assert pair.heard[0].count(FORWARDED_FOR.encode()) == 1
         assert f"{FORWARDED_FOR}: {pair.origin.signed(expected)}\r\n".encode() in pair.heard[0]
 
@@ -153,7 +153,7 @@ async def test_an_address_is_that_of_the_first_gateway_which_said_it(pair: Pair)
 async def test_who_shows_no_token_is_not_told_which_hubs_there_are(pair: Pair) -> None:
     for hub in ("hub", "no-such"):
         reader = await pair.ask(f"/hubs/{hub}/api/kernels", "Connection: close")
-        assert b"no_token" in await asyncio.wait_for(reader.read(), 5)
+        assert b"no_token" in await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     assert pair.heard == []
 
 
@@ -191,5 +191,5 @@ async def test_the_one_that_led_before_is_told_who_leads_with_proof(pair: Pair) 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "", "nonsense", "127.0.0.1:0"])
 async def test_one_that_is_gone_is_not_waited_for(pair: Pair, address: str) -> None:
-    await asyncio.wait_for(pair.forwarding.depose(address, 7), 5)
+    await asyncio.wait_for(pair.forwarding.depose(address, 7), PATIENCE_SECONDS)
     assert pair.heard == []
