@@ -18,7 +18,7 @@ from doubles import GatewayProcess
 
 from .between import Between
 from .clusterlock import ClusterLock
-from .users import User
+from .users import BOUND_SECONDS, User
 
 LONGEST_SECONDS = 6.0
 MEMORY_LIMIT_BYTES = 300 * 1024**2
@@ -157,7 +157,8 @@ def _secret_deleted(scene: Scene) -> None:
 
 
 def _lease_deleted(scene: Scene) -> None:
-    kube.kubectl("delete", "lease", "kernelpod-gateway", "-n", scene.site.namespace)
+    # After the same fault a moment ago, it may not be there yet.
+    kube.kubectl("delete", "lease", "kernelpod-gateway", "-n", scene.site.namespace, "--ignore-not-found")
 
 
 def _evicted(scene: Scene) -> None:
@@ -209,7 +210,7 @@ def _made(site: Site, thing: dict[str, Any]) -> Iterator[None]:
 
 def _image_gone(scene: Scene) -> None:
     """A start of an image that there is not, beside the others."""
-    scene.site.alice.ask("POST", "kernels", json={"name": "no-image"})
+    scene.site.alice.ask("POST", "kernels", json={"name": "no-image"}, timeout=BOUND_SECONDS)
 
 
 def _hung_up(scene: Scene) -> None:
