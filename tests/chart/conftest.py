@@ -16,6 +16,13 @@ from helm import CHART, INSTALL, RELEASE, Helm, find
 from installed import SECONDS, Answer, Installed, Site, kubectl, succeeded
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests on a cluster time for more than one command of Helm or kubectl that waits."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.timeout(3 * SECONDS))
+
+
 @pytest.fixture(scope="session")
 def helm(need: Any) -> Helm:
     """Return Helm; without it the test is skipped, and fails in CI."""

@@ -18,7 +18,7 @@ from kernelpod.pods.kernel import kernel_manifest
 from kernelpod.settings.sections import Settings
 from kernelpod.start.record import KernelRecord
 
-SECONDS = 60
+SECONDS = 180
 Answer = subprocess.CompletedProcess[str]
 Pod = dict[str, Any]
 

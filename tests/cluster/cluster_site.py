@@ -84,7 +84,7 @@ class Site(Callers):
         (folder / "kernel.json").write_text(text, encoding="utf-8")
         if self.gateway.url:
             listed = lambda: name in self.alice.ask("GET", "kernelspecs").json()["kernelspecs"]  # noqa: E731
-            eventually(listed, 10, what=f"kernelspec {name} is noticed")
+            eventually(listed, what=f"kernelspec {name} is noticed")
         return name
 
     def over_nfs(self, path: str) -> bytes:

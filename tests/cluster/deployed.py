@@ -23,7 +23,7 @@ from cluster_site import IMAGES, NFS_FOLDER, NFS_PATH, NFS_SERVER
 
 from kernelpod.base import shipped
 from kernelpod.base.names import LABEL_USER, user_slug
-from kernelpod.demo.client import Browser, Kernel
+from kernelpod.demo.client import SERVER_SECONDS, Browser, Kernel, wait_until
 
 COMMAND_SECONDS = 600
 USERS = ("alice", "bob", "dave", "erin", "frank", "john.doe", "ünal", "a@b.org")
@@ -156,7 +156,14 @@ class Deployed:
     def server(self, user: str) -> Browser:
         """Return the browser of a user whose server runs."""
         browser = self.browser(user)
-        if not browser.hub("GET", f"/users/{user}").json().get("servers"):
+
+        def found() -> dict[str, Any]:
+            listed: dict[str, dict[str, Any]] = browser.hub("GET", f"/users/{user}").json().get("servers") or {}
+            return listed.get("", {})
+
+        # An idle one may be ending, by the hub's culler.
+        wait_until(lambda: found().get("pending") != "stop", f"the end of {user}'s server", SERVER_SECONDS)
+        if not found():
             browser.spawn()
         return browser
 

@@ -11,7 +11,10 @@ from typing import Any
 
 import yaml
 
-TIMEOUT_SECONDS = 120
+from doubles import eventually
+
+# More than any --timeout of kubectl below: its own words say what was waited for.
+TIMEOUT_SECONDS = 300
 
 
 def kubectl(*words: str, given: Any = None, check: bool = True) -> str:
@@ -47,10 +50,18 @@ def new_namespace(prefix: str, **labels: str) -> Iterator[str]:
         given={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
     )
     try:
-        kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=60s")
+        kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=100s")
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=true", "--timeout=100s", check=False)
+
+
+def quota(namespace: str, pods: int, used: int) -> None:
+    """Allow a namespace so many pods. Return when those that there are are counted; before, none may be made."""
+    made = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
+    kubectl("apply", "-n", namespace, "-f", "-", given={**made, "spec": {"hard": {"pods": str(pods)}}})
+    counted = ("get", "quota", "few", "-n", namespace, "-o=jsonpath={.status.used.pods}")
+    eventually(lambda: kubectl(*counted) == str(used), what="the quota counts")
 
 
 def report(namespace: str) -> str:

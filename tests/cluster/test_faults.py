@@ -122,12 +122,15 @@ def test_an_nfs_server_that_is_away_is_named_and_other_kernels_go_on(site: Site)
     site.bob.start()
 
 
-def test_an_nfs_server_that_comes_back_in_time_heals_a_start(site: Site) -> None:
+def test_an_nfs_server_that_comes_back_in_time_heals_a_start(make_site: MakeSite) -> None:
+    # The server's start and kubelet's next attempt, which waits longer each time, take seconds.
+    site = make_site(patience_seconds=170, heal_seconds=150)
     with ThreadPoolExecutor(1) as pool:
         with stopped("nfs"):
-            start = pool.submit(site.bob.post)
+            start = pool.submit(site.bob.ask, "POST", "kernels", json={"name": "python-pod"}, timeout=200)
             eventually(lambda: "is waiting: The folder 'home'" in site.gateway.log, what="the start waits")
         assert start.result().status_code == 201, start.result().text
+    site.stop_kernels()
 
 
 def test_a_storm_is_served_a_few_at_a_time_and_every_user_in_turn(site: Site) -> None:

@@ -47,7 +47,7 @@ class Inside(Deployed):
 
     def addresses(self) -> dict[str, tuple[str, int]]:
         """Return where gateway, hub and alice's server listen."""
-        (server,) = kube.items("pods", self.namespaces["hub"], "component=singleuser-server")
+        (server,) = kube.items("pods", self.namespaces["hub"], "hub.jupyter.org/username=alice")
         return {
             "gateway": (service_address("kernelpod", self.namespaces["gateway"]), 8888),
             "hub": (service_address("hub", self.namespaces["hub"]), 8081),

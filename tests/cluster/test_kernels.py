@@ -129,7 +129,9 @@ def test_an_open_websocket_follows_a_restart_which_does_not_wait_for_the_old_pod
     assert len(site.pods()) == 1
 
 
-def test_deleting_lets_the_kernel_finish_its_writes(site: Site) -> None:
+def test_deleting_lets_the_kernel_finish_its_writes(make_site: MakeSite) -> None:
+    # So long that a machine which stands still for some seconds does not use it up.
+    site = make_site(sections={"start": {"grace_period_seconds": 50, "launch_timeout_seconds": 60}})
     kernel = site.alice.start()
     slow = """
 import atexit, time

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import kube
 import pytest
@@ -31,13 +30,6 @@ def ids(site: Site) -> set[str]:
     """Return the ids of all kernels that are pods, listed or not."""
     pods = kube.items("pods", site.namespace)
     return {pod["metadata"]["labels"]["kernelpod.io/kernel-id"] for pod in pods}
-
-
-def quota(site: Site, pods: int) -> None:
-    made: dict[str, Any] = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
-    kube.kubectl("apply", "-n", site.namespace, "-f", "-", given={**made, "spec": {"hard": {"pods": str(pods)}}})
-    full = "-o=jsonpath={.status.used.pods}"
-    eventually(lambda: kube.kubectl("get", "quota", "few", "-n", site.namespace, full) == str(pods))
 
 
 def test_a_prewarmed_pod_is_taken_over_with_its_owners_home(warmed: Site) -> None:
@@ -68,7 +60,7 @@ def test_prewarmed_pods_are_what_they_were_when_the_gateway_is_killed(warmed: Si
 def test_a_prewarmed_pod_gives_way_to_a_start_that_finds_no_room(warmed: Site) -> None:
     (first,) = warmed.alice.ids()
     (spare,) = ids(warmed) - {first}
-    quota(warmed, 2)
+    kube.quota(warmed.namespace, 2, used=2)
     kernel = warmed.bob.start("python-pod")
     assert ids(warmed) == {first, kernel}
     assert spare not in ids(warmed)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
-
 import kube
 import pytest
 from cluster_site import IMAGES, MakeSite, Site
 
 from doubles import eventually
+from kernelpod.demo.watch import Watch
 
 
 def refused(site: Site, spec: str, code: str, *, within: float, by: str = "alice-token") -> str:
     """Return the sentence of a start that fails with `code`; nothing is left of it."""
-    began = time.monotonic()
+    watch = Watch()
     answer = site.by(by).post(spec)
-    took = time.monotonic() - began
     said = answer.json()
     assert (answer.status_code, said["code"]) == (500, code), said
-    assert took < within, f"{took:.1f} s"
+    watch.within(within)
     assert said["reason"] == said["message"]
     eventually(lambda: not site.leftovers(), what="nothing is left")
     return str(said["message"])
@@ -51,8 +49,7 @@ def test_a_command_that_is_not_in_the_image(site: Site) -> None:
 
 def test_a_quota_that_is_used_up(make_site: MakeSite) -> None:
     site = make_site()
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
-    kube.kubectl("apply", "-n", site.namespace, "-f", "-", given={**quota, "spec": {"hard": {"pods": "1"}}})
+    kube.quota(site.namespace, 1, used=0)
     kernel = site.alice.start()
     answer = site.alice.post()
     assert (answer.status_code, answer.json()["code"]) == (500, "quota_exceeded")
@@ -85,9 +82,9 @@ def test_a_kernel_that_its_memory_limit_ended_is_dead_and_says_why(site: Site, s
     kernel = site.alice.start(small)
     with site.alice.channels(kernel) as channels:
         channels.start("x = bytearray(10**9)")
-        error = channels.receive(lambda got: got["msg_type"] == "error", 30)
+        error = channels.receive(lambda got: got["msg_type"] == "error")
         assert "limit of 128 MiB" in error["content"]["evalue"]
-        channels.receive(lambda got: got["content"].get("execution_state") == "dead", 10)
+        channels.receive(lambda got: got["content"].get("execution_state") == "dead")
     model = site.alice.ask("GET", f"kernels/{kernel}").json()
     assert model["execution_state"] == "dead"
     assert "limit of 128 MiB" in model["reason"]
@@ -113,7 +110,7 @@ def test_a_pod_deleted_by_hand_is_dead_and_says_why(site: Site) -> None:
     kernel, other = site.alice.start(), site.alice.start()
     labelled = f"kernelpod.io/kernel-id={kernel}"
     kube.kubectl("delete", "pod", "-n", site.namespace, "-l", labelled, "--wait=false")
-    model = eventually(lambda: dead(site, kernel), 15, what="the kernel is reported dead")
+    model = eventually(lambda: dead(site, kernel), what="the kernel is reported dead")
     assert "deleted" in model["reason"]
     assert site.alice.run(other, "print('goes on')") == "goes on\n"
 
@@ -121,7 +118,7 @@ def test_a_pod_deleted_by_hand_is_dead_and_says_why(site: Site) -> None:
 def test_a_secret_deleted_by_hand_ends_its_kernel_only(site: Site) -> None:
     kernel, other = site.alice.start(), site.alice.start()
     kube.kubectl("delete", "secret", "-n", site.namespace, "-l", f"kernelpod.io/kernel-id={kernel}")
-    eventually(lambda: dead(site, kernel), 30, what="the kernel is reported dead")
+    eventually(lambda: dead(site, kernel), what="the kernel is reported dead")
     assert site.alice.run(other, "print('goes on')") == "goes on\n"
 
 
@@ -129,7 +126,7 @@ def test_a_kernel_that_ends_by_itself_is_started_again(site: Site) -> None:
     kernel = site.alice.start()
     with site.alice.channels(kernel) as channels:
         channels.start("import os; os._exit(3)")
-        channels.receive(lambda got: got["content"].get("execution_state") == "restarting", 10)
+        channels.receive(lambda got: got["content"].get("execution_state") == "restarting")
 
         def answers() -> bool:
             # What is asked before the new one is there is lost.

@@ -356,7 +356,7 @@ def test_into_the_exam_leads_no_way_from_elsewhere(two: TwoHubs) -> None:
         words = ("--restart=Never", f"--image={image}", "--command", "--", "python", "-c", code)
         kube.kubectl("run", "visitor", "-n", space, *words)
         kube.kubectl(
-            "wait", "pod/visitor", "-n", space, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
+            "wait", "pod/visitor", "-n", space, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=200s"
         )
         assert tried(kube.kubectl("logs", "visitor", "-n", space)) == ["open", "dropped"]
 
@@ -424,7 +424,7 @@ def test_the_folder_of_manifests_makes_the_deployment_where_there_is_none(two: T
     kube.kubectl("apply", "-k", str(folder))
     two.make_volumes()
     for space in (two.namespaces["gateway"], two.namespaces["hub"], two.exam_name):
-        kube.kubectl("wait", "deployment", "--all", "-n", space, "--for=condition=Available", "--timeout=110s")
+        kube.kubectl("wait", "deployment", "--all", "-n", space, "--for=condition=Available", "--timeout=250s")
     two.find()
     two.browsers.pop("dave").close()
     after = two.term("dave", "ml").start_notebook("a.ipynb", "python-pod")
