@@ -11,13 +11,16 @@ from typing import Any
 import requests
 
 from client import Caller
-from doubles import PATIENCE_SECONDS, eventually
-from hubs import ended, free_port
+from doubles import eventually
+from hubs import ended
+from ports import free_port
 
 CHECKOUT = Path(__file__).parents[1]
 # Whose servers are tested: the newest, or those of another environment below .envs.
 PYTHON = CHECKOUT / ".envs" / os.environ.get("KERNELPOD_SERVERS", "hub") / "bin" / "python"
 CLIENTS = CHECKOUT / ".envs" / "clients" / "bin" / "python"
+# Less than a test has. Such a program imports much, starts a kernel and runs cells.
+PROGRAM_SECONDS = 100
 WITHOUT_EXTENSION = "--ServerApp.jpserver_extensions={'kernelpod.singleuser': False}"
 
 
@@ -96,7 +99,7 @@ class Server:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=PROGRAM_SECONDS,
             check=False,
         )
 

@@ -154,7 +154,6 @@ KINDS = (
 )  # fmt: skip
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_courses_editor_cannot_read_files_of_the_hub_by_a_list(
     tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
@@ -171,7 +170,6 @@ def test_a_courses_editor_cannot_read_files_of_the_hub_by_a_list(
         assert quoted not in found.replace("mallory/", "") + caplog.text
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", [*KINDS[:2], *KINDS[3:4], "a file behind a link", "a pipe"])
 def test_a_courses_editor_cannot_read_files_of_the_hub_by_a_logo(tmp_path: Path, kind: str) -> None:
     name = place(tmp_path, kind)

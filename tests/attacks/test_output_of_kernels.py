@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -61,6 +62,7 @@ def test_a_student_cannot_fill_the_memory_by_output(unlimited: Any, code: str) -
 
 @pytest.mark.parametrize("code", [REPEATED, BROKEN], ids=["repeated", "broken"])
 def test_a_student_cannot_fill_the_log_by_output(site: Any, code: str) -> None:
-    before = len(site.gateway.log)
+    before, began = len(site.gateway.log), time.monotonic()
     sent(site, code)
-    assert site.gateway.log[before:].count("was dropped") == 1
+    lines = site.gateway.log[before:].count("was dropped")
+    assert 1 <= lines <= 1 + (time.monotonic() - began) // 60, "more than one in each minute"

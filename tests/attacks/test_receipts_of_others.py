@@ -100,7 +100,6 @@ def test_the_command_verifies_for_a_course_and_an_assignment(tmp_path: Path) -> 
     assert CliRunner().invoke(main, [*words, "--assignment", "ps2"]).exit_code == 1
 
 
-@pytest.mark.timeout(20)
 def test_a_user_cannot_block_a_reader_by_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe := tmp_path / "pipe", 0o600)
     for read in (read_keys, codes.read_list, lambda path: Hub(token_file=path).service_token()):

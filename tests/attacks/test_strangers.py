@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -144,8 +145,10 @@ def refused(site: Any) -> str:
 def test_a_stranger_cannot_fill_the_log_where_files_run_out(small: Any) -> None:
     """At the limit of open files a connection waits until one can be opened."""
     before, limits = warnings(small), resource.prlimit(small.gateway.pid, resource.RLIMIT_NOFILE)
-    used = len(list(Path(f"/proc/{small.gateway.pid}/fd").iterdir()))
-    resource.prlimit(small.gateway.pid, resource.RLIMIT_NOFILE, (used, limits[1]))
+    used = {int(one.name) for one in Path(f"/proc/{small.gateway.pid}/fd").iterdir()}
+    # The limit is one of numbers, not of how many: the first that is free must not be given.
+    free = next(number for number in count() if number not in used)
+    resource.prlimit(small.gateway.pid, resource.RLIMIT_NOFILE, (free, limits[1]))
     try:
         with connected(small, 3, b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n") as opened:
             eventually(lambda: "no connection can be accepted" in small.gateway.log, what="it is said")

@@ -97,7 +97,7 @@ def two(make_site: Callable[..., Any]) -> Iterator[Two]:
             file = folder / f"{name}.yaml"
             storage = {"storage": {"root": str(folder / "courses")}}
             file.write_text(yaml.safe_dump({**courses, **storage}), encoding="utf-8")
-            hubs.append({"name": name, "api_url": hub.api_url, "courses": str(file), "timeout_seconds": 5})
+            hubs.append({"name": name, "api_url": hub.api_url, "courses": str(file), "timeout_seconds": 30})
             # The callers that every site has.
             hub.users["admin-token"] = user_model("carol", scopes=ADMIN)
             hub.users["alice-token"] = on_server("alice", **({"profile": "stats"} if hub is teaching else {}))

@@ -182,7 +182,6 @@ def test_after_a_hub_that_was_away_for_long_a_server_whose_kernel_computes_stays
         back = datetime.now(timezone.utc) + timedelta(seconds=demo.server_idle_seconds + 5)
         eventually(lambda: datetime.now(timezone.utc) > back, PATIENCE, what="the hub was away for long")
         demo.do("start the hub")
-        assert active(bob) < back - timedelta(seconds=demo.server_idle_seconds)
         still_there(bob, back, demo.server_idle_seconds + 5)
         assert demo.runs(busy)
         demo.stop_file("bob").touch()

@@ -90,15 +90,13 @@ def test_keys_that_only_a_pod_has_do_no_harm_on_one_machine(site: Any) -> None:
 def test_an_idle_kernel_is_ended_when_its_kernelspec_says_so(make_site: Any) -> None:
     """Also where the settings end none."""
     site = make_site()
-    for name, seconds in (("brief-pod", 0.5), ("lasting-pod", 0)):
+    for name, seconds in (("brief-pod", 3), ("lasting-pod", 0)):
         site.spec(name, metadata={"kernelpod": {**IMAGE, "cull_idle_seconds": seconds}})
-    brief, lasting, ordinary, busy, used = (
-        site.alice.start(spec) for spec in ("brief-pod", "lasting-pod", "python-pod", "brief-pod", "brief-pod")
-    )
-    with site.alice.channels(busy) as channels:
-        channels.begin("import time\nwhile True: time.sleep(0.1)")
-        eventually(lambda: site.alice.model(busy)["execution_state"] == "busy")
+    # Each is computing, or has its page, before the gateway looks at it next.
+    busy = computing(site, "import time\nwhile True: time.sleep(0.1)", "brief-pod")
+    used = site.alice.start("brief-pod")
     with site.alice.channels(used):
+        brief, lasting, ordinary = (site.alice.start(spec) for spec in ("brief-pod", "lasting-pod", "python-pod"))
         eventually(lambda: brief not in site.alice.ids(), what="the idle kernel is ended")
         assert set(site.alice.ids()) == {lasting, ordinary, busy, used}
     site.stop_kernels()
@@ -130,9 +128,9 @@ def test_a_kernel_from_before_the_settings_culled_ends_like_others(make_site: An
     eventually(lambda: kernel not in site.alice.ids(), what="the idle kernel is ended")
 
 
-def computing(site: Any, code: str) -> str:
+def computing(site: Any, code: str, spec: str = "python-pod") -> str:
     """Return a kernel that computes, without a client."""
-    kernel: str = site.alice.start()
+    kernel: str = site.alice.start(spec)
     with site.alice.channels(kernel) as channels:
         channels.begin(code)
         eventually(lambda: site.alice.model(kernel)["execution_state"] == "busy")
@@ -140,7 +138,8 @@ def computing(site: Any, code: str) -> str:
 
 
 def test_what_computes_in_silence_is_culled_only_where_the_settings_say_so(make_site: Any) -> None:
-    site = make_site(culling={"idle_seconds": 2, "busy": "cull"})
+    # Longer than the machine may stand still: then no output comes.
+    site = make_site(culling={"idle_seconds": 10, "busy": "cull"})
     silent = computing(site, "import time\ntime.sleep(3600)")
     talks = computing(site, "import time\nwhile True: print('.', flush=True); time.sleep(0.1)")
     eventually(lambda: silent not in site.alice.ids(), what="the silent kernel is ended")
@@ -149,7 +148,7 @@ def test_what_computes_in_silence_is_culled_only_where_the_settings_say_so(make_
 
 
 def test_an_idle_kernel_that_never_replies_is_ended_too(make_site: Any) -> None:
-    site = make_site(culling={"idle_seconds": 2})
+    site = make_site(culling={"idle_seconds": 5})
     kernel = site.alice.start()
     (process,) = site.gateway.kernels()
     stopped = [process.pid, *descendants(process.pid)]

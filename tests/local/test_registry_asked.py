@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,13 @@ import bases
 from doubles import eventually
 from kernelpod.kernelspecs.registries.registry import ask
 from locks import BadInput
+from ports import free_port
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.timeout(400)]
 
 MODULE = "github.com/google/go-containerregistry/cmd/registry@v0.20.3"
 GO = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
-BUILD_SECONDS = 110
+BUILD_SECONDS = 300
 # `make clean` removes it.
 CACHE = Path(__file__).parents[2] / ".cache"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -39,9 +39,7 @@ def registry(need: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     places = {"GOBIN": str(folder), "GOPATH": str(CACHE / "go"), "GOCACHE": str(CACHE / "go-build")}
     environment = {**os.environ, **places, "GOFLAGS": "-modcacherw"}
     subprocess.run([str(GO), "install", MODULE], env=environment, check=True, timeout=BUILD_SECONDS)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([str(folder / "registry"), "-port", str(port)], stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/v2/"), what="the registry answers")

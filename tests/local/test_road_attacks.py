@@ -92,7 +92,7 @@ def test_a_spare_that_expires_is_gone_for_good(make_site: Any) -> None:
     site = make_site(start={"spare_seconds": 1})
     site.spec("warm-pod", metadata={"kernelpod": {"image": "registry.example/kernel:1", "prewarm": 1}})
     kernel_id = site.alice.start("warm-pod")
-    eventually(lambda: len(site.gateway.kernels()) == 2, what="the spare runs")
+    eventually(lambda: "is prewarmed for user" in site.gateway.log, what="the spare is ready")
     eventually(lambda: len(site.gateway.kernels()) == 1, what="the spare has ended")
     assert site.alice.run(kernel_id, "import time; time.sleep(4); print(1)") == "1\n"
     assert "Traceback" not in site.gateway.log

@@ -55,7 +55,7 @@ def started(make_site: Any, hub: Any, need: Any, tmp_path_factory: pytest.TempPa
     hub.users["own-token"] = user_model("kernelpod", kind="service")
     site = make_site(
         gateway={"port": 0, "replicated": True},
-        hubs=[{"api_url": hub.api_url, "timeout_seconds": 10, "token": "own-token"}],
+        hubs=[{"api_url": hub.api_url, "timeout_seconds": 30, "token": "own-token"}],
         policy={"max_kernels_per_user": 3},
     )
     folder = Path(tempfile.mkdtemp(prefix="kp-", dir="/tmp"))

@@ -51,6 +51,8 @@ class Exam:
             OneTimeAuthenticator__list_file=str(self.list_file),
             OneTimeAuthenticator__state_dir=str(self.folder / "used"),
         )
+        # However long the tests take, nobody who must wait has another attempt meanwhile.
+        sections["OneTimeAuthenticator"]["wait_seconds"] = 3600
         return Hub(folder, sections)
 
 
