@@ -41,7 +41,7 @@ class GatewayPair:
                 one.start()
         eventually(lambda: any(self.leads(one) for one in self.gateways), what="one of them leads")
         for one in self.gateways:
-            eventually(lambda one=one: requests.get(f"{one.url}/readyz", timeout=20).ok, what="it is ready")
+            eventually(lambda one=one: requests.get(f"{one.url}/readyz", timeout=60).ok, what="it is ready")
 
     def listens(self, kernel_id: str) -> None:
         """Return when the other gateway listens to a kernel."""

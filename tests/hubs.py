@@ -21,7 +21,9 @@ from ports import free_port
 CHECKOUT = Path(__file__).parents[1]
 EXAMPLES = CHECKOUT / "hub" / "logins"
 LIGHT_SERVER = [sys.executable, str(Path(__file__).parent / "light_server.py")]
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
+# Then a process is killed.
+END_SECONDS = 20
 
 
 def example(name: str, **replaced: Any) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=TIMEOUT_SECONDS)
+        process.wait(timeout=END_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=TIMEOUT_SECONDS)

@@ -29,7 +29,7 @@ SECTIONS = {
     },
     "DummyAuthenticator": {"password": PASSWORD},
 }
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 
 def command(*words: str) -> None:

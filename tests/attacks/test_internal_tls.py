@@ -115,7 +115,7 @@ class Inside:
         routes = requests.get(
             f"{self.hub.environment['TEST_HUB_PROXY_API']}/api/routes",
             headers={"Authorization": f"token {PROXY_TOKEN}"},
-            timeout=20,
+            timeout=60,
             **self.as_hub(),
         ).json()
         place = urlsplit(next(one["target"] for path, one in routes.items() if path.startswith("/user/alice")))
@@ -215,8 +215,8 @@ def test_the_page_of_a_server_that_is_gone_is_the_hubs(inside: Inside) -> None:
     url = f"{inside.hub.environment['TEST_HUB_PROXY_API']}/api/routes/gone"
     headers = {"Authorization": f"token {PROXY_TOKEN}"}
     target = {"target": f"https://127.0.0.1:{free_port()}"}
-    assert requests.post(url, json=target, timeout=20, headers=headers, **inside.as_hub()).status_code == 201
-    page = requests.get(f"{inside.hub.url}/gone/", timeout=20)
+    assert requests.post(url, json=target, timeout=60, headers=headers, **inside.as_hub()).status_code == 201
+    page = requests.get(f"{inside.hub.url}/gone/", timeout=60)
     assert (page.status_code, "<title>JupyterHub</title>" in page.text) == (503, True), page.text[:500]
 
 
@@ -227,7 +227,7 @@ async def test_websockets_reach_the_server(inside: Inside, alice: Browser) -> No
     url = f"{inside.hub.url.replace('http', 'ws')}/user/alice/api/events/subscribe"
     alice.get("/user/alice/lab")
     cookie = "; ".join(f"{one.name}={one.value}" for one in alice.cookies if one.path == "/user/alice/")
-    socket = await websocket_connect(HTTPRequest(url, headers={"Cookie": cookie}, request_timeout=20))
+    socket = await websocket_connect(HTTPRequest(url, headers={"Cookie": cookie}, request_timeout=60))
     socket.close()
     assert await socket.read_message() is None  # it is closed before the test ends
 
@@ -269,7 +269,7 @@ async def test_a_stranger_cannot_ask_the_hub_without_a_certificate(inside: Insid
 
 def test_a_stranger_cannot_speak_http_to_the_hub(inside: Inside) -> None:
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{inside.hub.inner_url}/hub/api", timeout=20)
+        requests.get(f"{inside.hub.inner_url}/hub/api", timeout=60)
 
 
 async def test_a_student_cannot_pose_as_the_hub_with_the_certificate_of_their_server(
@@ -314,24 +314,24 @@ def test_a_student_cannot_open_anothers_server_with_the_certificate_of_their_own
     host, port = inside.server()
     url = f"https://{host}:{port}/user/alice/api"
     trust = str(inside.store / "hub-ca_trust.crt")
-    assert requests.get(url, timeout=20, **inside.as_hub()).status_code == 200
+    assert requests.get(url, timeout=60, **inside.as_hub()).status_code == 200
     own = inside.shown("user-alice", "hub-ca")
     for shown in (own, {"verify": trust}):
         with pytest.raises((requests.exceptions.SSLError, requests.ConnectionError)):
-            requests.get(url, timeout=20, **shown)
+            requests.get(url, timeout=60, **shown)
     with pytest.raises(requests.ConnectionError):
-        requests.get(url.replace("https:", "http:"), timeout=20)
+        requests.get(url.replace("https:", "http:"), timeout=60)
 
 
 def test_a_stranger_cannot_set_routes_without_a_certificate(inside: Inside) -> None:
     url = f"{inside.hub.environment['TEST_HUB_PROXY_API']}/api/routes"
     headers = {"Authorization": f"token {PROXY_TOKEN}"}
-    assert requests.get(url, timeout=20, headers=headers, **inside.as_hub()).status_code == 200
+    assert requests.get(url, timeout=60, headers=headers, **inside.as_hub()).status_code == 200
     verify = inside.as_hub()["verify"]
     with pytest.raises((requests.exceptions.SSLError, requests.ConnectionError)):
-        requests.get(url, timeout=20, headers=headers, verify=verify)
+        requests.get(url, timeout=60, headers=headers, verify=verify)
     with pytest.raises(requests.ConnectionError):
-        requests.get(url.replace("https:", "http:"), timeout=20, headers=headers)
+        requests.get(url.replace("https:", "http:"), timeout=60, headers=headers)
 
 
 def test_a_student_cannot_make_servers_of_pods_trust_their_own(
@@ -366,5 +366,5 @@ def test_a_server_trusts_the_gateway_and_a_student_cannot_pose_as_it(inside: Ins
         context.load_cert_chain(certificate, key)
         # Nobody answers to the request, which is only sent to who is trusted.
         with posing(context) as (port, heard), pytest.raises(requests.ConnectionError):
-            requests.get(f"https://localhost:{port}/", headers={"X": TOKEN}, timeout=20, verify=authority)
+            requests.get(f"https://localhost:{port}/", headers={"X": TOKEN}, timeout=60, verify=authority)
         assert (TOKEN in "".join(heard)) == trusted

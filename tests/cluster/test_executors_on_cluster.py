@@ -36,7 +36,7 @@ def ask(method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(API + path, data, head, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20, context=trusted) as got:
+        with urllib.request.urlopen(request, timeout=60, context=trusted) as got:
             return got.status, ""
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)["message"]

@@ -58,7 +58,7 @@ class Inside(Deployed):
         """Return the status that an address answers with to HTTP; None: it does not speak it."""
         host, port = self.addresses()[where]
         try:
-            return requests.get(f"http://{host}:{port}/", timeout=20, allow_redirects=False).status_code
+            return requests.get(f"http://{host}:{port}/", timeout=60, allow_redirects=False).status_code
         except requests.ConnectionError:
             return None
 

@@ -60,7 +60,7 @@ class Pair:
                 one.start()
         eventually(lambda: any(LEADS in one.said for one in self.gateways if one.runs), what="one of them leads")
         for one in self.gateways:
-            eventually(lambda one=one: requests.get(f"{one.url}/readyz", timeout=20).ok, what="it is ready")
+            eventually(lambda one=one: requests.get(f"{one.url}/readyz", timeout=60).ok, what="it is ready")
 
     def start(self) -> str:
         """Return the id of alice's new kernel, to which the other gateway listens."""

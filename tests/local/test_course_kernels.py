@@ -231,7 +231,7 @@ def test_no_spelling_of_a_path_names_two_hubs(two: Two, path: str) -> None:
     import http.client
 
     host = two.site.gateway.url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=20)
+    connection = http.client.HTTPConnection(host, timeout=60)
     alice = two.caller(two.teaching, "alice", profile="ml")
     before = two.exam.asked
     connection.request("GET", path, headers={"Authorization": f"token {alice.token}"})

@@ -31,7 +31,7 @@ import os
 from urllib.request import Request, urlopen
 token = os.environ["JUPYTERHUB_API_TOKEN"]
 request = Request(os.environ["JUPYTERHUB_API_URL"] + "/user", headers={"Authorization": "token " + token})
-print(urlopen(request, timeout=20).read().decode())
+print(urlopen(request, timeout=60).read().decode())
 '"""
 
 

@@ -87,10 +87,10 @@ def test_a_gateway_passes_requests_on_by_https_to_its_own_certificate_only(
 def test_plain_http_and_an_unknown_authority_get_nothing(secure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = secure.gateway.url.replace("https", "http", 1)
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{plain}/healthz", timeout=20)
+        requests.get(f"{plain}/healthz", timeout=60)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(f"{secure.gateway.url}/healthz", timeout=20)
+        requests.get(f"{secure.gateway.url}/healthz", timeout=60)
 
 
 def test_a_stranger_who_says_nothing_keeps_no_other_from_connecting(secure: Any) -> None:

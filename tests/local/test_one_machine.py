@@ -106,7 +106,7 @@ def answers(process: subprocess.Popen[bytes], url: str, folder: Path) -> bool:
     """Return whether the hub answers."""
     assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")[-4000:]
     with contextlib.suppress(requests.ConnectionError):
-        return requests.get(f"{url}/hub/health", timeout=20).ok
+        return requests.get(f"{url}/hub/health", timeout=60).ok
     return False
 
 

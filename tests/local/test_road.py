@@ -227,7 +227,7 @@ def test_a_thousand_clients_that_hang_up_at_once_cost_nothing(site: Any, kernel_
     site.alice.run(kernel_id, "x = 1")
     before = descriptors(site)
     for number in range(1000):
-        with socket.create_connection((url.hostname or "", url.port or 0), timeout=20) as opened:
+        with socket.create_connection((url.hostname or "", url.port or 0), timeout=60) as opened:
             opened.sendall(head.encode())
             if number % 2:
                 opened.recv(1)
@@ -368,7 +368,7 @@ def test_a_foreign_origin_is_no_obstacle_to_a_token_in_a_header(site: Any, kerne
         url,
         header=[f"Authorization: token {site.alice.token}"],
         origin="https://notebooks.example.org",
-        timeout=20,
+        timeout=60,
     )
     try:
         assert Channels(opened).run("print(1)") == "1\n"

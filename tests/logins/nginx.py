@@ -83,7 +83,7 @@ class WebServer:
         assert self.process.poll() is None, (self.folder / "error.log").read_text(encoding="utf-8")
         with contextlib.suppress(requests.RequestException):
             return (
-                "nginx" in requests.get(f"{self.url}/hub/login", timeout=20, verify=self.verify).headers["Server"]
+                "nginx" in requests.get(f"{self.url}/hub/login", timeout=60, verify=self.verify).headers["Server"]
             )
         return False
 

@@ -70,7 +70,7 @@ def behind_nginx(folder: Path) -> Iterator[WebServer]:
         server = WebServer(folder / "nginx", f"https://127.0.0.1:{secure}", text)
         server.verify = str(folder / "ca.pem")
         with server:
-            answer = requests.get(f"http://127.0.0.1:{plain}/hub/x?y=z", timeout=20, allow_redirects=False)
+            answer = requests.get(f"http://127.0.0.1:{plain}/hub/x?y=z", timeout=60, allow_redirects=False)
             assert (answer.status_code, answer.headers["Location"]) == (301, "https://127.0.0.1/hub/x?y=z")
             yield server
 
@@ -97,7 +97,7 @@ def test_a_login_gets_cookies_that_are_sent_by_https_only(front: Any) -> None:
 
 def test_whom_the_authority_is_unknown_to_is_not_let_in(front: Any) -> None:
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(f"{front.url}/hub/login", timeout=20)
+        requests.get(f"{front.url}/hub/login", timeout=60)
 
 
 async def test_pages_and_websockets_of_servers_know_what_the_browser_speaks(front: Any) -> None:
@@ -107,7 +107,7 @@ async def test_pages_and_websockets_of_servers_know_what_the_browser_speaks(fron
         assert browser.get("/user/alice/page").text == "https"
     trust = ssl.create_default_context(cafile=front.verify)
     url = front.url.replace("https:", "wss:") + "/user/alice/echo"
-    socket = await websocket_connect(HTTPRequest(url, ssl_options=trust, request_timeout=20))
+    socket = await websocket_connect(HTTPRequest(url, ssl_options=trust, request_timeout=60))
     assert await socket.read_message() == "https"
     await socket.write_message("\N{PANDA FACE}" * 10_000)
     assert await socket.read_message() == "\N{PANDA FACE}" * 10_000

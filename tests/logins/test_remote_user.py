@@ -117,7 +117,7 @@ def test_a_logout_leads_to_the_web_servers(nginx: Nginx) -> None:
 def asked(url: str, source: str, *headers: tuple[str, str | bytes]) -> int:
     """Return what the hub's login answers to headers that are sent as they are, from an address."""
     place = url.removeprefix("http://")
-    connection = http.client.HTTPConnection(place, timeout=20, source_address=(source, 0))
+    connection = http.client.HTTPConnection(place, timeout=60, source_address=(source, 0))
     try:
         connection.putrequest("GET", "/hub/login")
         for name, value in headers:

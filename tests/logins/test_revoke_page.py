@@ -52,7 +52,7 @@ class _Answer(BaseHTTPRequestHandler):
         token = self.headers["Authorization"].removeprefix("token ")
         self.server.tokens.append(token)
         answer = requests.get(
-            f"{self.server.hub_url}/hub/api/user", headers={"Authorization": f"token {token}"}, timeout=20
+            f"{self.server.hub_url}/hub/api/user", headers={"Authorization": f"token {token}"}, timeout=60
         )
         me = answer.json()
         assert set(me["scopes"]) >= SCOPES
@@ -165,7 +165,7 @@ def test_the_page_tells_and_then_ends_what_a_user_has(
     assert gateway.asked[-2:] == [("POST", "alice", "carol")] * 2
     assert alice.user is None
     headers = {"Authorization": f"token {token}"}
-    assert requests.get(f"{hub.url}/hub/api/user", headers=headers, timeout=20).status_code == 403
+    assert requests.get(f"{hub.url}/hub/api/user", headers=headers, timeout=60).status_code == 403
     assert carol.call("GET", "/users/alice").json()["servers"] == {}
 
 
@@ -175,7 +175,7 @@ def test_the_token_for_the_gateway_ends_with_the_request(
     assert alice.user == "alice"
     revoke(carol, "alice")
     headers = {"Authorization": f"token {gateway.tokens[-1]}"}
-    assert requests.get(f"{hub.url}/hub/api/user", headers=headers, timeout=20).status_code == 403
+    assert requests.get(f"{hub.url}/hub/api/user", headers=headers, timeout=60).status_code == 403
     assert gateway.tokens[-1] not in hub.log
 
 
