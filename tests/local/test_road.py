@@ -323,11 +323,12 @@ def test_a_kernelspec_may_show_more_output(site: Any) -> None:
 
 def test_a_loop_that_prints_is_cut_and_says_so(site: Any, kernel_id: str) -> None:
     with site.alice.channels(kernel_id) as channels:
-        printing = "for _ in range(80): print('x' * 100_000, flush=True)\nprint('the end')"
+        printing = "for _ in range(400): print('x' * 100_000, flush=True)\nprint('the end')"
         text = channels.finish(channels.start(printing)).text
         assert "IOPub data rate exceeded" in text
-        assert text.count("rate exceeded") == 1
-        assert len(text) < 5_000_000
+        # Not for each of 400: only after seconds in which nothing was printed, as when the machine stood still.
+        assert text.count("rate exceeded") <= 4
+        assert len(text) < 20_000_000
         assert channels.run("print('shown again')") == "shown again\n"
 
 
