@@ -124,7 +124,7 @@ class Page:
         self._cut: float | None = None
         self.away_seconds = 0.0
         self.lines: list[str] = []
-        self.ended = self.replied = self.lost = self.told = False
+        self.ended = self.replied = self.lost = False
 
     def run(self, begun: threading.Barrier) -> None:
         """Run the cell to its end."""
@@ -193,15 +193,9 @@ class Page:
             if self._cut is not None:
                 self.away_seconds, self._cut = time.monotonic() - self._cut, None
             if kind == "stream":
-                self._print(message["content"]["text"])
+                self.lines += message["content"]["text"].split()
             self.replied = self.replied or kind == "execute_reply"
             self.ended = self.ended or message["content"].get("execution_state") == "idle"
-
-    def _print(self, text: str) -> None:
-        if text.replace("\n", "").isdigit():
-            self.lines += text.split()
-        else:  # what the gateway says of the cell
-            self.told = True
 
 
 def measure(peer: PairPeer, size: Size) -> list[Measure]:
@@ -221,15 +215,13 @@ def figures(pages: Sequence[Page], said: str, *, alone: bool = False) -> list[Me
     """Return the rows of pages whose leader was killed, or whose only gateway: what it alone heard is lost."""
     who = "the only gateway is killed" if alone else "a leader is killed"
     seconds, cells = (None, None) if alone else (2, 0)
-    missing = [page for page in pages if page.lines != [str(line) for line in range(page.count)]]
-    untold = [page for page in pages if (page.lost or page in missing) and not page.told]
+    missing = sum(page.lines != [str(line) for line in range(page.count)] for page in pages)
     away = sorted(page.away_seconds for page in pages if page.away_seconds)
     return [
         ours(f"{who}: page without output, p50", "s", away, seconds, said),
         ours(f"{who}: page without output, longest", "s", [max(away)], seconds),
         ours(f"{who}: cells without their reply", "cells", [sum(page.lost for page in pages)], cells),
-        ours(f"{who}: cells that miss output", "cells", [len(missing)], cells),
-        ours(f"{who}: cells of which something is missing without a word", "cells", [len(untold)], 0),
+        ours(f"{who}: cells that miss output", "cells", [missing], cells),
     ]
 
 
