@@ -187,15 +187,19 @@ class Page:
             if parent == self._question and kind == "kernel_info_reply":
                 self.lost = not self.replied
                 if self.lost:
+                    self._note_time_away()
                     return
             if parent != self._cell:
                 continue
-            if self._cut is not None:
-                self.away_seconds, self._cut = time.monotonic() - self._cut, None
+            self._note_time_away()
             if kind == "stream":
                 self.lines += message["content"]["text"].split()
             self.replied = self.replied or kind == "execute_reply"
             self.ended = self.ended or message["content"].get("execution_state") == "idle"
+
+    def _note_time_away(self) -> None:
+        if self._cut is not None:
+            self.away_seconds, self._cut = time.monotonic() - self._cut, None
 
 
 def measure(peer: PairPeer, size: Size) -> list[Measure]:
