@@ -60,7 +60,7 @@ test-attacks: env ## try what strangers, students and editors of courses files m
 	.envs/hub/bin/python -m pytest -m hub tests/attacks
 
 fuzz: env ## read input that is generated anew with each parser that faces strangers, 5,000 times each; TIMES=...
-	KERNELPOD_FUZZ_ANEW=1 KERNELPOD_FUZZ=$(or $(TIMES),5000) .venv/bin/python -m pytest tests/fuzz --timeout 3600
+	KERNELPOD_FUZZ_ANEW=1 KERNELPOD_FUZZ=$(or $(TIMES),5000) .venv/bin/python -m pytest tests/fuzz
 
 races: env ## repeat the tests of what meets in time (restart, stop, pages, the gateway's death) 200 times; TIMES=...
 	KERNELPOD_RACES=$(or $(TIMES),200) .venv/bin/python -m pytest -m race --tb=short
