@@ -157,7 +157,7 @@ test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
 	$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(addprefix test-cluster-,kernels deployments deployments-of-a-kind machines)
 	$(CLUSTER_TESTS) tests/cluster -m faults --ignore=tests/cluster/test_chaos.py
-	$(MAKE) --no-print-directory chaos SMALL=1 TWO=1
+	$(MAKE) --no-print-directory chaos FAULTS=30 TWO=1
 
 # A checkout of the commit FROM with its environments.
 define EARLIER
