@@ -58,7 +58,7 @@ def told(answer: requests.Response) -> tuple[int, str]:
 
 def test_a_refused_start_is_told_in_the_gateways_words(own: Any, server: Server) -> None:
     own.spec("staff-pod")
-    own.spec("staff-pod", metadata={"kernelpod": {"image": "i", "groups": ["others"]}})
+    own.spec("staff-pod", for_alice=False, metadata={"kernelpod": {"image": "i", "groups": ["others"]}})
     eventually(lambda: "staff-pod" not in own.alice.ask("GET", "kernelspecs").text, what="it is for others")
     refused = told(own.alice.post("staff-pod"))
     assert refused[0] == 403
