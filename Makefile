@@ -155,7 +155,7 @@ images-import: ## build the images for the test cluster, or load those of `make 
 test-cluster: env $(if $(KUBECONFIG),,cluster-up images-import) ## run all tests that need Kubernetes, on the test cluster (root) or on KUBECONFIG's
 	$(if $(KUBECONFIG),,$(CLUSTER) build csi)
 	$(if $(KUBECONFIG),,.venv/bin/python -m bench.stock_cluster)
-	$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(addprefix test-cluster-,kernels deployments deployments-of-a-kind machines)
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(addprefix test-cluster-,kernels deployments machines deployed claims)
 	$(CLUSTER_TESTS) tests/cluster -m faults --ignore=tests/cluster/test_chaos.py
 	$(MAKE) --no-print-directory chaos FAULTS=30 TWO=1
 
@@ -200,20 +200,21 @@ chaos-first-half:
 chaos-second-half:
 	$(call CHAOS,$(shell expr $(or $(FIRST),1) + $(FIRST_HALF)),$(shell expr $(FAULTS_IN_ALL) - $(FIRST_HALF)),node2)
 
-# Most of the time these wait, so that three of them fit beside one another.
+# Most of the time these wait, so that three of them fit beside one another; the longest begin first.
 test-cluster-kernels:
 	$(CLUSTER_TESTS) tests/chart tests/cluster -m "(cluster or not chart) and not (deployment or machines or faults or upgrade)"
+
+test-cluster-deployments:
+	$(CLUSTER_TESTS) tests/cluster -m deployment --ignore=tests/cluster/test_deployed.py --ignore=tests/cluster/test_dynamic_homes.py
 
 test-cluster-machines:
 	$(CLUSTER_TESTS) tests/cluster -m "machines and not faults"
 
-USUAL_DEPLOYMENTS := tests/cluster/test_deployed.py tests/cluster/test_dynamic_homes.py
+test-cluster-deployed:
+	$(CLUSTER_TESTS) tests/cluster/test_deployed.py
 
-test-cluster-deployments:
-	$(CLUSTER_TESTS) $(USUAL_DEPLOYMENTS)
-
-test-cluster-deployments-of-a-kind:
-	$(CLUSTER_TESTS) tests/cluster -m deployment $(addprefix --ignore=,$(USUAL_DEPLOYMENTS))
+test-cluster-claims:
+	$(CLUSTER_TESTS) tests/cluster/test_dynamic_homes.py
 
 deploy: env-admin $(if $(ON_TEST_CLUSTER),images-import) ## deploy gateway, kernels and hub as described by deploy.yaml; FILE=..., YES=1 does not ask
 	$(KERNELPOD) deploy --file $(DEPLOYMENT) $(if $(YES),--yes)
@@ -298,5 +299,5 @@ env-%:
 .PHONY: help env demo demo-check test test-unit test-local test-local-first test-local-second test-attacks fuzz test-grading test-logins test-databases test-browser test-z2jh pictures
 .PHONY: races test-servers test-fresh test-pythons test-wheel lint format docs docs-check bench-local parity
 .PHONY: locks audit sbom clean
-.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-machines test-cluster-deployments test-cluster-deployments-of-a-kind test-versions test-upgrade test-outage chaos chaos-one chaos-halves chaos-first-half chaos-second-half
+.PHONY: test-chart cluster-build cluster-up cluster-down cluster-status cluster-report images images-import pin-images test-cluster test-cluster-kernels test-cluster-deployments test-cluster-machines test-cluster-deployed test-cluster-claims test-versions test-upgrade test-outage chaos chaos-one chaos-halves chaos-first-half chaos-second-half
 .PHONY: deploy upgrade rollback status smoke destroy bench-cluster bench-homes bench-nodes specs-sync bench-specs bench-courses
